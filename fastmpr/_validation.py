@@ -1,0 +1,85 @@
+"""Errors that name the argument, say what was found and what is needed, in one line."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Size = tuple[int, int, int]
+Vector = tuple[float, float, float]
+
+
+def as_volume(value: Any, name: str) -> NDArray:
+    """Return a finite 3-D array in C order and native float32 or float64; float64 stays, all else is float32.
+
+    The caller's array is returned itself where it already fits, and is never written to.
+    """
+    array = np.asarray(value)
+    if array.ndim != 3:
+        raise ValueError(f"{name}: found an array of shape {array.shape}, need a 3-D one (z, y, x)")
+    return as_finite(array, name)
+
+
+def as_finite(value: Any, name: str) -> NDArray:
+    """Return ``value`` as a finite, native, C-ordered real array that holds something."""
+    array = np.asarray(value)
+    if array.size == 0:
+        raise ValueError(f"{name}: found an empty array of shape {array.shape}, need at least one voxel")
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"{name}: found dtype {array.dtype}, need real numbers")
+    dtype = np.float64 if array.dtype.kind == "f" and array.dtype.itemsize >= 8 else np.float32
+    array = np.ascontiguousarray(array, dtype=dtype)
+    if not np.isfinite(array).all():
+        count = int(array.size - np.isfinite(array).sum())
+        raise ValueError(f"{name}: found {count} NaN or infinite values, need finite ones")
+    return array
+
+
+def as_shape(value: Any, name: str = "shape") -> Size:
+    """Return three positive integers; one integer means a cube."""
+    try:
+        sizes = (operator.index(value),) * 3
+    except TypeError:
+        try:
+            sizes = tuple(operator.index(n) for n in value)  # type: ignore[assignment]
+        except TypeError:
+            sizes = ()  # type: ignore[assignment]
+    if len(sizes) != 3 or min(sizes) < 1:
+        raise ValueError(f"{name}: found {value!r}, need one or three positive integers (z, y, x)")
+    return sizes
+
+
+def as_voxel_size(value: Any, name: str = "voxel_size") -> Vector:
+    """Return three positive finite lengths (z, y, x); one number means cubic voxels."""
+    try:
+        lengths = np.broadcast_to(np.asarray(value, dtype=float), (3,)).tolist()
+    except (TypeError, ValueError):
+        lengths = [np.nan]
+    if not all(np.isfinite(length) and length > 0 for length in lengths):
+        raise ValueError(f"{name}: found {value!r}, need one or three positive lengths (z, y, x)")
+    return tuple(lengths)
+
+
+def as_positive(value: Any, name: str) -> float:
+    """Return a positive finite float."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = np.nan
+    if not (np.isfinite(number) and number > 0):
+        raise ValueError(f"{name}: found {value!r}, need a positive finite number")
+    return number
+
+
+def as_count(value: Any, name: str, minimum: int = 1) -> int:
+    """Return an integer of at least ``minimum``."""
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = minimum - 1
+    if number < minimum:
+        raise ValueError(f"{name}: found {value!r}, need an integer of at least {minimum}")
+    return number
