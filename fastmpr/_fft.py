@@ -1,0 +1,97 @@
+"""Real FFTs with their buffers, planned once, executed for ever.
+
+Plans are FFTW's estimated ones: they take no time, do not overwrite buffers, and are the same on every run, so results
+are too. Each has one thread; a team executes several side by side.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import numpy as np
+import pyfftw
+from numpy.typing import DTypeLike, NDArray
+from scipy.fft import next_fast_len
+
+from ._threads import Team
+from ._validation import Size
+
+_PLANNING = threading.Lock()  # FFTW's planner holds global state
+_BLOCK_BYTES = 1 << 17  # a block of columns stays in a core's second-level cache between its two transforms
+
+
+def fast_shape(shape: Size) -> Size:
+    """Return the smallest sizes, not below ``shape``, whose real FFT is fast."""
+    nz, ny, nx = shape
+    return next_fast_len(nz), next_fast_len(ny), next_fast_len(nx, real=True)
+
+
+def half_shape(shape: Size) -> Size:
+    """Return the shape of `numpy.fft.rfftn` of an array of ``shape``."""
+    return shape[0], shape[1], shape[2] // 2 + 1
+
+
+def complex_dtype(dtype: DTypeLike) -> Any:
+    """Return the complex type of the same precision."""
+    return np.result_type(dtype, np.complex64)
+
+
+def _plan(source: NDArray, target: NDArray, axes: tuple[int, ...], direction: str) -> pyfftw.FFTW:
+    with _PLANNING:
+        return pyfftw.FFTW(source, target, axes=axes, direction=direction, flags=("FFTW_ESTIMATE",), threads=1)
+
+
+class ForwardFFT:
+    """A real forward FFT of one volume on the calling thread: fill ``image``, `execute`, read ``spectrum``."""
+
+    def __init__(self, shape: Size, dtype: DTypeLike):
+        self.image = pyfftw.zeros_aligned(shape, dtype)
+        self.spectrum = pyfftw.zeros_aligned(half_shape(shape), complex_dtype(dtype))
+        self.execute = _plan(self.image, self.spectrum, (0, 1, 2), "FFTW_FORWARD").execute
+
+
+class SlabFFT:
+    """The FFT pair of an iteration, cut into slabs of planes and blocks of columns for a team.
+
+    `forward_planes`, then a column transform of every block, make the real FFT of ``residue`` in ``spectrum``; the
+    column transforms back and `inverse_planes` make ``image`` (unnormalised, and ``spectrum`` is lost). Between the two
+    column transforms a block is still in cache: the solver does its pointwise work there.
+
+    Attributes
+    ----------
+    residue : (nz, ny, nx) real
+    spectrum : (nz, ny, nx // 2 + 1) complex
+    image : (nz, ny, n) real, n >= nx + 2; only the first nx columns are written
+    slabs : list of (first plane, last plane + 1), one per member
+    blocks : list of lists of (first row, last row + 1, forward, inverse), one list per member
+    """
+
+    def __init__(self, shape: Size, dtype: DTypeLike, team: Team):
+        nz, ny, nx = shape
+        self.residue = pyfftw.zeros_aligned(shape, dtype)
+        self.spectrum = pyfftw.zeros_aligned(half_shape(shape), complex_dtype(dtype))
+        self.image = pyfftw.zeros_aligned((nz, ny, (nx + 9) // 8 * 8), dtype)
+        self.slabs = [team.share(nz, member) for member in range(team.size)]
+        self.blocks = [self._plan_blocks(*team.share(ny, member)) for member in range(team.size)]
+        inside = self.image[:, :, :nx]
+        self._forward = [_plan(self.residue[a:b], self.spectrum[a:b], (1, 2), "FFTW_FORWARD") for a, b in self.slabs]
+        self._inverse = [_plan(self.spectrum[a:b], inside[a:b], (1, 2), "FFTW_BACKWARD") for a, b in self.slabs]
+
+    def _plan_blocks(self, first: int, last: int) -> list[tuple[int, int, Any, Any]]:
+        step = max(1, _BLOCK_BYTES // (self.spectrum[:, 0].nbytes))
+        blocks = []
+        for start in range(first, last, step):
+            stop = min(start + step, last)
+            rows = self.spectrum[:, start:stop]
+            forward, inverse = (_plan(rows, rows, (0,), f"FFTW_{way}") for way in ("FORWARD", "BACKWARD"))
+            blocks.append((start, stop, forward.execute, inverse.execute))
+        return blocks
+
+    def forward_planes(self, member: int) -> None:
+        """Transform a member's planes of ``residue`` into ``spectrum`` along y and x."""
+        self._forward[member].execute()
+
+    def inverse_planes(self, member: int) -> None:
+        """Transform a member's planes of ``spectrum`` into ``image`` along y and x."""
+        self._inverse[member].execute()

@@ -1,0 +1,364 @@
+"""The solver: ADMM on the sums, two FFTs per iteration whatever the number of views.
+
+One iteration, with r the relaxation, scaled duals d and d2, and u, u2 the split variables of D x = u, x = u2:
+
+    x  <- F^-1 { (F{ mu D^T (u - d) + mu2 (u2 - d2) } + lam B) / (mu |D^|^2 + mu2 + lam S) }
+    v  <- r D x + (1 - r) u  + d       u  <- prox(v)        d  <- v  - u
+    v2 <- r x   + (1 - r) u2 + d2      u2 <- max(v2, 0)     d2 <- v2 - u2
+
+Neither u nor d is stored: the state s = (1 - r) u + d is all that the next v needs, and D^T (u - d) + (mu2 / mu) (u2 - d2),
+here called the residue, is all that the next x needs. A team of threads goes through four phases, each on its own slab
+of planes or block of columns, and meets at a barrier after each.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import _kernels
+from ._fft import SlabFFT
+from ._threads import Team, as_workers
+from ._validation import Vector, as_count, as_finite, as_positive
+from .normal_equations import NormalEquations
+from .regularizers import Regularizer, as_regularizer, axis_symbols
+
+_CHECK_EVERY = 10  # iterations between two looks at the residuals; a look costs about half an iteration
+
+
+@dataclass
+class Result:
+    """What `solve` and `reconstruct` return, under scipy's names.
+
+    Attributes
+    ----------
+    x : (nz, ny, nx) ndarray
+        The volume; nowhere negative.
+    lam : float
+        The weight of the data term that was used.
+    nit : int
+        Iterations done.
+    success : bool
+        Whether the residuals fell below the tolerance.
+    message : str
+        Why the solver stopped.
+    history : list of dict
+        One entry per look at the residuals: ``nit``, ``primal`` and ``dual`` (normalised, see `solve`), ``mu``, ``mu2``.
+    voxel_size : (z, y, x)
+        Voxel of ``x``, in micrometres.
+    """
+
+    x: NDArray
+    lam: float
+    nit: int
+    success: bool
+    message: str
+    history: list[dict[str, float]]
+    voxel_size: Vector
+
+
+def objective(x: NDArray, sums: NormalEquations, lam: float, regularizer: str | Regularizer = "hessian") -> float:
+    """Return (lam / 2) sum_i w_i ||y_i - H_i x||^2 + phi(x), the function that `solve` minimises over x >= 0."""
+    x = np.ascontiguousarray(x)
+    if x.shape != sums.shape:
+        raise ValueError(f"x: found shape {x.shape}, need the shape of the sums, {sums.shape}")
+    return 0.5 * as_positive(lam, "lam") * sums.misfit(x) + as_regularizer(regularizer).value(x)
+
+
+def solve(
+    sums: NormalEquations,
+    lam: float,
+    regularizer: str | Regularizer = "hessian",
+    *,
+    x0: NDArray | None = None,
+    max_iter: int = 200,
+    tol: float = 1e-3,
+    mu: float | tuple[float, float] | None = None,
+    relaxation: float = 1.8,
+    workers: int | None = None,
+    deterministic: bool = False,
+    callback: Callable[[Result], Any] | None = None,
+    timeout: float | None = None,
+) -> Result:
+    """Minimise (lam / 2) sum_i w_i ||y_i - H_i x||^2 + phi(x) over x >= 0, on the periodic grid of the sums.
+
+    Pure ADMM: no padding, no resampling. Every array has the shape of the sums; ``sums.gram`` decides the precision.
+
+    Parameters
+    ----------
+    sums : NormalEquations
+        What `accumulate` made of the views.
+    lam : float
+        Weight of the data term.
+    regularizer : str or Regularizer
+        ``"hessian"``: the nuclear norm of the Hessian.
+    x0 : (nz, ny, nx) ndarray, optional
+        Where to start; by default from nothing.
+    max_iter : int
+        Most iterations.
+    tol : float
+        Stop when all normalised residuals are below it. 0 runs exactly ``max_iter`` iterations.
+    mu : float or (mu1, mu2), optional
+        Penalty parameters of D x = u and x = u2, then kept fixed. By default chosen, and adapted as it goes.
+    relaxation : float
+        Over-relaxation, between 0 and 2 (exclusive).
+    workers : int, optional
+        Threads; by default all that this process may use.
+    deterministic : bool
+        Promise the same bits from run to run with the same ``workers``.
+    callback : callable, optional
+        Called after every iteration with the `Result` so far; it may raise StopIteration to end the solve.
+    timeout : float, optional
+        Seconds after which to stop with what there is.
+
+    Returns
+    -------
+    Result
+        With ``success`` only if the residuals fell below ``tol``.
+
+    Raises
+    ------
+    ValueError
+        If ``lam``, ``mu``, ``relaxation``, ``max_iter``, ``tol``, ``timeout`` or ``x0`` is out of its range.
+
+    Notes
+    -----
+    The residuals are those of the optimality conditions. Primal: ||Dx - u|| and ||x - u2||, each over the larger of its
+    two parts. Dual: ||lam (S x - B) + mu D^T d + mu2 d2|| over ||lam (S x - B)||. They cost no FFT. Without over-relaxation
+    and adaptation the iteration is that of [1]_; the nuclear norm follows [2]_.
+
+    References
+    ----------
+    .. [1] S. Boyd et al., "Distributed optimization and statistical learning via the alternating direction method of
+       multipliers", Foundations and Trends in Machine Learning 3(1), 2011.
+    .. [2] D. Fortun et al., "Reconstruction from multiple particles for 3D isotropic resolution in fluorescence
+       microscopy", IEEE Transactions on Medical Imaging 37(5), 2018.
+
+    Examples
+    --------
+    >>> gram = np.ones((8, 8, 5))
+    >>> y = np.zeros((8, 8, 8))
+    >>> y[4, 4, 4] = 1
+    >>> sums = fastmpr.NormalEquations(gram, np.fft.rfftn(y), 1.0, 1, (8, 8, 8), 1.0)
+    >>> fastmpr.solve(sums, lam=100.0).x.shape
+    (8, 8, 8)
+    """
+    lam = as_positive(lam, "lam")
+    max_iter = as_count(max_iter, "max_iter")
+    for name, value, low, high in (("tol", tol, 0, 1), ("relaxation", relaxation, 1e-3, 2 - 1e-3)):
+        if not low <= value <= high:
+            raise ValueError(f"{name}: found {value!r}, need a number from {low} to {high}")
+    team = Team(max(1, min(as_workers(workers), sums.shape[0] // 2)))
+    iteration = Iteration(sums, lam, as_regularizer(regularizer), mu, relaxation, team)
+    if x0 is not None:
+        iteration.start_from(x0)
+    control = Control(iteration, max_iter, tol, callback, timeout)
+    team.run(lambda member: _loop(member, iteration, control))
+    return control.result()
+
+
+def _loop(member: int, iteration: Iteration, control: Control) -> None:
+    """What each member of the team does: step, look now and then, until the control says stop."""
+    barrier = iteration.team.barrier
+    while not control.message:
+        look = control.wants_look()
+        iteration.x_step(member, look)
+        if look:
+            iteration.measure(member)
+            if member == 0:
+                control.look()
+            barrier(member)
+        iteration.u_step(member)
+        if member == 0:
+            control.count()
+        barrier(member)
+
+
+class Control:
+    """Counts, looks at the residuals, adapts the penalty parameters, and says when and why to stop."""
+
+    def __init__(self, iteration: Iteration, max_iter: int, tol: float, callback: Any, timeout: float | None):
+        self.iteration, self.max_iter, self.tol, self.callback = iteration, max_iter, tol, callback
+        self.deadline = np.inf if timeout is None else time.monotonic() + timeout
+        self.nit, self.converged, self.message = 0, False, ""
+        self.history: list[dict[str, float]] = []
+
+    def wants_look(self) -> bool:
+        """Return whether the iteration that comes ends with a look at its residuals."""
+        return self.nit + 1 == self.max_iter or (self.tol > 0 and (self.nit + 1) % _CHECK_EVERY == 0)
+
+    def look(self) -> None:
+        """Read the residuals of the iteration under way."""
+        iteration = self.iteration
+        primal, primal2, dual = iteration.residuals()
+        self.history.append(
+            {"nit": self.nit + 1, "primal": max(primal, primal2), "dual": dual, "mu": iteration.mu, "mu2": iteration.mu2}
+        )
+        self.converged = max(primal, primal2, dual) < self.tol
+
+    def count(self) -> None:
+        """End an iteration; fill ``message`` if it was the last."""
+        self.nit += 1
+        self.iteration.settle()
+        if self.converged:
+            self.message = f"converged: all residuals below tol = {self.tol:g} after {self.nit} iterations"
+        elif self.nit == self.max_iter:
+            self.message = f"stopped at max_iter = {self.max_iter} iterations"
+        elif time.monotonic() > self.deadline:
+            self.message = f"stopped by the timeout after {self.nit} iterations"
+        if self.callback is not None:
+            try:
+                self.callback(self.result())
+            except StopIteration:
+                self.message = f"stopped by the callback after {self.nit} iterations"
+
+    def result(self) -> Result:
+        """Return the volume as it is now, and what is known of it."""
+        iteration = self.iteration
+        x = np.maximum(iteration.v2, 0)
+        return Result(
+            x, iteration.lam, self.nit, self.converged, self.message, self.history, iteration.sums.voxel_size
+        )
+
+
+def as_penalties(mu: float | tuple[float, float]) -> tuple[float, float]:
+    """Return the pair (mu1, mu2) of positive numbers; one number stands for both."""
+    pair = np.broadcast_to(np.asarray(mu, dtype=float), (2,))
+    return as_positive(pair[0], "mu"), as_positive(pair[1], "mu")
+
+
+def default_penalties(sums: NormalEquations, lam: float) -> tuple[float, float]:
+    """Return starting values of (mu1, mu2)."""
+    return 1.0, 1.0
+
+
+class Iteration:
+    """The buffers, plans and parameters of one solve, and the phases that a team goes through.
+
+    Attributes
+    ----------
+    state : (nz, ny, components, nx)
+        s = (1 - r) u + d.
+    v2 : (nz, ny, nx)
+        u2 where it is positive, d2 where it is negative: the two never share a voxel.
+    """
+
+    def __init__(
+        self,
+        sums: NormalEquations,
+        lam: float,
+        regularizer: Regularizer,
+        mu: float | tuple[float, float] | None,
+        relaxation: float,
+        team: Team,
+    ):
+        nz, ny, nx = sums.shape
+        self.dtype = sums.gram.dtype.type
+        self.sums, self.lam, self.regularizer, self.relaxation, self.team = sums, lam, regularizer, relaxation, team
+        self.adaptive = mu is None
+        self.mu, self.mu2 = as_penalties(mu) if mu is not None else default_penalties(sums, lam)
+        self.fft = SlabFFT(sums.shape, self.dtype, team)
+        self.state = np.zeros((nz, ny, regularizer.components, nx), self.dtype)
+        self.v2 = np.zeros(sums.shape, self.dtype)
+        self.inverse = np.empty_like(sums.gram)
+        self.bias = np.empty_like(sums.rhs)
+        self.symbols = [axis.astype(self.dtype) for axis in axis_symbols(sums.shape)]
+        self.carries = [np.zeros((2, ny, nx), self.dtype) for _ in range(team.size)]
+        self.norms = np.zeros((nz, 6))
+        self.dual_norms = np.zeros(nz)
+        self.gradient_norms = np.zeros(ny)
+        self.settle()
+        for start, stop in self.fft.slabs:
+            self._prepare_columns(start, stop)
+
+    def start_from(self, x0: NDArray) -> None:
+        """Set u = D x0, u2 = max(x0, 0) and no duals: a sweep over x0 that clips everything to zero."""
+        x0 = as_finite(x0, "x0")
+        if x0.shape != self.sums.shape:
+            raise ValueError(f"x0: found shape {x0.shape}, need the shape of the sums, {self.sums.shape}")
+        nx = x0.shape[2]
+        self.fft.image[:, :, :nx] = np.maximum(x0, 0) / self.relaxation
+        _kernels.wrap_columns(self.fft.image, nx, 0, len(x0))
+        for member in range(self.team.size):
+            self._sweep(member, bound=0.0)
+
+    def x_step(self, member: int, look: bool) -> None:
+        """x <- F^-1 { (F residue * mu + lam B) / (mu |D^|^2 + mu2 + lam S) }."""
+        fft, (start, stop) = self.fft, self.fft.slabs[member]
+        _kernels.close_planes(fft.residue, self.carries[member - 1], start)
+        fft.forward_planes(member)
+        self.team.barrier(member)
+        for first, last, forward, inverse in fft.blocks[member]:
+            forward()
+            _kernels.solve_columns(fft.spectrum, self.inverse, self.bias, first, last)
+            if look:
+                self._measure_gradient(first, last)
+            inverse()
+        self.team.barrier(member)
+        fft.inverse_planes(member)
+        _kernels.wrap_columns(fft.image, fft.residue.shape[2], start, stop)
+        self.team.barrier(member)
+
+    def u_step(self, member: int) -> None:
+        """Update u, d, u2, d2 and the residue from x; the planes at the slab's edge are closed by the next x-step."""
+        self._sweep(member, self.bound)
+        if self.rescale != 1 or self.rescale2 != 1:
+            self._prepare_columns(*self.fft.slabs[member])
+        self.team.barrier(member)
+
+    def measure(self, member: int) -> None:
+        """Fill the norms that `residuals` needs, from x and the state as they stand between the two steps."""
+        fft, (start, stop) = self.fft, self.fft.slabs[member]
+        scratch = fft.spectrum.view(self.dtype)  # the inverse FFT has used it up
+        self.regularizer.residual(
+            fft.image, self.state, self.v2, scratch, self.carries[member], self._steps(self.bound), self.norms, start, stop
+        )
+        self.team.barrier(member)
+        _kernels.close_planes(scratch, self.carries[member - 1], start)
+        _kernels.residual_of_squares(fft.residue, scratch, self.dual_norms, start, stop)
+        self.team.barrier(member)
+
+    def residuals(self) -> tuple[float, float, float]:
+        """Return the normalised residuals after `measure`: ||Dx - u||, ||x - u2|| and the dual one."""
+        gap, dx, u, gap2, x, u2 = np.sqrt(self.norms.sum(axis=0))
+        gradient = self.lam * np.sqrt(self.gradient_norms.sum() / self.v2.size)
+        dual = self.mu * np.sqrt(self.dual_norms.sum())
+        tiny = np.finfo(self.dtype).tiny
+        return gap / max(dx, u, 0.01 * x, tiny), gap2 / max(x, u2, tiny), dual / max(gradient, tiny)
+
+    def change_penalties(self, mu: float, mu2: float) -> None:
+        """Let the next `u_step` go over to other penalty parameters; the multipliers mu d stay as they are."""
+        self.rescale, self.rescale2 = self.mu / mu, self.mu2 / mu2
+        self.mu, self.mu2 = mu, mu2
+
+    def settle(self) -> None:
+        """After a `u_step`: state and penalty parameters agree."""
+        self.bound, self.rescale, self.rescale2 = 1 / self.mu, 1.0, 1.0
+
+    def _sweep(self, member: int, bound: float) -> None:
+        fft = self.fft
+        self.regularizer.sweep(
+            fft.image, self.state, self.v2, fft.residue, self.carries[member], self._steps(bound), *fft.slabs[member]
+        )
+
+    def _steps(self, bound: float) -> tuple:
+        values = (self.relaxation, bound, self.mu2 / self.mu, self.rescale, self.rescale2)
+        return tuple(self.dtype(value) for value in values)
+
+    def _prepare_columns(self, start: int, stop: int) -> None:
+        numbers = (self.dtype(value) for value in (self.lam, self.mu, self.mu2, 1 / self.v2.size))
+        order = self.regularizer.order
+        _kernels.prepare_columns(
+            self.sums.gram, self.sums.rhs, *self.symbols, order, *numbers, self.inverse, self.bias, start, stop
+        )
+
+    def _measure_gradient(self, first: int, last: int) -> None:
+        size, nx = self.dtype(self.v2.size), self.v2.shape[2]
+        _kernels.gradient_norm(
+            self.sums.gram, self.sums.rhs, self.fft.spectrum, size, nx, first, last, self.gradient_norms
+        )
