@@ -83,3 +83,11 @@ def as_count(value: Any, name: str, minimum: int = 1) -> int:
     if number < minimum:
         raise ValueError(f"{name}: found {value!r}, need an integer of at least {minimum}")
     return number
+
+
+def as_float_dtype(value: Any, name: str = "dtype") -> np.dtype:
+    """Return the dtype float32 or float64."""
+    dtype = np.dtype(value)
+    if dtype not in (np.float32, np.float64):
+        raise ValueError(f"{name}: found {dtype}, need float32 or float64")
+    return dtype

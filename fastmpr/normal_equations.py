@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import functools
+import math
+import operator
 import os
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import scipy.fft
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from ._fft import half_shape
+from . import _kernels
+from ._fft import ForwardFFT, fast_shape, half_shape
+from ._threads import Team, as_workers
 from ._validation import Size, Vector, as_shape, as_voxel_size
+from .poses import Poses
+from .transfer import TransferFunction, energy_radius
+from .views import Aligner, Views
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,3 +153,113 @@ def half_sum(values: NDArray, shape: Size) -> float:
     """Sum over the whole spectrum of a real quantity that is known on its half, in float64."""
     mirrored = values[..., 1 : (shape[2] + 1) // 2]
     return float(values.sum(dtype=np.float64) + mirrored.sum(dtype=np.float64))
+
+
+def accumulate(
+    particles: Sequence[ArrayLike],
+    psf: ArrayLike,
+    poses: Poses,
+    *,
+    frame: str = "particle",
+    voxel_size: float | Vector = 1.0,
+    psf_voxel_size: float | Vector | None = None,
+    shape: int | Size | None = None,
+    weights: ArrayLike | None = None,
+    workers: int | None = None,
+) -> NormalEquations:
+    """Sum the normal equations of all views: one FFT each, whatever the poses.
+
+    Every view is brought into the frame of the model by a cubic spline, and the transfer function of its PSF is sampled
+    there from one table; B and S are made of the same samples, so they belong to one least-squares problem.
+
+    Parameters
+    ----------
+    particles : sequence of N (nz, ny, nx) arrays
+        Anything with ``len`` and ``[i]``; one particle per thread is in memory at a time.
+    psf : (nz, ny, nx) ndarray
+        Centred at ``size // 2`` on each axis, see `fastmpr.psf.centred`. It may be larger than the particles.
+    poses : Poses
+        N poses, translations in the unit of ``voxel_size``.
+    frame : {"particle", "model"}
+        Whether the particles are as imaged, or already aligned with the model (translations are then not used).
+    voxel_size : float or (z, y, x)
+        Voxel of the particles, in micrometres (or any unit).
+    psf_voxel_size : float or (z, y, x), optional
+        Voxel of the PSF; by default that of the particles.
+    shape : int or (nz, ny, nx), optional
+        Shape of the volume to reconstruct, before padding; by default what a particle image covers.
+    weights : (N,) array_like, optional
+        Weight of each view; 1 by default.
+    workers : int, optional
+        Threads; by default all that this process may use.
+
+    Returns
+    -------
+    NormalEquations
+        On a padded periodic grid of cubic voxels, as large as the smallest side of ``voxel_size``; the model is in its
+        middle, as `reconstruct` crops it. float64 if the first particle is, else float32.
+
+    Raises
+    ------
+    ValueError
+        If counts or shapes disagree, or a value is not finite or out of its range; the particle is named.
+
+    Examples
+    --------
+    >>> psf = fastmpr.psf.gaussian((9, 9, 9), sigma=(2, 1, 1))
+    >>> poses = fastmpr.Poses.random(3, rng=0)
+    >>> sums = fastmpr.accumulate(np.ones((3, 8, 8, 8)), psf, poses)
+    >>> sums.n_poses
+    3
+    """
+    views = Views(particles, poses, frame, as_voxel_size(voxel_size))
+    weight = _as_weights(weights, len(poses))
+    threads = as_workers(workers)
+    psf_voxel = views.particle_voxel if psf_voxel_size is None else as_voxel_size(psf_voxel_size, "psf_voxel_size")
+    grid = padded_shape(views.model_shape(shape), energy_radius(psf, psf_voxel) / views.voxel_size[0])
+    transfer = TransferFunction(psf, psf_voxel, views.dtype, threads)
+    team = Team(min(threads, len(poses)))
+    parts: list[NormalEquations | None] = [None] * team.size
+
+    def add_share(member: int) -> None:
+        first, last = team.share(len(poses), member)
+        parts[member] = _sum_views(views, transfer, weight, grid, views.model_shape(shape), range(first, last))
+
+    team.run(add_share)
+    return functools.reduce(operator.add, parts)
+
+
+def _sum_views(
+    views: Views, transfer: TransferFunction, weights: NDArray, grid: Size, model: Size, which: range
+) -> NormalEquations:
+    """Sum some of the views on the calling thread."""
+    fft = ForwardFFT(grid, views.dtype)
+    gram = np.zeros(half_shape(grid), views.dtype)
+    rhs = np.zeros_like(fft.spectrum)
+    aligner = Aligner(views, grid, model)
+    energy = 0.0
+    for i in which:
+        energy += weights[i] * aligner.align(i, fft.image)
+        fft.execute()
+        matrix = transfer.matrix(views.poses.matrix[i], grid, views.voxel_size)
+        _kernels.add_view(
+            transfer.real, transfer.imag, matrix, grid, fft.spectrum, views.dtype(weights[i]), gram, rhs
+        )
+    return NormalEquations(gram, rhs, energy, len(which), grid, views.voxel_size)
+
+
+def padded_shape(model: Size, margin: float) -> Size:
+    """Return a grid with fast FFTs on which light that leaves the model by ``margin`` voxels does not come back in."""
+    return fast_shape(tuple(n + min(math.ceil(margin), n) if n > 1 else 1 for n in model))
+
+
+def _as_weights(weights: ArrayLike | None, count: int) -> NDArray:
+    """Return one finite weight per view, none negative, not all zero."""
+    if weights is None:
+        return np.ones(count)
+    array = np.asarray(weights, dtype=float)
+    if array.shape != (count,):
+        raise ValueError(f"weights: found shape {array.shape}, need ({count},), one for each pose")
+    if not (np.isfinite(array).all() and array.min() >= 0 and array.max() > 0):
+        raise ValueError("weights: found a negative, infinite or NaN one or only zeros, need weights of at least 0")
+    return array

@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import roots_legendre
 
-from ._validation import Size, Vector, as_shape, as_voxel_size
-from .psf import _as_float_dtype
+from ._validation import Size, Vector, as_float_dtype, as_shape, as_voxel_size
 
 _FILL = 0.7  # share of the box that a particle takes where no voxel size is given
 
@@ -198,7 +197,7 @@ def nuclear_pore(
 
 def _render(particle: _Particle, shape: Any, voxel_size: Any, dtype: Any) -> NDArray:
     """Sum the Gaussians of all the strands' points, each blurred by the voxel, and scale the maximum to 1."""
-    size, dtype = as_shape(shape), _as_float_dtype(dtype)
+    size, dtype = as_shape(shape), as_float_dtype(dtype)
     voxel = _as_particle_voxel(particle, size, voxel_size)
     points, widths, masses = _points(particle, min(voxel))
     z, y, x = (_gaussians(points[a], np.hypot(widths, voxel[a]), size[a], voxel[a]) for a in range(3))

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import make_interp_spline
 from scipy.special import j0, roots_legendre
 
-from ._validation import Size, Vector, as_positive, as_shape, as_voxel_size
+from ._validation import Size, Vector, as_float_dtype, as_positive, as_shape, as_voxel_size
 
 _AIRY_RADIUS = 0.6098349  # of the first dark ring, in wavelength / NA: the first zero of J1 over 2 pi
 _RADIAL_STEP = 0.016  # of the tables over r, in wavelength / NA: interpolation then errs by 1e-10 of the peak
@@ -200,15 +200,7 @@ def _offsets(shape: Size, voxel_size: Vector) -> list[NDArray]:
 def _normalised(volume: NDArray, dtype: Any) -> NDArray:
     """Return a PSF of sum 1 from one in float64, without the negative rounding errors of interpolation."""
     volume = np.maximum(volume, 0)
-    return np.ascontiguousarray(volume / volume.sum(), dtype=_as_float_dtype(dtype))
-
-
-def _as_float_dtype(value: Any, name: str = "dtype") -> np.dtype:
-    """Return the dtype float32 or float64."""
-    dtype = np.dtype(value)
-    if dtype not in (np.float32, np.float64):
-        raise ValueError(f"{name}: found {dtype}, need float32 or float64")
-    return dtype
+    return np.ascontiguousarray(volume / volume.sum(), dtype=as_float_dtype(dtype))
 
 
 def _as_wavelength(value: float, name: str) -> float:

@@ -1,0 +1,136 @@
+"""Whether a file may be written, and writing it whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+
+def check_writable(path: str | Path, overwrite: bool = False) -> None:
+    """Raise an error now if ``path`` could not be written at the end of a long job.
+
+    Parameters
+    ----------
+    path : path
+        The file to be written. Its folder must exist and take new files.
+    overwrite : bool
+        Whether a file that is there already may be replaced.
+
+    Raises
+    ------
+    OSError
+        Naming the file or folder and what stands in the way.
+
+    Examples
+    --------
+    >>> check_writable("no/folder/volume.ome.tif")
+    Traceback (most recent call last):
+    ...
+    FileNotFoundError: no/folder/volume.ome.tif: the folder no/folder does not exist, create it first
+    """
+    path = Path(path)
+    folder = path.parent
+    if folder.exists() and not folder.is_dir():
+        raise NotADirectoryError(f"{path}: {folder} is a file, need a folder")
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{path}: the folder {folder} does not exist, create it first")
+    if path.is_dir():
+        raise IsADirectoryError(f"{path}: is a folder, need the name of a file")
+    if path.exists() and not overwrite:
+        raise FileExistsError(f"{path}: exists already, choose another name or ask to overwrite")
+    _check_takes_files(folder)
+
+
+def check_folder_writable(path: str | Path, contents: Collection[str], overwrite: bool = False) -> None:
+    """Raise an error now if the folder ``path`` could not take ``contents`` at the end of a long job.
+
+    Parameters
+    ----------
+    path : path
+        The folder. If it does not exist, the one above it must.
+    contents : collection of str
+        The names of the files and folders that are to be written in it.
+    overwrite : bool
+        Whether those that are there already may be replaced; anything else in the folder stays as it is.
+
+    Raises
+    ------
+    OSError
+        Naming the file or folder and what stands in the way.
+    """
+    path = Path(path)
+    if not path.exists():
+        check_writable(path)
+        return
+    if not path.is_dir():
+        raise NotADirectoryError(f"{path}: is a file, need a folder")
+    there = sorted(name for name in contents if (path / name).exists())
+    if there and not overwrite:
+        raise FileExistsError(f"{path}: holds {there[0]} already, choose another folder or ask to overwrite")
+    _check_takes_files(path)
+
+
+@contextmanager
+def written_whole(path: str | Path, overwrite: bool = False) -> Iterator[Path]:
+    """Give a temporary name beside ``path``, which becomes ``path`` only if the block ends without an error.
+
+    Examples
+    --------
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with written_whole(Path(folder) / "greeting.txt") as temporary:
+    ...         _ = temporary.write_text("hello")
+    ...     print(os.listdir(folder))
+    ['greeting.txt']
+    """
+    path = Path(path)
+    check_writable(path, overwrite)
+    temporary = path.with_name(f".{uuid4().hex}.part")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def folder_written_whole(
+    path: str | Path, contents: Collection[str], overwrite: bool = False
+) -> Iterator[Path]:
+    """Give a temporary folder, whose contents move to ``path`` only if the block ends without an error.
+
+    Examples
+    --------
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with folder_written_whole(Path(folder) / "letters", ["a.txt"]) as temporary:
+    ...         _ = (temporary / "a.txt").write_text("a")
+    ...     print(os.listdir(folder), os.listdir(folder + "/letters"))
+    ['letters'] ['a.txt']
+    """
+    path = Path(path)
+    check_folder_writable(path, contents, overwrite)
+    temporary = (path if path.exists() else path.parent) / f".{uuid4().hex}.part"
+    temporary.mkdir()
+    try:
+        yield temporary
+        path.mkdir(exist_ok=True)
+        for new in temporary.iterdir():
+            old = path / new.name
+            if old.is_dir():
+                shutil.rmtree(old)
+            os.replace(new, old)
+    finally:
+        shutil.rmtree(temporary)
+
+
+def _check_takes_files(folder: Path) -> None:
+    """Try to make a file: permission bits do not tell all (root, read-only file systems)."""
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise PermissionError(f"{folder}: cannot write in this folder ({error.strerror})") from None

@@ -1,0 +1,98 @@
+"""Particles in files: a folder of volumes, or one stack, read one particle at a time."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import tiff
+
+
+class ParticleFolder(Sequence[NDArray]):
+    """The volumes in a folder, in the natural order of their names: 2.tif before 10.tif.
+
+    Parameters
+    ----------
+    path : path
+        A folder with ``.tif`` or ``.tiff`` files; other files and hidden ones are left alone.
+
+    Attributes
+    ----------
+    names : tuple of str
+        Of the particles, with the folder's own: ``particles/0.tiff``.
+    shape : (int, int, int)
+        Of every particle.
+    voxel_size : (float, float, float) or None
+        (z, y, x) in micrometres; None where the files do not give it.
+
+    Raises
+    ------
+    ValueError
+        If there is no TIFF file, or where one does not read as a volume. When a particle is read: if its
+        shape or its voxel size is not that of the first.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        found = [file for file in self.path.iterdir() if file.suffix.lower() in (".tif", ".tiff")]
+        self._files = sorted(
+            (file for file in found if not file.name.startswith(".")), key=lambda file: natural_key(file.name)
+        )
+        if not self._files:
+            raise ValueError(f"{path}: found no TIFF file in this folder, need one per particle")
+        folder = self.path.resolve().name
+        self.names = tuple(f"{folder}/{file.name}" for file in self._files)
+        first, self.voxel_size = tiff.read(self._files[0])
+        self.shape = first.shape
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def __getitem__(self, index: Any) -> Any:
+        """Read particle ``index``, float32 or float64."""
+        file = self._files[index]
+        particle, voxel_size = tiff.read(file)
+        first = self._files[0].name
+        if particle.shape != self.shape:
+            raise ValueError(f"{file}: found shape {particle.shape}, need {self.shape} as in {first}")
+        if not _agree(voxel_size, self.voxel_size):
+            raise ValueError(f"{file}: found voxel size {voxel_size}, need {self.voxel_size} as in {first}")
+        return particle
+
+
+def open_particles(path: str | Path) -> ParticleFolder | tiff.Stack:
+    """Return the particles in a folder of 3-D TIFF files or in one 4-D TIFF file; both have len and [i].
+
+    Raises
+    ------
+    OSError
+        If there is no such file or folder.
+    ValueError
+        Naming the file that cannot be used.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: does not exist, need a folder of TIFF files or one TIFF file")
+    return ParticleFolder(path) if path.is_dir() else tiff.Stack(path)
+
+
+def natural_key(name: str) -> list[Any]:
+    """Return a key that sorts names as people do, by the value of the numbers in them.
+
+    Examples
+    --------
+    >>> sorted(["10.tif", "9.tif", "b.tif"], key=natural_key)
+    ['9.tif', '10.tif', 'b.tif']
+    """
+    parts = re.split(r"(\d+)", name)  # text and digits take turns, so like is compared with like
+    return [int(part) if i % 2 else part for i, part in enumerate(parts)]
+
+
+def _agree(a: Any, b: Any) -> bool:
+    """Whether two voxel sizes are the same, up to the digits that a file keeps."""
+    return a is b if a is None or b is None else bool(np.allclose(a, b, rtol=1e-3, atol=0))

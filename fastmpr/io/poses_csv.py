@@ -1,0 +1,110 @@
+"""Poses as SPFluo writes them: a CSV with the columns ``name,rot1,rot2,rot3,t1,t2,t3``.
+
+The angles are intrinsic Euler angles in degrees, ``Rotation.from_euler("XZX", [rot1, rot2, rot3])``, where
+the letters X, Y, Z mean the array axes 0, 1, 2, that is z, y, x. The translations follow the same axes, in
+voxels.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+import warnings
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+
+from .files import written_whole
+
+COLUMNS = ("name", "rot1", "rot2", "rot3", "t1", "t2", "t3")
+
+
+def read(path: str | Path) -> tuple[Rotation, NDArray[np.float64], tuple[str, ...] | None]:
+    """Return the rotations, the translations (N, 3) in voxels and the names (None if all are empty).
+
+    Raises
+    ------
+    ValueError
+        Naming the file and its line: a row that has not seven columns, a value that is not a finite number, a
+        name that occurs twice.
+    """
+    rows = _read_rows(path)
+    if rows and not any(_is_number(text) for text in rows[0][1][1:]):
+        _check_header(path, rows.pop(0)[1])
+    if not rows:
+        raise ValueError(f"{path}: found no poses, need rows of {','.join(COLUMNS)}")
+
+    line_of: dict[str, int] = {}
+    values = []
+    for line, row in rows:
+        if len(row) != len(COLUMNS):  # a header may be narrower than its rows, so only the rows are counted
+            raise ValueError(f"{path}, line {line}: found {len(row)} columns, need 7 ({','.join(COLUMNS)})")
+        if row[0] and row[0] in line_of:
+            raise ValueError(f"{path}, line {line}: found {row[0]!r} again after line {line_of[row[0]]}")
+        line_of[row[0]] = line
+        values.append([_number(path, line, *pair) for pair in zip(COLUMNS[1:], row[1:], strict=True)])
+
+    table = np.array(values)
+    names = tuple(row[0] for _, row in rows)
+    return Rotation.from_euler("XZX", table[:, :3], degrees=True), table[:, 3:], names if any(names) else None
+
+
+def write(
+    path: str | Path,
+    rotation: Rotation,
+    translation: NDArray[np.float64],
+    names: tuple[str, ...] | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Write N poses, translations in voxels; without names they are called 0, 1, 2 and so on."""
+    with (
+        warnings.catch_warnings()
+    ):  # at the poles (the identity, say) rot1 and rot3 are not unique: any will do
+        warnings.filterwarnings("ignore", "Gimbal lock", UserWarning)
+        angles = rotation.as_euler("XZX", degrees=True)
+    if names is None:
+        names = tuple(str(i) for i in range(len(angles)))
+    rows = np.hstack([angles, translation]).tolist()
+    with (
+        written_whole(path, overwrite) as temporary,
+        open(temporary, "w", newline="", encoding="utf-8") as file,
+    ):
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        writer.writerows([name, *row] for name, row in zip(names, rows, strict=True))
+
+
+def _read_rows(path: str | Path) -> list[tuple[int, list[str]]]:
+    """Return (line number, stripped fields) for each row that is not blank."""
+    try:
+        with open(
+            path, newline="", encoding="utf-8-sig"
+        ) as file:  # Excel begins its files with a byte order mark
+            reader = csv.reader(file)
+            rows = [(reader.line_num, [text.strip() for text in row]) for row in reader]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f"{path}: found no text that reads as CSV ({error})") from None
+    return [(line, row) for line, row in rows if any(row)]
+
+
+def _check_header(path: str | Path, header: list[str]) -> None:
+    """Refuse a header whose columns come in another order; one that is too short is common and harmless."""
+    for place, title in enumerate(header):
+        if title in COLUMNS and COLUMNS.index(title) != place:
+            raise ValueError(f"{path}: found the header {','.join(header)}, need {','.join(COLUMNS)}")
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _number(path: str | Path, line: int, column: str, text: str) -> float:
+    if not _is_number(text) or not math.isfinite(float(text)):
+        raise ValueError(f"{path}, line {line}: found {text!r} for {column}, need a finite number")
+    return float(text)

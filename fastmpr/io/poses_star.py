@@ -1,0 +1,168 @@
+"""Poses as RELION writes them: the particle table of a STAR file.
+
+RELION [1]_ works in (x, y, z), gives intrinsic ZYZ Euler angles in degrees (Rot, Tilt, Psi) of the *inverse*
+of the rotation that takes the model into the image, and gives as origin, in angstroms, what must be
+*subtracted*: the particle lies at minus the origin from the centre of its image. Here vectors are (z, y, x)
+and lengths micrometres.
+
+References
+----------
+.. [1] J. B. Heymann, M. Chagoyen, D. M. Belnap, "Common conventions for interchange and archiving of
+   three-dimensional electron microscopy information in structural biology", J. Struct. Biol. 151, 196-207
+   (2005).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import warnings
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+
+from .files import written_whole
+
+ANGLES = ("rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi")
+ORIGINS = ("rlnOriginXAngst", "rlnOriginYAngst", "rlnOriginZAngst")
+NAME = "rlnImageName"
+MICROMETRES_PER_ANGSTROM = 1e-4
+
+Table = dict[str, list[str]]
+
+# a word of a STAR file: quoted, or free of blanks
+_WORD = re.compile(r"""'(.*?)'(?=\s|$)|"(.*?)"(?=\s|$)|(\S+)""")
+
+
+def read(path: str | Path) -> tuple[Rotation, NDArray[np.float64], tuple[str, ...] | None]:
+    """Return the rotations, the translations (N, 3) in micrometres and the names (None without rlnImageName).
+
+    Raises
+    ------
+    ValueError
+        Naming the file: no table of particles, a column that is missing, a value that is not a finite number,
+        a name that occurs twice.
+    """
+    table = _particle_table(path)
+    if missing := [column for column in ANGLES if column not in table]:
+        raise ValueError(f"{path}: found no column _{missing[0]}, need {', '.join('_' + c for c in ANGLES)}")
+    if "rlnOriginX" in table and "rlnOriginXAngst" not in table:
+        raise ValueError(f"{path}: found origins in pixels (_rlnOriginX), need angstroms (_rlnOriginXAngst)")
+    angles = np.column_stack([_numbers(path, table, column) for column in ANGLES])
+    origins = np.zeros_like(angles)  # an origin that is not given is zero: two-dimensional data have no z
+    for axis, column in enumerate(ORIGINS):
+        if column in table:
+            origins[:, axis] = _numbers(path, table, column)
+
+    names = tuple(table[NAME]) if NAME in table else None
+    if names and len(set(names)) < len(names):
+        twice = next(name for i, name in enumerate(names) if name in names[:i])
+        raise ValueError(f"{path}: found {twice!r} twice in _{NAME}, need each name once")
+
+    rotation = _reverse_axes(Rotation.from_euler("ZYZ", angles, degrees=True).inv())
+    return rotation, -origins[:, ::-1] * MICROMETRES_PER_ANGSTROM, names
+
+
+def write(
+    path: str | Path,
+    rotation: Rotation,
+    translation: NDArray[np.float64],
+    names: tuple[str, ...] | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Write N poses, translations in micrometres."""
+    with (
+        warnings.catch_warnings()
+    ):  # at the poles (the identity, say) Rot and Psi are not unique: any will do
+        warnings.filterwarnings("ignore", "Gimbal lock", UserWarning)
+        angles = _reverse_axes(rotation).inv().as_euler("ZYZ", degrees=True)
+    origins = -translation[:, ::-1] / MICROMETRES_PER_ANGSTROM + 0.0  # adding 0 turns -0 into 0
+    columns = [*ANGLES, *ORIGINS]
+    rows = [" ".join(f"{value:.9f}" for value in row) for row in np.hstack([angles, origins]).tolist()]
+    if names is not None:
+        columns.insert(0, NAME)
+        rows = [f"{_quoted(name)} {row}" for name, row in zip(names, rows, strict=True)]
+    labels = [f"_{column} #{place}" for place, column in enumerate(columns, 1)]
+    with written_whole(path, overwrite) as temporary:
+        text = "\n".join(["", "data_particles", "", "loop_", *labels, *rows, ""])
+        temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def _reverse_axes(rotation: Rotation) -> Rotation:
+    """Turn a rotation of (x, y, z) vectors into the same rotation of (z, y, x) vectors, or back."""
+    return Rotation.from_matrix(rotation.as_matrix()[:, ::-1, ::-1])
+
+
+def _particle_table(path: str | Path) -> Table:
+    """Return the columns of ``data_particles``, or of the only table there is."""
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: found no text that reads as STAR ({error})") from None
+    tables = _tables(path, text)
+    table = next(iter(tables.values())) if len(tables) == 1 else tables.get("particles", {})
+    if not table:
+        found = ", ".join(f"data_{name}" for name in tables) or "none"
+        raise ValueError(
+            f"{path}: found no table of particles (loops: {found}), need a loop_ in data_particles"
+        )
+    if not next(iter(table.values())):
+        raise ValueError(f"{path}: found an empty table of particles, need at least one row")
+    return table
+
+
+def _tables(path: str | Path, text: str) -> dict[str, Table]:
+    """Return the first ``loop_`` of every ``data_`` block, as block name -> column -> texts."""
+    tables: dict[str, Table] = {}
+    block, in_loop = "", False
+    for number, line in enumerate((line.strip() for line in text.splitlines()), 1):
+        words = _words(line)
+        if not words:
+            continue
+        if line.startswith("data_"):
+            block, in_loop = words[0].removeprefix("data_"), False
+        elif line.startswith("loop_"):
+            in_loop = block not in tables
+            tables.setdefault(block, {})
+        elif in_loop and line.startswith("_"):
+            tables[block][words[0].removeprefix("_")] = []
+        elif in_loop:
+            table = tables[block]
+            if len(words) != len(table):
+                raise ValueError(f"{path}, line {number}: found {len(words)} columns, need {len(table)}")
+            for column, word in zip(table.values(), words, strict=True):
+                column.append(word)
+    return tables
+
+
+def _words(line: str) -> list[str]:
+    """Split a line of a STAR file; a word that begins with # begins a comment."""
+    words = []
+    for match in _WORD.finditer(line):
+        if match[3] and match[3].startswith("#"):
+            break
+        words.append(match[match.lastindex or 0])
+    return words
+
+
+def _numbers(path: str | Path, table: Table, column: str) -> list[float]:
+    numbers = []
+    for row, text in enumerate(table[column], 1):
+        try:
+            number = float(text)
+        except ValueError:
+            number = math.nan
+        if not math.isfinite(number):
+            raise ValueError(f"{path}: found {text!r} for _{column} in row {row}, need a finite number")
+        numbers.append(number)
+    return numbers
+
+
+def _quoted(name: str) -> str:
+    """Quote a name that STAR would read as several words, as a keyword or as a comment."""
+    plain = (
+        name and not re.search(r"\s", name) and not name.startswith(("_", "#", "'", '"', "data_", "loop_"))
+    )
+    return name if plain else f"'{name}'" if "'" not in name else f'"{name}"'

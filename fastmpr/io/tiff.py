@@ -1,0 +1,302 @@
+"""3-D volumes and 4-D stacks of them in TIFF files (OME, ImageJ or plain), with their voxel size."""
+
+from __future__ import annotations
+
+import math
+import os
+import struct
+import weakref
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from threading import Lock
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .._validation import Vector, as_shape, as_volume, as_voxel_size
+from .files import written_whole
+
+_MICROMETRES = {
+    "µm": 1.0,  # micro sign
+    "μm": 1.0,  # Greek mu
+    "um": 1.0,
+    "micron": 1.0,
+    "microns": 1.0,
+    "nm": 1e-3,
+    "Å": 1e-4,
+    "mm": 1e3,
+    "cm": 1e4,
+    "m": 1e6,
+}
+
+# bytes of each data type of a TIFF tag, by its number
+_TYPE_SIZES = np.array([0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4, 0, 0, 8, 8, 8, 0], dtype=np.uint64)
+
+
+class TiffError(ValueError):
+    """A TIFF file that cannot be used; the message begins with its name."""
+
+
+def read(path: str | Path) -> tuple[NDArray, Vector | None]:
+    """Read a 3-D volume.
+
+    Parameters
+    ----------
+    path : path
+        A TIFF file that holds one grey-level volume (z, y, x), compressed or not, of any byte order.
+
+    Returns
+    -------
+    volume : ndarray, float32 or float64
+        Finite; float64 stays float64, all else becomes float32.
+    voxel_size : (float, float, float) or None
+        (z, y, x) in micrometres; None where the file does not give all three.
+
+    Raises
+    ------
+    ValueError
+        Naming the file: no TIFF, truncated, 2-D, 4-D, RGB, several channels, NaN or infinite values.
+    ImportError
+        If tifffile is not installed.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "cube.ome.tif"
+    ...     write(path, np.ones((4, 5, 6)), voxel_size=(0.3, 0.1, 0.1))
+    ...     volume, voxel_size = read(path)
+    >>> volume.shape, voxel_size
+    ((4, 5, 6), (0.3, 0.1, 0.1))
+    """
+    with _named(path), _opened(path) as (tif, series):
+        if len(series.shape) != 3 or "C" in series.axes:
+            raise TiffError(f"{path}: {_found(series)}, need a 3-D volume (z, y, x)")
+        _check_fits_memory(path, series.nbytes)
+        array, voxel_size = series.asarray(), _voxel_size(tif)
+    return as_volume(array, str(path)), voxel_size
+
+
+class Stack(Sequence[NDArray]):
+    """The volumes of a 4-D TIFF file (n, z, y, x), read one at a time; a 3-D file is a stack of one.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+
+    Attributes
+    ----------
+    shape : (int, int, int)
+        Of one volume.
+    voxel_size : (float, float, float) or None
+        (z, y, x) in micrometres; None where the file does not give all three.
+
+    Raises
+    ------
+    ValueError, ImportError
+        As `read` does.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        with ExitStack() as opened, _named(self.path):
+            tif, series = opened.enter_context(_opened(self.path))
+            if len(series.shape) not in (3, 4) or not _is_stack_of_volumes(series.axes):
+                raise TiffError(f"{path}: {_found(series)}, need a 4-D stack of volumes (n, z, y, x)")
+            self._n, *sizes = series.shape if len(series.shape) == 4 else (1, *series.shape)
+            self.shape = as_shape(sizes)
+            self.voxel_size = _voxel_size(tif)
+            _check_fits_memory(path, series.nbytes // self._n)
+            if series.dataoffset is not None:  # all of it lies uncompressed in one piece
+                self._map = _tifffile().memmap(path, mode="r").reshape(self._n, *self.shape)
+            else:
+                self._map, self._pages, self._lock = None, series.pages, Lock()
+                if len(self._pages) % self._n:
+                    raise TiffError(
+                        f"{path}: {_found(series)} on {len(self._pages)} pages, need whole ones each"
+                    )
+                weakref.finalize(self, opened.pop_all().close)  # the pages are read from the open file
+
+    def __len__(self) -> int:
+        return self._n
+
+    def __getitem__(self, index: Any) -> Any:
+        """Read volume ``index``, float32 or float64."""
+        i = range(self._n)[index]
+        if self._map is not None:
+            volume = self._map[i]
+        else:
+            n_pages = len(self._pages) // self._n
+            with self._lock, _named(self.path):
+                pages = [page.asarray() for page in self._pages[i * n_pages : (i + 1) * n_pages]]
+                volume = np.stack(pages).reshape(self.shape)
+        return as_volume(volume, f"{self.path}, volume {i}")
+
+
+def write(
+    path: str | Path, volume: ArrayLike, voxel_size: ArrayLike | None = None, overwrite: bool = False
+) -> None:
+    """Write a volume as OME-TIFF, whole or not at all.
+
+    Parameters
+    ----------
+    path : path
+        Best ended by ``.ome.tif``, which tells other programs where the voxel size stands.
+    volume : array_like, shape (z, y, x)
+        Written as float64 if it is, else as float32.
+    voxel_size : float or (float, float, float), optional
+        (z, y, x) in micrometres; without it the file says nothing of it.
+    overwrite : bool
+        Whether a file that is there already may be replaced.
+
+    Raises
+    ------
+    ValueError
+        If the volume is not 3-D or not finite.
+    OSError
+        If the file exists already, or its folder is missing or cannot be written in.
+    ImportError
+        If tifffile is not installed.
+    """
+    tifffile = _tifffile()
+    array = as_volume(volume, "volume")
+    metadata: dict[str, Any] = {"axes": "ZYX"}
+    if voxel_size is not None:
+        for axis, length in zip("ZYX", as_voxel_size(voxel_size), strict=True):
+            metadata |= {f"PhysicalSize{axis}": length, f"PhysicalSize{axis}Unit": "µm"}
+    with written_whole(path, overwrite) as temporary:
+        tifffile.imwrite(temporary, array, ome=True, photometric="minisblack", metadata=metadata)
+
+
+def _tifffile() -> Any:
+    try:
+        import tifffile
+    except ImportError:
+        raise ImportError('TIFF files need tifffile: pip install "fastmpr[cli]"') from None
+    return tifffile
+
+
+@contextmanager
+def _named(path: str | Path) -> Iterator[None]:
+    """Name the file in whatever error its parser stumbles into."""
+    try:
+        yield
+    except (TiffError, OSError, ImportError, MemoryError):
+        raise
+    except Exception as error:
+        raise TiffError(f"{path}: cannot be read as a TIFF file ({error})") from None
+
+
+@contextmanager
+def _opened(path: str | Path) -> Iterator[tuple[Any, Any]]:
+    """Give (file, image) of a TIFF file that holds one image, all of it, in grey levels."""
+    tifffile = _tifffile()
+    path = Path(path)
+    if path.is_dir():
+        raise IsADirectoryError(f"{path}: is a folder, need a TIFF file")
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: does not exist, need a TIFF file")
+    if path.stat().st_size == 0:
+        raise TiffError(f"{path}: found an empty file, need a TIFF file")
+    with tifffile.TiffFile(path) as tif:
+        _check_chain(path, tif)
+        if len(tif.series) != 1:
+            raise TiffError(f"{path}: found {len(tif.series)} separate images, need one")
+        series = tif.series[0]
+        if "S" in series.axes:
+            raise TiffError(f"{path}: {_found(series)}, which is RGB, need grey levels")
+        _check_extent(path, series)
+        yield tif, series
+
+
+def _check_chain(path: Path, tif: Any) -> None:
+    """Refuse a file that breaks off: tifffile would read what is left as if it were all.
+
+    A page is a table of tags, each with its value or the offset of it, then the offset of the next page, 0 if
+    there is none (TIFF 6.0 specification, section 2).
+    """
+    layout, handle = tif.tiff, tif.filehandle
+    integer = layout.offsetformat
+    entry = np.dtype([("code", "u2"), ("type", "u2"), ("count", integer), ("at", integer)])
+    for page, is_last in ((tif.pages[0], False), (tif.pages[len(tif.pages) - 1], True)):
+        handle.seek(page.offset)
+        (n_tags,) = struct.unpack(layout.tagnoformat, handle.read(layout.tagnosize))
+        tags = np.frombuffer(handle.read(n_tags * layout.tagsize), entry.newbyteorder(tif.byteorder))
+        n_bytes = tags["count"] * np.take(_TYPE_SIZES, tags["type"], mode="clip")
+        ends = np.where(n_bytes > layout.offsetsize, tags["at"] + n_bytes, 0)
+        following = handle.read(layout.offsetsize)
+        if len(following) < layout.offsetsize or ends.max() > handle.size or (is_last and any(following)):
+            raise TiffError(f"{path}: found the file truncated ({len(tif.pages)} pages left), need all of it")
+
+
+def _check_extent(path: Path, series: Any) -> None:
+    """Refuse an image some of whose data are not in the file: they would be read as zeros, or not at all."""
+    size = path.stat().st_size
+    if series.dataoffset is not None:
+        pieces = [(series.dataoffset, series.nbytes)]
+    elif any(page is None for page in series.pages):
+        raise TiffError(f"{path}: found pages that are in no file here, need all of them")
+    else:
+        pieces = [p for page in series.pages for p in zip(page.dataoffsets, page.databytecounts, strict=True)]
+    end = max(offset + count for offset, count in pieces)
+    if end > size or min(count for _, count in pieces) == 0:
+        raise TiffError(f"{path}: found the file truncated ({size} bytes of {end} declared), need all of it")
+
+
+def _check_fits_memory(path: str | Path, nbytes: int) -> None:
+    """Refuse what no memory holds: a few hundred bytes of a TIFF can declare terabytes."""
+    try:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError):  # not on Windows: there the allocation itself fails
+        return
+    if nbytes > memory:
+        need = f"need one that fits in memory ({memory / 1e9:.0f} GB)"
+        raise TiffError(f"{path}: found a volume of {nbytes / 1e9:.0f} GB, {need}")
+
+
+def _is_stack_of_volumes(axes: str) -> bool:
+    """Whether the axes are (n,) z, y, x, or do not say."""
+    return axes.endswith("ZYX") or not set("ZC") & set(axes)
+
+
+def _found(series: Any) -> str:
+    return f"found an image of shape {series.shape} with axes {series.axes}"
+
+
+def _voxel_size(tif: Any) -> Vector | None:
+    """Return (z, y, x) in micrometres; None, never a guess, unless the file gives all three."""
+    if tif.is_ome:
+        lengths = _ome_lengths(tif.ome_metadata)
+    elif tif.is_imagej:
+        lengths = _imagej_lengths(tif)
+    else:
+        return None
+    return lengths if all(math.isfinite(length) and length > 0 for length in lengths) else None
+
+
+def _ome_lengths(xml: str) -> Vector:
+    """Return the physical sizes (z, y, x) of the first image, NaN where there is none."""
+    pixels = ElementTree.fromstring(xml).find(".//{*}Pixels")
+    attributes = {} if pixels is None else pixels.attrib
+
+    def length(axis: str) -> float:
+        unit = attributes.get(f"PhysicalSize{axis}Unit", "µm")  # the default of the OME schema
+        return float(attributes.get(f"PhysicalSize{axis}", "nan")) * _MICROMETRES.get(unit, math.nan)
+
+    return length("Z"), length("Y"), length("X")
+
+
+def _imagej_lengths(tif: Any) -> Vector:
+    """Return ImageJ's lengths (z, y, x), NaN if unknown: spacing along z, 1 / resolution along y and x."""
+    metadata, tags = tif.imagej_metadata, tif.pages[0].tags
+    unit = _MICROMETRES.get(str(metadata.get("unit", "")).replace("\\u00B5", "µ"), math.nan)
+
+    def length(name: str) -> float:
+        pixels, per = tags[name].value if name in tags else (0, 1)
+        return per / pixels * unit if pixels else math.nan
+
+    return metadata.get("spacing", math.nan) * unit, length("YResolution"), length("XResolution")

@@ -1,0 +1,374 @@
+"""Poses: how each particle lies in its image."""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.spatial.transform import Rotation
+
+from ._validation import as_count
+from .io import poses_csv, poses_star
+
+_FORMATS: dict[str, Any] = {".csv": poses_csv, ".star": poses_star}
+
+# A matrix rounded to four decimals is still taken as a rotation; anything further off is a mistake.
+_ORTHONORMAL_TOLERANCE = 1e-4
+
+
+class Poses:
+    """The poses of N particles: a rotation R and a translation t each.
+
+    A point at p from the centre of the model lies at ``R p + t`` from the centre of the particle image.
+    Vectors are (z, y, x); the centre of n samples is at (n - 1) / 2. A `Poses` never changes after it has
+    been made.
+
+    Parameters
+    ----------
+    rotation : scipy.spatial.transform.Rotation or array_like, shape (N, 3, 3) or (3, 3)
+        Rotations that act on (z, y, x) vectors, or their matrices.
+    translation : array_like, shape (N, 3), optional
+        Translations (z, y, x) in the unit of ``voxel_size``, thus in voxels where no voxel size is given;
+        zero by default.
+    names : sequence of str, optional
+        The name of each particle, such as its file's.
+
+    Raises
+    ------
+    ValueError
+        Where a matrix is not a rotation to 1e-4 (it is never made one silently), where something is not
+        finite, or where the counts differ.
+
+    Examples
+    --------
+    >>> quarter_turn = [[1, 0, 0], [0, 0, -1], [0, 1, 0]]  # about z, array axis 0: takes y to x
+    >>> poses = Poses([np.eye(3), quarter_turn], [[0, 0, 0], [0, 2, 0]], names=["a", "b"])
+    >>> len(poses), poses[1].names
+    (2, ('b',))
+    >>> poses.matrix @ [0, 1, 0] + poses.translation  # where each image shows the point one step along y
+    array([[0., 1., 0.],
+           [0., 2., 1.]])
+    """
+
+    __slots__ = ("_matrix", "_names", "_rotation", "_translation")
+
+    def __init__(
+        self,
+        rotation: Rotation | ArrayLike,
+        translation: ArrayLike | None = None,
+        names: Iterable[str] | None = None,
+    ) -> None:
+        self._rotation = _as_rotation(rotation)
+        self._matrix = _frozen(self._rotation.as_matrix())
+        self._translation = _frozen(_as_translation(translation, len(self._matrix)))
+        self._names = _as_names(names, len(self._matrix))
+
+    @property
+    def rotation(self) -> Rotation:
+        """The rotations, a scipy `Rotation` of length N; a copy, since a `Rotation` can be written to."""
+        return self._rotation[:]
+
+    @property
+    def translation(self) -> NDArray[np.float64]:
+        """The translations, shape (N, 3), read-only."""
+        return self._translation
+
+    @property
+    def names(self) -> tuple[str, ...] | None:
+        """The names of the particles, or None."""
+        return self._names
+
+    @property
+    def matrix(self) -> NDArray[np.float64]:
+        """The rotations as matrices, shape (N, 3, 3), read-only."""
+        return self._matrix
+
+    def __len__(self) -> int:
+        return len(self._matrix)
+
+    def __getitem__(self, index: Any) -> Poses:
+        """Return some of the poses; an integer gives a `Poses` of length 1."""
+        if not isinstance(index, (slice, np.ndarray, list, tuple)):
+            i = operator.index(index)
+            if not -len(self) <= i < len(self):
+                raise IndexError(f"poses: found index {i}, need one below {len(self)}")
+            index = [i]
+        chosen = np.arange(len(self))[index if isinstance(index, slice) else np.asarray(index)]
+        names = None if self._names is None else [self._names[i] for i in chosen]
+        return Poses(self._rotation[chosen], self._translation[chosen], names)
+
+    def __iter__(self) -> Iterator[Poses]:
+        return (self[i] for i in range(len(self)))
+
+    def __repr__(self) -> str:
+        return f"<Poses of {len(self)} particle{'s' if len(self) != 1 else ''}>"
+
+    def symmetrized(self, symmetry: str) -> Poses:
+        """Return every pose together with those that a symmetric particle cannot tell from it.
+
+        A model that a rotation g leaves unchanged looks the same in the pose R and in the pose R g.
+
+        Parameters
+        ----------
+        symmetry : str
+            "C1", "C2", ...: cyclic, about the z axis (array axis 0) of the model; "D1", "D2", ...: dihedral,
+            with a two-fold axis along y (array axis 1) besides.
+
+        Returns
+        -------
+        Poses
+            N * n poses, n being the number of elements of the group. The n poses of one particle stand
+            together, its own first: pose ``i * n + k`` is R_i g_k with the translation and the name of
+            particle i.
+
+        Raises
+        ------
+        ValueError
+            For any other symmetry.
+
+        Examples
+        --------
+        >>> poses = Poses.random(4, rng=0)
+        >>> len(poses.symmetrized("C9")), len(poses.symmetrized("D9"))
+        (36, 72)
+        """
+        if not re.fullmatch(r"[CD][1-9][0-9]*", str(symmetry)):
+            raise ValueError(f"symmetry: found {symmetry!r}, need C or D and a number, such as 'C9' or 'D2'")
+        group = Rotation.create_group(symmetry, axis="X").as_matrix()  # scipy's X is array axis 0
+        matrices = (self._matrix[:, np.newaxis] @ group).reshape(-1, 3, 3)
+        names = None if self._names is None else [name for name in self._names for _ in group]
+        return Poses(matrices, np.repeat(self._translation, len(group), axis=0), names)
+
+    def matched(self, names: Sequence[str]) -> Poses:
+        """Return the poses of these particles, in this order.
+
+        Names are compared whole; if some are not found so, by their last part alone (``0.tiff`` of
+        ``particles/0.tiff``).
+
+        Parameters
+        ----------
+        names : sequence of str
+            The names of the particles.
+
+        Returns
+        -------
+        Poses
+            As many poses as names, under the given names.
+
+        Raises
+        ------
+        ValueError
+            If the poses have no names, or if a name is not found exactly once.
+
+        Examples
+        --------
+        >>> names = ["particles/0.tiff", "particles/1.tiff"]
+        >>> poses = Poses([np.eye(3)] * 2, [[0, 0, 0], [1, 1, 1]], names)
+        >>> poses.matched(["1.tiff"]).translation
+        array([[1., 1., 1.]])
+        """
+        if self._names is None:
+            raise ValueError("poses: found no names, need them to tell which pose belongs to which particle")
+        own, wanted = list(self._names), list(names)
+        if not set(wanted) <= set(own):
+            own, wanted = (
+                [PurePosixPath(name).name for name in own],
+                [PurePosixPath(name).name for name in wanted],
+            )
+        count = Counter(own)
+        missing = [name for name, key in zip(names, wanted, strict=True) if count[key] == 0]
+        if missing:
+            raise ValueError(f"poses: found none for {_listed(missing)}, need one pose of each particle")
+        twice = [
+            name for name, key in zip(names, wanted, strict=True) if count[key] > 1 or wanted.count(key) > 1
+        ]
+        if twice:
+            raise ValueError(f"poses: found several for {_listed(twice)}, need one pose of each particle")
+        place = {name: i for i, name in enumerate(own)}
+        chosen = [place[name] for name in wanted]
+        return Poses(self._rotation[chosen], self._translation[chosen], names)
+
+    @classmethod
+    def random(
+        cls, n: int, *, max_translation: float = 0.0, rng: np.random.Generator | int | None = None
+    ) -> Poses:
+        """Return n random poses.
+
+        Parameters
+        ----------
+        n : int
+            How many.
+        max_translation : float
+            Each component of a translation is uniform in [-max_translation, max_translation]: a cube.
+        rng : numpy.random.Generator or int, optional
+            The source of randomness, or its seed.
+
+        Returns
+        -------
+        Poses
+            With rotations uniform over all rotations.
+
+        Examples
+        --------
+        >>> Poses.random(3, max_translation=2.0, rng=1)
+        <Poses of 3 particles>
+        """
+        n = as_count(n, "n")
+        if not 0 <= max_translation < np.inf:
+            raise ValueError(
+                f"max_translation: found {max_translation!r}, need a finite number of at least 0"
+            )
+        rng = np.random.default_rng(rng)
+        # the direction of a Gaussian vector is uniform: four components make a uniform quaternion
+        rotation = Rotation.from_quat(rng.standard_normal((n, 4)))
+        return cls(rotation, rng.uniform(-max_translation, max_translation, (n, 3)))
+
+    @classmethod
+    def read(cls, path: str | Path) -> Poses:
+        """Read poses from a file, its kind told by its suffix.
+
+        Parameters
+        ----------
+        path : path
+            ``.csv``: SPFluo's, with translations in **voxels**; multiply them by the voxel size of the
+            particles where you use one. ``.star``: RELION's, with translations here in **micrometres** (its
+            angstroms times 1e-4).
+
+        Returns
+        -------
+        Poses
+            With the names of the particles where the file has them.
+
+        Raises
+        ------
+        ValueError, OSError
+            Naming the file, and the line or the column where there is one.
+        """
+        return cls(*_format_of(path).read(path))
+
+    def write(self, path: str | Path, overwrite: bool = False) -> None:
+        """Write the poses to a ``.csv`` or ``.star`` file, whole or not at all.
+
+        Parameters
+        ----------
+        path : path
+            The units of the translations must be those that `read` gives: voxels in a ``.csv``, micrometres
+            in a ``.star``. A ``.csv`` calls poses without names 0, 1, 2 and so on.
+        overwrite : bool
+            Whether a file that is there already may be replaced.
+
+        Raises
+        ------
+        ValueError
+            For another suffix.
+        OSError
+            If the file exists already, or its folder is missing or cannot be written in.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder) / "poses.csv"
+        ...     Poses.random(2, rng=0).write(path)
+        ...     Poses.read(path).names
+        ('0', '1')
+        """
+        _format_of(path).write(path, self._rotation, self._translation, self._names, overwrite)
+
+
+def _as_rotation(value: Any) -> Rotation:
+    """Return a copy of ``value`` as a `Rotation` of length N."""
+    if not isinstance(value, Rotation):
+        return Rotation.from_matrix(_as_rotation_matrices(value))
+    quaternions = np.atleast_2d(value.as_quat())
+    if quaternions.ndim != 2 or len(quaternions) == 0:
+        raise ValueError(
+            f"rotation: found rotations of shape {quaternions.shape[:-1]}, need (N,) with N at least 1"
+        )
+    if not np.isfinite(quaternions).all():
+        raise ValueError("rotation: found NaN or infinite values, need finite ones")
+    return Rotation.from_quat(quaternions)
+
+
+def _as_rotation_matrices(value: Any) -> NDArray[np.float64]:
+    """Return rotation matrices of shape (N, 3, 3), checked: scipy takes even 2 * identity for a rotation."""
+    try:
+        matrices = np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"rotation: found {type(value).__name__}, need a scipy Rotation or matrices"
+        ) from None
+    if matrices.shape == (3, 3):
+        matrices = matrices[np.newaxis]
+    if matrices.ndim != 3 or matrices.shape[1:] != (3, 3) or len(matrices) == 0:
+        raise ValueError(
+            f"rotation: found an array of shape {matrices.shape}, need (N, 3, 3) with N at least 1"
+        )
+    if not np.isfinite(matrices).all():
+        raise ValueError("rotation: found NaN or infinite values, need finite ones")
+    error = np.abs(matrices @ matrices.transpose(0, 2, 1) - np.eye(3)).max(axis=(1, 2))
+    worst = int(error.argmax())
+    if error[worst] > _ORTHONORMAL_TOLERANCE:
+        raise ValueError(
+            f"rotation: found matrix {worst} off R R^T = 1 by {error[worst]:.2g}, need rotation matrices"
+        )
+    if (reflections := np.flatnonzero(np.linalg.det(matrices) < 0)).size:
+        raise ValueError(
+            f"rotation: found a reflection (determinant -1) in matrix {reflections[0]}, need rotations"
+        )
+    return matrices
+
+
+def _as_translation(value: Any, n: int) -> NDArray[np.float64]:
+    """Return a new (n, 3) array."""
+    if value is None:
+        return np.zeros((n, 3))
+    try:
+        translation = np.array(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"translation: found {type(value).__name__}, need numbers of shape ({n}, 3)"
+        ) from None
+    if n == 1 and translation.shape == (3,):
+        translation = translation[np.newaxis]
+    if translation.shape != (n, 3):
+        raise ValueError(
+            f"translation: found shape {translation.shape}, need ({n}, 3), one (z, y, x) per rotation"
+        )
+    if not np.isfinite(translation).all():
+        raise ValueError("translation: found NaN or infinite values, need finite ones")
+    return translation
+
+
+def _as_names(value: Iterable[str] | None, n: int) -> tuple[str, ...] | None:
+    if value is None:
+        return None
+    if isinstance(value, str):
+        raise TypeError(f"names: found the text {value!r}, need {n} of them, one per rotation")
+    names = tuple(str(name) for name in value)
+    if len(names) != n:
+        raise ValueError(f"names: found {len(names)}, need {n}, one per rotation")
+    return names
+
+
+def _frozen(array: NDArray[np.float64]) -> NDArray[np.float64]:
+    array.flags.writeable = False
+    return array
+
+
+def _format_of(path: str | Path) -> Any:
+    try:
+        return _FORMATS[Path(path).suffix.lower()]
+    except KeyError:
+        raise ValueError(f"{path}: found the suffix {Path(path).suffix!r}, need .csv or .star") from None
+
+
+def _listed(names: list[str], at_most: int = 3) -> str:
+    more = f" and {len(names) - at_most} more" if len(names) > at_most else ""
+    return ", ".join(repr(name) for name in names[:at_most]) + more

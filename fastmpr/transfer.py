@@ -1,0 +1,105 @@
+"""The transfer function of a PSF in any pose, sampled from one table without an FFT per pose."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import scipy.fft
+from numpy.typing import NDArray
+
+from . import _kernels
+from ._fft import complex_dtype, half_shape
+from ._validation import Size, Vector, as_volume
+
+_OVERSAMPLING = 2  # of the table: what cubic interpolation of a spectrum needs
+_NEGLIGIBLE = 3e-5  # of the transfer function at zero frequency: noise of a measured PSF, rounding of a computed one
+
+
+class TransferFunction:
+    """The Fourier transform of a PSF, as cubic B-spline coefficients on an oversampled grid of frequencies.
+
+    The PSF in the frame of the model is h(R q), so its transform at a frequency f is that of h at R f.
+
+    Parameters
+    ----------
+    psf : (nz, ny, nx) array_like
+        PSF in the frame of the particle, centred at ``size // 2`` on each axis; any sum above zero.
+    voxel_size : (z, y, x)
+        Its voxel.
+    dtype : numpy dtype
+        Precision of the samples: float32 or float64.
+    workers : int
+        Threads for the one FFT.
+
+    Raises
+    ------
+    ValueError
+        If the PSF is not 3-D and finite, or its sum is not positive.
+    """
+
+    def __init__(self, psf: Any, voxel_size: Vector, dtype: Any, workers: int = 1):
+        volume = as_psf(psf)
+        sizes = tuple(scipy.fft.next_fast_len(_OVERSAMPLING * n) for n in volume.shape)
+        table = scipy.fft.fftshift(_spline_spectrum(volume, sizes, dtype, workers))
+        table = _trimmed(table, _NEGLIGIBLE)
+        self.real, self.imag = np.ascontiguousarray(table.real, dtype), np.ascontiguousarray(table.imag, dtype)
+        self._samples_per_frequency = np.array(sizes) * voxel_size
+
+    def matrix(self, rotation: NDArray, shape: Size, voxel_size: Vector) -> NDArray:
+        """Return the matrix from a grid's integer frequencies to the table's samples, for one rotation (3, 3)."""
+        frequencies = 1 / (np.array(shape) * voxel_size)
+        return self._samples_per_frequency[:, None] * rotation * frequencies
+
+    def sample(self, rotation: NDArray, shape: Size, voxel_size: Vector) -> NDArray:
+        """Return the transfer function of the rotated PSF on the half spectrum of a grid, complex."""
+        out = np.empty(half_shape(shape), complex_dtype(self.real.dtype))
+        _kernels.sample_transfer(self.real, self.imag, self.matrix(rotation, shape, voxel_size), shape, out)
+        return out
+
+
+def as_psf(psf: Any) -> NDArray:
+    """Return a PSF as float64 of sum 1."""
+    volume = as_volume(psf, "psf").astype(np.float64)
+    total = volume.sum()
+    if not total > 0:
+        raise ValueError(f"psf: found a sum of {total:g}, need a PSF whose sum is positive")
+    return volume / total
+
+
+def energy_radius(psf: Any, voxel_size: Vector, share: float = 0.99) -> float:
+    """Return the radius, in the unit of ``voxel_size``, of the ball around the centre that holds a share of |psf|."""
+    weight = np.abs(as_psf(psf))
+    offsets = [(np.arange(n) - n // 2) * length for n, length in zip(weight.shape, voxel_size, strict=True)]
+    radius = np.sqrt(sum(np.meshgrid(*(u**2 for u in offsets), indexing="ij"))).ravel()
+    order = np.argsort(radius)
+    held = np.cumsum(weight.ravel()[order])
+    return float(radius[order][np.searchsorted(held, share * held[-1])])
+
+
+def _spline_spectrum(psf: NDArray, sizes: tuple[int, ...], dtype: Any, workers: int) -> NDArray:
+    """Return the B-spline coefficients of the spectrum of a PSF, zero frequency first.
+
+    A prefilter along frequency is a division in space: by the transform (2 + cos(2 pi x / n)) / 3 of the sampled spline.
+    """
+    padded = np.zeros(sizes, dtype)
+    padded[tuple(slice(0, n) for n in psf.shape)] = psf
+    padded = np.roll(padded, [-(n // 2) for n in psf.shape], axis=(0, 1, 2))
+    for axis, n in enumerate(sizes):
+        divisor = (2 + np.cos(2 * np.pi * np.arange(n) / n)) / 3
+        padded /= divisor.astype(dtype).reshape([-1 if k == axis else 1 for k in range(3)])
+    return scipy.fft.fftn(padded, workers=workers)
+
+
+def _trimmed(table: NDArray, negligible: float) -> NDArray:
+    """Cut a centred table to the box outside which it is negligible, and leave room for the spline's taps."""
+    size = np.abs(table)
+    size /= size[tuple(n // 2 for n in table.shape)]
+    box = []
+    for axis, n in enumerate(table.shape):
+        used = np.flatnonzero(size.max(axis=tuple(k for k in range(3) if k != axis)) > negligible)
+        reach = max(abs(used[0] - n // 2), abs(used[-1] - n // 2)) + 4
+        box.append((n // 2 - reach, n // 2 + reach + 1))
+    pad = [(max(0, -a), max(0, b - n)) for (a, b), n in zip(box, table.shape, strict=True)]
+    padded = np.pad(table, pad, mode="wrap")
+    return padded[tuple(slice(a + p, b + p) for (a, b), (p, _) in zip(box, pad, strict=True))]
