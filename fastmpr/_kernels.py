@@ -37,9 +37,9 @@ _COS_THIRD = (
 )
 
 
-# ---------------------------------------------------------------------------------------------------------------------
+# ----------------------------------------------------------------------------------------------------
 # Pointwise functions
-# ---------------------------------------------------------------------------------------------------------------------
+# ----------------------------------------------------------------------------------------------------
 
 
 def _like(constant, value):
@@ -188,9 +188,9 @@ def spline_weights(f):
     return first, second, one - first - second - last, last
 
 
-# ---------------------------------------------------------------------------------------------------------------------
+# ----------------------------------------------------------------------------------------------------
 # Hessian: the sweep between two FFTs
-# ---------------------------------------------------------------------------------------------------------------------
+# ----------------------------------------------------------------------------------------------------
 
 
 @njit(**JIT)
@@ -213,7 +213,7 @@ def _sum_nuclear_norms(zz, yy, xx, zy, zx, yx):
 
 @njit(**JIT)
 def _second_difference(a, b, c, state, relaxation, v):
-    """v = relaxation (a - 2 b + c) + state: a pure second derivative along z or y."""
+    """V = relaxation (a - 2 b + c) + state: a pure second derivative along z or y."""
     for i in range(v.size):
         v[i] = relaxation * ((a[i] - b[i]) - (b[i] - c[i])) + state[i]
 
@@ -227,14 +227,14 @@ def _second_difference_x(a, state, relaxation, v):
 
 @njit(**JIT)
 def _mixed_difference(a, b, shift, state, relaxation, v):
-    """v = relaxation (difference of b along it - difference of a along it) + state, ``shift`` samples apart."""
+    """V = relaxation (difference of b along it - difference of a along it) + state, ``shift`` samples apart."""
     for i in range(v.size):
         v[i] = relaxation * ((b[i + shift] - b[i]) - (a[i + shift] - a[i])) + state[i]
 
 
 @njit(**JIT)
 def _mixed_difference_zy(x00, x10, x01, x11, state, relaxation, v):
-    """v = relaxation (mixed derivative across four rows) + state."""
+    """V = relaxation (mixed derivative across four rows) + state."""
     for i in range(v.size):
         v[i] = relaxation * ((x11[i] - x01[i]) - (x10[i] - x00[i])) + state[i]
 
@@ -243,9 +243,7 @@ def _mixed_difference_zy(x00, x10, x01, x11, state, relaxation, v):
 def clip_spectra(zz, yy, xx, zy, zx, yx, bound, ozz, oyy, oxx, ozy, ozx, oyx):
     """`clip_spectrum` along rows."""
     for i in range(zz.size):
-        ozz[i], oyy[i], oxx[i], ozy[i], ozx[i], oyx[i] = clip_spectrum(
-            zz[i], yy[i], xx[i], zy[i], zx[i], yx[i], bound
-        )
+        ozz[i], oyy[i], oxx[i], ozy[i], ozx[i], oyx[i] = clip_spectrum(zz[i], yy[i], xx[i], zy[i], zx[i], yx[i], bound)
 
 
 @njit(**JIT)
@@ -258,7 +256,7 @@ def _advance(v, d, keep, mix, cut, factor, state, q):
 
 @njit(**JIT)
 def _stay(v, d, relaxation, factor, state, q):
-    """q = factor (Hx - d), from v = relaxation Hx + state; the state stays."""
+    """Q = factor (Hx - d), from v = relaxation Hx + state; the state stays."""
     for i in range(v.size):
         q[i] = factor * ((v[i] - state[i]) / relaxation - d[i])
 
@@ -279,21 +277,21 @@ def _primal_norms(v, d, relaxation, state):
 
 @njit(**JIT)
 def _cross_terms(qzy, previous_qzy, qzx, qzz, previous_qzz, w):
-    """w = what the adjoint differentiates along z: qzz along z, qzy along y, qzx along x."""
+    """W = what the adjoint differentiates along z: qzz along z, qzy along y, qzx along x."""
     for i in range(w.size):
         w[i] = (previous_qzz[i] - qzz[i + 2]) + (previous_qzy[i + 2] - qzy[i + 2]) + (qzx[i + 1] - qzx[i + 2])
 
 
 @njit(**JIT)
 def _plane_terms(qyy, previous_qyy, qyx, w):
-    """w = what the adjoint differentiates along y: qyy along y, qyx along x."""
+    """W = what the adjoint differentiates along y: qyy along y, qyx along x."""
     for i in range(w.size):
         w[i] = (previous_qyy[i + 2] - qyy[i + 2]) + (qyx[i + 1] - qyx[i + 2])
 
 
 @njit(**JIT)
 def _gather_terms(qxx, wy, previous_wy, wz, previous_wz, out):
-    """out = the adjoint along the row of qxx, along y of wy and along z of wz."""
+    """Out = the adjoint along the row of qxx, along y of wy and along z of wz."""
     for i in range(out.size):
         along_x = (qxx[i] - qxx[i + 1]) - (qxx[i + 1] - qxx[i + 2])
         out[i] = along_x + (previous_wy[i] - wy[i]) + (previous_wz[i] - wz[i])
@@ -327,7 +325,7 @@ def _wrap_left(q):
 
 @njit(**JIT)
 def _hessian_values(x, z, y, state, relaxation, v):
-    """v = relaxation Hx + state along one row, six components."""
+    """V = relaxation Hx + state along one row, six components."""
     nz, ny = x.shape[0], x.shape[1]
     z1, z2, y1, y2 = (z + 1) % nz, (z + 2) % nz, (y + 1) % ny, (y + 2) % ny
     row, right, below = x[z, y], x[z, y1], x[z1, y]
@@ -478,9 +476,9 @@ def hessian_value(x, nx, norms, start, stop):
             norms[z] += _sum_nuclear_norms(v[0], v[1], v[2], v[3], v[4], v[5])
 
 
-# ---------------------------------------------------------------------------------------------------------------------
+# ----------------------------------------------------------------------------------------------------
 # Fourier space
-# ---------------------------------------------------------------------------------------------------------------------
+# ----------------------------------------------------------------------------------------------------
 
 
 @njit(**JIT)
@@ -491,7 +489,7 @@ def _solve_row(spectrum, inverse, bias):
 
 @njit(**JIT)
 def solve_columns(spectrum, inverse, bias, start, stop):
-    """spectrum <- spectrum * inverse + bias, for the rows start <= y < stop of every plane: the x-step of ADMM."""
+    """Spectrum <- spectrum * inverse + bias, for the rows start <= y < stop of every plane: the x-step of ADMM."""
     for z in range(spectrum.shape[0]):
         for y in range(start, stop):
             _solve_row(spectrum[z, y], inverse[z, y], bias[z, y])
@@ -528,7 +526,19 @@ def prepare_columns(gram, rhs, lz, ly, lx, order, lam, mu, mu2, scale, inverse, 
     """
     for z in range(start, stop):
         for y in range(gram.shape[1]):
-            _prepare_row(gram[z, y], rhs[z, y], lz[z] + ly[y], lx, order, lam, mu, mu2, scale, inverse[z, y], bias[z, y])
+            _prepare_row(
+                gram[z, y],
+                rhs[z, y],
+                lz[z] + ly[y],
+                lx,
+                order,
+                lam,
+                mu,
+                mu2,
+                scale,
+                inverse[z, y],
+                bias[z, y],
+            )
 
 
 @njit(**JIT_SUM)
@@ -545,9 +555,9 @@ def gradient_norm(gram, rhs, spectrum, size, nx, start, stop, norms):
         norms[y] = total
 
 
-# ---------------------------------------------------------------------------------------------------------------------
+# ----------------------------------------------------------------------------------------------------
 # Resampling with cubic B-splines
-# ---------------------------------------------------------------------------------------------------------------------
+# ----------------------------------------------------------------------------------------------------
 
 _POLE = math.sqrt(3.0) - 2.0  # of the recursive filter that turns samples into cubic B-spline coefficients
 MARGIN = 2  # mirrored coefficients kept on every side, so that no sample within half a voxel needs a bounds check
@@ -589,14 +599,14 @@ def _scale_row(row, factor):
 
 @njit(**JIT)
 def _blend_row(target, source, factor, pole):
-    """target <- factor target + pole source."""
+    """Target <- factor target + pole source."""
     for i in range(target.size):
         target[i] = factor * target[i] + pole * source[i]
 
 
 @njit(**JIT)
 def _retreat_row(target, source, pole):
-    """target <- pole (source - target)."""
+    """Target <- pole (source - target)."""
     for i in range(target.size):
         target[i] = pole * (source[i] - target[i])
 
@@ -706,7 +716,7 @@ def _spline_taps(typingctx, a, at, row, plane, wz, wy, wx):
             value = builder.fadd(value, builder.fmul(weights_x[k], tap, flags=("contract",)), flags=("contract",))
         return value
 
-    weights = types.UniTuple(real, 4)
+    weights = types.containers.UniTuple(real, 4)
     return real(a, types.intp, types.intp, types.intp, weights, weights, weights), build
 
 
@@ -757,9 +767,9 @@ def gather(a, matrix, origin, out, centre):
     return total
 
 
-# ---------------------------------------------------------------------------------------------------------------------
+# ----------------------------------------------------------------------------------------------------
 # Transfer functions of rotated PSFs
-# ---------------------------------------------------------------------------------------------------------------------
+# ----------------------------------------------------------------------------------------------------
 
 
 @njit(**JIT)
@@ -829,7 +839,7 @@ def _add_normal_row(values, spectrum, weight, first, last, gram, rhs):
 
 @njit(**JIT)
 def add_view(real, imag, matrix, shape, spectrum, weight, gram, rhs):
-    """gram += w |h|^2 and rhs += w conj(h) y for one view, with the h of `sample_transfer`."""
+    """Gram += w |h|^2 and rhs += w conj(h) y for one view, with the h of `sample_transfer`."""
     values = np.empty(gram.shape[2], rhs.dtype)
     for kz in range(gram.shape[0]):
         for ky in range(gram.shape[1]):

@@ -110,6 +110,7 @@ class Team:
 
     Examples
     --------
+    >>> from fastmpr._threads import Team
     >>> squares = [0, 0]
     >>> def work(member):
     ...     squares[member] = (member + 1) ** 2

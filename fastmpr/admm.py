@@ -13,9 +13,10 @@ of planes or block of columns, and meets at a barrier after each.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -25,8 +26,8 @@ from . import _kernels
 from ._fft import SlabFFT
 from ._threads import Team, as_workers
 from ._validation import Vector, as_count, as_finite, as_positive
-from .normal_equations import NormalEquations
-from .regularizers import Regularizer, as_regularizer, axis_symbols
+from .normal_equations import NormalEquations, half_sum
+from .regularizers import Regularizer, as_regularizer, axis_symbols, symbol
 
 _CHECK_EVERY = 10  # iterations between two looks at the residuals; a look costs about half an iteration
 
@@ -141,6 +142,8 @@ def solve(
 
     Examples
     --------
+    >>> import numpy as np
+    >>> import fastmpr
     >>> gram = np.ones((8, 8, 5))
     >>> y = np.zeros((8, 8, 8))
     >>> y[4, 4, 4] = 1
@@ -197,7 +200,13 @@ class Control:
         iteration = self.iteration
         primal, primal2, dual = iteration.residuals()
         self.history.append(
-            {"nit": self.nit + 1, "primal": max(primal, primal2), "dual": dual, "mu": iteration.mu, "mu2": iteration.mu2}
+            {
+                "nit": self.nit + 1,
+                "primal": max(primal, primal2),
+                "dual": dual,
+                "mu": iteration.mu,
+                "mu2": iteration.mu2,
+            }
         )
         self.converged = max(primal, primal2, dual) < self.tol
 
@@ -221,9 +230,7 @@ class Control:
         """Return the volume as it is now, and what is known of it."""
         iteration = self.iteration
         x = np.maximum(iteration.v2, 0)
-        return Result(
-            x, iteration.lam, self.nit, self.converged, self.message, self.history, iteration.sums.voxel_size
-        )
+        return Result(x, iteration.lam, self.nit, self.converged, self.message, self.history, iteration.sums.voxel_size)
 
 
 def as_penalties(mu: float | tuple[float, float]) -> tuple[float, float]:
@@ -232,9 +239,13 @@ def as_penalties(mu: float | tuple[float, float]) -> tuple[float, float]:
     return as_positive(pair[0], "mu"), as_positive(pair[1], "mu")
 
 
-def default_penalties(sums: NormalEquations, lam: float) -> tuple[float, float]:
-    """Return starting values of (mu1, mu2)."""
-    return 1.0, 1.0
+def default_penalties(sums: NormalEquations, regularizer: Regularizer) -> tuple[float, float]:
+    """Return starting values of (mu1, mu2): the inverse of the size that D x will have, from a Wiener estimate of x."""
+    wiener = sums.rhs / (sums.gram + 0.01 * sums.gram.max())
+    power = wiener.real**2 + wiener.imag**2
+    size = np.sqrt(half_sum(power * symbol(regularizer, sums.shape), sums.shape)) / math.prod(sums.shape)
+    mu = 3 / max(size, np.finfo(sums.gram.dtype).tiny)
+    return mu, mu
 
 
 class Iteration:
@@ -259,9 +270,15 @@ class Iteration:
     ):
         nz, ny, nx = sums.shape
         self.dtype = sums.gram.dtype.type
-        self.sums, self.lam, self.regularizer, self.relaxation, self.team = sums, lam, regularizer, relaxation, team
+        self.sums, self.lam, self.regularizer, self.relaxation, self.team = (
+            sums,
+            lam,
+            regularizer,
+            relaxation,
+            team,
+        )
         self.adaptive = mu is None
-        self.mu, self.mu2 = as_penalties(mu) if mu is not None else default_penalties(sums, lam)
+        self.mu, self.mu2 = as_penalties(mu) if mu is not None else default_penalties(sums, regularizer)
         self.fft = SlabFFT(sums.shape, self.dtype, team)
         self.state = np.zeros((nz, ny, regularizer.components, nx), self.dtype)
         self.v2 = np.zeros(sums.shape, self.dtype)
@@ -288,7 +305,7 @@ class Iteration:
             self._sweep(member, bound=0.0)
 
     def x_step(self, member: int, look: bool) -> None:
-        """x <- F^-1 { (F residue * mu + lam B) / (mu |D^|^2 + mu2 + lam S) }."""
+        """X <- F^-1 { (F residue * mu + lam B) / (mu |D^|^2 + mu2 + lam S) }."""
         fft, (start, stop) = self.fft, self.fft.slabs[member]
         _kernels.close_planes(fft.residue, self.carries[member - 1], start)
         fft.forward_planes(member)
@@ -316,7 +333,15 @@ class Iteration:
         fft, (start, stop) = self.fft, self.fft.slabs[member]
         scratch = fft.spectrum.view(self.dtype)  # the inverse FFT has used it up
         self.regularizer.residual(
-            fft.image, self.state, self.v2, scratch, self.carries[member], self._steps(self.bound), self.norms, start, stop
+            fft.image,
+            self.state,
+            self.v2,
+            scratch,
+            self.carries[member],
+            self._steps(self.bound),
+            self.norms,
+            start,
+            stop,
         )
         self.team.barrier(member)
         _kernels.close_planes(scratch, self.carries[member - 1], start)
@@ -343,7 +368,13 @@ class Iteration:
     def _sweep(self, member: int, bound: float) -> None:
         fft = self.fft
         self.regularizer.sweep(
-            fft.image, self.state, self.v2, fft.residue, self.carries[member], self._steps(bound), *fft.slabs[member]
+            fft.image,
+            self.state,
+            self.v2,
+            fft.residue,
+            self.carries[member],
+            self._steps(bound),
+            *fft.slabs[member],
         )
 
     def _steps(self, bound: float) -> tuple:
@@ -354,7 +385,15 @@ class Iteration:
         numbers = (self.dtype(value) for value in (self.lam, self.mu, self.mu2, 1 / self.v2.size))
         order = self.regularizer.order
         _kernels.prepare_columns(
-            self.sums.gram, self.sums.rhs, *self.symbols, order, *numbers, self.inverse, self.bias, start, stop
+            self.sums.gram,
+            self.sums.rhs,
+            *self.symbols,
+            order,
+            *numbers,
+            self.inverse,
+            self.bias,
+            start,
+            stop,
         )
 
     def _measure_gradient(self, first: int, last: int) -> None:

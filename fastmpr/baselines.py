@@ -14,7 +14,7 @@ from .views import Aligner, Views
 
 
 def average(
-    particles: Sequence[ArrayLike],
+    particles: Sequence[ArrayLike] | NDArray,
     poses: Poses,
     *,
     frame: str = "particle",
@@ -33,6 +33,8 @@ def average(
 
     Examples
     --------
+    >>> import numpy as np
+    >>> import fastmpr
     >>> poses = fastmpr.Poses.random(3, rng=0)
     >>> round(float(fastmpr.average(np.ones((3, 8, 8, 8)), poses)[4, 4, 4]), 6)
     1.0

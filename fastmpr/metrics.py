@@ -31,10 +31,12 @@ def psnr(a: ArrayLike, truth: ArrayLike) -> float:
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from fastmpr.metrics import psnr
     >>> truth = np.zeros((4, 4, 4))
     >>> truth[2, 2, 2] = 1
     >>> round(psnr(5 * truth + 1, truth), 2)
-    18.28
+    20.02
     """
     volume, truth = as_volume(a, "a").astype(np.float64), as_volume(truth, "truth").astype(np.float64)
     if volume.shape != truth.shape:

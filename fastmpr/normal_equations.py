@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import scipy.fft
@@ -54,6 +55,8 @@ class NormalEquations:
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from fastmpr.normal_equations import NormalEquations
     >>> one = NormalEquations(np.ones((4, 4, 3)), np.ones((4, 4, 3), complex), 1.0, 1, (4, 4, 4), 1.0)
     >>> (one + one).n_poses
     2
@@ -138,7 +141,9 @@ class NormalEquations:
         except FileNotFoundError:
             raise FileNotFoundError(f"{path}: found no such file, need one written by NormalEquations.save") from None
         except Exception as error:  # zipfile, zlib and numpy each raise their own on a damaged file
-            raise ValueError(f"{path}: found no readable sums, need a file from NormalEquations.save ({error})") from None
+            raise ValueError(
+                f"{path}: found no readable sums, need a file from NormalEquations.save ({error})"
+            ) from None
         return cls(
             fields["gram"],
             fields["rhs"],
@@ -156,7 +161,7 @@ def half_sum(values: NDArray, shape: Size) -> float:
 
 
 def accumulate(
-    particles: Sequence[ArrayLike],
+    particles: Sequence[ArrayLike] | NDArray,
     psf: ArrayLike,
     poses: Poses,
     *,
@@ -206,6 +211,8 @@ def accumulate(
 
     Examples
     --------
+    >>> import numpy as np
+    >>> import fastmpr
     >>> psf = fastmpr.psf.gaussian((9, 9, 9), sigma=(2, 1, 1))
     >>> poses = fastmpr.Poses.random(3, rng=0)
     >>> sums = fastmpr.accumulate(np.ones((3, 8, 8, 8)), psf, poses)
@@ -219,7 +226,7 @@ def accumulate(
     grid = padded_shape(views.model_shape(shape), energy_radius(psf, psf_voxel) / views.voxel_size[0])
     transfer = TransferFunction(psf, psf_voxel, views.dtype, threads)
     team = Team(min(threads, len(poses)))
-    parts: list[NormalEquations | None] = [None] * team.size
+    parts: list[Any] = [None] * team.size
 
     def add_share(member: int) -> None:
         first, last = team.share(len(poses), member)
@@ -242,15 +249,14 @@ def _sum_views(
         energy += weights[i] * aligner.align(i, fft.image)
         fft.execute()
         matrix = transfer.matrix(views.poses.matrix[i], grid, views.voxel_size)
-        _kernels.add_view(
-            transfer.real, transfer.imag, matrix, grid, fft.spectrum, views.dtype(weights[i]), gram, rhs
-        )
+        _kernels.add_view(transfer.real, transfer.imag, matrix, grid, fft.spectrum, views.dtype(weights[i]), gram, rhs)
     return NormalEquations(gram, rhs, energy, len(which), grid, views.voxel_size)
 
 
 def padded_shape(model: Size, margin: float) -> Size:
     """Return a grid with fast FFTs on which light that leaves the model by ``margin`` voxels does not come back in."""
-    return fast_shape(tuple(n + min(math.ceil(margin), n) if n > 1 else 1 for n in model))
+    nz, ny, nx = (n + min(math.ceil(margin), n) if n > 1 else 1 for n in model)
+    return fast_shape((nz, ny, nx))
 
 
 def _as_weights(weights: ArrayLike | None, count: int) -> NDArray:

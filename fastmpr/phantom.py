@@ -136,9 +136,7 @@ def centriole(shape: int | Size, *, voxel_size: ArrayLike | None = None, dtype: 
     return _render(_CENTRIOLE, shape, voxel_size, dtype)
 
 
-def nuclear_pore(
-    shape: int | Size, *, voxel_size: ArrayLike | None = None, dtype: Any = np.float32
-) -> NDArray:
+def nuclear_pore(shape: int | Size, *, voxel_size: ArrayLike | None = None, dtype: Any = np.float32) -> NDArray:
     """Build a nuclear pore complex: eight-fold rings, spokes, filaments and basket, its axis along z.
 
     Parameters

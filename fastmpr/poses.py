@@ -47,6 +47,7 @@ class Poses:
 
     Examples
     --------
+    >>> import numpy as np
     >>> quarter_turn = [[1, 0, 0], [0, 0, -1], [0, 1, 0]]  # about z, array axis 0: takes y to x
     >>> poses = Poses([np.eye(3), quarter_turn], [[0, 0, 0], [0, 2, 0]], names=["a", "b"])
     >>> len(poses), poses[1].names
@@ -168,6 +169,7 @@ class Poses:
 
         Examples
         --------
+        >>> import numpy as np
         >>> names = ["particles/0.tiff", "particles/1.tiff"]
         >>> poses = Poses([np.eye(3)] * 2, [[0, 0, 0], [1, 1, 1]], names)
         >>> poses.matched(["1.tiff"]).translation
@@ -185,9 +187,7 @@ class Poses:
         missing = [name for name, key in zip(names, wanted, strict=True) if count[key] == 0]
         if missing:
             raise ValueError(f"poses: found none for {_listed(missing)}, need one pose of each particle")
-        twice = [
-            name for name, key in zip(names, wanted, strict=True) if count[key] > 1 or wanted.count(key) > 1
-        ]
+        twice = [name for name, key in zip(names, wanted, strict=True) if count[key] > 1 or wanted.count(key) > 1]
         if twice:
             raise ValueError(f"poses: found several for {_listed(twice)}, need one pose of each particle")
         place = {name: i for i, name in enumerate(own)}
@@ -195,9 +195,7 @@ class Poses:
         return Poses(self._rotation[chosen], self._translation[chosen], names)
 
     @classmethod
-    def random(
-        cls, n: int, *, max_translation: float = 0.0, rng: np.random.Generator | int | None = None
-    ) -> Poses:
+    def random(cls, n: int, *, max_translation: float = 0.0, rng: np.random.Generator | int | None = None) -> Poses:
         """Return n random poses.
 
         Parameters
@@ -221,9 +219,7 @@ class Poses:
         """
         n = as_count(n, "n")
         if not 0 <= max_translation < np.inf:
-            raise ValueError(
-                f"max_translation: found {max_translation!r}, need a finite number of at least 0"
-            )
+            raise ValueError(f"max_translation: found {max_translation!r}, need a finite number of at least 0")
         rng = np.random.default_rng(rng)
         # the direction of a Gaussian vector is uniform: four components make a uniform quaternion
         rotation = Rotation.from_quat(rng.standard_normal((n, 4)))
@@ -288,9 +284,7 @@ def _as_rotation(value: Any) -> Rotation:
         return Rotation.from_matrix(_as_rotation_matrices(value))
     quaternions = np.atleast_2d(value.as_quat())
     if quaternions.ndim != 2 or len(quaternions) == 0:
-        raise ValueError(
-            f"rotation: found rotations of shape {quaternions.shape[:-1]}, need (N,) with N at least 1"
-        )
+        raise ValueError(f"rotation: found rotations of shape {quaternions.shape[:-1]}, need (N,) with N at least 1")
     if not np.isfinite(quaternions).all():
         raise ValueError("rotation: found NaN or infinite values, need finite ones")
     return Rotation.from_quat(quaternions)
@@ -301,27 +295,19 @@ def _as_rotation_matrices(value: Any) -> NDArray[np.float64]:
     try:
         matrices = np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError):
-        raise TypeError(
-            f"rotation: found {type(value).__name__}, need a scipy Rotation or matrices"
-        ) from None
+        raise TypeError(f"rotation: found {type(value).__name__}, need a scipy Rotation or matrices") from None
     if matrices.shape == (3, 3):
         matrices = matrices[np.newaxis]
     if matrices.ndim != 3 or matrices.shape[1:] != (3, 3) or len(matrices) == 0:
-        raise ValueError(
-            f"rotation: found an array of shape {matrices.shape}, need (N, 3, 3) with N at least 1"
-        )
+        raise ValueError(f"rotation: found an array of shape {matrices.shape}, need (N, 3, 3) with N at least 1")
     if not np.isfinite(matrices).all():
         raise ValueError("rotation: found NaN or infinite values, need finite ones")
     error = np.abs(matrices @ matrices.transpose(0, 2, 1) - np.eye(3)).max(axis=(1, 2))
     worst = int(error.argmax())
     if error[worst] > _ORTHONORMAL_TOLERANCE:
-        raise ValueError(
-            f"rotation: found matrix {worst} off R R^T = 1 by {error[worst]:.2g}, need rotation matrices"
-        )
+        raise ValueError(f"rotation: found matrix {worst} off R R^T = 1 by {error[worst]:.2g}, need rotation matrices")
     if (reflections := np.flatnonzero(np.linalg.det(matrices) < 0)).size:
-        raise ValueError(
-            f"rotation: found a reflection (determinant -1) in matrix {reflections[0]}, need rotations"
-        )
+        raise ValueError(f"rotation: found a reflection (determinant -1) in matrix {reflections[0]}, need rotations")
     return matrices
 
 
@@ -332,15 +318,11 @@ def _as_translation(value: Any, n: int) -> NDArray[np.float64]:
     try:
         translation = np.array(value, dtype=np.float64)
     except (TypeError, ValueError):
-        raise TypeError(
-            f"translation: found {type(value).__name__}, need numbers of shape ({n}, 3)"
-        ) from None
+        raise TypeError(f"translation: found {type(value).__name__}, need numbers of shape ({n}, 3)") from None
     if n == 1 and translation.shape == (3,):
         translation = translation[np.newaxis]
     if translation.shape != (n, 3):
-        raise ValueError(
-            f"translation: found shape {translation.shape}, need ({n}, 3), one (z, y, x) per rotation"
-        )
+        raise ValueError(f"translation: found shape {translation.shape}, need ({n}, 3), one (z, y, x) per rotation")
     if not np.isfinite(translation).all():
         raise ValueError("translation: found NaN or infinite values, need finite ones")
     return translation

@@ -7,17 +7,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import make_interp_spline
+from scipy.ndimage import center_of_mass
+from scipy.ndimage import shift as scipy_shift
 from scipy.special import j0, roots_legendre
 
-from ._validation import Size, Vector, as_float_dtype, as_positive, as_shape, as_voxel_size
+from ._validation import Size, Vector, as_float_dtype, as_positive, as_shape, as_volume, as_voxel_size
 
 _AIRY_RADIUS = 0.6098349  # of the first dark ring, in wavelength / NA: the first zero of J1 over 2 pi
 _RADIAL_STEP = 0.016  # of the tables over r, in wavelength / NA: interpolation then errs by 1e-10 of the peak
 
 
-def gaussian(
-    shape: int | Size, *, sigma: ArrayLike, voxel_size: ArrayLike = 1.0, dtype: Any = np.float32
-) -> NDArray:
+def gaussian(shape: int | Size, *, sigma: ArrayLike, voxel_size: ArrayLike = 1.0, dtype: Any = np.float32) -> NDArray:
     """Sample a Gaussian at the voxels' centres.
 
     Parameters
@@ -150,12 +150,44 @@ def born_wolf(
 
     table = _intensity(radius, depth, emission, na, index)
     if confocal:
-        table = (
-            _average_over_disc(radius, table, disc) if pinhole > 1e-3 else table
-        )  # less is a point, to 1e-6
+        table = _average_over_disc(radius, table, disc) if pinhole > 1e-3 else table  # less is a point, to 1e-6
         table = table * _intensity(radius[: len(table)], depth, excitation, na, index)
     planes = make_interp_spline(radius[: len(table)], table, k=5)(distance)
     return _normalised(np.moveaxis(planes[..., plane], -1, 0), dtype)
+
+
+def centred(psf: ArrayLike) -> NDArray:
+    """Move a measured PSF so that its centre of mass lies at ``size // 2`` on each axis.
+
+    Parameters
+    ----------
+    psf : (nz, ny, nx) array_like
+        PSF of positive sum, its background subtracted.
+
+    Returns
+    -------
+    (nz, ny, nx) ndarray
+        Shifted by a cubic spline, zero where nothing was measured; float64 stays, all else is float32.
+
+    Raises
+    ------
+    ValueError
+        If the PSF is not 3-D and finite, or its sum is not positive.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastmpr import psf
+    >>> h = psf.gaussian(15, sigma=1.5)
+    >>> bool(np.allclose(psf.centred(np.roll(h, 2, axis=0)), h, atol=1e-5))
+    True
+    """
+    volume = as_volume(psf, "psf")
+    total = volume.sum(dtype=np.float64)
+    if not total > 0:
+        raise ValueError(f"psf: found a sum of {total:g}, need a PSF whose sum is positive")
+    shift = [n // 2 - centre for n, centre in zip(volume.shape, center_of_mass(volume), strict=True)]
+    return scipy_shift(volume, shift, order=3, mode="constant")
 
 
 def _intensity(radius: NDArray, depth: NDArray, wavelength: float, na: float, index: float) -> NDArray:
@@ -207,9 +239,7 @@ def _as_wavelength(value: float, name: str) -> float:
     """Return a wavelength that can be light's in micrometres."""
     length = as_positive(value, name)
     if not 0.1 <= length <= 10:
-        raise ValueError(
-            f"{name}: found {value!r}, need micrometres between 0.1 and 10, e.g. 0.52 for green light"
-        )
+        raise ValueError(f"{name}: found {value!r}, need micrometres between 0.1 and 10, e.g. 0.52 for green light")
     return length
 
 
@@ -235,6 +265,4 @@ def _check_pinhole(confocal: bool, pinhole: float, excitation_wavelength: float 
     if not 0 <= pinhole < np.inf:
         raise ValueError(f"pinhole: found {pinhole!r}, need a diameter in Airy units, 0 or more")
     if not confocal and (pinhole > 0 or excitation_wavelength is not None):
-        raise ValueError(
-            f"confocal: found {confocal!r}, need True where pinhole or excitation_wavelength is given"
-        )
+        raise ValueError(f"confocal: found {confocal!r}, need True where pinhole or excitation_wavelength is given")

@@ -10,7 +10,10 @@ from numpy.typing import NDArray
 from . import _kernels
 from ._validation import Size, Vector
 
-_HORIZON = {np.float32: 14, np.float64: 30}  # powers of the spline's pole (0.268) that matter in each precision
+_HORIZON = {
+    np.float32: 14,
+    np.float64: 30,
+}  # powers of the spline's pole (0.268) that matter in each precision
 
 
 class SplineVolume:

@@ -8,7 +8,6 @@ import numpy as np
 import scipy.fft
 from numpy.typing import ArrayLike, NDArray
 
-from ._fft import complex_dtype, half_shape
 from ._threads import Team, as_workers
 from ._validation import Size, Vector, as_shape, as_volume, as_voxel_size
 from .poses import Poses
@@ -73,6 +72,7 @@ def simulate(
 
     Examples
     --------
+    >>> import fastmpr
     >>> x = fastmpr.phantom.centriole((24, 24, 24))
     >>> psf = fastmpr.psf.gaussian((15, 9, 9), sigma=(3, 1, 1))
     >>> fastmpr.simulate(x, psf, fastmpr.Poses.random(2, rng=0), noise_sigma=0.1, rng=0).shape
@@ -119,7 +119,15 @@ def simulate(
 class _Microscope:
     """Convolution with a PSF in any pose, on a grid that is padded so that nothing wraps."""
 
-    def __init__(self, transfer: TransferFunction, shape: Size, voxel: Vector, psf_shape: Size, psf_voxel: Vector, dtype: Any):
+    def __init__(
+        self,
+        transfer: TransferFunction,
+        shape: Size,
+        voxel: Vector,
+        psf_shape: Size,
+        psf_voxel: Vector,
+        dtype: Any,
+    ):
         reach = np.ceil(np.max(np.multiply(psf_shape, psf_voxel)) / np.array(voxel) / 2)
         self.grid = tuple(scipy.fft.next_fast_len(int(n + r), real=True) for n, r in zip(shape, reach, strict=True))
         self.transfer, self.voxel, self.inside, self.dtype = transfer, voxel, inner(self.grid, shape), dtype

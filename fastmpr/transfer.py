@@ -43,7 +43,10 @@ class TransferFunction:
         sizes = tuple(scipy.fft.next_fast_len(_OVERSAMPLING * n) for n in volume.shape)
         table = scipy.fft.fftshift(_spline_spectrum(volume, sizes, dtype, workers))
         table = _trimmed(table, _NEGLIGIBLE)
-        self.real, self.imag = np.ascontiguousarray(table.real, dtype), np.ascontiguousarray(table.imag, dtype)
+        self.real, self.imag = (
+            np.ascontiguousarray(table.real, dtype),
+            np.ascontiguousarray(table.imag, dtype),
+        )
         self._samples_per_frequency = np.array(sizes) * voxel_size
 
     def matrix(self, rotation: NDArray, shape: Size, voxel_size: Vector) -> NDArray:

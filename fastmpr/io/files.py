@@ -98,9 +98,7 @@ def written_whole(path: str | Path, overwrite: bool = False) -> Iterator[Path]:
 
 
 @contextmanager
-def folder_written_whole(
-    path: str | Path, contents: Collection[str], overwrite: bool = False
-) -> Iterator[Path]:
+def folder_written_whole(path: str | Path, contents: Collection[str], overwrite: bool = False) -> Iterator[Path]:
     """Give a temporary folder, whose contents move to ``path`` only if the block ends without an error.
 
     Examples

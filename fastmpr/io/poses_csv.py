@@ -59,9 +59,7 @@ def write(
     overwrite: bool = False,
 ) -> None:
     """Write N poses, translations in voxels; without names they are called 0, 1, 2 and so on."""
-    with (
-        warnings.catch_warnings()
-    ):  # at the poles (the identity, say) rot1 and rot3 are not unique: any will do
+    with warnings.catch_warnings():  # at the poles (the identity, say) rot1 and rot3 are not unique: any will do
         warnings.filterwarnings("ignore", "Gimbal lock", UserWarning)
         angles = rotation.as_euler("XZX", degrees=True)
     if names is None:
@@ -79,9 +77,7 @@ def write(
 def _read_rows(path: str | Path) -> list[tuple[int, list[str]]]:
     """Return (line number, stripped fields) for each row that is not blank."""
     try:
-        with open(
-            path, newline="", encoding="utf-8-sig"
-        ) as file:  # Excel begins its files with a byte order mark
+        with open(path, newline="", encoding="utf-8-sig") as file:  # Excel begins its files with a byte order mark
             reader = csv.reader(file)
             rows = [(reader.line_num, [text.strip() for text in row]) for row in reader]
     except (UnicodeDecodeError, csv.Error) as error:

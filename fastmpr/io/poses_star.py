@@ -73,9 +73,7 @@ def write(
     overwrite: bool = False,
 ) -> None:
     """Write N poses, translations in micrometres."""
-    with (
-        warnings.catch_warnings()
-    ):  # at the poles (the identity, say) Rot and Psi are not unique: any will do
+    with warnings.catch_warnings():  # at the poles (the identity, say) Rot and Psi are not unique: any will do
         warnings.filterwarnings("ignore", "Gimbal lock", UserWarning)
         angles = _reverse_axes(rotation).inv().as_euler("ZYZ", degrees=True)
     origins = -translation[:, ::-1] / MICROMETRES_PER_ANGSTROM + 0.0  # adding 0 turns -0 into 0
@@ -105,9 +103,7 @@ def _particle_table(path: str | Path) -> Table:
     table = next(iter(tables.values())) if len(tables) == 1 else tables.get("particles", {})
     if not table:
         found = ", ".join(f"data_{name}" for name in tables) or "none"
-        raise ValueError(
-            f"{path}: found no table of particles (loops: {found}), need a loop_ in data_particles"
-        )
+        raise ValueError(f"{path}: found no table of particles (loops: {found}), need a loop_ in data_particles")
     if not next(iter(table.values())):
         raise ValueError(f"{path}: found an empty table of particles, need at least one row")
     return table
@@ -162,7 +158,5 @@ def _numbers(path: str | Path, table: Table, column: str) -> list[float]:
 
 def _quoted(name: str) -> str:
     """Quote a name that STAR would read as several words, as a keyword or as a comment."""
-    plain = (
-        name and not re.search(r"\s", name) and not name.startswith(("_", "#", "'", '"', "data_", "loop_"))
-    )
+    plain = name and not re.search(r"\s", name) and not name.startswith(("_", "#", "'", '"', "data_", "loop_"))
     return name if plain else f"'{name}'" if "'" not in name else f'"{name}"'

@@ -116,9 +116,7 @@ class Stack(Sequence[NDArray]):
             else:
                 self._map, self._pages, self._lock = None, series.pages, Lock()
                 if len(self._pages) % self._n:
-                    raise TiffError(
-                        f"{path}: {_found(series)} on {len(self._pages)} pages, need whole ones each"
-                    )
+                    raise TiffError(f"{path}: {_found(series)} on {len(self._pages)} pages, need whole ones each")
                 weakref.finalize(self, opened.pop_all().close)  # the pages are read from the open file
 
     def __len__(self) -> int:
@@ -137,9 +135,7 @@ class Stack(Sequence[NDArray]):
         return as_volume(volume, f"{self.path}, volume {i}")
 
 
-def write(
-    path: str | Path, volume: ArrayLike, voxel_size: ArrayLike | None = None, overwrite: bool = False
-) -> None:
+def write(path: str | Path, volume: ArrayLike, voxel_size: ArrayLike | None = None, overwrite: bool = False) -> None:
     """Write a volume as OME-TIFF, whole or not at all.
 
     Parameters
