@@ -126,7 +126,7 @@ class NormalEquations:
         handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
         try:
             with os.fdopen(handle, "wb") as file:
-                np.savez(file, **{name: np.asarray(getattr(self, name)) for name in self.__dataclass_fields__})
+                np.savez(file, **vars(self))
             os.replace(temporary, path)
         except BaseException:
             os.unlink(temporary)
