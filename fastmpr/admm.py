@@ -30,6 +30,9 @@ from .normal_equations import NormalEquations, half_sum
 from .regularizers import Regularizer, as_regularizer, axis_symbols, symbol
 
 _CHECK_EVERY = 10  # iterations between two looks at the residuals; a look costs about half an iteration
+# mu times the rms of D x: at the start, then after the first looks, but never more than so many times the last mu. Small
+# steps find the shape, larger ones settle it; after these looks mu stays fixed.
+_START, _GROWTH, _MOST_GROWTH = 1.0, (2.0, 6.0, 10.0), 5.0
 
 
 @dataclass
@@ -192,23 +195,20 @@ class Control:
         self.history: list[dict[str, float]] = []
 
     def wants_look(self) -> bool:
-        """Return whether the iteration that comes ends with a look at its residuals."""
-        return self.nit + 1 == self.max_iter or (self.tol > 0 and (self.nit + 1) % _CHECK_EVERY == 0)
+        """Return whether the iteration that comes looks at its residuals, to stop, to adapt or to report."""
+        nit = self.nit + 1
+        due = nit % _CHECK_EVERY == 0 and (self.tol > 0 or len(self.history) < len(_GROWTH))
+        return nit == self.max_iter or due
 
     def look(self) -> None:
-        """Read the residuals of the iteration under way."""
+        """Read the residuals of the iteration under way, and adapt the penalty parameters during the first ones."""
         iteration = self.iteration
         primal, primal2, dual = iteration.residuals()
-        self.history.append(
-            {
-                "nit": self.nit + 1,
-                "primal": max(primal, primal2),
-                "dual": dual,
-                "mu": iteration.mu,
-                "mu2": iteration.mu2,
-            }
-        )
+        record = {"primal": max(primal, primal2), "dual": dual, "mu": iteration.mu, "mu2": iteration.mu2}
         self.converged = max(primal, primal2, dual) < self.tol
+        if iteration.adaptive and len(self.history) < len(_GROWTH):
+            iteration.change_penalties(*iteration.fitting_penalties(_GROWTH[len(self.history)]))
+        self.history.append({"nit": self.nit + 1, **record})
 
     def count(self) -> None:
         """End an iteration; fill ``message`` if it was the last."""
@@ -229,7 +229,7 @@ class Control:
     def result(self) -> Result:
         """Return the volume as it is now, and what is known of it."""
         iteration = self.iteration
-        x = np.maximum(iteration.v2, 0)
+        x = iteration.volume()
         return Result(x, iteration.lam, self.nit, self.converged, self.message, self.history, iteration.sums.voxel_size)
 
 
@@ -239,12 +239,12 @@ def as_penalties(mu: float | tuple[float, float]) -> tuple[float, float]:
     return as_positive(pair[0], "mu"), as_positive(pair[1], "mu")
 
 
-def default_penalties(sums: NormalEquations, regularizer: Regularizer) -> tuple[float, float]:
-    """Return starting values of (mu1, mu2): the inverse of the size that D x will have, from a Wiener estimate of x."""
+def initial_penalties(sums: NormalEquations, regularizer: Regularizer) -> tuple[float, float]:
+    """Return (mu1, mu2) to start with, from the size that D x has in a Wiener estimate of x."""
     wiener = sums.rhs / (sums.gram + 0.01 * sums.gram.max())
     power = wiener.real**2 + wiener.imag**2
     size = np.sqrt(half_sum(power * symbol(regularizer, sums.shape), sums.shape)) / math.prod(sums.shape)
-    mu = 3 / max(size, np.finfo(sums.gram.dtype).tiny)
+    mu = _START / max(size, np.finfo(sums.gram.dtype).tiny)
     return mu, mu
 
 
@@ -278,7 +278,7 @@ class Iteration:
             team,
         )
         self.adaptive = mu is None
-        self.mu, self.mu2 = as_penalties(mu) if mu is not None else default_penalties(sums, regularizer)
+        self.mu, self.mu2 = as_penalties(mu) if mu is not None else initial_penalties(sums, regularizer)
         self.fft = SlabFFT(sums.shape, self.dtype, team)
         self.state = np.zeros((nz, ny, regularizer.components, nx), self.dtype)
         self.v2 = np.zeros(sums.shape, self.dtype)
@@ -355,6 +355,18 @@ class Iteration:
         dual = self.mu * np.sqrt(self.dual_norms.sum())
         tiny = np.finfo(self.dtype).tiny
         return gap / max(dx, u, 0.01 * x, tiny), gap2 / max(x, u2, tiny), dual / max(gradient, tiny)
+
+    def fitting_penalties(self, factor: float) -> tuple[float, float]:
+        """Return (mu, mu2) for x as measured: ``factor`` over the rms of D x, and a few times gradient over x."""
+        _, dx, _, _, x, _ = np.sqrt(self.norms.sum(axis=0) / self.v2.size)
+        gradient = self.lam * np.sqrt(self.gradient_norms.sum()) / self.v2.size
+        tiny = np.finfo(self.dtype).tiny
+        mu = min(factor / max(dx, 1e-3 * x, tiny), _MOST_GROWTH * self.mu)
+        return mu, min(max(5 * gradient / max(x, tiny), 0.01 * mu), mu)
+
+    def volume(self) -> NDArray:
+        """Return max(x, 0): feasible like u2, and nearer the minimum."""
+        return np.maximum(self.fft.image[:, :, : self.v2.shape[2]], 0)
 
     def change_penalties(self, mu: float, mu2: float) -> None:
         """Let the next `u_step` go over to other penalty parameters; the multipliers mu d stay as they are."""
