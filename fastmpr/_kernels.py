@@ -263,16 +263,17 @@ def _stay(v, d, relaxation, factor, state, q):
 
 @njit(**JIT_SUM)
 def _primal_norms(v, d, relaxation, state):
-    """Sums of squares of Hx - u, Hx and u along a row, from v = relaxation Hx + state and d = v - u."""
-    difference = v[0] - v[0]
-    first, second = difference, difference
+    """Sums of squares of Dx - u, Dx, u and d along a row, from v = relaxation Dx + state and u = v - d."""
+    gap = v[0] - v[0]
+    first, second, third = gap, gap, gap
     for i in range(v.size):
         dx = (v[i] - state[i]) / relaxation
         u = v[i] - d[i]
-        difference += (dx - u) * (dx - u)
+        gap += (dx - u) * (dx - u)
         first += dx * dx
         second += u * u
-    return difference, first, second
+        third += d[i] * d[i]
+    return gap, first, second, third
 
 
 @njit(**JIT)
@@ -305,7 +306,7 @@ def _add(target, scale, values):
 
 @njit(**JIT)
 def _accumulate(sums, weight, values):
-    for k in range(3):
+    for k in range(4):
         sums[k] += weight * values[k]
 
 
@@ -390,18 +391,19 @@ def _positivity_row(x, v2, out, relaxation, weight, rescale):
 
 @njit(**JIT_SUM)
 def _positivity_norms(x, v2, out, relaxation, weight):
-    """Add weight (x - d) to the row; return the squares of x - u, x and u."""
+    """Add weight (x - d) to the row; return the squares of x - u, x, u and d."""
     zero, keep = _like(0.0, relaxation), _like(1.0, relaxation) - relaxation
-    difference, first, second = zero, zero, zero
+    gap, first, second, third = zero, zero, zero, zero
     for i in range(v2.size):
         v = v2[i]
         v = relaxation * x[i] + (keep * v if v > zero else v)
         u, d = larger(v, zero), smaller(v, zero)
         out[i] += weight * (x[i] - d)
-        difference += (x[i] - u) * (x[i] - u)
+        gap += (x[i] - u) * (x[i] - u)
         first += x[i] * x[i]
         second += u * u
-    return difference, first, second
+        third += d * d
+    return gap, first, second, third
 
 
 @njit(**JIT)
@@ -440,7 +442,7 @@ def hessian_sweep(x, state, v2, out, carry, steps, start, stop):
 def hessian_residual(x, state, v2, out, carry, steps, norms, start, stop):
     """The sweep that moves nothing: out <- H^T (Hx - d) + weight (x - d2).
 
-    norms[z] <- the squares of Hx - u, Hx, u, then of x - u2, x, u2, over plane z.
+    norms[z] <- the squares of Hx - u, Hx, u, d, then of x - u2, x, u2, d2, over plane z.
     """
     relaxation, bound, weight, _, _ = steps
     one = _like(1.0, bound)
@@ -458,9 +460,9 @@ def hessian_residual(x, state, v2, out, carry, steps, norms, start, stop):
             for k in range(6):
                 factor = one if k < 3 else one + one
                 _stay(v[k], d[k], relaxation, factor, s[k], q[k, 2:])
-                _accumulate(norms[z, :3], factor, _primal_norms(v[k], d[k], relaxation, s[k]))
+                _accumulate(norms[z, :4], factor, _primal_norms(v[k], d[k], relaxation, s[k]))
             _hessian_adjoint_row(q, rows[before], slopes[now], slopes[before], w, carry, y, target)
-            _accumulate(norms[z, 3:], one, _positivity_norms(x[z, y], v2[z, y], target, relaxation, weight))
+            _accumulate(norms[z, 4:], one, _positivity_norms(x[z, y], v2[z, y], target, relaxation, weight))
         _close_rows(rows[(ny - 1) % 2], slopes[(ny - 1) % 2], carry, out[z], nx)
 
 
@@ -845,3 +847,123 @@ def add_view(real, imag, matrix, shape, spectrum, weight, gram, rhs):
         for ky in range(gram.shape[1]):
             first, last = _sample_frequencies(real, imag, matrix, shape, kz, ky, values)
             _add_normal_row(values, spectrum[kz, ky], weight, first, last, gram[kz, ky], rhs[kz, ky])
+
+
+# ----------------------------------------------------------------------------------------------------
+# Total variation: the sweep between two FFTs
+# ----------------------------------------------------------------------------------------------------
+
+
+@njit(**JIT_INLINE)
+def vector_norm(z, y, x):
+    """Length of a 3-vector; scaling by its largest entry keeps squares from over- and underflowing."""
+    size = larger(larger(abs(z), abs(y)), larger(abs(x), _like(1e-30, z)))
+    shrink = _like(1.0, z) / size
+    z, y, x = z * shrink, y * shrink, x * shrink
+    return size * math.sqrt(z * z + y * y + x * x)
+
+
+@njit(**JIT)
+def clip_vectors(z, y, x, bound, oz, oy, ox):
+    """Shorten 3-vectors along rows to a length of at most ``bound``."""
+    for i in range(z.size):
+        shrink = bound / larger(larger(vector_norm(z[i], y[i], x[i]), bound), _like(1e-30, bound))
+        oz[i], oy[i], ox[i] = shrink * z[i], shrink * y[i], shrink * x[i]
+
+
+@njit(**JIT_SUM)
+def _sum_lengths(z, y, x):
+    total = _like(0.0, z[0])
+    for i in range(z.size):
+        total += vector_norm(z[i], y[i], x[i])
+    return total
+
+
+@njit(**JIT)
+def _difference(a, b, state, relaxation, v):
+    """V = relaxation (b - a) + state."""
+    for i in range(v.size):
+        v[i] = relaxation * (b[i] - a[i]) + state[i]
+
+
+@njit(**JIT)
+def _gradient_values(x, z, y, state, relaxation, v):
+    """V = relaxation grad x + state along one row, three components (z, y, x)."""
+    row = x[z, y]
+    _difference(row, x[(z + 1) % x.shape[0], y], state[0], relaxation, v[0])
+    _difference(row, x[z, (y + 1) % x.shape[1]], state[1], relaxation, v[1])
+    _difference(row, row[1:], state[2], relaxation, v[2])
+
+
+@njit(**JIT)
+def _gather_differences(qz, previous_qz, qy, previous_qy, qx, out):
+    """Out = the adjoint along z of qz, along y of qy and along the row of qx."""
+    for i in range(out.size):
+        out[i] = (previous_qz[i] - qz[i]) + (previous_qy[i] - qy[i]) + (qx[i] - qx[i + 1])
+
+
+@njit(**JIT)
+def _gradient_adjoint_row(q, previous_q, carry, y, out):
+    """One row of the adjoint, whose q lies from its second column on; ``carry[1]`` holds the previous plane's qz."""
+    q[2, 0] = q[2, out.size]
+    _gather_differences(q[0, 1:], carry[1, y], q[1, 1:], previous_q[1, 1:], q[2], out)
+    _copy(q[0, 1:], carry[1, y])
+
+
+@njit(**JIT)
+def tv_sweep(x, state, v2, out, carry, steps, start, stop):
+    """`hessian_sweep` for the gradient: three components, shortened to ``bound`` in place of clipped eigenvalues."""
+    relaxation, bound, weight, rescale, rescale2 = steps
+    one = _like(1.0, bound)
+    keep = one - relaxation
+    mix, cut = rescale - keep, one + rescale
+    ny, nx = state.shape[1], state.shape[3]
+    v, d = np.empty((3, nx), x.dtype), np.empty((3, nx), x.dtype)
+    rows = np.empty((2, 3, nx + 1), x.dtype)
+    carry[:] = 0
+    for z in range(start, stop):
+        rows[1] = 0
+        for y in range(ny):
+            s, q, target = state[z, y], rows[y % 2], out[z, y, :nx]
+            _gradient_values(x, z, y, s, relaxation, v)
+            clip_vectors(v[0], v[1], v[2], bound, d[0], d[1], d[2])
+            for k in range(3):
+                _advance(v[k], d[k], keep, mix, cut, one, s[k], q[k, 1:])
+            _gradient_adjoint_row(q, rows[1 - y % 2], carry, y, target)
+            _positivity_row(x[z, y], v2[z, y], target, relaxation, weight, rescale2)
+        _add(out[z, 0, :nx], one, rows[(ny - 1) % 2, 1, 1:])
+
+
+@njit(**JIT)
+def tv_residual(x, state, v2, out, carry, steps, norms, start, stop):
+    """`hessian_residual` for the gradient: out <- D^T (Dx - d) + weight (x - d2), and the norms of every plane."""
+    relaxation, bound, weight, _, _ = steps
+    one = _like(1.0, bound)
+    ny, nx = state.shape[1], state.shape[3]
+    v, d = np.empty((3, nx), x.dtype), np.empty((3, nx), x.dtype)
+    rows = np.empty((2, 3, nx + 1), x.dtype)
+    carry[:] = 0
+    for z in range(start, stop):
+        rows[1], norms[z] = 0, 0
+        for y in range(ny):
+            s, q, target = state[z, y], rows[y % 2], out[z, y, :nx]
+            _gradient_values(x, z, y, s, relaxation, v)
+            clip_vectors(v[0], v[1], v[2], bound, d[0], d[1], d[2])
+            for k in range(3):
+                _stay(v[k], d[k], relaxation, one, s[k], q[k, 1:])
+                _accumulate(norms[z, :3], one, _primal_norms(v[k], d[k], relaxation, s[k]))
+            _gradient_adjoint_row(q, rows[1 - y % 2], carry, y, target)
+            _accumulate(norms[z, 3:], one, _positivity_norms(x[z, y], v2[z, y], target, relaxation, weight))
+        _add(out[z, 0, :nx], one, rows[(ny - 1) % 2, 1, 1:])
+
+
+@njit(**JIT)
+def tv_value(x, nx, norms, start, stop):
+    """norms[z] <- the sum over plane z of the length of the gradient; x has its first columns repeated."""
+    one = _like(1.0, x[0, 0, 0])
+    v, zeros = np.empty((3, nx), x.dtype), np.zeros((3, nx), x.dtype)
+    for z in range(start, stop):
+        norms[z] = 0
+        for y in range(x.shape[1]):
+            _gradient_values(x, z, y, zeros, one, v)
+            norms[z] += _sum_lengths(v[0], v[1], v[2])

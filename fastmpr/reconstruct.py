@@ -32,7 +32,7 @@ def reconstruct(
     shape: int | Size | None = None,
     weights: ArrayLike | None = None,
     max_iter: int = 200,
-    tol: float = 1e-3,
+    tol: float = 2e-3,
     workers: int | None = None,
     callback: Callable[[Result], Any] | None = None,
 ) -> Result:
