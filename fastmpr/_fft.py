@@ -6,6 +6,7 @@ are too. Each has one thread; a team executes several side by side.
 
 from __future__ import annotations
 
+import math
 import threading
 from typing import Any
 
@@ -58,25 +59,34 @@ class SlabFFT:
     column transforms back and `inverse_planes` make ``image`` (unnormalised, and ``spectrum`` is lost). Between the two
     column transforms a block is still in cache: the solver does its pointwise work there.
 
+    Rows of the real arrays are two columns wider than the grid, and ``image`` has two rows more per plane, for what
+    `_kernels.wrap_edges` writes there.
+
     Attributes
     ----------
-    residue : (nz, ny, nx) real
+    residue : (nz, ny, nx + 2) real
     spectrum : (nz, ny, nx // 2 + 1) complex
-    image : (nz, ny, n) real, n >= nx + 2; only the first nx columns are written
+    scratch : (nz, ny, nx + 2) real
+        The memory of ``spectrum``, free after `inverse_planes`.
+    image : (nz, ny + 3, nx + 2) real
     slabs : list of (first plane, last plane + 1), one per member
     blocks : list of lists of (first row, last row + 1, forward, inverse), one list per member
     """
 
     def __init__(self, shape: Size, dtype: DTypeLike, team: Team):
         nz, ny, nx = shape
-        self.residue = pyfftw.zeros_aligned(shape, dtype)
-        self.spectrum = pyfftw.zeros_aligned(half_shape(shape), complex_dtype(dtype))
-        self.image = pyfftw.zeros_aligned((nz, ny, (nx + 9) // 8 * 8), dtype)
+        wide = (nz, ny, nx + 2)
+        memory = pyfftw.zeros_aligned(math.prod(wide), dtype)
+        used = memory[: 2 * math.prod(half_shape(shape))]
+        self.spectrum = used.view(complex_dtype(dtype)).reshape(half_shape(shape))
+        self.scratch = memory.reshape(wide)
+        self.residue = pyfftw.zeros_aligned(wide, dtype)
+        self.image = pyfftw.zeros_aligned((nz, ny + 3, nx + 2), dtype)
         self.slabs = [team.share(nz, member) for member in range(team.size)]
         self.blocks = [self._plan_blocks(*team.share(ny, member)) for member in range(team.size)]
-        inside = self.image[:, :, :nx]
-        self._forward = [_plan(self.residue[a:b], self.spectrum[a:b], (1, 2), "FFTW_FORWARD") for a, b in self.slabs]
-        self._inverse = [_plan(self.spectrum[a:b], inside[a:b], (1, 2), "FFTW_BACKWARD") for a, b in self.slabs]
+        source, target = self.residue[:, :, :nx], self.image[:, :ny, :nx]
+        self._forward = [_plan(source[a:b], self.spectrum[a:b], (1, 2), "FFTW_FORWARD") for a, b in self.slabs]
+        self._inverse = [_plan(self.spectrum[a:b], target[a:b], (1, 2), "FFTW_BACKWARD") for a, b in self.slabs]
 
     def _plan_blocks(self, first: int, last: int) -> list[tuple[int, int, Any, Any]]:
         step = max(1, _BLOCK_BYTES // (self.spectrum[:, 0].nbytes))

@@ -100,19 +100,17 @@ def two_cos_third(r):
 
 
 @njit(**JIT_INLINE)
-def split_spectrum(zz, yy, xx, zy, zx, yx):
-    """Split a symmetric 3x3 matrix A = size (mean I + norm (root P + mid (I - P) + B)).
+def unit_deviator(zz, yy, xx, zy, zx, yx):
+    """Write a symmetric 3x3 matrix as centre I + radius A with tr A = 0 and tr A^2 = 6; return also A's separated root.
 
-    ``root`` is the best separated eigenvalue of the scaled deviator, P = adj(A - root I) / tr adj(A - root I) its
-    projector; the other two eigenvalues are mid +- g, and B is what they add to mid on the plane they span. Scaling by
-    the largest entry, removing the trace and dividing by the norm keep everything from over- and underflowing.
+    Scaling by the largest entry first keeps everything from over- and underflowing. The eigenvalues of A solve
+    l^3 - 3 l - det A = 0; the one returned is the best separated of the three.
 
     Returns
     -------
-    size, mean, norm, root, mid, g, P (6 entries), B (6 entries)
+    centre, radius, root, A (6 entries)
     """
-    half, third, two = _like(0.5, zz), _like(1 / 3, zz), _like(2.0, zz)
-    one, tiny = _like(1.0, zz), _like(1e-30, zz)
+    half, third, one, tiny = _like(0.5, zz), _like(1 / 3, zz), _like(1.0, zz), _like(1e-30, zz)
 
     size = larger(larger(larger(abs(zz), abs(yy)), larger(abs(xx), abs(zy))), larger(larger(abs(zx), abs(yx)), tiny))
     shrink = one / size
@@ -128,8 +126,21 @@ def split_spectrum(zz, yy, xx, zy, zx, yx):
 
     r = half * (a * (b * c - f * f) - d * (d * c - e * f) + e * (d * f - b * e))
     root = two_cos_third(smaller(abs(r), one))
-    root = root if r >= _like(0.0, r) else -root
+    return size * mean, size * norm, root if r >= _like(0.0, r) else -root, a, b, c, d, e, f
 
+
+@njit(**JIT_INLINE)
+def split_deviator(root, a, b, c, d, e, f):
+    """Split a unit deviator A = root P + mid (I - P) + B about its best separated eigenvalue.
+
+    P = adj(A - root I) / tr adj(A - root I) is that eigenvalue's projector; the other two are mid +- g, and B is what they
+    add to mid on the plane they span.
+
+    Returns
+    -------
+    root (refined), mid, g, P (6 entries), B (6 entries)
+    """
+    half, two, one, tiny = _like(0.5, a), _like(2.0, a), _like(1.0, a), _like(1e-30, a)
     al, bl, cl = a - root, b - root, c - root
     pa, pb, pc = bl * cl - f * f, al * cl - e * e, al * bl - d * d
     pd, pe, pf = e * f - cl * d, d * f - bl * e, d * e - al * f
@@ -142,20 +153,19 @@ def split_spectrum(zz, yy, xx, zy, zx, yx):
     a, b, c = a - gap * pa - mid, b - gap * pb - mid, c - gap * pc - mid
     d, e, f = d - gap * pd, e - gap * pe, f - gap * pf
     g = math.sqrt(half * (a * a + b * b + c * c) + (d * d + e * e + f * f) + tiny)
-    return size, mean, norm, root, mid, g, pa, pb, pc, pd, pe, pf, a, b, c, d, e, f
+    return root, mid, g, pa, pb, pc, pd, pe, pf, a, b, c, d, e, f
 
 
 @njit(**JIT_INLINE)
-def clip_spectrum(zz, yy, xx, zy, zx, yx, bound):
-    """Clip the eigenvalues of a symmetric 3x3 matrix to [-bound, bound].
+def clip_deviator(centre, radius, root, a, b, c, d, e, f, bound):
+    """Clip the eigenvalues of centre I + radius A, as `unit_deviator` gives it, to [-bound, bound].
 
-    No eigenvector is formed: with A split as in `split_spectrum`, any function f of the spectrum is
+    No eigenvector is formed: with A split as in `split_deviator`, any function h of the spectrum is
 
-        f(A) = f(l) P + (f(m + g) + f(m - g)) / 2 (I - P) + (f(m + g) - f(m - g)) / (2 g) B.
+        h(A) = h(l) P + (h(m + g) + h(m - g)) / 2 (I - P) + (h(m + g) - h(m - g)) / (2 g) B.
     """
-    half = _like(0.5, zz)
-    size, mean, norm, root, mid, g, pa, pb, pc, pd, pe, pf, a, b, c, d, e, f = split_spectrum(zz, yy, xx, zy, zx, yx)
-    centre, radius = size * mean, size * norm
+    half = _like(0.5, centre)
+    root, mid, g, pa, pb, pc, pd, pe, pf, a, b, c, d, e, f = split_deviator(root, a, b, c, d, e, f)
     low = clip(centre + radius * (mid - g), bound)
     high = clip(centre + radius * (mid + g), bound)
     level = half * (low + high)
@@ -174,8 +184,9 @@ def clip_spectrum(zz, yy, xx, zy, zx, yx, bound):
 @njit(**JIT_INLINE)
 def nuclear_norm(zz, yy, xx, zy, zx, yx):
     """Sum of the absolute eigenvalues of a symmetric 3x3 matrix."""
-    size, mean, norm, root, mid, g, _, _, _, _, _, _, _, _, _, _, _, _ = split_spectrum(zz, yy, xx, zy, zx, yx)
-    return size * (abs(mean + norm * root) + abs(mean + norm * (mid + g)) + abs(mean + norm * (mid - g)))
+    centre, radius, root, a, b, c, d, e, f = unit_deviator(zz, yy, xx, zy, zx, yx)
+    root, mid, g, _, _, _, _, _, _, _, _, _, _, _, _ = split_deviator(root, a, b, c, d, e, f)
+    return abs(centre + radius * root) + abs(centre + radius * (mid + g)) + abs(centre + radius * (mid - g))
 
 
 @njit(**JIT_INLINE)
@@ -189,18 +200,25 @@ def spline_weights(f):
 
 
 # ----------------------------------------------------------------------------------------------------
-# Hessian: the sweep between two FFTs
+# Rows: the steps of a sweep, each a loop over one-dimensional arrays
 # ----------------------------------------------------------------------------------------------------
+#
+# The sweeps work on volumes whose rows are at least two columns wider than the model, so that a chunk of several rows is
+# one long array and x + 1 and x + 2 are always the next elements. The extra columns of x repeat its first ones; those of
+# all else hold nothing of meaning.
+
+_CHUNK = 768  # elements in a chunk: its dozen arrays fit the first-level cache, and loops are long enough to pay
 
 
 @njit(**JIT)
-def wrap_columns(x, nx, start, stop):
-    """Repeat the first columns behind the last ones, so that a row's periodic neighbours lie in a straight line."""
+def wrap_edges(x, ny, nx, start, stop):
+    """Fill the extra columns and rows of planes with the first ones, so that periodic neighbours lie in line."""
     for z in range(start, stop):
-        for y in range(x.shape[1]):
-            row = x[z, y]
-            for i in range(nx, row.size):
-                row[i] = row[i % nx]
+        for y in range(ny):
+            for i in range(nx, x.shape[2]):
+                x[z, y, i] = x[z, y, i % nx]
+        for y in range(ny, x.shape[1]):
+            _copy(x[z, y % ny], x[z, y])
 
 
 @njit(**JIT_SUM)
@@ -213,37 +231,44 @@ def _sum_nuclear_norms(zz, yy, xx, zy, zx, yx):
 
 @njit(**JIT)
 def _second_difference(a, b, c, state, relaxation, v):
-    """V = relaxation (a - 2 b + c) + state: a pure second derivative along z or y."""
+    """V = relaxation (a - 2 b + c) + state."""
     for i in range(v.size):
         v[i] = relaxation * ((a[i] - b[i]) - (b[i] - c[i])) + state[i]
 
 
 @njit(**JIT)
-def _second_difference_x(a, state, relaxation, v):
-    """The same along the row itself."""
+def _mixed_difference(a, b, c, d, state, relaxation, v):
+    """V = relaxation ((d - c) - (b - a)) + state: first differences along two axes."""
     for i in range(v.size):
-        v[i] = relaxation * ((a[i + 2] - a[i + 1]) - (a[i + 1] - a[i])) + state[i]
+        v[i] = relaxation * ((d[i] - c[i]) - (b[i] - a[i])) + state[i]
 
 
 @njit(**JIT)
-def _mixed_difference(a, b, shift, state, relaxation, v):
-    """V = relaxation (difference of b along it - difference of a along it) + state, ``shift`` samples apart."""
-    for i in range(v.size):
-        v[i] = relaxation * ((b[i + shift] - b[i]) - (a[i + shift] - a[i])) + state[i]
+def _unit_deviators(zz, yy, xx, zy, zx, yx, centre, radius, root, a, b, c, d, e, f):
+    for i in range(zz.size):
+        centre[i], radius[i], root[i], a[i], b[i], c[i], d[i], e[i], f[i] = unit_deviator(
+            zz[i], yy[i], xx[i], zy[i], zx[i], yx[i]
+        )
 
 
 @njit(**JIT)
-def _mixed_difference_zy(x00, x10, x01, x11, state, relaxation, v):
-    """V = relaxation (mixed derivative across four rows) + state."""
-    for i in range(v.size):
-        v[i] = relaxation * ((x11[i] - x01[i]) - (x10[i] - x00[i])) + state[i]
+def _clip_deviators(centre, radius, root, a, b, c, d, e, f, bound):
+    for i in range(a.size):
+        a[i], b[i], c[i], d[i], e[i], f[i] = clip_deviator(
+            centre[i], radius[i], root[i], a[i], b[i], c[i], d[i], e[i], f[i], bound
+        )
 
 
 @njit(**JIT)
 def clip_spectra(zz, yy, xx, zy, zx, yx, bound, ozz, oyy, oxx, ozy, ozx, oyx):
-    """`clip_spectrum` along rows."""
-    for i in range(zz.size):
-        ozz[i], oyy[i], oxx[i], ozy[i], ozx[i], oyx[i] = clip_spectrum(zz[i], yy[i], xx[i], zy[i], zx[i], yx[i], bound)
+    """Clip the eigenvalues of symmetric matrices, entry by entry in rows, to [-bound, bound].
+
+    Two loops are faster than one: the chain of dependent operations is long, and in half of it the processor has room
+    to work on twice as many elements at once.
+    """
+    work = np.empty((3, zz.size), zz.dtype)
+    _unit_deviators(zz, yy, xx, zy, zx, yx, work[0], work[1], work[2], ozz, oyy, oxx, ozy, ozx, oyx)
+    _clip_deviators(work[0], work[1], work[2], ozz, oyy, oxx, ozy, ozx, oyx, bound)
 
 
 @njit(**JIT)
@@ -277,28 +302,6 @@ def _primal_norms(v, d, relaxation, state):
 
 
 @njit(**JIT)
-def _cross_terms(qzy, previous_qzy, qzx, qzz, previous_qzz, w):
-    """W = what the adjoint differentiates along z: qzz along z, qzy along y, qzx along x."""
-    for i in range(w.size):
-        w[i] = (previous_qzz[i] - qzz[i + 2]) + (previous_qzy[i + 2] - qzy[i + 2]) + (qzx[i + 1] - qzx[i + 2])
-
-
-@njit(**JIT)
-def _plane_terms(qyy, previous_qyy, qyx, w):
-    """W = what the adjoint differentiates along y: qyy along y, qyx along x."""
-    for i in range(w.size):
-        w[i] = (previous_qyy[i + 2] - qyy[i + 2]) + (qyx[i + 1] - qyx[i + 2])
-
-
-@njit(**JIT)
-def _gather_terms(qxx, wy, previous_wy, wz, previous_wz, out):
-    """Out = the adjoint along the row of qxx, along y of wy and along z of wz."""
-    for i in range(out.size):
-        along_x = (qxx[i] - qxx[i + 1]) - (qxx[i + 1] - qxx[i + 2])
-        out[i] = along_x + (previous_wy[i] - wy[i]) + (previous_wz[i] - wz[i])
-
-
-@njit(**JIT)
 def _add(target, scale, values):
     for i in range(target.size):
         target[i] += scale * values[i]
@@ -317,69 +320,16 @@ def _copy(source, target):
 
 
 @njit(**JIT)
-def _wrap_left(q):
-    """Repeat the last two columns before the first: the adjoint looks back where the operator looks ahead."""
-    for k in range(q.shape[0]):
-        row = q[k]
-        q[k, 0], q[k, 1] = row[row.size - 2 if row.size > 3 else 2], row[row.size - 1]
+def _wrap_left(q, first, width, nx):
+    """Put each row's last two columns right before it: the adjoint looks back where the operator looks ahead."""
+    for row in range(first, q.size, width):
+        q[row - 1] = q[row + nx - 1]
+        q[row - 2] = q[row + (nx - 2) % nx]
 
 
 @njit(**JIT)
-def _hessian_values(x, z, y, state, relaxation, v):
-    """V = relaxation Hx + state along one row, six components."""
-    nz, ny = x.shape[0], x.shape[1]
-    z1, z2, y1, y2 = (z + 1) % nz, (z + 2) % nz, (y + 1) % ny, (y + 2) % ny
-    row, right, below = x[z, y], x[z, y1], x[z1, y]
-    _second_difference(row, below, x[z2, y], state[0], relaxation, v[0])
-    _second_difference(row, right, x[z, y2], state[1], relaxation, v[1])
-    _second_difference_x(row, state[2], relaxation, v[2])
-    _mixed_difference_zy(row, right, below, x[z1, y1], state[3], relaxation, v[3])
-    _mixed_difference(row, below, 1, state[4], relaxation, v[4])
-    _mixed_difference(row, right, 1, state[5], relaxation, v[5])
-
-
-@njit(**JIT)
-def _hessian_adjoint_row(q, previous_q, wy, previous_wy, w, carry, y, out):
-    """One row of the adjoint, from this row's q and what is remembered of the row and the plane before.
-
-    The mixed components of q must hold twice their values. ``carry`` holds the previous plane's qzz and w, and is
-    given this plane's.
-    """
-    _wrap_left(q)
-    _cross_terms(q[3], previous_q[3], q[4], q[0], carry[0, y], w)
-    _plane_terms(q[1], previous_q[1], q[5], wy)
-    _gather_terms(q[2], wy, previous_wy, w, carry[1, y], out)
-    _copy(q[0, 2:], carry[0, y])
-    _copy(w, carry[1, y])
-
-
-@njit(**JIT)
-def _close_rows(q, wy, carry, out, nx):
-    """Give the first rows of a plane what its last row owes them across the periodic edge."""
-    one = _like(1.0, wy[0])
-    first, second = out[0, :nx], out[1 % out.shape[0], :nx]
-    _add(first, one, wy)
-    _add(first, -one, q[1, 2:])
-    _add(second, one, q[1, 2:])
-    _add(first, -one, q[3, 2:])
-    _add(carry[1, 0], one, q[3, 2:])
-
-
-@njit(**JIT)
-def close_planes(out, carry, start):
-    """Give the first two planes of a slab what the slab before owes them (its ``carry``)."""
-    nz, ny, nx = out.shape[0], out.shape[1], carry.shape[2]
-    one = _like(1.0, carry[0, 0, 0])
-    for y in range(ny):
-        first, second = out[start, y, :nx], out[(start + 1) % nz, y, :nx]
-        _add(first, one, carry[1, y])
-        _add(first, -one, carry[0, y])
-        _add(second, one, carry[0, y])
-
-
-@njit(**JIT)
-def _positivity_row(x, v2, out, relaxation, weight, rescale):
-    """Relax, project on x >= 0 and add weight (u - t d) = weight |v| to the row; v holds u above zero, t d below."""
+def _positivity(x, v2, out, relaxation, weight, rescale):
+    """Relax, project on x >= 0 and add weight (u - t d) = weight |v| to out; v holds u above zero, t d below."""
     zero, keep = _like(0.0, relaxation), _like(1.0, relaxation) - relaxation
     for i in range(v2.size):
         v = v2[i]
@@ -389,16 +339,25 @@ def _positivity_row(x, v2, out, relaxation, weight, rescale):
         out[i] += weight * abs(v)
 
 
+@njit(**JIT)
+def _add_gap(x, v2, out, relaxation, weight):
+    """Add weight (x - d) to out; v2 stays."""
+    zero, keep = _like(0.0, relaxation), _like(1.0, relaxation) - relaxation
+    for i in range(v2.size):
+        v = v2[i]
+        v = relaxation * x[i] + (keep * v if v > zero else v)
+        out[i] += weight * (x[i] - smaller(v, zero))
+
+
 @njit(**JIT_SUM)
-def _positivity_norms(x, v2, out, relaxation, weight):
-    """Add weight (x - d) to the row; return the squares of x - u, x, u and d."""
+def _positivity_norms(x, v2, relaxation):
+    """Squares of x - u, x, u and d along a row."""
     zero, keep = _like(0.0, relaxation), _like(1.0, relaxation) - relaxation
     gap, first, second, third = zero, zero, zero, zero
     for i in range(v2.size):
         v = v2[i]
         v = relaxation * x[i] + (keep * v if v > zero else v)
         u, d = larger(v, zero), smaller(v, zero)
-        out[i] += weight * (x[i] - d)
         gap += (x[i] - u) * (x[i] - u)
         first += x[i] * x[i]
         second += u * u
@@ -407,75 +366,193 @@ def _positivity_norms(x, v2, out, relaxation, weight):
 
 
 @njit(**JIT)
-def hessian_sweep(x, state, v2, out, carry, steps, start, stop):
+def _measure(v, d, relaxation, state, factor, nx, width, norms):
+    """Add `_primal_norms` of the true columns of every row of a chunk."""
+    for row in range(0, state.size, width):
+        end = row + nx
+        _accumulate(norms, factor, _primal_norms(v[row:end], d[row:end], relaxation, state[row:end]))
+
+
+@njit(**JIT)
+def _measure_positivity(x, v2, relaxation, nx, width, norms):
+    """Add `_positivity_norms` of the true columns of every row of a chunk."""
+    for row in range(0, v2.size, width):
+        end = row + nx
+        _accumulate(norms, _like(1.0, relaxation), _positivity_norms(x[row:end], v2[row:end], relaxation))
+
+
+@njit(**JIT)
+def close_planes(out, carry, start):
+    """Give the first planes of a slab what the slab before owes them.
+
+    ``carry`` holds its last plane of what the adjoint differentiates once (1) and twice (0) along z.
+    """
+    one = _like(1.0, carry[0, 0])
+    first, second = out[start].ravel(), out[(start + 1) % out.shape[0]].ravel()
+    _add(first, one, carry[1])
+    _add(first, -one, carry[0])
+    _add(second, one, carry[0])
+
+
+# ----------------------------------------------------------------------------------------------------
+# Hessian: the sweep between two FFTs
+# ----------------------------------------------------------------------------------------------------
+
+
+@njit(**JIT)
+def _hessian_values(x, z, at, size, width, state, relaxation, v):
+    """V = relaxation Hx + state for the ``size`` elements from ``at`` on of plane z; six components."""
+    nz = x.shape[0]
+    here, below, beneath = x[z].ravel()[at:], x[(z + 1) % nz].ravel()[at:], x[(z + 2) % nz].ravel()[at:]
+    right = here[width:]
+    _second_difference(here, below, beneath, state[0, at:], relaxation, v[0, :size])
+    _second_difference(here, right, right[width:], state[1, at:], relaxation, v[1, :size])
+    _second_difference(here, here[1:], here[2:], state[2, at:], relaxation, v[2, :size])
+    _mixed_difference(here, right, below, below[width:], state[3, at:], relaxation, v[3, :size])
+    _mixed_difference(here, here[1:], below, below[1:], state[4, at:], relaxation, v[4, :size])
+    _mixed_difference(here, here[1:], right, right[1:], state[5, at:], relaxation, v[5, :size])
+
+
+@njit(**JIT)
+def _clip_chunk(v, bound, d, size):
+    clip_spectra(
+        v[0, :size],
+        v[1, :size],
+        v[2, :size],
+        v[3, :size],
+        v[4, :size],
+        v[5, :size],
+        bound,
+        d[0, :size],
+        d[1, :size],
+        d[2, :size],
+        d[3, :size],
+        d[4, :size],
+        d[5, :size],
+    )
+
+
+@njit(**JIT)
+def _cross_terms(qzy, previous_qzy, qzx, previous_qzx, qzz, previous_qzz, w):
+    """W = what the adjoint differentiates along z: qzz along z, qzy along y, qzx along x."""
+    for i in range(w.size):
+        w[i] = (previous_qzz[i] - qzz[i]) + (previous_qzy[i] - qzy[i]) + (previous_qzx[i] - qzx[i])
+
+
+@njit(**JIT)
+def _plane_terms(qyy, previous_qyy, qyx, previous_qyx, w):
+    """W = what the adjoint differentiates along y: qyy along y, qyx along x."""
+    for i in range(w.size):
+        w[i] = (previous_qyy[i] - qyy[i]) + (previous_qyx[i] - qyx[i])
+
+
+@njit(**JIT)
+def _gather_terms(qxx, wy, previous_wy, wz, previous_wz, out):
+    """Out = the adjoint along x of qxx (from two columns before on), along y of wy and along z of wz."""
+    for i in range(out.size):
+        along_x = (qxx[i] - qxx[i + 1]) - (qxx[i + 1] - qxx[i + 2])
+        out[i] = along_x + (previous_wy[i] - wy[i]) + (previous_wz[i] - wz[i])
+
+
+@njit(**JIT)
+def _hessian_adjoint(q, wy, w, carry, at, width, nx, out):
+    """The adjoint for a chunk, from its q and what is remembered of the row and the plane before.
+
+    q and wy begin with the row before the chunk; the mixed components of q hold twice their values. ``carry`` holds the
+    previous plane's qzz and w, and is given this plane's.
+    """
+    size = out.size
+    for k in (2, 4, 5):
+        _wrap_left(q[k], width, width, nx)
+    qzz, left = q[0, width:], width - 1
+    _cross_terms(q[3, width:], q[3], q[4, width:], q[4, left:], qzz, carry[0, at:], w)
+    _plane_terms(q[1, width:], q[1], q[5, width:], q[5, left:], wy[width:])
+    _gather_terms(q[2, width - 2 :], wy[width:], wy, w, carry[1, at:], out)
+    _copy(qzz, carry[0, at : at + size])
+    _copy(w, carry[1, at : at + size])
+    for row in (q[1], q[3], wy):
+        _copy(row[size:], row[:width])
+
+
+@njit(**JIT)
+def _close_rows(qyy, qzy, wy, carry, out, width):
+    """Give the first rows of a plane what its last row owes them across the periodic edge."""
+    one = _like(1.0, wy[0])
+    first = out[:width]
+    second = out[width : 2 * width] if out.size > width else first
+    _add(first, one, wy)
+    _add(first, -one, qyy)
+    _add(second, one, qyy)
+    _add(first, -one, qzy)
+    _add(carry[1, :width], one, qzy)
+
+
+@njit(**JIT)
+def hessian_sweep(x, nx, state, v2, out, carry, steps, moves, norms, start, stop):
     """Everything between two FFTs, for the planes of a slab: Hessian, proximal steps, adjoint, in one pass.
 
     With s the state, r the relaxation, v = r Hx + s, d = v with its eigenvalues clipped to ``bound`` and u = v - d:
 
         s <- (1 - r) u + t d        out <- H^T (u - t d) + weight (u2 - t2 d2)
 
-    ``steps`` is (r, bound, weight, t, t2): t and t2 are the old penalty parameter over the new one, weight is mu2 / mu1.
+    if ``moves``; otherwise state and v2 stay, out <- H^T (Hx - d) + weight (x - d2), and norms[z] <- the squares of
+    Hx - u, Hx, u, d, then of x - u2, x, u2, d2, over plane z.
+
+    Parameters
+    ----------
+    x : (nz, ny + 2 or more, width), see `wrap_edges`
+    state : (nz, 6, ny * width)
+    v2, out : (nz, ny, width)
+    carry : (2, ny * width)
+        What the first two planes of the next slab lack, see `close_planes`.
+    steps : (r, bound, weight, t, t2)
+        t and t2 are the old penalty parameters over the new ones, weight is mu2 / mu1.
     """
     relaxation, bound, weight, rescale, rescale2 = steps
     one = _like(1.0, bound)
     keep = one - relaxation
     mix, cut = rescale - keep, one + rescale
-    ny, nx = state.shape[1], state.shape[3]
-    v, d = np.empty((6, nx), x.dtype), np.empty((6, nx), x.dtype)
-    rows, slopes, w = np.empty((2, 6, nx + 2), x.dtype), np.empty((2, nx), x.dtype), np.empty(nx, x.dtype)
+    ny, width = out.shape[1], out.shape[2]
+    step = max(1, _CHUNK // width) * width
+    v, d, w = np.empty((6, step), x.dtype), np.empty((6, step), x.dtype), np.empty(step, x.dtype)
+    q, wy = np.zeros((6, step + width), x.dtype), np.zeros(step + width, x.dtype)
     carry[:] = 0
     for z in range(start, stop):
-        rows[1], slopes[1] = 0, 0
-        for y in range(ny):
-            now, before = y % 2, 1 - y % 2
-            s, q, target = state[z, y], rows[now], out[z, y, :nx]
-            _hessian_values(x, z, y, s, relaxation, v)
-            clip_spectra(v[0], v[1], v[2], v[3], v[4], v[5], bound, d[0], d[1], d[2], d[3], d[4], d[5])
-            for k in range(6):
-                _advance(v[k], d[k], keep, mix, cut, one if k < 3 else one + one, s[k], q[k, 2:])
-            _hessian_adjoint_row(q, rows[before], slopes[now], slopes[before], w, carry, y, target)
-            _positivity_row(x[z, y], v2[z, y], target, relaxation, weight, rescale2)
-        _close_rows(rows[(ny - 1) % 2], slopes[(ny - 1) % 2], carry, out[z], nx)
-
-
-@njit(**JIT)
-def hessian_residual(x, state, v2, out, carry, steps, norms, start, stop):
-    """The sweep that moves nothing: out <- H^T (Hx - d) + weight (x - d2).
-
-    norms[z] <- the squares of Hx - u, Hx, u, d, then of x - u2, x, u2, d2, over plane z.
-    """
-    relaxation, bound, weight, _, _ = steps
-    one = _like(1.0, bound)
-    ny, nx = state.shape[1], state.shape[3]
-    v, d = np.empty((6, nx), x.dtype), np.empty((6, nx), x.dtype)
-    rows, slopes, w = np.empty((2, 6, nx + 2), x.dtype), np.empty((2, nx), x.dtype), np.empty(nx, x.dtype)
-    carry[:] = 0
-    for z in range(start, stop):
-        rows[1], slopes[1], norms[z] = 0, 0, 0
-        for y in range(ny):
-            now, before = y % 2, 1 - y % 2
-            s, q, target = state[z, y], rows[now], out[z, y, :nx]
-            _hessian_values(x, z, y, s, relaxation, v)
-            clip_spectra(v[0], v[1], v[2], v[3], v[4], v[5], bound, d[0], d[1], d[2], d[3], d[4], d[5])
-            for k in range(6):
-                factor = one if k < 3 else one + one
-                _stay(v[k], d[k], relaxation, factor, s[k], q[k, 2:])
-                _accumulate(norms[z, :4], factor, _primal_norms(v[k], d[k], relaxation, s[k]))
-            _hessian_adjoint_row(q, rows[before], slopes[now], slopes[before], w, carry, y, target)
-            _accumulate(norms[z, 4:], one, _positivity_norms(x[z, y], v2[z, y], target, relaxation, weight))
-        _close_rows(rows[(ny - 1) % 2], slopes[(ny - 1) % 2], carry, out[z], nx)
-
-
-@njit(**JIT)
-def hessian_value(x, nx, norms, start, stop):
-    """norms[z] <- the sum over plane z of the nuclear norm of the Hessian; x has its first columns repeated."""
-    ny, one = x.shape[1], _like(1.0, x[0, 0, 0])
-    v, zeros = np.empty((6, nx), x.dtype), np.zeros((6, nx), x.dtype)
-    for z in range(start, stop):
+        plane, plane2, target = x[z].ravel(), v2[z].ravel(), out[z].ravel()
+        q[:, :width] = 0
+        wy[:width] = 0
         norms[z] = 0
-        for y in range(ny):
-            _hessian_values(x, z, y, zeros, one, v)
-            norms[z] += _sum_nuclear_norms(v[0], v[1], v[2], v[3], v[4], v[5])
+        for at in range(0, ny * width, step):
+            size = min(step, ny * width - at)
+            _hessian_values(x, z, at, size, width, state[z], relaxation, v)
+            _clip_chunk(v, bound, d, size)
+            for k in range(6):
+                factor, s, row = one if k < 3 else one + one, state[z, k, at : at + size], q[k, width:]
+                if moves:
+                    _advance(v[k, :size], d[k, :size], keep, mix, cut, factor, s, row)
+                else:
+                    _stay(v[k, :size], d[k, :size], relaxation, factor, s, row)
+                    _measure(v[k], d[k], relaxation, s, factor, nx, width, norms[z, :4])
+            chunk, pair = target[at : at + size], plane2[at : at + size]
+            _hessian_adjoint(q, wy, w, carry, at, width, nx, chunk)
+            if moves:
+                _positivity(plane[at:], pair, chunk, relaxation, weight, rescale2)
+            else:
+                _add_gap(plane[at:], pair, chunk, relaxation, weight)
+                _measure_positivity(plane[at:], pair, relaxation, nx, width, norms[z, 4:])
+        _close_rows(q[1, :width], q[3, :width], wy[:width], carry, target, width)
+
+
+@njit(**JIT)
+def hessian_value(x, ny, nx, sums, start, stop):
+    """sums[z] <- the sum over plane z of the nuclear norm of the Hessian; x has its first columns and rows repeated."""
+    width, one = x.shape[2], _like(1.0, x[0, 0, 0])
+    v, zeros = np.empty((6, width), x.dtype), np.zeros((6, ny * width), x.dtype)
+    for z in range(start, stop):
+        sums[z] = 0
+        for at in range(0, ny * width, width):
+            _hessian_values(x, z, at, nx, width, zeros, one, v)
+            sums[z] += _sum_nuclear_norms(v[0, :nx], v[1, :nx], v[2, :nx], v[3, :nx], v[4, :nx], v[5, :nx])
 
 
 # ----------------------------------------------------------------------------------------------------
@@ -498,12 +575,12 @@ def solve_columns(spectrum, inverse, bias, start, stop):
 
 
 @njit(**JIT_SUM)
-def residual_of_squares(a, b, norms, start, stop):
-    """norms[z] <- the sum of squares of a - b over plane z; b may have longer rows."""
+def squares_of_difference(a, b, nx, norms, start, stop):
+    """norms[z] <- the sum of squares of a - b over the first nx columns of plane z."""
     for z in range(start, stop):
         total = 0.0
         for y in range(a.shape[1]):
-            row, other, part = a[z, y], b[z, y], _like(0.0, a[0, 0, 0])
+            row, other, part = a[z, y, :nx], b[z, y, :nx], _like(0.0, a[0, 0, 0])
             for i in range(row.size):
                 part += (row[i] - other[i]) * (row[i] - other[i])
             total += part
@@ -887,83 +964,76 @@ def _difference(a, b, state, relaxation, v):
 
 
 @njit(**JIT)
-def _gradient_values(x, z, y, state, relaxation, v):
-    """V = relaxation grad x + state along one row, three components (z, y, x)."""
-    row = x[z, y]
-    _difference(row, x[(z + 1) % x.shape[0], y], state[0], relaxation, v[0])
-    _difference(row, x[z, (y + 1) % x.shape[1]], state[1], relaxation, v[1])
-    _difference(row, row[1:], state[2], relaxation, v[2])
+def _gradient_values(x, z, at, size, width, state, relaxation, v):
+    """V = relaxation grad x + state for the ``size`` elements from ``at`` on of plane z; three components (z, y, x)."""
+    here, below = x[z].ravel()[at:], x[(z + 1) % x.shape[0]].ravel()[at:]
+    _difference(here, below, state[0, at:], relaxation, v[0, :size])
+    _difference(here, here[width:], state[1, at:], relaxation, v[1, :size])
+    _difference(here, here[1:], state[2, at:], relaxation, v[2, :size])
 
 
 @njit(**JIT)
-def _gather_differences(qz, previous_qz, qy, previous_qy, qx, out):
-    """Out = the adjoint along z of qz, along y of qy and along the row of qx."""
+def _gather_differences(qz, previous_qz, qy, previous_qy, qx, previous_qx, out):
+    """Out = the adjoint along z of qz, along y of qy and along x of qx."""
     for i in range(out.size):
-        out[i] = (previous_qz[i] - qz[i]) + (previous_qy[i] - qy[i]) + (qx[i] - qx[i + 1])
+        out[i] = (previous_qz[i] - qz[i]) + (previous_qy[i] - qy[i]) + (previous_qx[i] - qx[i])
 
 
 @njit(**JIT)
-def _gradient_adjoint_row(q, previous_q, carry, y, out):
-    """One row of the adjoint, whose q lies from its second column on; ``carry[1]`` holds the previous plane's qz."""
-    q[2, 0] = q[2, out.size]
-    _gather_differences(q[0, 1:], carry[1, y], q[1, 1:], previous_q[1, 1:], q[2], out)
-    _copy(q[0, 1:], carry[1, y])
+def _gradient_adjoint(q, carry, at, width, nx, out):
+    """`_hessian_adjoint` for the gradient; ``carry[1]`` holds the previous plane's qz."""
+    size = out.size
+    _wrap_left(q[2], width, width, nx)
+    qz = q[0, width:]
+    _gather_differences(qz, carry[1, at:], q[1, width:], q[1], q[2, width:], q[2, width - 1 :], out)
+    _copy(qz, carry[1, at : at + size])
+    _copy(q[1, size:], q[1, :width])
 
 
 @njit(**JIT)
-def tv_sweep(x, state, v2, out, carry, steps, start, stop):
+def tv_sweep(x, nx, state, v2, out, carry, steps, moves, norms, start, stop):
     """`hessian_sweep` for the gradient: three components, shortened to ``bound`` in place of clipped eigenvalues."""
     relaxation, bound, weight, rescale, rescale2 = steps
     one = _like(1.0, bound)
     keep = one - relaxation
     mix, cut = rescale - keep, one + rescale
-    ny, nx = state.shape[1], state.shape[3]
-    v, d = np.empty((3, nx), x.dtype), np.empty((3, nx), x.dtype)
-    rows = np.empty((2, 3, nx + 1), x.dtype)
+    ny, width = out.shape[1], out.shape[2]
+    step = max(1, _CHUNK // width) * width
+    v, d = np.empty((3, step), x.dtype), np.empty((3, step), x.dtype)
+    q = np.zeros((3, step + width), x.dtype)
     carry[:] = 0
     for z in range(start, stop):
-        rows[1] = 0
-        for y in range(ny):
-            s, q, target = state[z, y], rows[y % 2], out[z, y, :nx]
-            _gradient_values(x, z, y, s, relaxation, v)
-            clip_vectors(v[0], v[1], v[2], bound, d[0], d[1], d[2])
-            for k in range(3):
-                _advance(v[k], d[k], keep, mix, cut, one, s[k], q[k, 1:])
-            _gradient_adjoint_row(q, rows[1 - y % 2], carry, y, target)
-            _positivity_row(x[z, y], v2[z, y], target, relaxation, weight, rescale2)
-        _add(out[z, 0, :nx], one, rows[(ny - 1) % 2, 1, 1:])
-
-
-@njit(**JIT)
-def tv_residual(x, state, v2, out, carry, steps, norms, start, stop):
-    """`hessian_residual` for the gradient: out <- D^T (Dx - d) + weight (x - d2), and the norms of every plane."""
-    relaxation, bound, weight, _, _ = steps
-    one = _like(1.0, bound)
-    ny, nx = state.shape[1], state.shape[3]
-    v, d = np.empty((3, nx), x.dtype), np.empty((3, nx), x.dtype)
-    rows = np.empty((2, 3, nx + 1), x.dtype)
-    carry[:] = 0
-    for z in range(start, stop):
-        rows[1], norms[z] = 0, 0
-        for y in range(ny):
-            s, q, target = state[z, y], rows[y % 2], out[z, y, :nx]
-            _gradient_values(x, z, y, s, relaxation, v)
-            clip_vectors(v[0], v[1], v[2], bound, d[0], d[1], d[2])
-            for k in range(3):
-                _stay(v[k], d[k], relaxation, one, s[k], q[k, 1:])
-                _accumulate(norms[z, :3], one, _primal_norms(v[k], d[k], relaxation, s[k]))
-            _gradient_adjoint_row(q, rows[1 - y % 2], carry, y, target)
-            _accumulate(norms[z, 3:], one, _positivity_norms(x[z, y], v2[z, y], target, relaxation, weight))
-        _add(out[z, 0, :nx], one, rows[(ny - 1) % 2, 1, 1:])
-
-
-@njit(**JIT)
-def tv_value(x, nx, norms, start, stop):
-    """norms[z] <- the sum over plane z of the length of the gradient; x has its first columns repeated."""
-    one = _like(1.0, x[0, 0, 0])
-    v, zeros = np.empty((3, nx), x.dtype), np.zeros((3, nx), x.dtype)
-    for z in range(start, stop):
+        plane, plane2, target = x[z].ravel(), v2[z].ravel(), out[z].ravel()
+        q[:, :width] = 0
         norms[z] = 0
-        for y in range(x.shape[1]):
-            _gradient_values(x, z, y, zeros, one, v)
-            norms[z] += _sum_lengths(v[0], v[1], v[2])
+        for at in range(0, ny * width, step):
+            size = min(step, ny * width - at)
+            _gradient_values(x, z, at, size, width, state[z], relaxation, v)
+            clip_vectors(v[0, :size], v[1, :size], v[2, :size], bound, d[0, :size], d[1, :size], d[2, :size])
+            for k in range(3):
+                s, row = state[z, k, at : at + size], q[k, width:]
+                if moves:
+                    _advance(v[k, :size], d[k, :size], keep, mix, cut, one, s, row)
+                else:
+                    _stay(v[k, :size], d[k, :size], relaxation, one, s, row)
+                    _measure(v[k], d[k], relaxation, s, one, nx, width, norms[z, :4])
+            chunk, pair = target[at : at + size], plane2[at : at + size]
+            _gradient_adjoint(q, carry, at, width, nx, chunk)
+            if moves:
+                _positivity(plane[at:], pair, chunk, relaxation, weight, rescale2)
+            else:
+                _add_gap(plane[at:], pair, chunk, relaxation, weight)
+                _measure_positivity(plane[at:], pair, relaxation, nx, width, norms[z, 4:])
+        _add(target[:width], one, q[1, :width])
+
+
+@njit(**JIT)
+def tv_value(x, ny, nx, sums, start, stop):
+    """sums[z] <- the sum over plane z of the length of the gradient; x has its first columns and rows repeated."""
+    width, one = x.shape[2], _like(1.0, x[0, 0, 0])
+    v, zeros = np.empty((3, width), x.dtype), np.zeros((3, ny * width), x.dtype)
+    for z in range(start, stop):
+        sums[z] = 0
+        for at in range(0, ny * width, width):
+            _gradient_values(x, z, at, nx, width, zeros, one, v)
+            sums[z] += _sum_lengths(v[0, :nx], v[1, :nx], v[2, :nx])

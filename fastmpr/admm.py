@@ -260,9 +260,9 @@ class Iteration:
 
     Attributes
     ----------
-    state : (nz, ny, components, nx)
+    state : (nz, components, ny * (nx + 2))
         s = (1 - r) u + d.
-    v2 : (nz, ny, nx)
+    v2 : (nz, ny, nx + 2)
         u2 where it is positive, d2 where it is negative: the two never share a voxel.
     """
 
@@ -275,24 +275,20 @@ class Iteration:
         relaxation: float,
         team: Team,
     ):
-        nz, ny, nx = sums.shape
+        nz, ny, _ = sums.shape
         self.dtype = sums.gram.dtype.type
-        self.sums, self.lam, self.regularizer, self.relaxation, self.team = (
-            sums,
-            lam,
-            regularizer,
-            relaxation,
-            team,
-        )
+        self.sums, self.lam, self.regularizer, self.relaxation = sums, lam, regularizer, relaxation
         self.adaptive = mu is None
         self.mu, self.mu2 = as_penalties(mu) if mu is not None else initial_penalties(sums, regularizer)
+        self.team, self.size = team, math.prod(sums.shape)
         self.fft = SlabFFT(sums.shape, self.dtype, team)
-        self.state = np.zeros((nz, ny, regularizer.components, nx), self.dtype)
-        self.v2 = np.zeros(sums.shape, self.dtype)
+        row = self.fft.residue.shape[2]
+        self.state = np.zeros((nz, regularizer.components, ny * row), self.dtype)
+        self.v2 = np.zeros_like(self.fft.residue)
         self.inverse = np.empty_like(sums.gram)
         self.bias = np.empty_like(sums.rhs)
         self.symbols = [axis.astype(self.dtype) for axis in axis_symbols(sums.shape)]
-        self.carries = [np.zeros((2, ny, nx), self.dtype) for _ in range(team.size)]
+        self.carries = [np.zeros((2, ny * row), self.dtype) for _ in range(team.size)]
         self.norms = np.zeros((nz, 8))
         self.dual_norms = np.zeros(nz)
         self.gradient_norms = np.zeros(ny)
@@ -305,16 +301,16 @@ class Iteration:
         x0 = as_finite(x0, "x0")
         if x0.shape != self.sums.shape:
             raise ValueError(f"x0: found shape {x0.shape}, need the shape of the sums, {self.sums.shape}")
-        nx = x0.shape[2]
-        self.fft.image[:, :, :nx] = np.maximum(x0, 0) / self.relaxation
-        _kernels.wrap_columns(self.fft.image, nx, 0, len(x0))
+        nz, ny, nx = x0.shape
+        self.fft.image[:, :ny, :nx] = np.maximum(x0, 0) / self.relaxation
+        _kernels.wrap_edges(self.fft.image, ny, nx, 0, nz)
         for member in range(self.team.size):
-            self._sweep(member, bound=0.0)
+            self._sweep(member, 0.0, self.fft.residue)
 
     def x_step(self, member: int, look: bool) -> None:
         """X <- F^-1 { (F residue * mu + lam B) / (mu |D^|^2 + mu2 + lam S) }."""
         fft, (start, stop) = self.fft, self.fft.slabs[member]
-        _kernels.close_planes(fft.residue, self.carries[member - 1], start)
+        self._close_planes(fft.residue, member)
         fft.forward_planes(member)
         self.team.barrier(member)
         for first, last, forward, inverse in fft.blocks[member]:
@@ -325,34 +321,23 @@ class Iteration:
             inverse()
         self.team.barrier(member)
         fft.inverse_planes(member)
-        _kernels.wrap_columns(fft.image, fft.residue.shape[2], start, stop)
+        _kernels.wrap_edges(fft.image, *self.sums.shape[1:], start, stop)
         self.team.barrier(member)
 
     def u_step(self, member: int) -> None:
         """Update u, d, u2, d2 and the residue from x; the planes at the slab's edge are closed by the next x-step."""
-        self._sweep(member, self.bound)
+        self._sweep(member, self.bound, self.fft.residue)
         if self.rescale != 1 or self.rescale2 != 1:
             self._prepare_columns(*self.fft.slabs[member])
         self.team.barrier(member)
 
     def measure(self, member: int) -> None:
         """Fill the norms that `residuals` needs, from x and the state as they stand between the two steps."""
-        fft, (start, stop) = self.fft, self.fft.slabs[member]
-        scratch = fft.spectrum.view(self.dtype)  # the inverse FFT has used it up
-        self.regularizer.residual(
-            fft.image,
-            self.state,
-            self.v2,
-            scratch,
-            self.carries[member],
-            self._steps(self.bound),
-            self.norms,
-            start,
-            stop,
-        )
+        fft, slab = self.fft, self.fft.slabs[member]
+        self._sweep(member, self.bound, fft.scratch, moves=False)
         self.team.barrier(member)
-        _kernels.close_planes(scratch, self.carries[member - 1], start)
-        _kernels.residual_of_squares(fft.residue, scratch, self.dual_norms, start, stop)
+        self._close_planes(fft.scratch, member)
+        _kernels.squares_of_difference(fft.residue, fft.scratch, self.sums.shape[2], self.dual_norms, *slab)
         self.team.barrier(member)
 
     def residuals(self) -> tuple[float, float, float]:
@@ -365,15 +350,16 @@ class Iteration:
 
     def fitting_penalties(self, factor: float) -> tuple[float, float]:
         """Return (mu, mu2) for x as measured: ``factor`` over the rms of D x, and a few times gradient over x."""
-        _, dx, _, _, _, x, _, _ = np.sqrt(self.norms.sum(axis=0) / self.v2.size)
-        gradient = self.lam * np.sqrt(self.gradient_norms.sum()) / self.v2.size
+        _, dx, _, _, _, x, _, _ = np.sqrt(self.norms.sum(axis=0) / self.size)
+        gradient = self.lam * np.sqrt(self.gradient_norms.sum()) / self.size
         tiny = np.finfo(self.dtype).tiny
         mu = min(factor / max(dx, 1e-3 * x, tiny), _MOST_GROWTH * self.mu)
         return mu, min(max(5 * gradient / max(x, tiny), 0.01 * mu), mu)
 
     def volume(self) -> NDArray:
         """Return max(x, 0): feasible like u2, and nearer the minimum."""
-        return np.maximum(self.fft.image[:, :, : self.v2.shape[2]], 0)
+        _, ny, nx = self.sums.shape
+        return np.maximum(self.fft.image[:, :ny, :nx], 0)
 
     def change_penalties(self, mu: float, mu2: float) -> None:
         """Let the next `u_step` go over to other penalty parameters; the multipliers mu d stay as they are."""
@@ -384,24 +370,27 @@ class Iteration:
         """After a `u_step`: state and penalty parameters agree."""
         self.bound, self.rescale, self.rescale2 = 1 / self.mu, 1.0, 1.0
 
-    def _sweep(self, member: int, bound: float) -> None:
-        fft = self.fft
+    def _sweep(self, member: int, bound: float, out: NDArray, moves: bool = True) -> None:
+        values = (self.relaxation, bound, self.mu2 / self.mu, self.rescale, self.rescale2)
         self.regularizer.sweep(
-            fft.image,
+            self.fft.image,
+            self.sums.shape[2],
             self.state,
             self.v2,
-            fft.residue,
+            out,
             self.carries[member],
-            self._steps(bound),
-            *fft.slabs[member],
+            tuple(self.dtype(value) for value in values),
+            moves,
+            self.norms,
+            *self.fft.slabs[member],
         )
 
-    def _steps(self, bound: float) -> tuple:
-        values = (self.relaxation, bound, self.mu2 / self.mu, self.rescale, self.rescale2)
-        return tuple(self.dtype(value) for value in values)
+    def _close_planes(self, out: NDArray, member: int) -> None:
+        start, _ = self.fft.slabs[member]
+        _kernels.close_planes(out, self.carries[member - 1], start)
 
     def _prepare_columns(self, start: int, stop: int) -> None:
-        numbers = (self.dtype(value) for value in (self.lam, self.mu, self.mu2, 1 / self.v2.size))
+        numbers = (self.dtype(value) for value in (self.lam, self.mu, self.mu2, 1 / self.size))
         order = self.regularizer.order
         _kernels.prepare_columns(
             self.sums.gram,
@@ -416,7 +405,7 @@ class Iteration:
         )
 
     def _measure_gradient(self, first: int, last: int) -> None:
-        size, nx = self.dtype(self.v2.size), self.v2.shape[2]
+        size, nx = self.dtype(self.size), self.sums.shape[2]
         _kernels.gradient_norm(
             self.sums.gram, self.sums.rhs, self.fft.spectrum, size, nx, first, last, self.gradient_norms
         )

@@ -5,18 +5,16 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 import numpy as np
-import scipy.fft
 from numpy.typing import NDArray
 
 from . import _kernels
-from ._validation import Size, as_positive
-from .normal_equations import NormalEquations, half_sum
+from ._validation import Size
 
 
 class Regularizer(Protocol):
     """A convex function phi(D x) that the solver can minimise; `Hessian` and `TotalVariation` are two.
 
-    An object with these five attributes, given as ``regularizer=``, is a new one. D must commute with translations of
+    An object with these four attributes, given as ``regularizer=``, is a new one. D must commute with translations of
     the periodic grid. As the solver keeps only the dual, all its work between two FFTs is one sweep over the rows of
     the volume; what differs between regularisers are D, its adjoint and the projection P of the dual.
 
@@ -27,19 +25,19 @@ class Regularizer(Protocol):
     order : {1, 2}
         D^T D is multiplication by (sum_d (2 - 2 cos w_d)) ** order in Fourier space.
     sweep : callable
-        ``sweep(x, state, v2, out, carry, steps, start, stop)`` handles the planes start <= z < stop, beside others that
-        handle theirs; a compiled function without the GIL makes that parallel. ``x`` (nz, ny, >= nx + 2) has its first
-        columns repeated behind column nx; ``state`` (nz, ny, components, nx) is s; ``v2`` (nz, ny, nx) belongs to the
-        positivity, see `_kernels._positivity_row`; ``steps`` is (r, bound, weight, t, t2). With v = r D x + s,
+        ``sweep(x, nx, state, v2, out, carry, steps, moves, norms, start, stop)`` handles the planes start <= z < stop,
+        beside others that handle theirs; a compiled function without the GIL makes that parallel. Rows have
+        width = nx + 2 columns. ``x`` (nz, ny + 3, width) has its first columns and rows repeated behind the last;
+        ``state`` (nz, components, ny * width) is s; ``v2`` and ``out`` are (nz, ny, width), the first for the
+        positivity, see `_kernels._positivity`; ``steps`` is (r, bound, weight, t, t2). With v = r D x + s,
         d = P(v), the closest point to v at which bound times phi's subgradients end, and u = v - d:
 
             s <- (1 - r) u + t d        out <- D^T (u - t d) + weight (u2 - t2 d2)
 
-        What D^T of the slab's last plane owes to the planes behind the slab goes to ``carry`` (2, ny, nx), set to zero
-        first: `_kernels.close_planes` adds carry[1] - carry[0] to the next plane and carry[0] to the one after.
-    residual : callable
-        ``residual(x, state, v2, out, carry, steps, norms, start, stop)``, the sweep that moves nothing:
-        out <- D^T (D x - d) + weight (x - d2), and norms[z] <- the squares of D x - u, D x, u, x - u2, x, u2.
+        if ``moves``. Otherwise s and v2 stay, out <- D^T (D x - d) + weight (x - d2), and norms[z] <- the squares of
+        D x - u, D x, u, d, then of x - u2, x, u2, d2, over the true columns of plane z. What D^T of the slab's last
+        plane owes to the planes behind the slab goes to ``carry`` (2, ny * width), set to zero first:
+        `_kernels.close_planes` adds carry[1] - carry[0] to the next plane and carry[0] to the one after.
 
     See Also
     --------
@@ -49,7 +47,6 @@ class Regularizer(Protocol):
     components: int
     order: int
     sweep: Any
-    residual: Any
 
     def value(self, x: NDArray) -> float:
         """Return phi(D x)."""
@@ -69,7 +66,6 @@ class Hessian:
     components = 6
     order = 2
     sweep = staticmethod(_kernels.hessian_sweep)
-    residual = staticmethod(_kernels.hessian_residual)
 
     def value(self, x: NDArray) -> float:
         """Return the sum over voxels of the nuclear norm of the Hessian of ``x``."""
@@ -87,7 +83,6 @@ class TotalVariation:
     components = 3
     order = 1
     sweep = staticmethod(_kernels.tv_sweep)
-    residual = staticmethod(_kernels.tv_residual)
 
     def value(self, x: NDArray) -> float:
         """Return the sum over voxels of the length of the gradient of ``x``."""
@@ -95,10 +90,11 @@ class TotalVariation:
 
 
 def _sum_over_planes(kernel: Any, x: NDArray) -> float:
-    """Call a kernel that wants two repeated columns and fills one number per plane; return their sum."""
-    wrapped = np.pad(x, ((0, 0), (0, 0), (0, 2)), mode="wrap")
-    planes = np.empty(len(x))
-    kernel(wrapped, x.shape[2], planes, 0, len(x))
+    """Call a kernel that wants repeated rows and columns and fills one number per plane; return their sum."""
+    nz, ny, nx = x.shape
+    wrapped = np.pad(x, ((0, 0), (0, 3), (0, 2)), mode="wrap")
+    planes = np.empty(nz)
+    kernel(wrapped, ny, nx, planes, 0, nz)
     return float(planes.sum())
 
 
