@@ -1,7 +1,7 @@
 """Real FFTs with their buffers, planned once, executed for ever.
 
-Plans are FFTW's estimated ones: they take no time, do not overwrite buffers, and are the same on every run, so results
-are too. Each has one thread; a team executes several side by side.
+Plans have one thread each; a team executes several side by side. They are FFTW's estimated ones, which take no time and
+are the same on every run, so results are too; only for large grids are they measured, unless the same bits are asked for.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from ._threads import Team
 from ._validation import Size
 
 _PLANNING = threading.Lock()  # FFTW's planner holds global state
-_BLOCK_BYTES = 1 << 17  # a block of columns stays in a core's second-level cache between its two transforms
+_BLOCK_BYTES = 1 << 19  # a block of columns stays in a core's second-level cache between its two transforms
+_LARGE = 1 << 20  # voxels from which a measured plan repays the time it takes to find
 
 
 def fast_shape(shape: Size) -> Size:
@@ -38,9 +39,12 @@ def complex_dtype(dtype: DTypeLike) -> Any:
     return np.result_type(dtype, np.complex64)
 
 
-def _plan(source: NDArray, target: NDArray, axes: tuple[int, ...], direction: str) -> pyfftw.FFTW:
+def _plan(
+    source: NDArray, target: NDArray, axes: tuple[int, ...], direction: str, effort: str = "FFTW_ESTIMATE"
+) -> pyfftw.FFTW:
+    """Plan a transform; an ``effort`` of FFTW_MEASURE overwrites both arrays."""
     with _PLANNING:
-        return pyfftw.FFTW(source, target, axes=axes, direction=direction, flags=("FFTW_ESTIMATE",), threads=1)
+        return pyfftw.FFTW(source, target, axes=axes, direction=direction, flags=(effort,), threads=1)
 
 
 class ForwardFFT:
@@ -73,8 +77,9 @@ class SlabFFT:
     blocks : list of lists of (first row, last row + 1, forward, inverse), one list per member
     """
 
-    def __init__(self, shape: Size, dtype: DTypeLike, team: Team):
+    def __init__(self, shape: Size, dtype: DTypeLike, team: Team, deterministic: bool):
         nz, ny, nx = shape
+        self._effort = "FFTW_ESTIMATE" if deterministic or math.prod(shape) < _LARGE else "FFTW_MEASURE"
         wide = (nz, ny, nx + 2)
         memory = pyfftw.zeros_aligned(math.prod(wide), dtype)
         used = memory[: 2 * math.prod(half_shape(shape))]
@@ -84,9 +89,10 @@ class SlabFFT:
         self.image = pyfftw.zeros_aligned((nz, ny + 3, nx + 2), dtype)
         self.slabs = [team.share(nz, member) for member in range(team.size)]
         self.blocks = [self._plan_blocks(*team.share(ny, member)) for member in range(team.size)]
-        source, target = self.residue[:, :, :nx], self.image[:, :ny, :nx]
-        self._forward = [_plan(source[a:b], self.spectrum[a:b], (1, 2), "FFTW_FORWARD") for a, b in self.slabs]
-        self._inverse = [_plan(self.spectrum[a:b], target[a:b], (1, 2), "FFTW_BACKWARD") for a, b in self.slabs]
+        source, target, effort = self.residue[:, :, :nx], self.image[:, :ny, :nx], self._effort
+        self._forward = [_plan(source[a:b], self.spectrum[a:b], (1, 2), "FFTW_FORWARD", effort) for a, b in self.slabs]
+        self._inverse = [_plan(self.spectrum[a:b], target[a:b], (1, 2), "FFTW_BACKWARD", effort) for a, b in self.slabs]
+        self.residue[:] = 0
 
     def _plan_blocks(self, first: int, last: int) -> list[tuple[int, int, Any, Any]]:
         step = max(1, _BLOCK_BYTES // (self.spectrum[:, 0].nbytes))
@@ -94,7 +100,7 @@ class SlabFFT:
         for start in range(first, last, step):
             stop = min(start + step, last)
             rows = self.spectrum[:, start:stop]
-            forward, inverse = (_plan(rows, rows, (0,), f"FFTW_{way}") for way in ("FORWARD", "BACKWARD"))
+            forward, inverse = (_plan(rows, rows, (0,), f"FFTW_{way}", self._effort) for way in ("FORWARD", "BACKWARD"))
             blocks.append((start, stop, forward.execute, inverse.execute))
         return blocks
 

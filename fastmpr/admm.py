@@ -13,6 +13,7 @@ of planes or block of columns, and meets at a barrier after each.
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
 from collections.abc import Callable
@@ -115,7 +116,7 @@ def solve(
     workers : int, optional
         Threads; by default all that this process may use.
     deterministic : bool
-        Promise the same bits from run to run with the same ``workers``.
+        Promise the same bits from run to run with the same ``workers``. Grids under a million voxels keep it anyway.
     callback : callable, optional
         Called after every iteration with the `Result` so far; it may raise StopIteration to end the solve.
     timeout : float, optional
@@ -162,7 +163,7 @@ def solve(
         if not low <= value <= high:
             raise ValueError(f"{name}: found {value!r}, need a number from {low} to {high}")
     team = Team(max(1, min(as_workers(workers), sums.shape[0] // 2)))
-    iteration = Iteration(sums, lam, as_regularizer(regularizer), mu, relaxation, team)
+    iteration = Iteration(sums, lam, as_regularizer(regularizer), mu, relaxation, team, deterministic)
     if x0 is not None:
         iteration.start_from(x0)
     control = Control(iteration, max_iter, tol, callback, timeout)
@@ -171,68 +172,77 @@ def solve(
 
 
 def _loop(member: int, iteration: Iteration, control: Control) -> None:
-    """What each member of the team does: step, look now and then, until the control says stop."""
-    barrier = iteration.team.barrier
-    while not control.message:
-        look = control.wants_look()
+    """What each member of the team does: step, now and then look and let the control decide, until it says stop."""
+    for nit in itertools.count(1):
+        look = control.looks_at(nit)
         iteration.x_step(member, look)
         if look:
             iteration.measure(member)
+        if look or control.watched:
             if member == 0:
-                control.look()
-            barrier(member)
+                control.decide(nit, look)
+            iteration.team.barrier(member)
+            if control.message:
+                return
         iteration.u_step(member)
-        if member == 0:
-            control.count()
-        barrier(member)
 
 
 class Control:
-    """Counts, looks at the residuals, adapts the penalty parameters, and says when and why to stop."""
+    """Looks at the residuals, adapts the penalty parameters, and says when and why to stop.
+
+    Members of the team keep in step by counting for themselves; they wait for a decision only where one may fall.
+    """
 
     def __init__(self, iteration: Iteration, max_iter: int, tol: float, callback: Any, timeout: float | None):
         self.iteration, self.max_iter, self.tol, self.callback = iteration, max_iter, tol, callback
         self.deadline = np.inf if timeout is None else time.monotonic() + timeout
+        self.watched = callback is not None or timeout is not None
         self.nit, self.converged, self.message = 0, False, ""
         self.history: list[dict[str, float]] = []
 
-    def wants_look(self) -> bool:
-        """Return whether the iteration that comes looks at its residuals, to stop, to adapt or to report."""
-        nit = self.nit + 1
-        due = nit % _CHECK_EVERY == 0 and (self.tol > 0 or len(self.history) < len(_GROWTH))
-        return nit == self.max_iter or due
+    def looks_at(self, nit: int) -> bool:
+        """Return whether to look at the residuals of an iteration: to stop, to adapt or to report."""
+        adapts = self.iteration.adaptive and nit <= _CHECK_EVERY * len(_GROWTH)
+        return nit == self.max_iter or (nit % _CHECK_EVERY == 0 and (self.tol > 0 or adapts))
 
-    def look(self) -> None:
-        """Read the residuals of the iteration under way, and adapt the penalty parameters during the first ones."""
-        iteration = self.iteration
-        primal, primal2, dual = iteration.residuals()
-        record = {"primal": max(primal, primal2), "dual": dual, "mu": iteration.mu, "mu2": iteration.mu2}
-        self.converged = max(primal, primal2, dual) < self.tol
-        if iteration.adaptive and len(self.history) < len(_GROWTH):
-            iteration.change_penalties(*iteration.fitting_penalties(_GROWTH[len(self.history)]))
-        self.history.append({"nit": self.nit + 1, **record})
-
-    def count(self) -> None:
-        """End an iteration; fill ``message`` if it was the last."""
-        self.nit += 1
-        self.iteration.settle()
+    def decide(self, nit: int, look: bool) -> None:
+        """After the x-step of an iteration: take note of the residuals, adapt, fill ``message`` if it is the last."""
+        self.nit = nit
+        if look:
+            self._look()
         if self.converged:
-            self.message = f"converged: all residuals below tol = {self.tol:g} after {self.nit} iterations"
-        elif self.nit == self.max_iter:
+            self.message = f"converged: all residuals below tol = {self.tol:g} after {nit} iterations"
+        elif nit == self.max_iter:
             self.message = f"stopped at max_iter = {self.max_iter} iterations"
         elif time.monotonic() > self.deadline:
-            self.message = f"stopped by the timeout after {self.nit} iterations"
+            self.message = f"stopped by the timeout after {nit} iterations"
         if self.callback is not None:
             try:
                 self.callback(self.result())
             except StopIteration:
-                self.message = f"stopped by the callback after {self.nit} iterations"
+                self.message = f"stopped by the callback after {nit} iterations"
+
+    def _look(self) -> None:
+        iteration = self.iteration
+        primal, primal2, dual = iteration.residuals()
+        record = {"primal": max(primal, primal2), "dual": dual, "mu": iteration.mu, "mu2": iteration.mu2}
+        self.history.append({"nit": self.nit, **record})
+        self.converged = max(primal, primal2, dual) < self.tol
+        if iteration.adaptive and len(self.history) <= len(_GROWTH):
+            iteration.change_penalties(*iteration.fitting_penalties(_GROWTH[len(self.history) - 1]))
 
     def result(self) -> Result:
         """Return the volume as it is now, and what is known of it."""
         iteration = self.iteration
-        x = iteration.volume()
-        return Result(x, iteration.lam, self.nit, self.converged, self.message, self.history, iteration.sums.voxel_size)
+        return Result(
+            x=iteration.volume(),
+            lam=iteration.lam,
+            nit=self.nit,
+            success=self.converged,
+            message=self.message,
+            history=list(self.history),
+            voxel_size=iteration.sums.voxel_size,
+        )
 
 
 def _operator_norm(regularizer: Regularizer) -> float:
@@ -274,6 +284,7 @@ class Iteration:
         mu: float | tuple[float, float] | None,
         relaxation: float,
         team: Team,
+        deterministic: bool = False,
     ):
         nz, ny, _ = sums.shape
         self.dtype = sums.gram.dtype.type
@@ -281,7 +292,7 @@ class Iteration:
         self.adaptive = mu is None
         self.mu, self.mu2 = as_penalties(mu) if mu is not None else initial_penalties(sums, regularizer)
         self.team, self.size = team, math.prod(sums.shape)
-        self.fft = SlabFFT(sums.shape, self.dtype, team)
+        self.fft = SlabFFT(sums.shape, self.dtype, team, deterministic)
         row = self.fft.residue.shape[2]
         self.state = np.zeros((nz, regularizer.components, ny * row), self.dtype)
         self.v2 = np.zeros_like(self.fft.residue)
@@ -330,6 +341,8 @@ class Iteration:
         if self.rescale != 1 or self.rescale2 != 1:
             self._prepare_columns(*self.fft.slabs[member])
         self.team.barrier(member)
+        if member == 0:
+            self.settle()  # the others read it only after the next x-step's barriers
 
     def measure(self, member: int) -> None:
         """Fill the norms that `residuals` needs, from x and the state as they stand between the two steps."""
