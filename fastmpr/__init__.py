@@ -6,7 +6,7 @@ from .baselines import average
 from .normal_equations import NormalEquations, accumulate
 from .poses import Poses
 from .reconstruct import reconstruct
-from .selection import select_lam
+from .selection import infer_lam, select_lam
 from .simulate import simulate
 
 __version__ = "0.1.0"
@@ -16,6 +16,7 @@ __all__ = [
     "Result",
     "accumulate",
     "average",
+    "infer_lam",
     "metrics",
     "objective",
     "phantom",

@@ -878,8 +878,8 @@ def _sample_row(real, imag, row, plane, start, step, first, last, values):
 def _sample_frequencies(real, imag, matrix, shape, kz, ky, values):
     """Fill one row of a transfer function's half spectrum; return the range of columns where it is not zero.
 
-    The table's value at zero frequency is at its centre; it is zero outside the table, and at frequencies without a
-    sign (Nyquist), so that the spectrum belongs to a real volume.
+    The table's value at zero frequency is at its centre; its last three samples on each side serve the spline only. The
+    function is zero beyond them, and at frequencies without a sign (Nyquist), so that it belongs to a real volume.
     """
     fz, no_sign_z = _signed_frequency(kz, shape[0])
     fy, no_sign_y = _signed_frequency(ky, shape[1])
@@ -890,9 +890,9 @@ def _sample_frequencies(real, imag, matrix, shape, kz, ky, values):
     y = ty // 2 + matrix[1, 0] * fz + matrix[1, 1] * fy
     x = tx // 2 + matrix[2, 0] * fz + matrix[2, 1] * fy
     step = (matrix[0, 2], matrix[1, 2], matrix[2, 2])
-    first, last = _inside(z, step[0], 1.0, tz - 2.001, 0, (shape[2] + 1) // 2)
-    first, last = _inside(y, step[1], 1.0, ty - 2.001, first, last)
-    first, last = _inside(x, step[2], 1.0, tx - 2.001, first, last)
+    first, last = _inside(z, step[0], 3.0, tz - 4.0, 0, (shape[2] + 1) // 2)
+    first, last = _inside(y, step[1], 3.0, ty - 4.0, first, last)
+    first, last = _inside(x, step[2], 3.0, tx - 4.0, first, last)
     _sample_row(real.ravel(), imag.ravel(), tx, ty * tx, (z, y, x), step, first, last, values)
     return first, last
 

@@ -27,7 +27,7 @@ from . import _kernels
 from ._fft import SlabFFT
 from ._threads import Team, as_workers
 from ._validation import Vector, as_count, as_finite, as_positive
-from .normal_equations import NormalEquations, half_sum
+from .normal_equations import NormalEquations, as_sums, half_sum
 from .regularizers import Regularizer, as_regularizer, axis_symbols, symbol
 
 _CHECK_EVERY = 10  # iterations between two looks at the residuals; a look costs about half an iteration
@@ -69,7 +69,8 @@ class Result:
 
 def objective(x: NDArray, sums: NormalEquations, lam: float, regularizer: str | Regularizer = "hessian") -> float:
     """Return (lam / 2) sum_i w_i ||y_i - H_i x||^2 + phi(x), the function that `solve` minimises over x >= 0."""
-    x = np.ascontiguousarray(x)
+    as_sums(sums)
+    x = as_finite(x, "x")
     if x.shape != sums.shape:
         raise ValueError(f"x: found shape {x.shape}, need the shape of the sums, {sums.shape}")
     return 0.5 * as_positive(lam, "lam") * sums.misfit(x) + as_regularizer(regularizer).value(x)
@@ -162,6 +163,9 @@ def solve(
     for name, value, low, high in (("tol", tol, 0, 1), ("relaxation", relaxation, 1e-3, 2 - 1e-3)):
         if not low <= value <= high:
             raise ValueError(f"{name}: found {value!r}, need a number from {low} to {high}")
+    if timeout is not None:
+        as_positive(timeout, "timeout")
+    as_sums(sums)
     team = Team(max(1, min(as_workers(workers), sums.shape[0] // 2)))
     iteration = Iteration(sums, lam, as_regularizer(regularizer), mu, relaxation, team, deterministic)
     if x0 is not None:
@@ -225,9 +229,9 @@ class Control:
     def _look(self) -> None:
         iteration = self.iteration
         primal, primal2, dual = iteration.residuals()
-        record = {"primal": max(primal, primal2), "dual": dual, "mu": iteration.mu, "mu2": iteration.mu2}
+        record = {"primal": float(max(primal, primal2)), "dual": float(dual), "mu": iteration.mu, "mu2": iteration.mu2}
         self.history.append({"nit": self.nit, **record})
-        self.converged = max(primal, primal2, dual) < self.tol
+        self.converged = bool(max(primal, primal2, dual) < self.tol)
         if iteration.adaptive and len(self.history) <= len(_GROWTH):
             iteration.change_penalties(*iteration.fitting_penalties(_GROWTH[len(self.history) - 1]))
 
@@ -250,19 +254,21 @@ def _operator_norm(regularizer: Regularizer) -> float:
     return 12 ** (regularizer.order / 2)
 
 
-def as_penalties(mu: float | tuple[float, float]) -> tuple[float, float]:
+def as_penalties(mu: Any) -> tuple[float, float]:
     """Return the pair (mu1, mu2) of positive numbers; one number stands for both."""
-    pair = np.broadcast_to(np.asarray(mu, dtype=float), (2,))
-    return as_positive(pair[0], "mu"), as_positive(pair[1], "mu")
+    if np.ndim(mu) == 0:
+        mu = (mu, mu)
+    if len(mu) != 2:
+        raise ValueError(f"mu: found {mu!r}, need a positive number or a pair of them")
+    return as_positive(mu[0], "mu"), as_positive(mu[1], "mu")
 
 
-def initial_penalties(sums: NormalEquations, regularizer: Regularizer) -> tuple[float, float]:
-    """Return (mu1, mu2) to start with, from the size that D x has in a Wiener estimate of x."""
-    wiener = sums.rhs / (sums.gram + 0.01 * sums.gram.max())
+def wiener_size(sums: NormalEquations, regularizer: Regularizer) -> float:
+    """Return the rms of D x for a Wiener estimate of x; positive."""
+    wiener = sums.rhs / (sums.gram + 0.01 * max(sums.gram.max(), np.finfo(sums.gram.dtype).tiny))
     power = wiener.real**2 + wiener.imag**2
-    size = np.sqrt(half_sum(power * symbol(regularizer, sums.shape), sums.shape)) / math.prod(sums.shape)
-    mu = _START / max(size, np.finfo(sums.gram.dtype).tiny)
-    return mu, mu
+    size = math.sqrt(half_sum(power * symbol(regularizer, sums.shape), sums.shape)) / math.prod(sums.shape)
+    return size if size > 0 else 1.0
 
 
 class Iteration:
@@ -290,7 +296,8 @@ class Iteration:
         self.dtype = sums.gram.dtype.type
         self.sums, self.lam, self.regularizer, self.relaxation = sums, lam, regularizer, relaxation
         self.adaptive = mu is None
-        self.mu, self.mu2 = as_penalties(mu) if mu is not None else initial_penalties(sums, regularizer)
+        start = _START / wiener_size(sums, regularizer) if mu is None else mu
+        self.mu, self.mu2 = as_penalties(start)
         self.team, self.size = team, math.prod(sums.shape)
         self.fft = SlabFFT(sums.shape, self.dtype, team, deterministic)
         row = self.fft.residue.shape[2]
@@ -366,8 +373,8 @@ class Iteration:
         _, dx, _, _, _, x, _, _ = np.sqrt(self.norms.sum(axis=0) / self.size)
         gradient = self.lam * np.sqrt(self.gradient_norms.sum()) / self.size
         tiny = np.finfo(self.dtype).tiny
-        mu = min(factor / max(dx, 1e-3 * x, tiny), _MOST_GROWTH * self.mu)
-        return mu, min(max(5 * gradient / max(x, tiny), 0.01 * mu), mu)
+        mu = float(min(factor / max(dx, 1e-3 * x, tiny), _MOST_GROWTH * self.mu))
+        return mu, float(min(max(5 * gradient / max(x, tiny), 0.01 * mu), mu))
 
     def volume(self) -> NDArray:
         """Return max(x, 0): feasible like u2, and nearer the minimum."""

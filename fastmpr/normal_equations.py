@@ -6,7 +6,6 @@ import functools
 import math
 import operator
 import os
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +16,10 @@ import scipy.fft
 from numpy.typing import ArrayLike, NDArray
 
 from . import _kernels
-from ._fft import ForwardFFT, fast_shape, half_shape
+from ._fft import ForwardFFT, complex_dtype, fast_shape, half_shape
 from ._threads import Team, as_workers
-from ._validation import Size, Vector, as_shape, as_voxel_size
+from ._validation import Size, Vector, as_count, as_shape, as_voxel_size
+from .io.files import written_whole
 from .poses import Poses
 from .transfer import TransferFunction, energy_radius
 from .views import Aligner, Views
@@ -71,28 +71,30 @@ class NormalEquations:
 
     def __post_init__(self) -> None:
         shape = as_shape(self.shape)
-        gram = np.asarray(self.gram)
-        dtype = np.float64 if gram.dtype == np.float64 else np.float32
-        values = {
-            "shape": shape,
-            "voxel_size": as_voxel_size(self.voxel_size),
-            "gram": np.ascontiguousarray(gram, dtype),
-            "rhs": np.ascontiguousarray(self.rhs, np.result_type(dtype, np.complex64)),
-            "energy": float(self.energy),
-            "n_poses": int(self.n_poses),
-        }
-        for name, value in values.items():
-            object.__setattr__(self, name, value)
-        for name in ("gram", "rhs"):
-            array = getattr(self, name)
+        gram, rhs = np.asarray(self.gram), np.asarray(self.rhs)
+        if gram.dtype.kind not in "fiu" or rhs.dtype.kind not in "fiuc":
+            raise TypeError(f"gram: found {gram.dtype}, and rhs: {rhs.dtype}, need real and complex numbers")
+        for name, array in (("gram", gram), ("rhs", rhs)):
             if array.shape != half_shape(shape):
                 raise ValueError(f"{name}: found shape {array.shape}, need {half_shape(shape)} for a grid of {shape}")
             if not np.isfinite(array).all():
                 raise ValueError(f"{name}: found NaN or infinite values, need finite ones")
-        if self.gram.min() < 0:
-            raise ValueError(f"gram: found a negative value ({self.gram.min():g}), need |h^|^2 summed over views")
-        if not 0 <= self.energy < np.inf:
-            raise ValueError(f"energy: found {self.energy}, need a finite number that is not negative")
+        if gram.min() < 0:
+            raise ValueError(f"gram: found a negative value ({gram.min():g}), need |h^|^2 summed over views")
+        dtype = np.float64 if gram.dtype == np.float64 else np.float32
+        energy = np.asarray(self.energy, dtype=float)
+        if energy.ndim != 0 or not 0 <= energy < np.inf:
+            raise ValueError(f"energy: found {self.energy!r}, need a finite number that is not negative")
+        values = {
+            "shape": shape,
+            "voxel_size": as_voxel_size(self.voxel_size),
+            "gram": np.ascontiguousarray(gram, dtype),
+            "rhs": np.ascontiguousarray(rhs, complex_dtype(dtype)),
+            "energy": float(energy),
+            "n_poses": as_count(self.n_poses, "n_poses"),
+        }
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
 
     def __add__(self, other: NormalEquations) -> NormalEquations:
         if not isinstance(other, NormalEquations):
@@ -119,39 +121,30 @@ class NormalEquations:
         return self.energy + (square - 2 * cross) / x.size
 
     def save(self, path: str | os.PathLike) -> None:
-        """Write the sums to an ``.npz`` file, whole or not at all."""
-        path = Path(path)
-        if not path.parent.is_dir():
-            raise FileNotFoundError(f"{path}: the folder {path.parent} does not exist, need an existing one")
-        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                np.savez(file, **vars(self))
-            os.replace(temporary, path)
-        except BaseException:
-            os.unlink(temporary)
-            raise
+        """Write the sums to an ``.npz`` file, in place of one that is there, whole or not at all."""
+        with written_whole(Path(path), overwrite=True) as temporary, open(temporary, "wb") as file:
+            np.savez(file, **vars(self))
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> NormalEquations:
         """Read what `save` wrote."""
         try:
-            with np.load(path, allow_pickle=False) as file:
-                fields = {name: file[name] for name in cls.__dataclass_fields__}
+            with open(path, "rb") as file, np.load(file, allow_pickle=False) as content:
+                fields = {name: content[name] for name in cls.__dataclass_fields__}
+            scalars = {name: fields[name].item() for name in ("energy", "n_poses")}
+            return cls(**fields | scalars | {name: fields[name].tolist() for name in ("shape", "voxel_size")})
         except FileNotFoundError:
             raise FileNotFoundError(f"{path}: found no such file, need one written by NormalEquations.save") from None
         except Exception as error:  # zipfile, zlib and numpy each raise their own on a damaged file
-            raise ValueError(
-                f"{path}: found no readable sums, need a file from NormalEquations.save ({error})"
-            ) from None
-        return cls(
-            fields["gram"],
-            fields["rhs"],
-            float(fields["energy"]),
-            int(fields["n_poses"]),
-            as_shape(fields["shape"].tolist()),
-            as_voxel_size(fields["voxel_size"]),
-        )
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise ValueError(f"{path}: found {reason}; need a file written by NormalEquations.save") from None
+
+
+def as_sums(sums: Any, name: str = "sums") -> NormalEquations:
+    """Return sums that are some."""
+    if not isinstance(sums, NormalEquations):
+        raise TypeError(f"{name}: found {type(sums).__name__}, need fastmpr.NormalEquations")
+    return sums
 
 
 def half_sum(values: NDArray, shape: Size) -> float:
@@ -219,31 +212,64 @@ def accumulate(
     >>> sums.n_poses
     3
     """
+    (total,) = accumulate_groups(
+        particles,
+        psf,
+        poses,
+        1,
+        frame=frame,
+        voxel_size=voxel_size,
+        psf_voxel_size=psf_voxel_size,
+        shape=shape,
+        weights=weights,
+        workers=workers,
+    )
+    return total
+
+
+def accumulate_groups(
+    particles: Sequence[ArrayLike] | NDArray,
+    psf: ArrayLike,
+    poses: Poses,
+    groups: int,
+    *,
+    frame: str,
+    voxel_size: float | Vector,
+    psf_voxel_size: float | Vector | None,
+    shape: int | Size | None,
+    weights: ArrayLike | None,
+    workers: int | None,
+) -> list[NormalEquations]:
+    """Sum ``groups`` sets of views apart, the k-th of them views k, k + groups, ... that weigh more than nothing."""
     views = Views(particles, poses, frame, as_voxel_size(voxel_size))
+    model = views.model_shape(shape)
     weight = _as_weights(weights, len(poses))
     threads = as_workers(workers)
     psf_voxel = views.particle_voxel if psf_voxel_size is None else as_voxel_size(psf_voxel_size, "psf_voxel_size")
-    grid = padded_shape(views.model_shape(shape), energy_radius(psf, psf_voxel) / views.voxel_size[0])
+    grid = padded_shape(model, energy_radius(psf, psf_voxel) / views.voxel_size[0])
     transfer = TransferFunction(psf, psf_voxel, views.dtype, threads)
-    team = Team(min(threads, len(poses)))
-    parts: list[Any] = [None] * team.size
+    used = np.flatnonzero(weight)
+    team = Team(max(1, min(threads, len(used) // groups)))
+    parts: list[list[Any]] = [[None] * team.size for _ in range(groups)]
 
     def add_share(member: int) -> None:
-        first, last = team.share(len(poses), member)
-        parts[member] = _sum_views(views, transfer, weight, grid, views.model_shape(shape), range(first, last))
+        aligner, fft = Aligner(views, grid, model), ForwardFFT(grid, views.dtype)
+        for group in range(groups):
+            chosen = used[group::groups]
+            first, last = team.share(len(chosen), member)
+            parts[group][member] = _sum_views(aligner, fft, transfer, weight, chosen[first:last])
 
     team.run(add_share)
-    return functools.reduce(operator.add, parts)
+    return [functools.reduce(operator.add, shares) for shares in parts]
 
 
 def _sum_views(
-    views: Views, transfer: TransferFunction, weights: NDArray, grid: Size, model: Size, which: range
+    aligner: Aligner, fft: ForwardFFT, transfer: TransferFunction, weights: NDArray, which: NDArray
 ) -> NormalEquations:
     """Sum some of the views on the calling thread."""
-    fft = ForwardFFT(grid, views.dtype)
+    views, grid = aligner.views, fft.image.shape
     gram = np.zeros(half_shape(grid), views.dtype)
     rhs = np.zeros_like(fft.spectrum)
-    aligner = Aligner(views, grid, model)
     energy = 0.0
     for i in which:
         energy += weights[i] * aligner.align(i, fft.image)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -11,11 +13,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from ._validation import Size, Vector, as_voxel_size
 from .admm import Result, solve
-from .normal_equations import accumulate
+from .normal_equations import accumulate_groups
 from .poses import Poses
-from .regularizers import Regularizer
+from .regularizers import Regularizer, as_regularizer
 from .resampling import inner
-from .selection import as_lam, select_lam
+from .selection import ENOUGH_VIEWS, as_lam, infer_lam, select_lam
 from .views import Foreground, Views
 
 
@@ -38,8 +40,8 @@ def reconstruct(
 ) -> Result:
     """Reconstruct one isotropic volume from many blurred views of a particle.
 
-    Subtracts each view's background, sums the normal equations (`accumulate`), chooses ``lam`` (`select_lam`), minimises
-    (`solve`) and crops the padding.
+    Subtracts each view's background, sums the normal equations (`accumulate`), chooses ``lam`` (by cross-validation of
+    halves of the views, `select_lam`; with fewer than 8 views by `infer_lam`), minimises (`solve`) and crops the padding.
 
     Parameters
     ----------
@@ -97,12 +99,14 @@ def reconstruct(
     True
     """
     lam = as_lam(lam)
+    regularizer = as_regularizer(regularizer)
     seen = Foreground(particles) if frame == "particle" else particles
-    views = Views(seen, poses, frame, as_voxel_size(voxel_size))
-    sums = accumulate(
+    model = Views(seen, poses, frame, as_voxel_size(voxel_size)).model_shape(shape)
+    halves = accumulate_groups(
         seen,
         psf,
         poses,
+        2 if lam == "auto" and len(poses) >= ENOUGH_VIEWS else 1,
         frame=frame,
         voxel_size=voxel_size,
         psf_voxel_size=psf_voxel_size,
@@ -110,7 +114,13 @@ def reconstruct(
         weights=weights,
         workers=workers,
     )
+    sums = functools.reduce(operator.add, halves)
     options: dict[str, Any] = {"regularizer": regularizer, "workers": workers, "callback": callback}
-    chosen, start = select_lam(sums, **options) if lam == "auto" else (lam, None)
-    result = solve(sums, float(chosen), x0=start, max_iter=max_iter, tol=tol, **options)
-    return replace(result, x=np.ascontiguousarray(result.x[inner(sums.shape, views.model_shape(shape))]))
+    if lam != "auto":
+        chosen, start = float(lam), None
+    elif len(halves) == 2:
+        chosen, start = select_lam(halves[0], halves[1], **options)
+    else:
+        chosen, start = infer_lam(sums, **options)
+    result = solve(sums, chosen, x0=start, max_iter=max_iter, tol=tol, **options)
+    return replace(result, x=np.ascontiguousarray(result.x[inner(sums.shape, model)]))

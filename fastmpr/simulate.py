@@ -81,6 +81,8 @@ def simulate(
     x = as_volume(x, "x")
     if frame not in ("particle", "model"):
         raise ValueError(f"frame: found {frame!r}, need 'particle' or 'model'")
+    if not isinstance(poses, Poses):
+        raise TypeError(f"poses: found {type(poses).__name__}, need fastmpr.Poses")
     if not 0 <= noise_sigma < np.inf:
         raise ValueError(f"noise_sigma: found {noise_sigma!r}, need a finite number that is not negative")
     voxel = as_voxel_size(voxel_size)
@@ -88,7 +90,9 @@ def simulate(
     model_voxel = voxel if model_voxel_size is None else as_voxel_size(model_voxel_size, "model_voxel_size")
     size = x.shape if shape is None else as_shape(shape)
     if frame == "model" and (size != x.shape or not np.allclose(voxel, model_voxel)):
-        raise ValueError("shape: with frame='model' the views lie on the grid of x, need its shape and voxel size")
+        raise ValueError(
+            f"shape: found {size} at {voxel}, need the grid of x with frame='model': {x.shape} at {model_voxel}"
+        )
     threads = as_workers(workers)
     transfer = TransferFunction(psf, psf_voxel, x.dtype, threads)
     views = np.empty((len(poses), *size), x.dtype)

@@ -95,13 +95,13 @@ def _spline_spectrum(psf: NDArray, sizes: tuple[int, ...], dtype: Any, workers: 
 
 
 def _trimmed(table: NDArray, negligible: float) -> NDArray:
-    """Cut a centred table to the box outside which it is negligible, and leave room for the spline's taps."""
+    """Cut a centred table to the box outside which it is negligible, at most to Nyquist, plus 3 samples for the spline."""
     size = np.abs(table)
     size /= size[tuple(n // 2 for n in table.shape)]
     box = []
     for axis, n in enumerate(table.shape):
         used = np.flatnonzero(size.max(axis=tuple(k for k in range(3) if k != axis)) > negligible)
-        reach = max(abs(used[0] - n // 2), abs(used[-1] - n // 2)) + 4
+        reach = min(max(abs(used[0] - n // 2), abs(used[-1] - n // 2)) + 1, n // 2) + 3
         box.append((n // 2 - reach, n // 2 + reach + 1))
     pad = [(max(0, -a), max(0, b - n)) for (a, b), n in zip(box, table.shape, strict=True)]
     padded = np.pad(table, pad, mode="wrap")

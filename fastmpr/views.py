@@ -46,6 +46,8 @@ class Views:
             raise ValueError(f"frame: found {frame!r}, need 'particle' or 'model'")
         if not isinstance(poses, Poses):
             raise TypeError(f"poses: found {type(poses).__name__}, need fastmpr.Poses")
+        if not (hasattr(particles, "__len__") and hasattr(particles, "__getitem__")):
+            raise TypeError(f"particles: found {type(particles).__name__}, need a sequence of 3-D arrays")
         if len(particles) != len(poses) or len(poses) == 0:
             raise ValueError(
                 f"particles: found {len(particles)} for {len(poses)} poses, need one each, and at least one"
@@ -100,6 +102,8 @@ class Foreground(Sequence[NDArray]):
     """
 
     def __init__(self, particles: Sequence[ArrayLike] | NDArray):
+        if not (hasattr(particles, "__len__") and hasattr(particles, "__getitem__")):
+            raise TypeError(f"particles: found {type(particles).__name__}, need a sequence of 3-D arrays")
         self.particles = particles
 
     def __len__(self) -> int:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import scipy.fft
+import scipy.ndimage
 
 WEIGHTS = np.array([1, 1, 1, 2, 2, 2])[:, None, None, None]
 PAIRS = [(0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2)]
@@ -25,6 +26,21 @@ def hessian(x):
 def hessian_adjoint(q):
     """Adjoint where the mixed components count twice."""
     return sum(w * behind(behind(c, i), j) for c, w, (i, j) in zip(q, WEIGHTS.ravel(), PAIRS, strict=True))
+
+
+def differences(x):
+    """The three forward differences z, y, x."""
+    return np.stack([ahead(x, axis) for axis in range(3)])
+
+
+def differences_adjoint(q):
+    """Their adjoint."""
+    return sum(behind(c, axis) for axis, c in enumerate(q))
+
+
+def lengths(q):
+    """Sum over voxels of the length of (3, nz, ny, nx) vectors."""
+    return np.sqrt((q**2).sum(axis=0)).sum()
 
 
 def matrices(q):
@@ -56,6 +72,20 @@ def symbol(shape):
 
 def admm(gram, rhs, shape, lam, mu, mu2, relaxation, iterations, x0=None):
     """ADMM as design and paper state it: u and d stored, eigh, scipy.fft. Returns (x, u2)."""
+    return _admm(gram, rhs, shape, lam, mu, mu2, relaxation, iterations, x0)[:2]
+
+
+def residuals(gram, rhs, shape, lam, mu, mu2, relaxation, iterations):
+    """What is left of the optimality conditions: primal ones over their larger part, the dual over what it could be."""
+    x, u2, u, d, d2 = _admm(gram, rhs, shape, lam, mu, mu2, relaxation, iterations, None)
+    norm, slope = np.linalg.norm, data_slope(x, gram, rhs, lam)
+    gap, dx, size = (np.sqrt((WEIGHTS * q**2).sum()) for q in (hessian(x) - u, hessian(x), u))
+    dual = slope + mu * hessian_adjoint(d) + mu2 * d2
+    largest = np.hypot(12 * mu * np.sqrt((WEIGHTS * d**2).sum()), mu2 * norm(d2))  # 12 is the norm of the Hessian
+    return max(gap / max(dx, size), norm(x - u2) / max(norm(x), norm(u2))), norm(dual) / largest
+
+
+def _admm(gram, rhs, shape, lam, mu, mu2, relaxation, iterations, x0):
     denominator = mu * symbol(shape) + mu2 + lam * gram
     start = np.zeros(shape) if x0 is None else x0
     u, u2 = hessian(start), start.copy()
@@ -69,4 +99,126 @@ def admm(gram, rhs, shape, lam, mu, mu2, relaxation, iterations, x0=None):
         v2 = relaxation * x + (1 - relaxation) * u2 + d2
         u2 = np.maximum(v2, 0)
         d2 = v2 - u2
-    return x, u2
+    return x, u2, u, d, d2
+
+
+def half_sum(values, shape):
+    """Sum over the whole spectrum of a real quantity known on its half."""
+    columns = np.arange(shape[2] // 2 + 1)
+    alone = (columns == 0) | (2 * columns == shape[2])
+    return float((np.where(alone, 1, 2) * values).sum())
+
+
+def objective(x, gram, rhs, energy, lam):
+    """(lam / 2) (c - 2 <b, x> + <x, S x>) plus the nuclear norm of the Hessian."""
+    spectrum = scipy.fft.rfftn(x)
+    quadratic = half_sum(gram * np.abs(spectrum) ** 2 - 2 * (rhs.conj() * spectrum).real, x.shape) / x.size
+    return lam / 2 * (energy + quadratic) + nuclear_norm(hessian(x))
+
+
+def data_slope(x, gram, rhs, lam):
+    """The gradient of the data term."""
+    return lam * scipy.fft.irfftn(gram * scipy.fft.rfftn(x) - rhs, x.shape)
+
+
+def primal_dual(gram, rhs, shape, lam, iterations, relaxation=1.8):
+    """Condat's and Vu's method: no splitting of the data term, no linear system. Returns x >= 0 and the dual p.
+
+    L. Condat, "A primal-dual splitting method for convex optimization involving Lipschitzian, proximable and linear
+    composite terms", Journal of Optimization Theory and Applications 158, 2013, algorithm 3.1.
+    """
+    smoothness, norm = lam * gram.max(), symbol(shape).max()
+    sigma = smoothness / np.sqrt(norm)
+    tau = 0.99 / (smoothness / 2 + sigma * norm)
+    x, p = np.zeros(shape), np.zeros((6, *shape))
+    for _ in range(iterations):
+        ahead_x = np.maximum(x - tau * (data_slope(x, gram, rhs, lam) + hessian_adjoint(p)), 0)
+        ahead_p = on_spectrum(p + sigma * hessian(2 * ahead_x - x), lambda s: np.clip(s, -1, 1))
+        x, p = x + relaxation * (ahead_x - x), p + relaxation * (ahead_p - p)
+    return ahead_x, ahead_p
+
+
+def lower_bound(x, p, gram, rhs, energy, lam):
+    """No volume >= 0 has an objective below this, whatever p with eigenvalues in [-1, 1] (Fenchel); x only steers it."""
+    q = np.maximum(data_slope(x, gram, rhs, lam) + hessian_adjoint(p), 0)
+    slope = lam * rhs + scipy.fft.rfftn(q - hessian_adjoint(p))
+    return lam / 2 * energy - half_sum(np.abs(slope) ** 2 / gram, x.shape) / x.size / (2 * lam)
+
+
+def lopsided_psf(shape):
+    """A smooth PSF, longer along z, that no reflection leaves as it is; centred at size // 2, of sum 1."""
+    z, y, x = np.meshgrid(*(np.arange(n) - n // 2 for n in shape), indexing="ij")
+    psf = np.exp(-((z / 2.2) ** 2 + (y / 1.3) ** 2 + (x / 1.3) ** 2) / 2) * (
+        1 + 0.3 * np.tanh(0.7 * z + 0.4 * y - 0.5 * x)
+    )
+    return psf / psf.sum()
+
+
+def transfer(psf, psf_voxel, rotation, shape, voxel):
+    """Half spectrum of the PSF h(R q): h^(f) = sum over its voxels of h exp(-2 pi i (R f) q), and 0 beyond its Nyquist.
+
+    Zero too at the grid's own Nyquist frequencies, which have no sign.
+    """
+    integers = np.stack(np.meshgrid(*(np.fft.fftfreq(n, 1 / n) for n in shape), indexing="ij"))
+    integers = integers[..., : shape[2] // 2 + 1]
+    sizes, steps = np.reshape(shape, (3, 1, 1, 1)), np.reshape(voxel, (3, 1, 1, 1))
+    f = np.einsum("ij,j...->i...", rotation, integers / (sizes * steps))
+    waves = [
+        np.exp(-2j * np.pi * f[d].ravel()[:, None] * (np.arange(n) - n // 2) * psf_voxel[d])
+        for d, n in enumerate(psf.shape)
+    ]
+    h = waves[2] @ psf.reshape(-1, psf.shape[2]).T
+    h = (h.reshape(-1, *psf.shape[:2]) * waves[1][:, None, :]).sum(axis=2)
+    h = (h * waves[0]).sum(axis=1).reshape(f.shape[1:])
+    beyond = (np.abs(f) * np.reshape(psf_voxel, (3, 1, 1, 1)) > 0.5).any(axis=0)
+    return np.where(beyond | (2 * np.abs(integers) == sizes).any(axis=0), 0, h)
+
+
+def problem(shape, seed=0, n=4, noise=0.02, least=0.0):
+    """Sums of n Gaussian-blurred views of a few blobs, as (gram, rhs, energy); gram is ``least`` or more."""
+    rng = np.random.default_rng(seed)
+    points = np.stack(np.meshgrid(*(np.arange(m) for m in shape), indexing="ij"), axis=-1)
+    blobs = rng.uniform(0, 1, (6, 3)) * shape
+    x = sum(np.exp(-((points - c) ** 2).sum(axis=-1) / 2) for c in blobs)
+    f = np.stack(np.meshgrid(*(np.fft.fftfreq(m) for m in shape), indexing="ij"))[..., : shape[2] // 2 + 1]
+    gram = np.full(f.shape[1:], float(least))
+    rhs = least * scipy.fft.rfftn(x)
+    energy = least * (x**2).sum()
+    for rotation in np.linalg.qr(rng.standard_normal((n, 3, 3)))[0]:
+        k = np.einsum("ij,j...->i...", rotation, f)
+        h = np.exp(-2 * np.pi**2 * (4 * k[0] ** 2 + k[1] ** 2 + k[2] ** 2))
+        y = scipy.fft.irfftn(h * scipy.fft.rfftn(x), shape) + noise * rng.standard_normal(shape)
+        gram, rhs, energy = gram + h**2, rhs + h * scipy.fft.rfftn(y), energy + (y**2).sum()
+    return gram, rhs, energy
+
+
+def aligned(particle, rotation, translation, voxel, grid, model):
+    """A particle brought into the model's frame on a grid that holds the model (shape ``model``) in its middle.
+
+    The voxel at p from the model's centre shows the particle at R p + t from its own; zero where it was not seen.
+    """
+    edge = min(voxel)
+    index = np.stack(np.meshgrid(*(np.arange(n) for n in grid), indexing="ij"))
+    centre = [(m - n) // 2 + (n - 1) / 2 for m, n in zip(grid, model, strict=True)]
+    p = (index - np.reshape(centre, (3, 1, 1, 1))) * edge
+    place = np.einsum("ij,j...->i...", rotation, p) + np.reshape(translation, (3, 1, 1, 1))
+    place /= np.reshape(voxel, (3, 1, 1, 1))
+    place += (np.reshape(particle.shape, (3, 1, 1, 1)) - 1) / 2
+    sampled = scipy.ndimage.map_coordinates(particle.astype(np.float64), place, order=3, mode="mirror")
+    ends = np.reshape(particle.shape, (3, 1, 1, 1)) - 0.5
+    return np.where(((place < -0.5) | (place > ends)).any(axis=0), 0, sampled)
+
+
+def embedded(view, grid):
+    """A view that is already in the model's frame, in the middle of a grid."""
+    out = np.zeros(grid)
+    out[tuple(slice((m - n) // 2, (m - n) // 2 + n) for m, n in zip(grid, view.shape, strict=True))] = view
+    return out
+
+
+def normal_equations(views, transfers, weights):
+    """S, B and c, view by view, from views on the grid and their transfer functions."""
+    gram = sum(w * np.abs(h) ** 2 for w, h in zip(weights, transfers, strict=True))
+    spectra = [scipy.fft.rfftn(y) for y in views]
+    rhs = sum(w * h.conj() * y for w, h, y in zip(weights, transfers, spectra, strict=True))
+    return gram, rhs, sum(w * (y**2).sum() for w, y in zip(weights, views, strict=True))

@@ -433,7 +433,7 @@ class TestBadInput:
 
     def test_output_that_cannot_be_written(self, views, capsys):
         for output, message in (
-            (views / "nowhere" / "out.ome.tif", "nowhere does not exist, create it first"),
+            (views / "nowhere" / "out.ome.tif", "nowhere, need an existing one"),
             (views / "psf.tiff" / "out.ome.tif", "psf.tiff is a file, need a folder"),
             (views / "out.mrc", "found the suffix '.mrc', need .tif or .tiff"),
         ):

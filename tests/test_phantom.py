@@ -161,10 +161,7 @@ def test_physical_size_does_not_depend_on_the_voxel(make, fold):
         )
         mean = [np.average(u, weights=x) for u in coordinates]
         variances.append(
-            [
-                np.average((u - m) ** 2, weights=x) - v**2
-                for u, m, v in zip(coordinates, mean, voxel, strict=True)
-            ]
+            [np.average((u - m) ** 2, weights=x) - v**2 for u, m, v in zip(coordinates, mean, voxel, strict=True)]
         )
     np.testing.assert_allclose(variances[1], variances[0], rtol=2e-3)
     np.testing.assert_allclose(variances[2], variances[0], rtol=2e-3)

@@ -71,9 +71,7 @@ def test_gaussian_takes_one_number_for_all_axes():
 # ---- Born & Wolf, widefield
 
 
-@pytest.mark.parametrize(
-    "shape, voxel", [((43, 69, 69), (0.1, 0.05, 0.05)), ((10, 20, 31), (0.3, 0.04, 0.07))]
-)
+@pytest.mark.parametrize("shape, voxel", [((43, 69, 69), (0.1, 0.05, 0.05)), ((10, 20, 31), (0.3, 0.04, 0.07))])
 def test_widefield_is_the_integral(shape, voxel):
     h = psf.born_wolf(shape, voxel_size=voxel, **OIL)
     centre = tuple(n // 2 for n in shape)
@@ -225,9 +223,7 @@ def test_centred_normalised_symmetric_and_not_negative(make, shape):
     assert h.min() >= 0
     assert h.sum(dtype=np.float64) == pytest.approx(1, abs=1e-6)
     assert np.unravel_index(h.argmax(), shape) == tuple(n // 2 for n in shape)
-    odd = h[
-        tuple(slice(1 - n % 2, None) for n in shape)
-    ]  # an even axis has one sample more before the centre
+    odd = h[tuple(slice(1 - n % 2, None) for n in shape)]  # an even axis has one sample more before the centre
     for axis in range(3):
         np.testing.assert_array_equal(odd, np.flip(odd, axis))
     if odd.shape[1] == odd.shape[2]:

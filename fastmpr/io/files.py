@@ -31,14 +31,14 @@ def check_writable(path: str | Path, overwrite: bool = False) -> None:
     >>> check_writable("no/folder/volume.ome.tif")
     Traceback (most recent call last):
     ...
-    FileNotFoundError: no/folder/volume.ome.tif: the folder no/folder does not exist, create it first
+    FileNotFoundError: no/folder/volume.ome.tif: found no folder no/folder, need an existing one
     """
     path = Path(path)
     folder = path.parent
     if folder.exists() and not folder.is_dir():
         raise NotADirectoryError(f"{path}: {folder} is a file, need a folder")
     if not folder.is_dir():
-        raise FileNotFoundError(f"{path}: the folder {folder} does not exist, create it first")
+        raise FileNotFoundError(f"{path}: found no folder {folder}, need an existing one")
     if path.is_dir():
         raise IsADirectoryError(f"{path}: is a folder, need the name of a file")
     if path.exists() and not overwrite:
