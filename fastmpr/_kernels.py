@@ -16,8 +16,10 @@ from numba import njit
 from numba.core import cgutils, types
 from numba.extending import intrinsic, overload
 
+from ._jit import CACHE
+
 # Only the relaxations that keep NaN and infinity honest; "contract" is what allows fused multiply-adds.
-JIT: dict[str, Any] = {"nogil": True, "error_model": "numpy", "cache": True, "fastmath": {"contract", "nsz"}}
+JIT: dict[str, Any] = {"nogil": True, "error_model": "numpy", "cache": CACHE, "fastmath": {"contract", "nsz"}}
 # Pointwise functions are inlined before typing: LLVM does not vectorise a loop that calls a function returning a tuple.
 JIT_INLINE: dict[str, Any] = {**JIT, "cache": False, "inline": "always"}
 # A sum that may be taken in any order is a sum that vectorises.

@@ -20,6 +20,7 @@ from numba import njit
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
+from ._jit import CACHE
 from ._validation import as_count
 
 _LINE = 8  # int64 per cache line: each member's flag has a line of its own
@@ -78,13 +79,13 @@ def _store(typingctx, flags, index, value):
     return types.void(flags, types.intp, types.int64), build
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=CACHE)
 def _arrive(flags, member, generation):
     """Say that a member has reached the barrier."""
     _store(flags, member * _LINE, generation)
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=CACHE)
 def _spin(flags, members, generation):
     """Wait a moment for all members; return whether they have come."""
     spins = 0

@@ -15,7 +15,7 @@ import fastmpr
 ROOT = Path(fastmpr.__file__).parent
 # Each module, or package, imports only those before it; a new one is put in its place here.
 LAYERS = [
-    "_validation",
+    "_validation _jit",
     "_threads",
     "_kernels",
     "_fft",
