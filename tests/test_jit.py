@@ -8,18 +8,21 @@ import warnings
 import numpy as np
 from numba.core import caching
 
-(getattr(caching, "CacheImpl", None) or caching._CacheImpl)._locator_classes = []  # what Numba is left with on a read-only system without a home
+# what Numba is left with on a read-only system without a home
+getattr(caching, "CacheImpl", getattr(caching, "_CacheImpl", None))._locator_classes = []
 with warnings.catch_warnings(record=True) as seen:
     warnings.simplefilter("always")
-    import fastmpr
+    from fastmpr.resampling import SplineVolume
 
-    sums = fastmpr.NormalEquations(np.ones((4, 4, 3)), np.ones((4, 4, 3), complex), 1.0, 1, (4, 4, 4), 1.0)
-    result = fastmpr.solve(sums, 1.0, mu=1.0, max_iter=2, tol=0)
-print(result.nit, [str(w.message) for w in seen if "fastmpr" in str(w.message)])
+    out = np.zeros((4, 4, 4), np.float32)
+    spline = SplineVolume((4, 4, 4), np.float32)
+    spline.load(np.ones((4, 4, 4)))
+    spline.sample(out, np.eye(3), np.full(3, 1.5), np.full(3, 1.5))
+print(np.allclose(out, 1), [str(w.message) for w in seen if "fastmpr" in str(w.message)])
 """
 
 
 def test_without_a_cache():
     done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True)
-    assert done.stdout.startswith("2 [")
+    assert done.stdout.startswith("True [")
     assert done.stdout.count("NUMBA_CACHE_DIR") == 1
