@@ -287,7 +287,7 @@ class TestWrite:
 
 class TestFiles:
     def test_missing_folder(self, tmp_path):
-        with pytest.raises(FileNotFoundError, match="nowhere does not exist"):
+        with pytest.raises(FileNotFoundError, match="nowhere, need an existing one"):
             check_writable(tmp_path / "nowhere" / "v.tif")
 
     def test_folder_that_is_a_file(self, tmp_path):
