@@ -209,7 +209,7 @@ def spline_weights(f):
 # one long array and x + 1 and x + 2 are always the next elements. The extra columns of x repeat its first ones; those of
 # all else hold nothing of meaning.
 
-_CHUNK = 768  # elements in a chunk: its dozen arrays fit the first-level cache, and loops are long enough to pay
+_CHUNK = 1600  # elements in a chunk: loops long enough to pay for their overhead, arrays that stay near the core
 
 
 @njit(**JIT)
