@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from . import metrics, phantom, psf
     from .admm import Result, objective, solve
-    from .baselines import average
+    from .baselines import average, deconvolve_average
     from .normal_equations import NormalEquations, accumulate
     from .poses import Poses
     from .reconstruct import reconstruct
@@ -26,6 +26,7 @@ _HOME = {
     "Result": "admm",
     "accumulate": "normal_equations",
     "average": "baselines",
+    "deconvolve_average": "baselines",
     "infer_lam": "selection",
     "metrics": "",
     "objective": "admm",
@@ -42,6 +43,7 @@ __all__ = [
     "Result",
     "accumulate",
     "average",
+    "deconvolve_average",
     "infer_lam",
     "metrics",
     "objective",

@@ -28,11 +28,12 @@ from ._fft import SlabFFT
 from ._threads import Team, as_workers
 from ._validation import Vector, as_count, as_finite, as_positive
 from .normal_equations import NormalEquations, as_sums, half_sum
-from .regularizers import Regularizer, as_regularizer, axis_symbols, symbol
+from .regularizers import Regularizer, Tikhonov, as_regularizer, axis_symbols, symbol
 
 _CHECK_EVERY = 10  # iterations between two looks at the residuals; a look costs about half an iteration
 # mu times the rms of D x: at the start, then after the first looks, but never more than so many times the last mu. Small
-# steps find the shape, larger ones settle it; after these looks mu stays fixed.
+# steps find the shape, larger ones settle it; after these looks mu stays fixed. First-order regularisers do best without
+# growth.
 _START, _GROWTH, _MOST_GROWTH = 1.0, (2.0, 6.0, 10.0), 5.0
 
 
@@ -102,7 +103,8 @@ def solve(
     lam : float
         Weight of the data term.
     regularizer : str or Regularizer
-        ``"hessian"``: the nuclear norm of the Hessian.
+        ``"hessian"``: the nuclear norm of the Hessian; ``"tv"``: isotropic total variation; ``"tikhonov"``: half the
+        squared gradient, in closed form and then clipped at 0, so that all options but ``lam`` are idle.
     x0 : (nz, ny, nx) ndarray, optional
         Where to start; by default from nothing.
     max_iter : int
@@ -166,8 +168,11 @@ def solve(
     if timeout is not None:
         as_positive(timeout, "timeout")
     as_sums(sums)
+    chosen = as_regularizer(regularizer)
+    if isinstance(chosen, Tikhonov):
+        return Result(chosen.minimiser(sums, lam), lam, 0, True, "closed form", [], sums.voxel_size)
     team = Team(max(1, min(as_workers(workers), sums.shape[0] // 2)))
-    iteration = Iteration(sums, lam, as_regularizer(regularizer), mu, relaxation, team, deterministic)
+    iteration = Iteration(sums, lam, chosen, mu, relaxation, team, deterministic)
     if x0 is not None:
         iteration.start_from(x0)
     control = Control(iteration, max_iter, tol, callback, timeout)
@@ -233,7 +238,8 @@ class Control:
         self.history.append({"nit": self.nit, **record})
         self.converged = bool(max(primal, primal2, dual) < self.tol)
         if iteration.adaptive and len(self.history) <= len(_GROWTH):
-            iteration.change_penalties(*iteration.fitting_penalties(_GROWTH[len(self.history) - 1]))
+            growth = _GROWTH[len(self.history) - 1] ** (iteration.regularizer.order - 1)
+            iteration.change_penalties(*iteration.fitting_penalties(growth))
 
     def result(self) -> Result:
         """Return the volume as it is now, and what is known of it."""

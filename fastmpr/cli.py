@@ -1,4 +1,4 @@
-"""The command line: ``fastmpr demo | simulate | reconstruct | info``."""
+"""The command line: ``fastmpr demo | simulate | reconstruct | paper | info``."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from . import __version__, phantom, plot, psf
 from ._validation import Vector
-from .io import tiff
+from .io import mrc, tiff
 from .io.files import check_folder_writable, check_writable, folder_written_whole
 from .io.particles import ParticleFolder, natural_key, open_particles
 from .poses import Poses
@@ -177,6 +177,27 @@ def _reconstruct(args: argparse.Namespace) -> None:
     _say(args, f"lam {result.lam:.4g}, {result.nit} iterations")
 
 
+def _paper(args: argparse.Namespace) -> None:
+    from . import paper
+
+    _check_extras("matplotlib")
+    plan = paper.QUICK if args.quick else paper.FULL
+    volumes = {_stem(path): _volume(path) for path in args.volume} or None
+    if volumes and len(volumes) < len(args.volume):
+        raise ValueError("--volume: found two files of the same name, need different ones")
+    check_folder_writable(args.out, paper.FILES, overwrite=True)
+    start = time.perf_counter()
+    with _progress(args, "cells", paper.count(len(volumes or (1, 2)), plan)) as tick:
+
+        def told(name: str) -> None:
+            tick()
+            _explain(args, f"{time.perf_counter() - start:7.1f} s  {name}")
+
+        table = paper.run(args.out, volumes, plan, told)
+    _say(args, table)
+    _say(args, f"\nThe figures and the record are in {Path(args.out).resolve() / 'index.html'}")
+
+
 def _info(args: argparse.Namespace) -> None:
     from ._threads import available_workers
 
@@ -287,6 +308,16 @@ def _truth(args: argparse.Namespace) -> tuple[NDArray, Vector | None]:
     return truth, args.voxel_size or voxel_size
 
 
+def _volume(path: str) -> NDArray:
+    """Return the volume in a TIFF or MRC file."""
+    return (mrc if path.lower().endswith(mrc.SUFFIXES) else tiff).read(path)[0]
+
+
+def _stem(path: str) -> str:
+    """Return a file's name without its suffixes."""
+    return Path(path).name.split(".")[0]
+
+
 def _simulation_psf(args: argparse.Namespace, voxel_size: Vector | None) -> tuple[NDArray, Vector | None]:
     """Return the PSF to simulate with, from a file or a Gaussian, and its voxel size."""
     if args.psf:
@@ -355,7 +386,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="fastmpr", description="Many blurred views of one particle become one sharp volume.")
     parser.add_argument("--version", action="version", version=f"fastmpr {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for add_command in (_add_demo, _add_simulate, _add_reconstruct, _add_info):
+    for add_command in (_add_demo, _add_simulate, _add_reconstruct, _add_paper, _add_info):
         add_command(commands)
     return parser
 
@@ -492,6 +523,29 @@ def _add_reconstruct(commands: Any) -> None:
     add("--workers", type=_count, metavar="N", help="threads (default: all that this process may use)")
     add("--overwrite", action="store_true", help="replace the output if it is there")
     _add_talk(reconstruct)
+
+
+def _add_paper(commands: Any) -> None:
+    summary = "make the table and the figures of the paper again, for the methods it compares"
+    example = "fastmpr paper --out fastmpr-paper --quick"
+    paper = _new_command(commands, "paper", _paper, summary, example)
+    add = paper.add_argument
+    add(
+        "-o",
+        "--out",
+        default="fastmpr-paper",
+        metavar="DIR",
+        help="where the files go; what is finished there is not done again (default: %(default)s)",
+    )
+    add("--quick", action="store_true", help="few poses, one noise draw: to see that it works")
+    add(
+        "--volume",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="a 3-D TIFF or MRC file in place of the built-in particles; may be repeated",
+    )
+    _add_talk(paper)
 
 
 def _add_info(commands: Any) -> None:

@@ -120,12 +120,12 @@ def _sum_over_planes(kernel: Any, x: NDArray) -> float:
     return float(planes.sum())
 
 
-_KNOWN: dict[str, Regularizer] = {"hessian": Hessian(), "tv": TotalVariation()}
+_KNOWN: dict[str, Regularizer | Tikhonov] = {"hessian": Hessian(), "tv": TotalVariation(), "tikhonov": Tikhonov()}
 
 
-def as_regularizer(regularizer: str | Regularizer) -> Regularizer:
+def as_regularizer(regularizer: Any) -> Any:
     """Return the regulariser of a name, or the object itself."""
-    if not isinstance(regularizer, str) and all(
+    if isinstance(regularizer, Tikhonov) or all(
         hasattr(regularizer, name) for name in ("components", "order", "sweep")
     ):
         return regularizer

@@ -1,0 +1,39 @@
+"""What a view costs before the iterations begin."""
+
+from statistics import median
+
+import fastmpr
+
+from .common import make_views, ratio_in_turn, seconds
+from .internals import available_workers, plain_fft
+
+
+class Accumulate:
+    params = [1, 10, 100, 1000]
+    param_names = ["poses"]
+
+    def setup(self, poses):
+        self.views, self.psf, self.poses = make_views(poses)
+        fastmpr.accumulate(self.views[:1], self.psf, self.poses[:1])
+
+    def time_accumulate(self, poses):
+        fastmpr.accumulate(self.views, self.psf, self.poses)
+
+
+class PerPose:
+    """The price of one more view, in ordinary real FFTs of the padded grid by FFTW's threads."""
+
+    unit = "real FFTs"
+
+    def track_ffts(self):
+        workers = min(2, available_workers())
+        views, psf, poses = make_views(100)
+        fft = plain_fft(fastmpr.accumulate(views[:2], psf, poses[:2]).shape, workers)
+
+        def accumulate(n):
+            fastmpr.accumulate(views[:n], psf, poses[:n], workers=workers)
+
+        return ratio_in_turn(
+            lambda: (seconds(accumulate, 100) - seconds(accumulate, 50)) / 50,
+            lambda: median(seconds(fft) for _ in range(50)),
+        )

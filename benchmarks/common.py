@@ -1,0 +1,109 @@
+"""Problems to time, and the stopwatch for an iteration. Nothing here looks behind fastmpr's public names."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable, Sequence
+from statistics import median
+from typing import Any
+
+import numpy as np
+import scipy.fft
+from numpy.typing import NDArray
+
+import fastmpr
+
+VIEW = (35, 70, 70)  # the paper's 70 x 70 x 35
+GRID = (36, 72, 72)  # the same, padded to sizes with fast FFTs
+CUBE = (128, 128, 128)
+SHAPES = {"36x72x72": GRID, "128x128x128": CUBE}
+PSF_SIGMA = (4.0, 1.2, 1.2)  # voxels: elongated along z, as a microscope's
+LAM = 100.0  # about what "auto" chooses for these problems
+MU = (300.0, 50.0)  # about what the solver adapts to
+
+
+@functools.lru_cache(maxsize=2)
+def make_sums(n_poses: int, shape: tuple[int, int, int] = GRID, noise: float = 0.1) -> fastmpr.NormalEquations:
+    """Return the sums of N noisy views of a centriole, without making the views.
+
+    With a Gaussian PSF, S is a sum of Gaussians. White noise of variance s^2 in every view adds to B a noise of variance
+    s^2 S, whatever N, so one draw is enough.
+    """
+    rng = np.random.default_rng(0)
+    x = fastmpr.phantom.centriole(shape)
+    gram = _sum_of_gaussians(fastmpr.Poses.random(n_poses, rng=rng), shape)
+    white = scipy.fft.rfftn(rng.standard_normal(shape, np.float32))
+    signal, noise_part = gram * scipy.fft.rfftn(x), noise * np.sqrt(gram) * white
+    seen, disturbed = (scipy.fft.irfftn(part, shape) for part in (signal, noise_part))
+    energy = np.vdot(x, seen) + 2 * np.vdot(x, disturbed) + n_poses * noise**2 * x.size
+    return fastmpr.NormalEquations(gram, signal + noise_part, float(energy), n_poses, shape, (1.0, 1.0, 1.0))
+
+
+def _sum_of_gaussians(poses: fastmpr.Poses, shape: tuple[int, int, int]) -> NDArray:
+    """Return sum_i |h_i^|^2 on the half spectrum: h_i^(f) = exp(-2 pi^2 |sigma R_i f|^2)."""
+    nz, ny, nx = shape
+    frequencies = [scipy.fft.fftfreq(nz)[:, None, None], scipy.fft.fftfreq(ny)[:, None], scipy.fft.rfftfreq(nx)]
+    fz, fy, fx = (2 * np.pi * f.astype(np.float32) for f in frequencies)
+    gram = np.zeros((nz, ny, nx // 2 + 1), np.float32)
+    for rotation in poses.rotation.as_matrix():
+        rows = np.array(PSF_SIGMA)[:, None] * rotation
+        q = (rows.T @ rows).astype(np.float32)
+        along_x = q[2, 2] * fx**2 + 2 * (q[0, 2] * fz + q[1, 2] * fy) * fx
+        gram += np.exp(-(along_x + (q[0, 0] * fz**2 + q[1, 1] * fy**2 + 2 * q[0, 1] * fz * fy)))
+    return gram
+
+
+class Repeated(Sequence):
+    """N views of which only a few differ: a thousand of them weigh no more than ten."""
+
+    def __init__(self, views: NDArray, length: int):
+        self.views, self.length = views, length
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, i: Any) -> Any:
+        if isinstance(i, slice):
+            return Repeated(self.views, len(range(*i.indices(self.length))))
+        return self.views[i % len(self.views)]
+
+
+@functools.lru_cache(maxsize=1)
+def make_views(count: int) -> tuple[Repeated, NDArray, fastmpr.Poses]:
+    """Return (views, psf, poses) of the paper's size: PSF of 69 x 69 x 43, images of 70 x 70 x 35."""
+    poses = fastmpr.Poses.random(count, max_translation=2.0, rng=0)
+    psf = fastmpr.psf.gaussian((43, 69, 69), sigma=PSF_SIGMA)
+    few = min(count, 100)
+    views = fastmpr.simulate(fastmpr.phantom.centriole(VIEW), psf, poses[:few], noise_sigma=0.1, rng=0)
+    return Repeated(views, count), psf, poses
+
+
+def seconds(function: Callable[..., Any], *args: Any, **options: Any) -> float:
+    """Return the time that one call takes."""
+    start = time.perf_counter()
+    function(*args, **options)
+    return time.perf_counter() - start
+
+
+def iterations_for(shape: tuple[int, int, int]) -> int:
+    """Return how many iterations last long enough for the clock: a tenth of a second or more."""
+    return max(3, 10_000_000 // int(np.prod(shape)))
+
+
+def iteration_seconds(sums: fastmpr.NormalEquations, workers: int | None = None) -> float:
+    """Return one reading of an iteration's time: what n more iterations add to a solve of n, over n."""
+    n = iterations_for(sums.shape)
+    solve = functools.partial(fastmpr.solve, sums, LAM, mu=MU, tol=0, workers=workers)
+    return (seconds(solve, max_iter=2 * n) - seconds(solve, max_iter=n)) / n
+
+
+def median_of(readings: int, read: Callable[[], float]) -> float:
+    """Return the median of several readings; it does not see the first, during which things are compiled or loaded."""
+    return median(read() for _ in range(readings))
+
+
+def ratio_in_turn(read: Callable[[], float], read_other: Callable[[], float], readings: int = 5) -> float:
+    """Return the ratio of two medians, read in turn: what slows the machine slows both."""
+    pairs = [(read(), read_other()) for _ in range(readings)]
+    return median(a for a, _ in pairs) / median(b for _, b in pairs)

@@ -1,0 +1,26 @@
+"""The whole job against the number of views: Fig. 3 of the paper."""
+
+import functools
+
+import fastmpr
+
+from .common import LAM, make_views
+
+
+@functools.cache  # asv calls setup before every reading
+def warm_up():
+    views, psf, poses = make_views(1)
+    fastmpr.reconstruct(views, psf, poses, max_iter=20)
+
+
+class Reconstruct:
+    params = [[1, 3, 10, 30, 100], ["auto", LAM]]
+    param_names = ["poses", "lam"]
+    timeout = 120
+
+    def setup(self, poses, lam):
+        warm_up()
+        self.views, self.psf, self.poses = make_views(poses)
+
+    def time_reconstruct(self, poses, lam):
+        fastmpr.reconstruct(self.views, self.psf, self.poses, lam=lam)

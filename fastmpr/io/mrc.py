@@ -1,0 +1,120 @@
+"""3-D volumes in MRC files (also CCP4 maps), plain or gzipped, with their voxel size."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._validation import Vector, as_volume
+from .tiff import _check_fits_memory
+
+SUFFIXES = (".mrc", ".map", ".rec", ".mrc.gz", ".map.gz", ".rec.gz")
+
+_ANGSTROM = 1e-4  # in micrometres
+# bytes of a voxel, by the mode in the header; modes 3 and 4 are complex
+_BYTES = {0: 1, 1: 2, 2: 4, 6: 2, 12: 2}
+
+
+class MrcError(ValueError):
+    """An MRC file that cannot be used; the message begins with its name."""
+
+
+def read(path: str | Path) -> tuple[NDArray, Vector | None]:
+    """Read a 3-D volume.
+
+    Parameters
+    ----------
+    path : path
+        An MRC2014 file or its like, of any byte order, plain or gzipped. A machine stamp or map label that the standard
+        does not know is no obstacle.
+
+    Returns
+    -------
+    volume : (nz, ny, nx) ndarray, float32
+        Its axes in the order z, y, x, whatever order the file keeps.
+    voxel_size : (float, float, float) or None
+        (z, y, x) in micrometres; None where the header does not give all three.
+
+    Raises
+    ------
+    ValueError
+        Naming the file: no MRC file, truncated, 2-D, 4-D, complex, NaN or infinite values.
+    ImportError
+        If mrcfile is not installed.
+
+    References
+    ----------
+    A. Cheng et al., "MRC2014: Extensions to the MRC format header for electron cryo-microscopy and tomography", Journal
+    of Structural Biology 192(2), 2015.
+
+    Examples
+    --------
+    >>> read("nowhere.mrc")
+    Traceback (most recent call last):
+    ...
+    FileNotFoundError: nowhere.mrc: does not exist, need an MRC file
+    """
+    mrcfile, path = _mrcfile(), Path(path)
+    if path.is_dir():
+        raise IsADirectoryError(f"{path}: is a folder, need an MRC file")
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: does not exist, need an MRC file")
+    try:
+        # permissive, or many an old file is refused; what it lets through beside, with data=None, is checked here
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with mrcfile.open(path, permissive=True, header_only=True) as file:
+                _check_header(path, file.header)
+            with mrcfile.open(path, permissive=True) as file:
+                data, header = file.data, file.header
+                lengths = file.voxel_size
+    except (MrcError, OSError) as error:
+        if str(error).startswith(str(path)):
+            raise
+        raise MrcError(f"{path}: cannot be read as an MRC file ({error})") from None
+    except Exception as error:  # gzip, zlib and mrcfile each raise their own on a damaged file
+        raise MrcError(f"{path}: cannot be read as an MRC file ({error})") from None
+    if data is None:
+        raise MrcError(f"{path}: found the file truncated, need all of it")
+    if data.ndim != 3:
+        raise MrcError(f"{path}: found an image of shape {data.shape}, need a 3-D volume (z, y, x)")
+    return as_volume(data.transpose(_axis_order(path, header)), str(path)), _voxel_size(lengths)
+
+
+def _mrcfile() -> Any:
+    try:
+        import mrcfile
+    except ImportError:
+        raise ImportError('MRC files need mrcfile: pip install "fastmpr[mrc]"') from None
+    return mrcfile
+
+
+def _check_header(path: Path, header: Any) -> None:
+    """Refuse what is no volume, and what no memory holds."""
+    sizes = [int(header[name]) for name in ("nz", "ny", "nx")]
+    mode = int(header["mode"])
+    if mode in (3, 4):
+        raise MrcError(f"{path}: found complex numbers (mode {mode}), need a real volume")
+    if mode not in _BYTES or min(sizes) < 1:
+        raise MrcError(f"{path}: found mode {mode} and sizes {tuple(sizes)}, which are no MRC file's")
+    _check_fits_memory(path, int(np.prod(sizes, dtype=object)) * _BYTES[mode])
+
+
+def _axis_order(path: Path, header: Any) -> tuple[int, ...]:
+    """Return the permutation that brings the file's axes (section, row, column) into the order z, y, x."""
+    axes = [int(header[name]) for name in ("maps", "mapr", "mapc")]  # 1, 2, 3 for x, y, z
+    if axes == [0, 0, 0]:  # files of old that do not say
+        return (0, 1, 2)
+    if sorted(axes) != [1, 2, 3]:
+        raise MrcError(f"{path}: found axes {axes}, need x, y and z once each")
+    return tuple(axes.index(axis) for axis in (3, 2, 1))
+
+
+def _voxel_size(lengths: Any) -> Vector | None:
+    """Return (z, y, x) in micrometres from angstroms; None, never a guess, unless all three are there."""
+    z, y, x = (float(lengths[axis]) * _ANGSTROM for axis in "zyx")
+    return (z, y, x) if all(np.isfinite(length) and length > 0 for length in (z, y, x)) else None
