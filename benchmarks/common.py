@@ -55,9 +55,9 @@ def _sum_of_gaussians(poses: fastmpr.Poses, shape: tuple[int, int, int]) -> NDAr
 
 
 class Repeated(Sequence):
-    """N views of which only a few differ: a thousand of them weigh no more than ten."""
+    """N views of which only a few differ: a thousand of them weigh no more than a hundred."""
 
-    def __init__(self, views: NDArray, length: int):
+    def __init__(self, views: Sequence[NDArray] | NDArray, length: int):
         self.views, self.length = views, length
 
     def __len__(self) -> int:

@@ -21,7 +21,7 @@ def in_float64(sums):
 def goal(poses, lam):
     """Return the objective to reach: the optimum and a little more."""
     sums = in_float64(make_sums(poses, SHAPE))
-    best = fastmpr.solve(sums, lam, max_iter=3000, tol=1e-7).x
+    best = fastmpr.solve(sums, lam, max_iter=2000, tol=0).x
     optimum, data = fastmpr.objective(best, sums, lam), 0.5 * lam * sums.misfit(best)
     return optimum + ACCURACY * (optimum - data)
 

@@ -4,22 +4,32 @@ import tracemalloc
 
 import fastmpr
 
-from .common import CUBE, LAM, make_sums, make_views
+from .common import CUBE, LAM, Repeated, make_sums, make_views
 
 
-class PeakMemory:
-    """Of the whole process, the problem included; the thousand views are ten that come again and again."""
+class Solve:
+    """Peak of the whole process, the sums included."""
 
     params = [1, 10, 100, 1000]
     param_names = ["poses"]
-    timeout = 120
 
     def setup(self, poses):
         self.sums = make_sums(poses)
-        self.views, self.psf, self.poses = make_views(poses)
 
     def peakmem_solve(self, poses):
         fastmpr.solve(self.sums, LAM, max_iter=20)
+
+
+class Accumulate:
+    """The same while views are summed; there is one, and it comes again and again."""
+
+    params = [1, 10, 100]
+    param_names = ["poses"]
+
+    def setup(self, poses):
+        views, self.psf, _ = make_views(1)
+        self.views = Repeated(views, poses)
+        self.poses = fastmpr.Poses.random(poses, rng=0)
 
     def peakmem_accumulate(self, poses):
         fastmpr.accumulate(self.views, self.psf, self.poses)

@@ -82,8 +82,8 @@ class Foreground(Sequence[NDArray]):
     """Particles without their background, one at a time: each less the median of its darkest face.
 
     Cameras add an offset and cells a haze, but the model assumes darkness wherever a view saw nothing. A particle seldom
-    reaches all six faces of its image, so the darkest face shows the background; noise alone moves it by a hundredth of
-    its standard deviation or so.
+    reaches all six faces of its image, so the darkest face shows the background; noise alone lowers it by about a
+    twentieth of its standard deviation.
 
     Parameters
     ----------
