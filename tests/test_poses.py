@@ -440,5 +440,5 @@ class TestFiles:
     def test_missing_file_or_folder(self, tmp_path):
         with pytest.raises(FileNotFoundError, match=r"p\.csv"):
             Poses.read(tmp_path / "p.csv")
-        with pytest.raises(FileNotFoundError, match="nowhere does not exist"):
+        with pytest.raises(FileNotFoundError, match="nowhere, need an existing one"):
             self.poses.write(tmp_path / "nowhere" / "p.csv")
