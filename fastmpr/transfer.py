@@ -41,12 +41,8 @@ class TransferFunction:
     def __init__(self, psf: Any, voxel_size: Vector, dtype: Any, workers: int = 1):
         volume = as_psf(psf)
         sizes = tuple(scipy.fft.next_fast_len(_OVERSAMPLING * n) for n in volume.shape)
-        table = scipy.fft.fftshift(_spline_spectrum(volume, sizes, dtype, workers))
-        table = _trimmed(table, _NEGLIGIBLE)
-        self.real, self.imag = (
-            np.ascontiguousarray(table.real, dtype),
-            np.ascontiguousarray(table.imag, dtype),
-        )
+        table = _central_box(_spline_spectrum(volume, sizes, dtype, workers), sizes, _NEGLIGIBLE)
+        self.real, self.imag = np.ascontiguousarray(table.real), np.ascontiguousarray(table.imag)
         self._samples_per_frequency = np.array(sizes) * voxel_size
 
     def matrix(self, rotation: NDArray, shape: Size, voxel_size: Vector) -> NDArray:
@@ -81,7 +77,7 @@ def energy_radius(psf: Any, voxel_size: Vector, share: float = 0.99) -> float:
 
 
 def _spline_spectrum(psf: NDArray, sizes: tuple[int, ...], dtype: Any, workers: int) -> NDArray:
-    """Return the B-spline coefficients of the spectrum of a PSF, zero frequency first.
+    """Return the B-spline coefficients of the half spectrum of a PSF, zero frequency first.
 
     A prefilter along frequency is a division in space: by the transform (2 + cos(2 pi x / n)) / 3 of the sampled spline.
     """
@@ -91,18 +87,23 @@ def _spline_spectrum(psf: NDArray, sizes: tuple[int, ...], dtype: Any, workers: 
     for axis, n in enumerate(sizes):
         divisor = (2 + np.cos(2 * np.pi * np.arange(n) / n)) / 3
         padded /= divisor.astype(dtype).reshape([-1 if k == axis else 1 for k in range(3)])
-    return scipy.fft.fftn(padded, workers=workers)
+    return scipy.fft.rfftn(padded, workers=workers)
 
 
-def _trimmed(table: NDArray, negligible: float) -> NDArray:
-    """Cut a centred table to the box outside which it is negligible, at most to Nyquist, plus 3 samples for the spline."""
-    size = np.abs(table)
-    size /= size[tuple(n // 2 for n in table.shape)]
-    box = []
-    for axis, n in enumerate(table.shape):
-        used = np.flatnonzero(size.max(axis=tuple(k for k in range(3) if k != axis)) > negligible)
-        reach = min(max(abs(used[0] - n // 2), abs(used[-1] - n // 2)) + 1, n // 2) + 3
-        box.append((n // 2 - reach, n // 2 + reach + 1))
-    pad = [(max(0, -a), max(0, b - n)) for (a, b), n in zip(box, table.shape, strict=True)]
-    padded = np.pad(table, pad, mode="wrap")
-    return padded[tuple(slice(a + p, b + p) for (a, b), (p, _) in zip(box, pad, strict=True))]
+def _central_box(half: NDArray, sizes: tuple[int, ...], negligible: float) -> NDArray:
+    """Return the box of a half spectrum's whole, zero frequency in its middle, outside which it is negligible.
+
+    The box ends at Nyquist at the latest, and has 3 samples more on each side for the spline.
+    """
+    size = np.abs(half)
+    loud = size > negligible * size[0, 0, 0]
+    reach = []
+    for axis, n in enumerate(sizes):
+        used = np.flatnonzero(loud.any(axis=tuple(k for k in range(3) if k != axis)))
+        reach.append(min(int(np.minimum(used, n - used).max()) + 1, n // 2) + 3)
+    z, y, x = (np.arange(-r, r + 1) % n for r, n in zip(reach, sizes, strict=True))
+    known = x < half.shape[2]
+    box = np.empty((len(z), len(y), len(x)), half.dtype)
+    box[:, :, known] = half[np.ix_(z, y, x[known])]
+    box[:, :, ~known] = half[np.ix_(-z % sizes[0], -y % sizes[1], -x[~known] % sizes[2])].conj()
+    return box
