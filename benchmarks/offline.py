@@ -58,8 +58,9 @@ class OfflinePage(OutputPublisher):
             if any(pictures):
                 contents.append(f'<li><a href="#{name}">{name}</a></li>')
                 sections.append(f'<h2 id="{name}">{name}</h2>\n' + "\n".join(filter(None, pictures)))
-        newest = hashes[max(hashes)] if hashes else "none"
-        summary = f"Commits with results: {len(hashes)}; the newest is <code>{newest}</code>."
+        measured = {revision for _, graph in graphs for revision, *_ in graph.get_data()}
+        newest = hashes[max(measured)] if measured else "none"
+        summary = f"Commits with results: {len(measured)}; the newest is <code>{newest}</code>."
         page = PAGE.format(
             project=html.escape(conf.project), summary=summary, contents="".join(contents), sections="\n".join(sections)
         )
@@ -93,18 +94,19 @@ def _draw(benchmark: dict, history: list[tuple[int, list[float]]], hashes: dict[
     with rc_context({"svg.fonttype": "none", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False}):
         figure = Figure(figsize=(9, 3.4), layout="constrained")
         left, right = figure.subplots(1, 2)
+        left.set_title(f"commit {hashes[history[-1][0]]}", loc="left", fontsize=9)
         _against_parameter(left, choices, benchmark["param_names"], history[-1][1])
+        right.set_title("all commits", loc="left", fontsize=9)
         _against_commits(right, choices, history, hashes)
         for axes in (left, right):
             axes.set_ylabel(benchmark["unit"])
             axes.grid(alpha=0.25)
-            _fit_scale(axes)
+            _fit_scale(axes, benchmark["unit"])
     return figure
 
 
 def _against_parameter(axes: Any, choices: list[list[str]], names: list[str], values: list[float]) -> None:
     """Plot along the first parameter that is a number, else the last one; a series for each choice of the others."""
-    axes.set_title("newest commit", loc="left", fontsize=9)
     if not choices:
         choices, names = [[""]], [""]
     along = next((k for k, labels in enumerate(choices) if all(map(_is_number, labels))), len(choices) - 1)
@@ -115,13 +117,14 @@ def _against_parameter(axes: Any, choices: list[list[str]], names: list[str], va
         series.setdefault(", ".join(others), []).append(value)
     ticks = [float(label) for label in choices[along]] if numeric else range(len(choices[along]))
     for label, heights in series.items():
-        axes.plot(ticks, heights, "o-" if numeric else "o", label=label)
+        if not all(map(math.isnan, heights)):
+            axes.plot(ticks, heights, "o-" if numeric else "o", label=label)
     if numeric and min(ticks) > 0:
         axes.set_xscale("log")
-    axes.set_xticks(ticks, choices[along])
+    axes.set_xticks(ticks, choices[along], rotation=0 if numeric else 30)
     axes.minorticks_off()
     axes.set_xlabel(names[along])
-    if len(series) > 1:
+    if len(axes.lines) > 1:
         axes.legend(fontsize=7)
 
 
@@ -129,9 +132,10 @@ def _against_commits(
     axes: Any, choices: list[list[str]], history: list[tuple[int, list[float]]], hashes: dict[int, str]
 ) -> None:
     """Plot one line per choice of all parameters, commits evenly spaced."""
-    axes.set_title("over the commits", loc="left", fontsize=9)
     columns = zip(*(values for _, values in history), strict=True)
     for labels, heights in zip(itertools.product(*choices), columns, strict=True):
+        if all(map(math.isnan, heights)):
+            continue
         axes.plot(range(len(history)), heights, "o-", markersize=3, label=", ".join(labels))
     every = max(1, len(history) // 6)
     shown = range(0, len(history), every)
@@ -148,10 +152,16 @@ def _is_number(label: str) -> bool:
         return False
 
 
-def _fit_scale(axes: Any) -> None:
+def _fit_scale(axes: Any, unit: str) -> None:
     """Start at zero, so that flat looks flat; where the values span more than a decade, take logarithms."""
+    from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
+
     heights = [y for line in axes.lines for y in line.get_ydata() if math.isfinite(y)]
     if heights and min(heights) > 0 and max(heights) > 10 * min(heights):
         axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_minor_formatter(NullFormatter())
     elif heights:
         axes.set_ylim(0, 1.15 * max(heights))
+    if unit in ("seconds", "bytes"):
+        axes.yaxis.set_major_formatter(EngFormatter(unit[0].replace("b", "B")))
