@@ -91,11 +91,15 @@ def iterations_for(shape: tuple[int, int, int]) -> int:
     return max(3, 10_000_000 // int(np.prod(shape)))
 
 
+def solve_seconds(sums: fastmpr.NormalEquations, iterations: int, workers: int | None = None) -> float:
+    """Return the time of a solve of exactly so many iterations."""
+    return seconds(fastmpr.solve, sums, LAM, mu=MU, tol=0, max_iter=iterations, workers=workers)
+
+
 def iteration_seconds(sums: fastmpr.NormalEquations, workers: int | None = None) -> float:
     """Return one reading of an iteration's time: what n more iterations add to a solve of n, over n."""
     n = iterations_for(sums.shape)
-    solve = functools.partial(fastmpr.solve, sums, LAM, mu=MU, tol=0, workers=workers)
-    return (seconds(solve, max_iter=2 * n) - seconds(solve, max_iter=n)) / n
+    return (solve_seconds(sums, 2 * n, workers) - solve_seconds(sums, n, workers)) / n
 
 
 def median_of(readings: int, read: Callable[[], float]) -> float:

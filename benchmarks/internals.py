@@ -80,7 +80,7 @@ def prox(shape: Shape) -> Callable[[], None]:
     """Return the pointwise prox alone: eigenvalues of one symmetric 3x3 matrix per voxel clipped to [-1, 1]."""
     source = np.random.default_rng(0).standard_normal((6, int(np.prod(shape))), np.float32)
     target = np.empty_like(source)
-    return lambda: _kernels.clip_spectra(*source, np.float32(1), *target)
+    return lambda: _kernels.clip_spectra(source, np.float32(1), target)
 
 
 @functools.lru_cache(maxsize=1)

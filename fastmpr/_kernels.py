@@ -25,17 +25,16 @@ JIT_INLINE: dict[str, Any] = {**JIT, "cache": False, "inline": "always"}
 # A sum that may be taken in any order is a sum that vectorises.
 JIT_SUM: dict[str, Any] = {**JIT, "fastmath": {"contract", "nsz", "reassoc"}}
 
-# Minimax polynomial of 2 cos(acos(r) / 3) in sqrt((1 + r) / 2) on 0 <= r <= 1, off by at most 1.3e-14.
+# Minimax polynomial of 2 cos(acos(r) / 3) on 0 <= r <= 1, off by at most 2e-8.
 _COS_THIRD = (
-    -0.00021616920120701379,
-    0.001970880655472537,
-    -0.0085281971823014024,
-    0.023943590070167108,
-    -0.05160545499690487,
-    0.10018371723896395,
-    -0.22007164813385709,
-    1.1542872751855746,
-    1.0000360063640812,
+    1.7320508268425336,
+    0.3333306540262685,
+    -0.09616363387419363,
+    0.04883769693243076,
+    -0.028728895038427592,
+    0.015546567095746946,
+    -0.006003182470609976,
+    0.0011299857597487331,
 )
 
 
@@ -86,109 +85,95 @@ def clip(value, bound):
     return larger(smaller(value, bound), -bound)
 
 
+def _polish(root, r):
+    """Return ``root`` of l^3 - 3 l = 2 r in full precision: float64 needs one step of Newton's, float32 none."""
+    return root if type(root) is np.float32 else root - (root * (root * root - 3) - 2 * r) / (3 * root * root - 3)
+
+
+@overload(_polish, inline="always")
+def _polish_typed(root, r):
+    if root == types.float32:
+        return lambda root, r: root
+    return lambda root, r: root - (root * (root * root - 3.0) - 2.0 * r) / (3.0 * root * root - 3.0)
+
+
 @njit(**JIT_INLINE)
 def two_cos_third(r):
-    """2 cos(acos(r) / 3) for 0 <= r <= 1: the largest root of l^3 - 3 l - 2 r."""
-    s = math.sqrt(_like(0.5, r) + _like(0.5, r) * r)
-    value = _like(_COS_THIRD[0], r)
-    value = value * s + _like(_COS_THIRD[1], r)
-    value = value * s + _like(_COS_THIRD[2], r)
-    value = value * s + _like(_COS_THIRD[3], r)
-    value = value * s + _like(_COS_THIRD[4], r)
-    value = value * s + _like(_COS_THIRD[5], r)
-    value = value * s + _like(_COS_THIRD[6], r)
-    value = value * s + _like(_COS_THIRD[7], r)
-    return value * s + _like(_COS_THIRD[8], r)
+    """2 cos(acos(r) / 3) for 0 <= r <= 1: the largest root of l^3 - 3 l = 2 r, between sqrt(3) and 2.
+
+    Sums in pairs (Estrin's scheme) keep the chain of dependent operations short.
+    """
+    r2 = r * r
+    low = (_like(_COS_THIRD[0], r) + _like(_COS_THIRD[1], r) * r) + (
+        _like(_COS_THIRD[2], r) + _like(_COS_THIRD[3], r) * r
+    ) * r2
+    high = (_like(_COS_THIRD[4], r) + _like(_COS_THIRD[5], r) * r) + (
+        _like(_COS_THIRD[6], r) + _like(_COS_THIRD[7], r) * r
+    ) * r2
+    return _polish(low + high * (r2 * r2), r)
+
+
+# What follows is clipping the eigenvalues of M = mean I + A, with tr A = 0, in five steps. No eigenvector is formed.
+# A has a best separated eigenvalue l, whose projector is P = s adj(A - l I); its other two are -l / 2 +- g, and with
+# B = A + l / 2 I - (3 l / 2) P, of norm g sqrt(2), any function h of the spectrum is
+#
+#     h(M) = h(mean + l) P + (h(m + g) + h(m - g)) / 2 (I - P) + (h(m + g) - h(m - g)) / (2 g) B,   m = mean - l / 2.
+#
+# Where nothing is clipped this is M whatever l, P and g are, so what rounding does to them does no harm there. Entries
+# may be as large as 1e12 in float32, and count as zero below 1e-18.
 
 
 @njit(**JIT_INLINE)
-def unit_deviator(zz, yy, xx, zy, zx, yx):
-    """Write a symmetric 3x3 matrix as centre I + radius A with tr A = 0 and tr A^2 = 6; return also A's separated root.
+def deviator(zz, yy, xx, zy, zx, yx):
+    """Return the mean of a symmetric matrix, the rest's tr A^2 / 6 and det A / 2, and A's diagonal."""
+    half, third, tiny = _like(0.5, zz), _like(1 / 3, zz), _like(1e-36, zz)
+    mean = (zz + yy + xx) * third
+    a, b, c = zz - mean, yy - mean, xx - mean
+    square = (half * (a * a + (b * b + c * c)) + (zy * zy + (zx * zx + yx * yx))) * third + tiny
+    det = (a * (b * c - yx * yx) - zy * (zy * c - zx * yx)) + zx * (zy * yx - b * zx)
+    return mean, square, half * det, a, b, c
 
-    Scaling by the largest entry first keeps everything from over- and underflowing. The eigenvalues of A solve
-    l^3 - 3 l - det A = 0; the one returned is the best separated of the three.
 
-    Returns
-    -------
-    centre, radius, root, A (6 entries)
-    """
-    half, third, one, tiny = _like(0.5, zz), _like(1 / 3, zz), _like(1.0, zz), _like(1e-30, zz)
-
-    size = larger(larger(larger(abs(zz), abs(yy)), larger(abs(xx), abs(zy))), larger(larger(abs(zx), abs(yx)), tiny))
-    shrink = one / size
-    mean = (zz + yy + xx) * third * shrink
-    a, b, c = zz * shrink - mean, yy * shrink - mean, xx * shrink - mean
-    d, e, f = zy * shrink, zx * shrink, yx * shrink
-    rest = (a + b + c) * third  # near a multiple of I, rounding leaves a trace that is not small beside the deviator
-    a, b, c, mean = a - rest, b - rest, c - rest, mean + rest
-
-    norm = math.sqrt((half * (a * a + b * b + c * c) + (d * d + e * e + f * f)) * third + tiny)
-    unit = one / norm
-    a, b, c, d, e, f = a * unit, b * unit, c * unit, d * unit, e * unit, f * unit
-
-    r = half * (a * (b * c - f * f) - d * (d * c - e * f) + e * (d * f - b * e))
+@njit(**JIT_INLINE)
+def separated_root(square, det):
+    """Return the best separated eigenvalue l of a deviator, and s = 1 / tr adj(A - l I)."""
+    one, three = _like(1.0, det), _like(3.0, det)
+    inverse, size = one / square, math.sqrt(square)
+    r = (det * inverse) * (size * inverse)
     root = two_cos_third(smaller(abs(r), one))
-    return size * mean, size * norm, root if r >= _like(0.0, r) else -root, a, b, c, d, e, f
+    return math.copysign(root * size, r), inverse / (three * root * root - three)
 
 
 @njit(**JIT_INLINE)
-def split_deviator(root, a, b, c, d, e, f):
-    """Split a unit deviator A = root P + mid (I - P) + B about its best separated eigenvalue.
+def adjugate(root, a, b, c, d, e, f):
+    """adj(A - root I), six entries."""
+    a, b, c = a - root, b - root, c - root
+    return b * c - f * f, a * c - e * e, a * b - d * d, e * f - c * d, d * f - b * e, d * e - a * f
 
-    P = adj(A - root I) / tr adj(A - root I) is that eigenvalue's projector; the other two are mid +- g, and B is what they
-    add to mid on the plane they span.
 
-    Returns
-    -------
-    root (refined), mid, g, P (6 entries), B (6 entries)
-    """
-    half, two, one, tiny = _like(0.5, a), _like(2.0, a), _like(1.0, a), _like(1e-30, a)
-    al, bl, cl = a - root, b - root, c - root
-    pa, pb, pc = bl * cl - f * f, al * cl - e * e, al * bl - d * d
-    pd, pe, pf = e * f - cl * d, d * f - bl * e, d * e - al * f
-    scale = one / (pa + pb + pc)
-    pa, pb, pc, pd, pe, pf = pa * scale, pb * scale, pc * scale, pd * scale, pe * scale, pf * scale
-
-    root = (a * pa + b * pb + c * pc) + two * (d * pd + e * pe + f * pf)  # the Rayleigh quotient: twice the digits
+@njit(**JIT_INLINE)
+def rest_square(root, s, a, b, c, d, e, f):
+    """g^2, half the squared norm of B."""
+    half, tiny = _like(0.5, a), _like(1e-37, a)
+    pa, pb, pc, pd, pe, pf = adjugate(root, a, b, c, d, e, f)
     mid = -half * root
-    gap = root - mid
-    a, b, c = a - gap * pa - mid, b - gap * pb - mid, c - gap * pc - mid
+    gap = (root - mid) * s
+    a, b, c = (a - mid) - gap * pa, (b - mid) - gap * pb, (c - mid) - gap * pc
     d, e, f = d - gap * pd, e - gap * pe, f - gap * pf
-    g = math.sqrt(half * (a * a + b * b + c * c) + (d * d + e * e + f * f) + tiny)
-    return root, mid, g, pa, pb, pc, pd, pe, pf, a, b, c, d, e, f
+    return half * (a * a + (b * b + c * c)) + (d * d + (e * e + f * f)) + tiny
 
 
 @njit(**JIT_INLINE)
-def clip_deviator(centre, radius, root, a, b, c, d, e, f, bound):
-    """Clip the eigenvalues of centre I + radius A, as `unit_deviator` gives it, to [-bound, bound].
-
-    No eigenvector is formed: with A split as in `split_deviator`, any function h of the spectrum is
-
-        h(A) = h(l) P + (h(m + g) + h(m - g)) / 2 (I - P) + (h(m + g) - h(m - g)) / (2 g) B.
-    """
-    half = _like(0.5, centre)
-    root, mid, g, pa, pb, pc, pd, pe, pf, a, b, c, d, e, f = split_deviator(root, a, b, c, d, e, f)
-    low = clip(centre + radius * (mid - g), bound)
-    high = clip(centre + radius * (mid + g), bound)
+def clipped(mean, root, s, square):
+    """Clip the spectrum to [-1, 1]: return (c0, c1, c2) of c0 I + c1 adj(A - root I) + c2 A; ``square`` is g^2."""
+    half, one = _like(0.5, mean), _like(1.0, mean)
+    mid = -half * root
+    g = math.sqrt(square)
+    low, high = clip((mean + mid) - g, one), clip((mean + mid) + g, one)
     level = half * (low + high)
-    slope = half * (high - low) / g
-    jump = clip(centre + radius * root, bound) - level
-    return (
-        level + jump * pa + slope * a,
-        level + jump * pb + slope * b,
-        level + jump * pc + slope * c,
-        jump * pd + slope * d,
-        jump * pe + slope * e,
-        jump * pf + slope * f,
-    )
-
-
-@njit(**JIT_INLINE)
-def nuclear_norm(zz, yy, xx, zy, zx, yx):
-    """Sum of the absolute eigenvalues of a symmetric 3x3 matrix."""
-    centre, radius, root, a, b, c, d, e, f = unit_deviator(zz, yy, xx, zy, zx, yx)
-    root, mid, g, _, _, _, _, _, _, _, _, _, _, _, _ = split_deviator(root, a, b, c, d, e, f)
-    return abs(centre + radius * root) + abs(centre + radius * (mid + g)) + abs(centre + radius * (mid - g))
+    slope = (high - low) * (g * (half / square))
+    jump = clip(mean + root, one) - level
+    return level - slope * mid, (jump - slope * (root - mid)) * s, slope
 
 
 @njit(**JIT_INLINE)
@@ -223,74 +208,136 @@ def wrap_edges(x, ny, nx, start, stop):
             _copy(x[z, y % ny], x[z, y])
 
 
-@njit(**JIT_SUM)
-def _sum_nuclear_norms(zz, yy, xx, zy, zx, yx):
-    total = _like(0.0, zz[0])
+# What the five steps of clipping leave to each other, for the elements of a chunk: rows of one flat array, as distances that
+# LLVM knows cost no checks for overlap. Five loops are faster than one: each is a short chain of dependent operations, so
+# that the processor works on many elements at once.
+_MEAN, _ROOT, _SCALE, _A, _B, _C, _D, _E, _F, _REST, _LEVEL = (k * _CHUNK for k in range(11))
+_WORK = 11 * _CHUNK
+
+
+@njit(**JIT)
+def _deviators(zz, yy, xx, zy, zx, yx, factor, work):
+    """First step, for factor times the given entries; root and scale still hold tr A^2 / 6 and det A / 2."""
     for i in range(zz.size):
-        total += nuclear_norm(zz[i], yy[i], xx[i], zy[i], zx[i], yx[i])
-    return total
+        d, e, f = factor * zy[i], factor * zx[i], factor * yx[i]
+        mean, square, det, a, b, c = deviator(factor * zz[i], factor * yy[i], factor * xx[i], d, e, f)
+        work[_MEAN + i], work[_ROOT + i], work[_SCALE + i] = mean, square, det
+        work[_A + i], work[_B + i], work[_C + i] = a, b, c
+        work[_D + i], work[_E + i], work[_F + i] = d, e, f
 
 
 @njit(**JIT)
-def _second_difference(a, b, c, state, relaxation, v):
-    """V = relaxation (a - 2 b + c) + state."""
-    for i in range(v.size):
-        v[i] = relaxation * ((a[i] - b[i]) - (b[i] - c[i])) + state[i]
+def _hessian_deviators(x, right, right2, below, diagonal, beneath, zz, yy, xx, zy, zx, yx, factor, work):
+    """First step, for factor Hx + the given entries.
 
-
-@njit(**JIT)
-def _mixed_difference(a, b, c, d, state, relaxation, v):
-    """V = relaxation ((d - c) - (b - a)) + state: first differences along two axes."""
-    for i in range(v.size):
-        v[i] = relaxation * ((d[i] - c[i]) - (b[i] - a[i])) + state[i]
-
-
-@njit(**JIT)
-def _unit_deviators(zz, yy, xx, zy, zx, yx, centre, radius, root, a, b, c, d, e, f):
-    for i in range(zz.size):
-        centre[i], radius[i], root[i], a[i], b[i], c[i], d[i], e[i], f[i] = unit_deviator(
-            zz[i], yy[i], xx[i], zy[i], zx[i], yx[i]
-        )
-
-
-@njit(**JIT)
-def _clip_deviators(centre, radius, root, a, b, c, d, e, f, bound):
-    for i in range(a.size):
-        a[i], b[i], c[i], d[i], e[i], f[i] = clip_deviator(
-            centre[i], radius[i], root[i], a[i], b[i], c[i], d[i], e[i], f[i], bound
-        )
-
-
-@njit(**JIT)
-def clip_spectra(zz, yy, xx, zy, zx, yx, bound, ozz, oyy, oxx, ozy, ozx, oyx):
-    """Clip the eigenvalues of symmetric matrices, entry by entry in rows, to [-bound, bound].
-
-    Two loops are faster than one: the chain of dependent operations is long, and in half of it the processor has room
-    to work on twice as many elements at once.
+    ``right`` is one row ahead of x, ``right2`` two, ``below`` one plane, ``beneath`` two, ``diagonal`` a row and a plane.
     """
-    work = np.empty((3, zz.size), zz.dtype)
-    _unit_deviators(zz, yy, xx, zy, zx, yx, work[0], work[1], work[2], ozz, oyy, oxx, ozy, ozx, oyx)
-    _clip_deviators(work[0], work[1], work[2], ozz, oyy, oxx, ozy, ozx, oyx, bound)
+    for i in range(zz.size):
+        dx, dy, dz = x[i + 1] - x[i], right[i] - x[i], below[i] - x[i]
+        d = factor * ((diagonal[i] - below[i]) - dy) + zy[i]
+        e = factor * ((below[i + 1] - below[i]) - dx) + zx[i]
+        f = factor * ((right[i + 1] - right[i]) - dx) + yx[i]
+        mean, square, det, a, b, c = deviator(
+            factor * ((beneath[i] - below[i]) - dz) + zz[i],
+            factor * ((right2[i] - right[i]) - dy) + yy[i],
+            factor * ((x[i + 2] - x[i + 1]) - dx) + xx[i],
+            d,
+            e,
+            f,
+        )
+        work[_MEAN + i], work[_ROOT + i], work[_SCALE + i] = mean, square, det
+        work[_A + i], work[_B + i], work[_C + i] = a, b, c
+        work[_D + i], work[_E + i], work[_F + i] = d, e, f
 
 
 @njit(**JIT)
-def _advance(v, d, keep, mix, cut, factor, state, q):
-    """The new state keep v + mix d, and q = factor (v - cut d)."""
-    for i in range(v.size):
-        state[i] = keep * v[i] + mix * d[i]
-        q[i] = factor * (v[i] - cut * d[i])
+def _separated_roots(work, size):
+    for i in range(size):
+        work[_ROOT + i], work[_SCALE + i] = separated_root(work[_ROOT + i], work[_SCALE + i])
+
+
+@njit(**JIT)
+def _rest_squares(work, size):
+    for i in range(size):
+        a, b, c, d, e, f = work[_A + i], work[_B + i], work[_C + i], work[_D + i], work[_E + i], work[_F + i]
+        work[_REST + i] = rest_square(work[_ROOT + i], work[_SCALE + i], a, b, c, d, e, f)
+
+
+@njit(**JIT)
+def _clipped(work, size):
+    for i in range(size):
+        work[_LEVEL + i], work[_SCALE + i], work[_REST + i] = clipped(
+            work[_MEAN + i], work[_ROOT + i], work[_SCALE + i], work[_REST + i]
+        )
+
+
+@njit(**JIT)
+def _combine(work, keep, mix, grow, cut, twice, zz, yy, xx, zy, zx, yx, qzz, qyy, qxx, qzy, qzx, qyx):
+    """Last step: keep v + mix d, and q = grow v - cut d with its mixed entries times ``twice``; d is v clipped."""
+    for i in range(zz.size):
+        a, b, c, d, e, f = work[_A + i], work[_B + i], work[_C + i], work[_D + i], work[_E + i], work[_F + i]
+        mean, c0, c1, c2 = work[_MEAN + i], work[_LEVEL + i], work[_SCALE + i], work[_REST + i]
+        pa, pb, pc, pd, pe, pf = adjugate(work[_ROOT + i], a, b, c, d, e, f)
+        k0, k1, k2 = keep * mean + mix * c0, mix * c1, keep + mix * c2
+        zz[i], yy[i], xx[i] = k0 + k1 * pa + k2 * a, k0 + k1 * pb + k2 * b, k0 + k1 * pc + k2 * c
+        zy[i], zx[i], yx[i] = k1 * pd + k2 * d, k1 * pe + k2 * e, k1 * pf + k2 * f
+        k0, k1, k2 = grow * mean - cut * c0, -cut * c1, grow - cut * c2
+        qzz[i], qyy[i], qxx[i] = k0 + k1 * pa + k2 * a, k0 + k1 * pb + k2 * b, k0 + k1 * pc + k2 * c
+        k1, k2 = twice * k1, twice * k2
+        qzy[i], qzx[i], qyx[i] = k1 * pd + k2 * d, k1 * pe + k2 * e, k1 * pf + k2 * f
+
+
+@njit(**JIT)
+def _clip_chunk(work, size, steps, first, at, second, to):
+    """All but the first step; the results go to the six rows of ``first`` from ``at`` on, and of ``second`` from ``to`` on."""
+    keep, mix, grow, cut, twice = steps
+    _separated_roots(work, size)
+    _rest_squares(work, size)
+    _clipped(work, size)
+    _combine(
+        work,
+        keep,
+        mix,
+        grow,
+        cut,
+        twice,
+        first[0, at : at + size],
+        first[1, at:],
+        first[2, at:],
+        first[3, at:],
+        first[4, at:],
+        first[5, at:],
+        second[0, to:],
+        second[1, to:],
+        second[2, to:],
+        second[3, to:],
+        second[4, to:],
+        second[5, to:],
+    )
+
+
+@njit(**JIT)
+def clip_spectra(entries, bound, out):
+    """Clip the eigenvalues of symmetric matrices, (6, n) entries, to [-bound, bound]."""
+    work, ignored = np.empty(_WORK, entries.dtype), np.empty((6, _CHUNK), entries.dtype)
+    zero, one = _like(0.0, bound), _like(1.0, bound)
+    for at in range(0, entries.shape[1], _CHUNK):
+        size = min(_CHUNK, entries.shape[1] - at)
+        zz, yy, xx = entries[0, at : at + size], entries[1, at:], entries[2, at:]
+        _deviators(zz, yy, xx, entries[3, at:], entries[4, at:], entries[5, at:], one / bound, work)
+        _clip_chunk(work, size, (zero, bound, zero, zero, zero), out, at, ignored, 0)
 
 
 @njit(**JIT)
 def _stay(v, d, relaxation, factor, state, q):
-    """Q = factor (Hx - d), from v = relaxation Hx + state; the state stays."""
+    """Q = factor (mu Dx - d), from v = relaxation mu Dx + state; the state stays."""
     for i in range(v.size):
         q[i] = factor * ((v[i] - state[i]) / relaxation - d[i])
 
 
 @njit(**JIT_SUM)
 def _primal_norms(v, d, relaxation, state):
-    """Sums of squares of Dx - u, Dx, u and d along a row, from v = relaxation Dx + state and u = v - d."""
+    """Sums of squares of mu Dx - u, mu Dx, u and d along a row, from v = relaxation mu Dx + state and u = v - d."""
     gap = v[0] - v[0]
     first, second, third = gap, gap, gap
     for i in range(v.size):
@@ -368,9 +415,11 @@ def _positivity_norms(x, v2, relaxation):
 
 
 @njit(**JIT)
-def _measure(v, d, relaxation, state, factor, nx, width, norms):
-    """Add `_primal_norms` of the true columns of every row of a chunk."""
-    for row in range(0, state.size, width):
+def _look(v, d, relaxation, factor, state, nx, width, q, norms):
+    """`_stay` for a band, and `_primal_norms` of the true columns of its rows added to ``norms``."""
+    size = state.size
+    _stay(v[:size], d, relaxation, factor, state, q[width:])
+    for row in range(0, size, width):
         end = row + nx
         _accumulate(norms, factor, _primal_norms(v[row:end], d[row:end], relaxation, state[row:end]))
 
@@ -402,76 +451,86 @@ def close_planes(out, carry, start):
 
 
 @njit(**JIT)
-def _hessian_values(x, z, at, size, width, state, relaxation, v):
-    """V = relaxation Hx + state for the ``size`` elements from ``at`` on of plane z; six components."""
+def _hessian_chunk(x, z, at, size, width, factor, state, work):
+    """`_hessian_deviators` of factor Hx + state for the ``size`` elements from ``at`` on of plane z."""
     nz = x.shape[0]
     here, below, beneath = x[z].ravel()[at:], x[(z + 1) % nz].ravel()[at:], x[(z + 2) % nz].ravel()[at:]
-    right = here[width:]
-    _second_difference(here, below, beneath, state[0, at:], relaxation, v[0, :size])
-    _second_difference(here, right, right[width:], state[1, at:], relaxation, v[1, :size])
-    _second_difference(here, here[1:], here[2:], state[2, at:], relaxation, v[2, :size])
-    _mixed_difference(here, right, below, below[width:], state[3, at:], relaxation, v[3, :size])
-    _mixed_difference(here, here[1:], below, below[1:], state[4, at:], relaxation, v[4, :size])
-    _mixed_difference(here, here[1:], right, right[1:], state[5, at:], relaxation, v[5, :size])
-
-
-@njit(**JIT)
-def _clip_chunk(v, bound, d, size):
-    clip_spectra(
-        v[0, :size],
-        v[1, :size],
-        v[2, :size],
-        v[3, :size],
-        v[4, :size],
-        v[5, :size],
-        bound,
-        d[0, :size],
-        d[1, :size],
-        d[2, :size],
-        d[3, :size],
-        d[4, :size],
-        d[5, :size],
+    _hessian_deviators(
+        here,
+        here[width:],
+        here[2 * width :],
+        below,
+        below[width:],
+        beneath,
+        state[0, at : at + size],
+        state[1, at:],
+        state[2, at:],
+        state[3, at:],
+        state[4, at:],
+        state[5, at:],
+        factor,
+        work,
     )
 
 
 @njit(**JIT)
-def _cross_terms(qzy, previous_qzy, qzx, previous_qzx, qzz, previous_qzz, w):
-    """W = what the adjoint differentiates along z: qzz along z, qzy along y, qzx along x."""
-    for i in range(w.size):
-        w[i] = (previous_qzz[i] - qzz[i]) + (previous_qzy[i] - qzy[i]) + (previous_qzx[i] - qzx[i])
+def _hessian_steps(x, z, at, size, width, factor, state, work, steps, first, to_first, second, to_second):
+    """Differences and proximal step of a band of rows, chunk by chunk; where the results go, see `_clip_chunk`."""
+    for i in range(0, size, _CHUNK):
+        n = min(_CHUNK, size - i)
+        _hessian_chunk(x, z, at + i, n, width, factor, state, work)
+        _clip_chunk(work, n, steps, first, to_first + i, second, to_second + i)
 
 
 @njit(**JIT)
-def _plane_terms(qyy, previous_qyy, qyx, previous_qyx, w):
-    """W = what the adjoint differentiates along y: qyy along y, qyx along x."""
-    for i in range(w.size):
-        w[i] = (previous_qyy[i] - qyy[i]) + (previous_qyx[i] - qyx[i])
+def _cross_terms(qzz, qyy, previous_qyy, qzy, previous_qzy, qzx, left_qzx, qyx, left_qyx, wy, before_qzz, before_w, out):
+    """What the adjoint differentiates along y, and along z already differentiated.
 
-
-@njit(**JIT)
-def _gather_terms(qxx, wy, previous_wy, wz, previous_wz, out):
-    """Out = the adjoint along x of qxx (from two columns before on), along y of wy and along z of wz."""
+    ``wy`` takes qyy along y and qyx along x; w is qzz along z, qzy along y and qzx along x, and ``out`` is w along z.
+    ``before_qzz`` and ``before_w`` hold those of the previous plane and are given this one's.
+    """
     for i in range(out.size):
-        along_x = (qxx[i] - qxx[i + 1]) - (qxx[i + 1] - qxx[i + 2])
-        out[i] = along_x + (previous_wy[i] - wy[i]) + (previous_wz[i] - wz[i])
+        along_z = qzz[i]
+        w = (before_qzz[i] - along_z) + (previous_qzy[i] - qzy[i]) + (left_qzx[i] - qzx[i])
+        before_qzz[i] = along_z
+        out[i] = before_w[i] - w
+        before_w[i] = w
+        wy[i] = (previous_qyy[i] - qyy[i]) + (left_qyx[i] - qyx[i])
 
 
 @njit(**JIT)
-def _hessian_adjoint(q, wy, w, carry, at, width, nx, out):
-    """The adjoint for a chunk, from its q and what is remembered of the row and the plane before.
+def _plane_terms(qxx, wy, previous_wy, out):
+    """Add the adjoint along x of qxx (from two columns before on) and along y of wy."""
+    for i in range(out.size):
+        out[i] += ((qxx[i] - qxx[i + 1]) - (qxx[i + 1] - qxx[i + 2])) + (previous_wy[i] - wy[i])
 
-    q and wy begin with the row before the chunk; the mixed components of q hold twice their values. ``carry`` holds the
+
+@njit(**JIT)
+def _hessian_adjoint(q, wy, carry, at, width, nx, out):
+    """The adjoint for a band, from its q and what is remembered of the row and the plane before.
+
+    q and wy begin with the row before the band; the mixed components of q hold twice their values. ``carry`` holds the
     previous plane's qzz and w, and is given this plane's.
     """
-    size = out.size
+    size, left = out.size, width - 1
     for k in (2, 4, 5):
-        _wrap_left(q[k], width, width, nx)
-    qzz, left = q[0, width:], width - 1
-    _cross_terms(q[3, width:], q[3], q[4, width:], q[4, left:], qzz, carry[0, at:], w)
-    _plane_terms(q[1, width:], q[1], q[5, width:], q[5, left:], wy[width:])
-    _gather_terms(q[2, width - 2 :], wy[width:], wy, w, carry[1, at:], out)
-    _copy(qzz, carry[0, at : at + size])
-    _copy(w, carry[1, at : at + size])
+        _wrap_left(q[k, : width + size], width, width, nx)
+    _cross_terms(
+        q[0, width:],
+        q[1, width:],
+        q[1],
+        q[3, width:],
+        q[3],
+        q[4, width:],
+        q[4, left:],
+        q[5, width:],
+        q[5, left:],
+        wy[width:],
+        carry[0, at:],
+        carry[1, at:],
+        out,
+    )
+    _plane_terms(q[2, width - 2 :], wy[width:], wy, out)
     for row in (q[1], q[3], wy):
         _copy(row[size:], row[:width])
 
@@ -493,12 +552,12 @@ def _close_rows(qyy, qzy, wy, carry, out, width):
 def hessian_sweep(x, nx, state, v2, out, carry, steps, moves, norms, start, stop):
     """Everything between two FFTs, for the planes of a slab: Hessian, proximal steps, adjoint, in one pass.
 
-    With s the state, r the relaxation, v = r Hx + s, d = v with its eigenvalues clipped to ``bound`` and u = v - d:
+    With s the state, r the relaxation, v = r mu Hx + s, d = v with its eigenvalues clipped to [-1, 1] and u = v - d:
 
-        s <- (1 - r) u + t d        out <- H^T (u - t d) + weight (u2 - t2 d2)
+        s <- (1 - r) t u + d        out <- H^T (t u - d) + weight (u2 - d2 / t2)
 
-    if ``moves``; otherwise state and v2 stay, out <- H^T (Hx - d) + weight (x - d2), and norms[z] <- the squares of
-    Hx - u, Hx, u, d, then of x - u2, x, u2, d2, over plane z.
+    if ``moves``; otherwise state and v2 stay, out <- H^T (mu Hx - d) + weight (x - d2), and norms[z] <- the squares of
+    mu Hx - u, mu Hx, u, d, then of x - u2, x, u2, d2, over plane z.
 
     Parameters
     ----------
@@ -507,54 +566,66 @@ def hessian_sweep(x, nx, state, v2, out, carry, steps, moves, norms, start, stop
     v2, out : (nz, ny, width)
     carry : (2, ny * width)
         What the first two planes of the next slab lack, see `close_planes`.
-    steps : (r, bound, weight, t, t2)
-        t and t2 are the old penalty parameters over the new ones, weight is mu2 / mu1.
+    steps : (r, mu, weight, t, t2)
+        t and t2 are the next penalty parameters over the present ones.
     """
-    relaxation, bound, weight, rescale, rescale2 = steps
-    one = _like(1.0, bound)
-    keep = one - relaxation
-    mix, cut = rescale - keep, one + rescale
+    relaxation, mu, weight, growth, growth2 = steps
+    zero, one = _like(0.0, mu), _like(1.0, mu)
+    keep = (one - relaxation) * growth
+    going = (keep, one - keep, growth, growth + one, one + one)
+    standing = (zero, one, one, zero, one)  # d, and v
     ny, width = out.shape[1], out.shape[2]
     step = max(1, _CHUNK // width) * width
-    v, d, w = np.empty((6, step), x.dtype), np.empty((6, step), x.dtype), np.empty(step, x.dtype)
-    q, wy = np.zeros((6, step + width), x.dtype), np.zeros(step + width, x.dtype)
+    v, d = np.empty((6, step), x.dtype), np.empty((6, step), x.dtype)
+    work, q, wy = np.empty(_WORK, x.dtype), np.zeros((6, step + width), x.dtype), np.zeros(step + width, x.dtype)
+    factor = relaxation * mu
     carry[:] = 0
     for z in range(start, stop):
-        plane, plane2, target = x[z].ravel(), v2[z].ravel(), out[z].ravel()
+        plane, plane2, target, s = x[z].ravel(), v2[z].ravel(), out[z].ravel(), state[z]
         q[:, :width] = 0
         wy[:width] = 0
         norms[z] = 0
         for at in range(0, ny * width, step):
             size = min(step, ny * width - at)
-            _hessian_values(x, z, at, size, width, state[z], relaxation, v)
-            _clip_chunk(v, bound, d, size)
-            for k in range(6):
-                factor, s, row = one if k < 3 else one + one, state[z, k, at : at + size], q[k, width:]
-                if moves:
-                    _advance(v[k, :size], d[k, :size], keep, mix, cut, factor, s, row)
-                else:
-                    _stay(v[k, :size], d[k, :size], relaxation, factor, s, row)
-                    _measure(v[k], d[k], relaxation, s, factor, nx, width, norms[z, :4])
             chunk, pair = target[at : at + size], plane2[at : at + size]
-            _hessian_adjoint(q, wy, w, carry, at, width, nx, chunk)
             if moves:
-                _positivity(plane[at:], pair, chunk, relaxation, weight, rescale2)
+                _hessian_steps(x, z, at, size, width, factor, s, work, going, s, at, q, width)
+                _hessian_adjoint(q, wy, carry, at, width, nx, chunk)
+                _positivity(plane[at:], pair, chunk, relaxation, weight, one / growth2)
             else:
+                _hessian_steps(x, z, at, size, width, factor, s, work, standing, d, 0, v, 0)
+                for k in range(6):
+                    _look(v[k], d[k], relaxation, one if k < 3 else one + one, s[k, at : at + size], nx, width, q[k], norms[z])
+                _hessian_adjoint(q, wy, carry, at, width, nx, chunk)
                 _add_gap(plane[at:], pair, chunk, relaxation, weight)
                 _measure_positivity(plane[at:], pair, relaxation, nx, width, norms[z, 4:])
         _close_rows(q[1, :width], q[3, :width], wy[:width], carry, target, width)
+
+
+@njit(**JIT_SUM)
+def _sum_nuclear_norms(work, size):
+    total, half = _like(0.0, work[0]), _like(0.5, work[0])
+    for i in range(size):
+        mean, root, g = work[_MEAN + i], work[_ROOT + i], math.sqrt(work[_REST + i])
+        mid = mean - half * root
+        total += abs(mean + root) + abs(mid + g) + abs(mid - g)
+    return total
 
 
 @njit(**JIT)
 def hessian_value(x, ny, nx, sums, start, stop):
     """sums[z] <- the sum over plane z of the nuclear norm of the Hessian; x has its first columns and rows repeated."""
     width, one = x.shape[2], _like(1.0, x[0, 0, 0])
-    v, zeros = np.empty((6, width), x.dtype), np.zeros((6, ny * width), x.dtype)
+    work, zeros = np.empty(_WORK, x.dtype), np.zeros((6, ny * width), x.dtype)
     for z in range(start, stop):
         sums[z] = 0
-        for at in range(0, ny * width, width):
-            _hessian_values(x, z, at, nx, width, zeros, one, v)
-            sums[z] += _sum_nuclear_norms(v[0, :nx], v[1, :nx], v[2, :nx], v[3, :nx], v[4, :nx], v[5, :nx])
+        for y in range(ny):
+            for i in range(0, nx, _CHUNK):
+                size = min(_CHUNK, nx - i)
+                _hessian_chunk(x, z, y * width + i, size, width, one, zeros, work)
+                _separated_roots(work, size)
+                _rest_squares(work, size)
+                sums[z] += _sum_nuclear_norms(work, size)
 
 
 # ----------------------------------------------------------------------------------------------------
@@ -595,13 +666,13 @@ def _prepare_row(gram, rhs, lzy, lx, order, lam, mu, mu2, scale, inverse, bias):
         symbol = lzy + lx[i]
         symbol = symbol * symbol if order == 2 else symbol
         unit = scale / (mu * symbol + mu2 + lam * gram[i])
-        inverse[i] = mu * unit
+        inverse[i] = unit
         bias[i] = lam * unit * rhs[i]
 
 
 @njit(**JIT)
 def prepare_columns(gram, rhs, lz, ly, lx, order, lam, mu, mu2, scale, inverse, bias, start, stop):
-    """Fill ``inverse`` and ``bias`` of `solve_columns` for the x-step (mu D^T D + mu2 + lam S) x = mu r + lam B.
+    """Fill ``inverse`` and ``bias`` of `solve_columns` for the x-step (mu D^T D + mu2 + lam S) x = r + lam B.
 
     The symbol of D^T D is (lz + ly + lx) ** order; ``scale`` is the FFT's normalisation.
     """
@@ -933,45 +1004,54 @@ def add_view(real, imag, matrix, shape, spectrum, weight, gram, rhs):
 # ----------------------------------------------------------------------------------------------------
 
 
-@njit(**JIT_INLINE)
-def vector_norm(z, y, x):
-    """Length of a 3-vector; scaling by its largest entry keeps squares from over- and underflowing."""
-    size = larger(larger(abs(z), abs(y)), larger(abs(x), _like(1e-30, z)))
-    shrink = _like(1.0, z) / size
-    z, y, x = z * shrink, y * shrink, x * shrink
-    return size * math.sqrt(z * z + y * y + x * x)
+@njit(**JIT)
+def _shorten(here, right, below, factor, z, y, x, keep, mix, grow, cut, qz, qy, qx):
+    """Differences and proximal step: v = factor grad + (z, y, x), shortened to d with a length of at most 1.
+
+    (z, y, x) <- keep v + mix d, and q <- grow v - cut d.
+    """
+    one = _like(1.0, factor)
+    for i in range(z.size):
+        vz, vy, vx = (
+            factor * (below[i] - here[i]) + z[i],
+            factor * (right[i] - here[i]) + y[i],
+            factor * (here[i + 1] - here[i]) + x[i],
+        )
+        shrink = one / math.sqrt(larger(vz * vz + (vy * vy + vx * vx), one))
+        k, kq = keep + mix * shrink, grow - cut * shrink
+        z[i], y[i], x[i] = k * vz, k * vy, k * vx
+        qz[i], qy[i], qx[i] = kq * vz, kq * vy, kq * vx
 
 
 @njit(**JIT)
-def clip_vectors(z, y, x, bound, oz, oy, ox):
-    """Shorten 3-vectors along rows to a length of at most ``bound``."""
-    for i in range(z.size):
-        shrink = bound / larger(larger(vector_norm(z[i], y[i], x[i]), bound), _like(1e-30, bound))
-        oz[i], oy[i], ox[i] = shrink * z[i], shrink * y[i], shrink * x[i]
+def _gradient_steps(x, z, at, size, width, factor, steps, state, to, q, to_q):
+    """`_shorten` for the ``size`` elements from ``at`` on of plane z; those of ``state`` and ``q`` begin elsewhere."""
+    keep, mix, grow, cut = steps
+    here, below = x[z].ravel()[at:], x[(z + 1) % x.shape[0]].ravel()[at:]
+    _shorten(
+        here,
+        here[width:],
+        below,
+        factor,
+        state[0, to : to + size],
+        state[1, to:],
+        state[2, to:],
+        keep,
+        mix,
+        grow,
+        cut,
+        q[0, to_q:],
+        q[1, to_q:],
+        q[2, to_q:],
+    )
 
 
 @njit(**JIT_SUM)
 def _sum_lengths(z, y, x):
     total = _like(0.0, z[0])
     for i in range(z.size):
-        total += vector_norm(z[i], y[i], x[i])
+        total += math.sqrt(z[i] * z[i] + (y[i] * y[i] + x[i] * x[i]))
     return total
-
-
-@njit(**JIT)
-def _difference(a, b, state, relaxation, v):
-    """V = relaxation (b - a) + state."""
-    for i in range(v.size):
-        v[i] = relaxation * (b[i] - a[i]) + state[i]
-
-
-@njit(**JIT)
-def _gradient_values(x, z, at, size, width, state, relaxation, v):
-    """V = relaxation grad x + state for the ``size`` elements from ``at`` on of plane z; three components (z, y, x)."""
-    here, below = x[z].ravel()[at:], x[(z + 1) % x.shape[0]].ravel()[at:]
-    _difference(here, below, state[0, at:], relaxation, v[0, :size])
-    _difference(here, here[width:], state[1, at:], relaxation, v[1, :size])
-    _difference(here, here[1:], state[2, at:], relaxation, v[2, :size])
 
 
 @njit(**JIT)
@@ -985,7 +1065,7 @@ def _gather_differences(qz, previous_qz, qy, previous_qy, qx, previous_qx, out):
 def _gradient_adjoint(q, carry, at, width, nx, out):
     """`_hessian_adjoint` for the gradient; ``carry[1]`` holds the previous plane's qz."""
     size = out.size
-    _wrap_left(q[2], width, width, nx)
+    _wrap_left(q[2, : width + size], width, width, nx)
     qz = q[0, width:]
     _gather_differences(qz, carry[1, at:], q[1, width:], q[1], q[2, width:], q[2, width - 1 :], out)
     _copy(qz, carry[1, at : at + size])
@@ -994,48 +1074,56 @@ def _gradient_adjoint(q, carry, at, width, nx, out):
 
 @njit(**JIT)
 def tv_sweep(x, nx, state, v2, out, carry, steps, moves, norms, start, stop):
-    """`hessian_sweep` for the gradient: three components, shortened to ``bound`` in place of clipped eigenvalues."""
-    relaxation, bound, weight, rescale, rescale2 = steps
-    one = _like(1.0, bound)
-    keep = one - relaxation
-    mix, cut = rescale - keep, one + rescale
+    """`hessian_sweep` for the gradient: three components, shortened to a length of 1 in place of clipped eigenvalues."""
+    relaxation, mu, weight, growth, growth2 = steps
+    zero, one = _like(0.0, mu), _like(1.0, mu)
+    keep = (one - relaxation) * growth
+    going = (keep, one - keep, growth, growth + one)
+    standing = (zero, one, one, zero)  # d, and v
     ny, width = out.shape[1], out.shape[2]
     step = max(1, _CHUNK // width) * width
     v, d = np.empty((3, step), x.dtype), np.empty((3, step), x.dtype)
     q = np.zeros((3, step + width), x.dtype)
+    factor = relaxation * mu
     carry[:] = 0
     for z in range(start, stop):
-        plane, plane2, target = x[z].ravel(), v2[z].ravel(), out[z].ravel()
+        plane, plane2, target, s = x[z].ravel(), v2[z].ravel(), out[z].ravel(), state[z]
         q[:, :width] = 0
         norms[z] = 0
         for at in range(0, ny * width, step):
             size = min(step, ny * width - at)
-            _gradient_values(x, z, at, size, width, state[z], relaxation, v)
-            clip_vectors(v[0, :size], v[1, :size], v[2, :size], bound, d[0, :size], d[1, :size], d[2, :size])
-            for k in range(3):
-                s, row = state[z, k, at : at + size], q[k, width:]
-                if moves:
-                    _advance(v[k, :size], d[k, :size], keep, mix, cut, one, s, row)
-                else:
-                    _stay(v[k, :size], d[k, :size], relaxation, one, s, row)
-                    _measure(v[k], d[k], relaxation, s, one, nx, width, norms[z, :4])
             chunk, pair = target[at : at + size], plane2[at : at + size]
-            _gradient_adjoint(q, carry, at, width, nx, chunk)
             if moves:
-                _positivity(plane[at:], pair, chunk, relaxation, weight, rescale2)
+                _gradient_steps(x, z, at, size, width, factor, going, s, at, q, width)
+                _gradient_adjoint(q, carry, at, width, nx, chunk)
+                _positivity(plane[at:], pair, chunk, relaxation, weight, one / growth2)
             else:
+                for k in range(3):
+                    _copy(s[k, at : at + size], d[k])
+                _gradient_steps(x, z, at, size, width, factor, standing, d, 0, v, 0)
+                for k in range(3):
+                    _look(v[k], d[k], relaxation, one, s[k, at : at + size], nx, width, q[k], norms[z])
+                _gradient_adjoint(q, carry, at, width, nx, chunk)
                 _add_gap(plane[at:], pair, chunk, relaxation, weight)
                 _measure_positivity(plane[at:], pair, relaxation, nx, width, norms[z, 4:])
         _add(target[:width], one, q[1, :width])
 
 
 @njit(**JIT)
+def _difference(a, b, v):
+    for i in range(v.size):
+        v[i] = b[i] - a[i]
+
+
+@njit(**JIT)
 def tv_value(x, ny, nx, sums, start, stop):
     """sums[z] <- the sum over plane z of the length of the gradient; x has its first columns and rows repeated."""
-    width, one = x.shape[2], _like(1.0, x[0, 0, 0])
-    v, zeros = np.empty((3, width), x.dtype), np.zeros((3, ny * width), x.dtype)
+    v = np.empty((3, nx), x.dtype)
     for z in range(start, stop):
+        below = x[(z + 1) % x.shape[0]]
         sums[z] = 0
-        for at in range(0, ny * width, width):
-            _gradient_values(x, z, at, nx, width, zeros, one, v)
-            sums[z] += _sum_lengths(v[0, :nx], v[1, :nx], v[2, :nx])
+        for y in range(ny):
+            _difference(x[z, y], below[y], v[0])
+            _difference(x[z, y], x[z, y + 1], v[1])
+            _difference(x[z, y], x[z, y, 1:], v[2])
+            sums[z] += _sum_lengths(v[0], v[1], v[2])

@@ -2,12 +2,13 @@
 
 One iteration, with r the relaxation, scaled duals d and d2, and u, u2 the split variables of D x = u, x = u2:
 
-    x  <- F^-1 { (F{ mu D^T (u - d) + mu2 (u2 - d2) } + lam B) / (mu |D^|^2 + mu2 + lam S) }
-    v  <- r D x + (1 - r) u  + d       u  <- prox(v)        d  <- v  - u
-    v2 <- r x   + (1 - r) u2 + d2      u2 <- max(v2, 0)     d2 <- v2 - u2
+    x  <- F^-1 { (F{ D^T (u - d) + mu2 (u2 - d2) } + lam B) / (mu |D^|^2 + mu2 + lam S) }
+    v  <- r mu D x + (1 - r) u  + d       d  <- P(v)            u  <- v  - d
+    v2 <- r x      + (1 - r) u2 + d2      u2 <- max(v2, 0)      d2 <- v2 - u2
 
-Neither u nor d is stored: the state s = (1 - r) u + d is all that the next v needs, and D^T (u - d) + (mu2 / mu) (u2 - d2),
-here called the residue, is all that the next x needs. A team of threads goes through four phases, each on its own slab
+Here u and d are mu times those of the textbook: d is the multiplier itself, and P, which projects on the subgradients of
+phi, does not depend on mu. Neither is stored: the state s = (1 - r) u + d is all that the next v needs, and
+D^T (u - d) + mu2 (u2 - d2), here called the residue, is all that the next x needs. A team of threads goes through four phases, each on its own slab
 of planes or block of columns, and meets at a barrier after each.
 """
 
@@ -35,6 +36,7 @@ _CHECK_EVERY = 10  # iterations between two looks at the residuals; a look costs
 # steps find the shape, larger ones settle it; after these looks mu stays fixed. First-order regularisers do best without
 # growth.
 _START, _GROWTH, _MOST_GROWTH = 1.0, (2.0, 6.0, 10.0), 5.0
+_LEAST = 1e-8  # of mu times the rms of D x, and one over it the most: what the kernels' arithmetic can take
 
 
 @dataclass
@@ -302,8 +304,11 @@ class Iteration:
         self.dtype = sums.gram.dtype.type
         self.sums, self.lam, self.regularizer, self.relaxation = sums, lam, regularizer, relaxation
         self.adaptive = mu is None
-        start = _START / wiener_size(sums, regularizer) if mu is None else mu
-        self.mu, self.mu2 = as_penalties(start)
+        size = wiener_size(sums, regularizer)
+        self.next_penalties = self.mu, self.mu2 = as_penalties(_START / size if mu is None else mu)
+        if not _LEAST < self.mu * size < 1 / _LEAST:
+            least, most = _LEAST / size, 1 / (_LEAST * size)
+            raise ValueError(f"mu: found {self.mu:g}, need between {least:.1g} and {most:.1g} for these sums")
         self.team, self.size = team, math.prod(sums.shape)
         self.fft = SlabFFT(sums.shape, self.dtype, team, deterministic)
         row = self.fft.residue.shape[2]
@@ -316,12 +321,11 @@ class Iteration:
         self.norms = np.zeros((nz, 8))
         self.dual_norms = np.zeros(nz)
         self.gradient_norms = np.zeros(ny)
-        self.settle()
         for start, stop in self.fft.slabs:
             self._prepare_columns(start, stop)
 
     def start_from(self, x0: NDArray) -> None:
-        """Set u = D x0, u2 = max(x0, 0) and no duals: a sweep over x0 that clips everything to zero."""
+        """Begin with the u-step: as if x0, without over-relaxation, were the first x."""
         x0 = as_finite(x0, "x0")
         if x0.shape != self.sums.shape:
             raise ValueError(f"x0: found shape {x0.shape}, need the shape of the sums, {self.sums.shape}")
@@ -329,10 +333,10 @@ class Iteration:
         self.fft.image[:, :ny, :nx] = np.maximum(x0, 0) / self.relaxation
         _kernels.wrap_edges(self.fft.image, ny, nx, 0, nz)
         for member in range(self.team.size):
-            self._sweep(member, 0.0, self.fft.residue)
+            self._sweep(member, self.fft.residue)
 
     def x_step(self, member: int, look: bool) -> None:
-        """X <- F^-1 { (F residue * mu + lam B) / (mu |D^|^2 + mu2 + lam S) }."""
+        """X <- F^-1 { (F residue + lam B) / (mu |D^|^2 + mu2 + lam S) }."""
         fft, (start, stop) = self.fft, self.fft.slabs[member]
         self._close_planes(fft.residue, member)
         fft.forward_planes(member)
@@ -350,8 +354,8 @@ class Iteration:
 
     def u_step(self, member: int) -> None:
         """Update u, d, u2, d2 and the residue from x; the planes at the slab's edge are closed by the next x-step."""
-        self._sweep(member, self.bound, self.fft.residue)
-        if self.rescale != 1 or self.rescale2 != 1:
+        self._sweep(member, self.fft.residue)
+        if self.next_penalties != (self.mu, self.mu2):
             self._prepare_columns(*self.fft.slabs[member])
         self.team.barrier(member)
         if member == 0:
@@ -360,7 +364,7 @@ class Iteration:
     def measure(self, member: int) -> None:
         """Fill the norms that `residuals` needs, from x and the state as they stand between the two steps."""
         fft, slab = self.fft, self.fft.slabs[member]
-        self._sweep(member, self.bound, fft.scratch, moves=False)
+        self._sweep(member, fft.scratch, moves=False)
         self.team.barrier(member)
         self._close_planes(fft.scratch, member)
         _kernels.squares_of_difference(fft.residue, fft.scratch, self.sums.shape[2], self.dual_norms, *slab)
@@ -369,17 +373,17 @@ class Iteration:
     def residuals(self) -> tuple[float, float, float]:
         """Return the normalised residuals after `measure`: ||Dx - u||, ||x - u2|| and the dual one."""
         gap, dx, u, d, gap2, x, u2, d2 = np.sqrt(self.norms.sum(axis=0))
-        largest = math.hypot(_operator_norm(self.regularizer) * self.mu * d, self.mu2 * d2)
-        dual = self.mu * np.sqrt(self.dual_norms.sum())
+        largest = math.hypot(_operator_norm(self.regularizer) * d, self.mu2 * d2)
+        dual = np.sqrt(self.dual_norms.sum())
         tiny = np.finfo(self.dtype).tiny
-        return gap / max(dx, u, 0.01 * x, tiny), gap2 / max(x, u2, tiny), dual / max(largest, tiny)
+        return gap / max(dx, u, 0.01 * self.mu * x, tiny), gap2 / max(x, u2, tiny), dual / max(largest, tiny)
 
     def fitting_penalties(self, factor: float) -> tuple[float, float]:
         """Return (mu, mu2) for x as measured: ``factor`` over the rms of D x, and a few times gradient over x."""
         _, dx, _, _, _, x, _, _ = np.sqrt(self.norms.sum(axis=0) / self.size)
         gradient = self.lam * np.sqrt(self.gradient_norms.sum()) / self.size
         tiny = np.finfo(self.dtype).tiny
-        mu = float(min(factor / max(dx, 1e-3 * x, tiny), _MOST_GROWTH * self.mu))
+        mu = float(min(factor / max(dx / self.mu, 1e-3 * x, tiny), _MOST_GROWTH * self.mu))
         return mu, float(min(max(5 * gradient / max(x, tiny), 0.01 * mu), mu))
 
     def volume(self) -> NDArray:
@@ -388,16 +392,16 @@ class Iteration:
         return np.maximum(self.fft.image[:, :ny, :nx], 0)
 
     def change_penalties(self, mu: float, mu2: float) -> None:
-        """Let the next `u_step` go over to other penalty parameters; the multipliers mu d stay as they are."""
-        self.rescale, self.rescale2 = self.mu / mu, self.mu2 / mu2
-        self.mu, self.mu2 = mu, mu2
+        """Let the next `u_step` go over to other penalty parameters; the multipliers d and mu2 d2 stay as they are."""
+        self.next_penalties = mu, mu2
 
     def settle(self) -> None:
-        """After a `u_step`: state and penalty parameters agree."""
-        self.bound, self.rescale, self.rescale2 = 1 / self.mu, 1.0, 1.0
+        """After a `u_step`: what it went over to is what holds."""
+        self.mu, self.mu2 = self.next_penalties
 
-    def _sweep(self, member: int, bound: float, out: NDArray, moves: bool = True) -> None:
-        values = (self.relaxation, bound, self.mu2 / self.mu, self.rescale, self.rescale2)
+    def _sweep(self, member: int, out: NDArray, moves: bool = True) -> None:
+        mu, mu2 = self.next_penalties
+        values = (self.relaxation, self.mu, mu2, mu / self.mu, mu2 / self.mu2)
         self.regularizer.sweep(
             self.fft.image,
             self.sums.shape[2],
@@ -416,7 +420,7 @@ class Iteration:
         _kernels.close_planes(out, self.carries[member - 1], start)
 
     def _prepare_columns(self, start: int, stop: int) -> None:
-        numbers = (self.dtype(value) for value in (self.lam, self.mu, self.mu2, 1 / self.size))
+        numbers = (self.dtype(value) for value in (self.lam, *self.next_penalties, 1 / self.size))
         order = self.regularizer.order
         _kernels.prepare_columns(
             self.sums.gram,

@@ -18,7 +18,8 @@ class Regularizer(Protocol):
 
     An object with these four attributes, given as ``regularizer=``, is a new one. D must commute with translations of
     the periodic grid. As the solver keeps only the dual, all its work between two FFTs is one sweep over the rows of
-    the volume; what differs between regularisers are D, its adjoint and the projection P of the dual.
+    the volume; what differs between regularisers are D, its adjoint and the projection P on the set of all
+    subgradients of phi.
 
     Attributes
     ----------
@@ -31,14 +32,14 @@ class Regularizer(Protocol):
         beside others that handle theirs; a compiled function without the GIL makes that parallel. Rows have
         width = nx + 2 columns. ``x`` (nz, ny + 3, width) has its first columns and rows repeated behind the last;
         ``state`` (nz, components, ny * width) is s; ``v2`` and ``out`` are (nz, ny, width), the first for the
-        positivity, see `_kernels._positivity`; ``steps`` is (r, bound, weight, t, t2). With v = r D x + s,
-        d = P(v), the closest point to v at which bound times phi's subgradients end, and u = v - d:
+        positivity, see `_kernels._positivity`; ``steps`` is (r, mu, weight, t, t2). With v = r mu D x + s, d = P(v) and
+        u = v - d:
 
-            s <- (1 - r) u + t d        out <- D^T (u - t d) + weight (u2 - t2 d2)
+            s <- (1 - r) t u + d        out <- D^T (t u - d) + weight (u2 - d2 / t2)
 
-        if ``moves``. Otherwise s and v2 stay, out <- D^T (D x - d) + weight (x - d2), and norms[z] <- the squares of
-        D x - u, D x, u, d, then of x - u2, x, u2, d2, over the true columns of plane z. What D^T of the slab's last
-        plane owes to the planes behind the slab goes to ``carry`` (2, ny * width), set to zero first:
+        if ``moves``. Otherwise s and v2 stay, out <- D^T (mu D x - d) + weight (x - d2), and norms[z] <- the squares of
+        mu D x - u, mu D x, u, d, then of x - u2, x, u2, d2, over the true columns of plane z. What D^T of the slab's
+        last plane owes to the planes behind the slab goes to ``carry`` (2, ny * width), set to zero first:
         `_kernels.close_planes` adds carry[1] - carry[0] to the next plane and carry[0] to the one after.
 
     See Also
@@ -112,12 +113,13 @@ class Tikhonov:
 
 
 def _sum_over_planes(kernel: Any, x: NDArray) -> float:
-    """Call a kernel that wants repeated rows and columns and fills one number per plane; return their sum."""
+    """Return the sum over planes of what a kernel finds in x / max |x|, times max |x|: no intensity is out of range."""
     nz, ny, nx = x.shape
-    wrapped = np.pad(x, ((0, 0), (0, 3), (0, 2)), mode="wrap")
+    size = float(np.abs(x).max()) or 1.0
+    wrapped = np.pad(x / x.dtype.type(size), ((0, 0), (0, 3), (0, 2)), mode="wrap")
     planes = np.empty(nz)
     kernel(wrapped, ny, nx, planes, 0, nz)
-    return float(planes.sum())
+    return size * float(planes.sum())
 
 
 _KNOWN: dict[str, Regularizer | Tikhonov] = {"hessian": Hessian(), "tv": TotalVariation(), "tikhonov": Tikhonov()}

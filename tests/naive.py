@@ -88,8 +88,9 @@ def residuals(gram, rhs, shape, lam, mu, mu2, relaxation, iterations):
 def _admm(gram, rhs, shape, lam, mu, mu2, relaxation, iterations, x0):
     denominator = mu * symbol(shape) + mu2 + lam * gram
     start = np.zeros(shape) if x0 is None else x0
-    u, u2 = hessian(start), start.copy()
-    d, d2 = np.zeros_like(u), np.zeros(shape)
+    u2, d2 = np.maximum(start, 0), np.zeros(shape)
+    d = on_spectrum(hessian(u2), lambda s: np.clip(s, -1 / mu, 1 / mu))
+    u = hessian(u2) - d
     for _ in range(iterations):
         residue = mu * hessian_adjoint(u - d) + mu2 * (u2 - d2)
         x = scipy.fft.irfftn((scipy.fft.rfftn(residue) + lam * rhs) / denominator, shape)
