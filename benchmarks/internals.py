@@ -128,7 +128,5 @@ def view_steps() -> dict[str, Callable[[], Any]]:
         "gather": lambda: spline.sample(fft.image, rotation, centre, centre),
         "fft": fft.execute,
         "transfer": lambda: transfer.sample(rotation, GRID, (1.0, 1.0, 1.0)),
-        "add_view": lambda: _kernels.add_view(
-            transfer.real, transfer.imag, matrix, GRID, fft.spectrum, np.float32(1), gram, rhs
-        ),
+        "add_view": lambda: _kernels.add_view(*transfer.table, matrix, GRID, fft.spectrum, np.float32(1), gram, rhs),
     }

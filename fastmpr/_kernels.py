@@ -483,7 +483,9 @@ def _hessian_steps(x, z, at, size, width, factor, state, work, steps, first, to_
 
 
 @njit(**JIT)
-def _cross_terms(qzz, qyy, previous_qyy, qzy, previous_qzy, qzx, left_qzx, qyx, left_qyx, wy, before_qzz, before_w, out):
+def _cross_terms(
+    qzz, qyy, previous_qyy, qzy, previous_qzy, qzx, left_qzx, qyx, left_qyx, wy, before_qzz, before_w, out
+):
     """What the adjoint differentiates along y, and along z already differentiated.
 
     ``wy`` takes qyy along y and qyx along x; w is qzz along z, qzy along y and qzx along x, and ``out`` is w along z.
@@ -595,7 +597,17 @@ def hessian_sweep(x, nx, state, v2, out, carry, steps, moves, norms, start, stop
             else:
                 _hessian_steps(x, z, at, size, width, factor, s, work, standing, d, 0, v, 0)
                 for k in range(6):
-                    _look(v[k], d[k], relaxation, one if k < 3 else one + one, s[k, at : at + size], nx, width, q[k], norms[z])
+                    _look(
+                        v[k],
+                        d[k],
+                        relaxation,
+                        one if k < 3 else one + one,
+                        s[k, at : at + size],
+                        nx,
+                        width,
+                        q[k],
+                        norms[z],
+                    )
                 _hessian_adjoint(q, wy, carry, at, width, nx, chunk)
                 _add_gap(plane[at:], pair, chunk, relaxation, weight)
                 _measure_positivity(plane[at:], pair, relaxation, nx, width, norms[z, 4:])
@@ -931,8 +943,24 @@ def _signed_frequency(index, size):
 
 
 @njit(**JIT)
+def _inside_ball(start, step, first, last):
+    """Cut the index range [first, last) to those i with |start + i step| <= 1, for 3-vectors."""
+    a = step[0] ** 2 + step[1] ** 2 + step[2] ** 2
+    b = start[0] * step[0] + start[1] * step[1] + start[2] * step[2]
+    c = start[0] ** 2 + start[1] ** 2 + start[2] ** 2 - 1
+    if b * b < a * c:
+        return first, first
+    half = math.sqrt(b * b - a * c)
+    first = max(first, int(math.ceil((-b - half) / a)))
+    return first, max(first, min(last, int(math.floor((half - b) / a)) + 1))
+
+
+@njit(**JIT)
 def _sample_row(real, imag, row, plane, start, step, first, last, values):
-    """values[i] <- the complex spline with coefficients real + i imag at start + i step, for first <= i < last."""
+    """values[i] <- the complex spline with coefficients real + i imag at start + i step, for first <= i < last.
+
+    A PSF that is symmetric about its centre has a real transform: its ``imag`` is None.
+    """
     like = real[0]
     (z, y, x), (dz, dy, dx) = start, step
     for i in range(first, last):
@@ -942,41 +970,50 @@ def _sample_row(real, imag, row, plane, start, step, first, last, values):
         wy = spline_weights(_narrow(py - iy, like))
         wx = spline_weights(_narrow(px - ix, like))
         at = (iz - 1) * plane + (iy - 1) * row + ix - 1
-        values[i] = complex(
-            _spline_taps(real, at, row, plane, wz, wy, wx), _spline_taps(imag, at, row, plane, wz, wy, wx)
-        )
+        value = _spline_taps(real, at, row, plane, wz, wy, wx)
+        if imag is None:
+            values[i] = value
+        else:
+            values[i] = complex(value, _spline_taps(imag, at, row, plane, wz, wy, wx))
 
 
 @njit(**JIT)
-def _sample_frequencies(real, imag, matrix, shape, kz, ky, values):
+def _sample_frequencies(real, imag, reach, matrix, shape, kz, ky, values):
     """Fill one row of a transfer function's half spectrum; return the range of columns where it is not zero.
 
     The table's value at zero frequency is at its centre; its last three samples on each side serve the spline only. The
-    function is zero beyond them, and at frequencies without a sign (Nyquist), so that it belongs to a real volume.
+    function is zero beyond them, outside the ellipsoid with the semi-axes ``reach``, and at frequencies without a sign
+    (Nyquist), so that it belongs to a real volume.
     """
     fz, no_sign_z = _signed_frequency(kz, shape[0])
     fy, no_sign_y = _signed_frequency(ky, shape[1])
     if no_sign_z or no_sign_y:
         return 0, 0
     tz, ty, tx = real.shape
-    z = tz // 2 + matrix[0, 0] * fz + matrix[0, 1] * fy
-    y = ty // 2 + matrix[1, 0] * fz + matrix[1, 1] * fy
-    x = tx // 2 + matrix[2, 0] * fz + matrix[2, 1] * fy
+    z = matrix[0, 0] * fz + matrix[0, 1] * fy
+    y = matrix[1, 0] * fz + matrix[1, 1] * fy
+    x = matrix[2, 0] * fz + matrix[2, 1] * fy
     step = (matrix[0, 2], matrix[1, 2], matrix[2, 2])
-    first, last = _inside(z, step[0], 3.0, tz - 4.0, 0, (shape[2] + 1) // 2)
+    scaled = (step[0] / reach[0], step[1] / reach[1], step[2] / reach[2])
+    first, last = _inside_ball((z / reach[0], y / reach[1], x / reach[2]), scaled, 0, (shape[2] + 1) // 2)
+    z, y, x = z + tz // 2, y + ty // 2, x + tx // 2
+    first, last = _inside(z, step[0], 3.0, tz - 4.0, first, last)
     first, last = _inside(y, step[1], 3.0, ty - 4.0, first, last)
     first, last = _inside(x, step[2], 3.0, tx - 4.0, first, last)
-    _sample_row(real.ravel(), imag.ravel(), tx, ty * tx, (z, y, x), step, first, last, values)
+    if imag is None:
+        _sample_row(real.ravel(), None, tx, ty * tx, (z, y, x), step, first, last, values)
+    else:
+        _sample_row(real.ravel(), imag.ravel(), tx, ty * tx, (z, y, x), step, first, last, values)
     return first, last
 
 
 @njit(**JIT)
-def sample_transfer(real, imag, matrix, shape, out):
+def sample_transfer(real, imag, reach, matrix, shape, out):
     """Fill the half spectrum of a rotated PSF's transfer function; frequency k lies at centre + matrix k of the table."""
     values = np.empty(out.shape[2], out.dtype)
     for kz in range(out.shape[0]):
         for ky in range(out.shape[1]):
-            first, last = _sample_frequencies(real, imag, matrix, shape, kz, ky, values)
+            first, last = _sample_frequencies(real, imag, reach, matrix, shape, kz, ky, values)
             out[kz, ky] = 0
             out[kz, ky, first:last] = values[first:last]
 
@@ -990,12 +1027,12 @@ def _add_normal_row(values, spectrum, weight, first, last, gram, rhs):
 
 
 @njit(**JIT)
-def add_view(real, imag, matrix, shape, spectrum, weight, gram, rhs):
+def add_view(real, imag, reach, matrix, shape, spectrum, weight, gram, rhs):
     """Gram += w |h|^2 and rhs += w conj(h) y for one view, with the h of `sample_transfer`."""
     values = np.empty(gram.shape[2], rhs.dtype)
     for kz in range(gram.shape[0]):
         for ky in range(gram.shape[1]):
-            first, last = _sample_frequencies(real, imag, matrix, shape, kz, ky, values)
+            first, last = _sample_frequencies(real, imag, reach, matrix, shape, kz, ky, values)
             _add_normal_row(values, spectrum[kz, ky], weight, first, last, gram[kz, ky], rhs[kz, ky])
 
 

@@ -275,7 +275,7 @@ def _sum_views(
         energy += weights[i] * aligner.align(i, fft.image)
         fft.execute()
         matrix = transfer.matrix(views.poses.matrix[i], grid, views.voxel_size)
-        _kernels.add_view(transfer.real, transfer.imag, matrix, grid, fft.spectrum, views.dtype(weights[i]), gram, rhs)
+        _kernels.add_view(*transfer.table, matrix, grid, fft.spectrum, views.dtype(weights[i]), gram, rhs)
     return NormalEquations(gram, rhs, energy, len(which), grid, views.voxel_size)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -41,8 +42,9 @@ class TransferFunction:
     def __init__(self, psf: Any, voxel_size: Vector, dtype: Any, workers: int = 1):
         volume = as_psf(psf)
         sizes = tuple(scipy.fft.next_fast_len(_OVERSAMPLING * n) for n in volume.shape)
-        table = _central_box(_spline_spectrum(volume, sizes, dtype, workers), sizes, _NEGLIGIBLE)
-        self.real, self.imag = np.ascontiguousarray(table.real), np.ascontiguousarray(table.imag)
+        table, reach = _central_part(_spline_spectrum(volume, sizes, dtype, workers), sizes, _NEGLIGIBLE)
+        symmetric = np.abs(table.imag).max() < _NEGLIGIBLE * table.real.max()
+        self.table = np.ascontiguousarray(table.real), None if symmetric else np.ascontiguousarray(table.imag), reach
         self._samples_per_frequency = np.array(sizes) * voxel_size
 
     def matrix(self, rotation: NDArray, shape: Size, voxel_size: Vector) -> NDArray:
@@ -52,8 +54,8 @@ class TransferFunction:
 
     def sample(self, rotation: NDArray, shape: Size, voxel_size: Vector) -> NDArray:
         """Return the transfer function of the rotated PSF on the half spectrum of a grid, complex."""
-        out = np.empty(half_shape(shape), complex_dtype(self.real.dtype))
-        _kernels.sample_transfer(self.real, self.imag, self.matrix(rotation, shape, voxel_size), shape, out)
+        out = np.empty(half_shape(shape), complex_dtype(self.table[0].dtype))
+        _kernels.sample_transfer(*self.table, self.matrix(rotation, shape, voxel_size), shape, out)
         return out
 
 
@@ -90,20 +92,24 @@ def _spline_spectrum(psf: NDArray, sizes: tuple[int, ...], dtype: Any, workers: 
     return scipy.fft.rfftn(padded, workers=workers)
 
 
-def _central_box(half: NDArray, sizes: tuple[int, ...], negligible: float) -> NDArray:
+def _central_part(half: NDArray, sizes: tuple[int, ...], negligible: float) -> tuple[NDArray, NDArray]:
     """Return the box of a half spectrum's whole, zero frequency in its middle, outside which it is negligible.
 
-    The box ends at Nyquist at the latest, and has 3 samples more on each side for the spline.
+    The box ends at Nyquist at the latest, and has 3 samples more on each side for the spline. Also return the semi-axes
+    of the ellipsoid, with the box's proportions, outside which it is negligible.
     """
     size = np.abs(half)
     loud = size > negligible * size[0, 0, 0]
-    reach = []
+    ends, radius = [], np.zeros(())
     for axis, n in enumerate(sizes):
-        used = np.flatnonzero(loud.any(axis=tuple(k for k in range(3) if k != axis)))
-        reach.append(min(int(np.minimum(used, n - used).max()) + 1, n // 2) + 3)
-    z, y, x = (np.arange(-r, r + 1) % n for r, n in zip(reach, sizes, strict=True))
+        frequency = np.minimum(np.arange(half.shape[axis]), n - np.arange(half.shape[axis]))
+        ends.append(max(1, int(frequency[loud.any(axis=tuple(k for k in range(3) if k != axis))].max())))
+        radius = radius[..., None] + (frequency / ends[axis]) ** 2
+    reach = np.array(ends) * (1 + 1e-9) * max(1.0, math.sqrt(radius[loud].max()))
+    margins = (min(end + 1, n // 2) + 3 for end, n in zip(ends, sizes, strict=True))
+    z, y, x = (np.arange(-m, m + 1) % n for m, n in zip(margins, sizes, strict=True))
     known = x < half.shape[2]
     box = np.empty((len(z), len(y), len(x)), half.dtype)
     box[:, :, known] = half[np.ix_(z, y, x[known])]
     box[:, :, ~known] = half[np.ix_(-z % sizes[0], -y % sizes[1], -x[~known] % sizes[2])].conj()
-    return box
+    return box, reach
