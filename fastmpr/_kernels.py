@@ -176,16 +176,6 @@ def clipped(mean, root, s, square):
     return level - slope * mid, (jump - slope * (root - mid)) * s, slope
 
 
-@njit(**JIT_INLINE)
-def spline_weights(f):
-    """The four cubic B-spline weights at a fraction f past the second of four samples."""
-    one, sixth, half = _like(1.0, f), _like(1 / 6, f), _like(0.5, f)
-    g = one - f
-    first, last = sixth * g * g * g, sixth * f * f * f
-    second = _like(2 / 3, f) - half * f * f * (g + one)
-    return first, second, one - first - second - last, last
-
-
 # ----------------------------------------------------------------------------------------------------
 # Rows: the steps of a sweep, each a loop over one-dimensional arrays
 # ----------------------------------------------------------------------------------------------------
@@ -839,49 +829,56 @@ def _inside(start, step, low, high, first, last):
     return first, max(first, min(last, int(math.floor(b)) + 1))
 
 
-@intrinsic
-def _spline_taps(typingctx, a, at, row, plane, wz, wy, wx):
-    """Sum of the 4 x 4 x 4 coefficients from flat index ``at`` on, weighted by wz, wy and wx (four numbers each).
+# The four cubic B-spline weights at a fraction f past the second of four samples, as polynomials in f: constants first.
+_SPLINE = ((1 / 6, 2 / 3, 1 / 6, 0), (-1 / 2, 0, 1 / 2, 0), (1 / 2, -1, 1 / 2, 0), (-1 / 6, 1 / 2, -1 / 2, 1 / 6))
 
-    Numba does not combine neighbouring scalar operations, so the four along x are written as one vector here: 16 loads
+
+@intrinsic
+def _spline_value(typingctx, a, at, row, plane, fz, fy, fx):
+    """Sum of the 4 x 4 x 4 coefficients from flat index ``at`` on, weighted for the fractions fz, fy and fx.
+
+    Numba does not combine neighbouring scalar operations, so all that comes in fours is written as vectors here: 16 loads
     instead of 64.
     """
     real = a.dtype
 
     def build(context, builder, signature, args):
         number = context.get_value_type(real)
-        lanes = ir.VectorType(number, 4)
+        lanes, size = ir.VectorType(number, 4), args[1].type
         data = context.make_array(signature.args[0])(context, builder, args[0]).data
 
-        def splat(value):
-            first = builder.insert_element(ir.Constant(lanes, ir.Undefined), value, ir.IntType(32)(0))
-            return builder.shuffle_vector(first, first, ir.Constant(ir.VectorType(ir.IntType(32), 4), [0] * 4))
+        def spread(vector, lane):
+            return builder.shuffle_vector(vector, vector, ir.Constant(ir.VectorType(ir.IntType(32), 4), [lane] * 4))
 
-        def weighted_sum(terms):
-            total = ir.Constant(lanes, [0.0] * 4)
-            for weight, values in terms:
-                product = builder.fmul(weight, values, flags=("contract",))
-                total = builder.fadd(total, product, flags=("contract",))
-            return total
+        def times_plus(a, b, c):
+            return builder.fadd(builder.fmul(a, b, flags=("contract",)), c, flags=("contract",))
+
+        def weights(fraction):
+            f = spread(builder.insert_element(ir.Constant(lanes, ir.Undefined), fraction, ir.IntType(32)(0)), 0)
+            value = ir.Constant(lanes, list(_SPLINE[3]))
+            for power in (2, 1, 0):
+                value = times_plus(value, f, ir.Constant(lanes, list(_SPLINE[power])))
+            return value
 
         def line(k, j):
-            size = args[1].type
             offset = builder.add(builder.mul(args[3], size(k)), builder.mul(args[2], size(j)))
             pointer = builder.gep(data, [builder.add(args[1], offset)])
             return builder.load(builder.bitcast(pointer, lanes.as_pointer()), align=real.bitwidth // 8)
 
-        weights_z, weights_y, weights_x = (cgutils.unpack_tuple(builder, args[k], 4) for k in (4, 5, 6))
-        splats_y = [splat(weight) for weight in weights_y]
-        planes = [weighted_sum((splats_y[j], line(k, j)) for j in range(4)) for k in range(4)]
-        total = weighted_sum((splat(weights_z[k]), planes[k]) for k in range(4))
-        value = number(0.0)
-        for k in range(4):
-            tap = builder.extract_element(total, ir.IntType(32)(k))
-            value = builder.fadd(value, builder.fmul(weights_x[k], tap, flags=("contract",)), flags=("contract",))
-        return value
+        def weighted_sum(spread_weights, vectors):
+            total = ir.Constant(lanes, [0.0] * 4)
+            for weight, vector in zip(spread_weights, vectors, strict=True):
+                total = times_plus(weight, vector, total)
+            return total
 
-    weights = types.containers.UniTuple(real, 4)
-    return real(a, types.intp, types.intp, types.intp, weights, weights, weights), build
+        wz, wy, wx = (weights(args[k]) for k in (4, 5, 6))
+        along_y, along_z = ([spread(w, lane) for lane in range(4)] for w in (wy, wz))
+        planes = [weighted_sum(along_y, [line(k, j) for j in range(4)]) for k in range(4)]
+        products = builder.fmul(weighted_sum(along_z, planes), wx)
+        a, b, c, d = (builder.extract_element(products, ir.IntType(32)(lane)) for lane in range(4))
+        return builder.fadd(builder.fadd(a, c), builder.fadd(b, d))
+
+    return real(a, types.intp, types.intp, types.intp, real, real, real), build
 
 
 @njit(**JIT)
@@ -895,10 +892,8 @@ def _gather_row(a, row, plane, start, step, out, first, last):
     for i in range(first, last):
         pz, py, px = z + i * dz, y + i * dy, x + i * dx
         iz, iy, ix = int(pz), int(py), int(px)
-        wz = spline_weights(_narrow(pz - iz, squares))
-        wy = spline_weights(_narrow(py - iy, squares))
-        wx = spline_weights(_narrow(px - ix, squares))
-        value = _spline_taps(a, (iz - 1) * plane + (iy - 1) * row + ix - 1, row, plane, wz, wy, wx)
+        fz, fy, fx = _narrow(pz - iz, squares), _narrow(py - iy, squares), _narrow(px - ix, squares)
+        value = _spline_value(a, (iz - 1) * plane + (iy - 1) * row + ix - 1, row, plane, fz, fy, fx)
         out[i] = value
         squares += value * value
     return squares
@@ -966,15 +961,13 @@ def _sample_row(real, imag, row, plane, start, step, first, last, values):
     for i in range(first, last):
         pz, py, px = z + i * dz, y + i * dy, x + i * dx
         iz, iy, ix = int(pz), int(py), int(px)
-        wz = spline_weights(_narrow(pz - iz, like))
-        wy = spline_weights(_narrow(py - iy, like))
-        wx = spline_weights(_narrow(px - ix, like))
+        fz, fy, fx = _narrow(pz - iz, like), _narrow(py - iy, like), _narrow(px - ix, like)
         at = (iz - 1) * plane + (iy - 1) * row + ix - 1
-        value = _spline_taps(real, at, row, plane, wz, wy, wx)
+        value = _spline_value(real, at, row, plane, fz, fy, fx)
         if imag is None:
             values[i] = value
         else:
-            values[i] = complex(value, _spline_taps(imag, at, row, plane, wz, wy, wx))
+            values[i] = complex(value, _spline_value(imag, at, row, plane, fz, fy, fx))
 
 
 @njit(**JIT)

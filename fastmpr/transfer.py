@@ -42,9 +42,11 @@ class TransferFunction:
     def __init__(self, psf: Any, voxel_size: Vector, dtype: Any, workers: int = 1):
         volume = as_psf(psf)
         sizes = tuple(scipy.fft.next_fast_len(_OVERSAMPLING * n) for n in volume.shape)
-        table, reach = _central_part(_spline_spectrum(volume, sizes, dtype, workers), sizes, _NEGLIGIBLE)
-        symmetric = np.abs(table.imag).max() < _NEGLIGIBLE * table.real.max()
-        self.table = np.ascontiguousarray(table.real), None if symmetric else np.ascontiguousarray(table.imag), reach
+        half = _spline_spectrum(volume, sizes, dtype, workers)
+        ends, reach = _extent(half, sizes, _NEGLIGIBLE * abs(half[0, 0, 0]))
+        symmetric = np.abs(half.imag).max() < _NEGLIGIBLE * abs(half[0, 0, 0])
+        real = _central_box(half.real, sizes, ends, 1)
+        self.table = real, None if symmetric else _central_box(half.imag, sizes, ends, -1), reach
         self._samples_per_frequency = np.array(sizes) * voxel_size
 
     def matrix(self, rotation: NDArray, shape: Size, voxel_size: Vector) -> NDArray:
@@ -92,24 +94,29 @@ def _spline_spectrum(psf: NDArray, sizes: tuple[int, ...], dtype: Any, workers: 
     return scipy.fft.rfftn(padded, workers=workers)
 
 
-def _central_part(half: NDArray, sizes: tuple[int, ...], negligible: float) -> tuple[NDArray, NDArray]:
-    """Return the box of a half spectrum's whole, zero frequency in its middle, outside which it is negligible.
+def _extent(half: NDArray, sizes: tuple[int, ...], negligible: float) -> tuple[list[int], NDArray]:
+    """Return the box and the ellipsoid of its proportions around zero frequency, outside which a spectrum is negligible.
 
-    The box ends at Nyquist at the latest, and has 3 samples more on each side for the spline. Also return the semi-axes
-    of the ellipsoid, with the box's proportions, outside which it is negligible.
+    The box as its last frequency on each axis, the ellipsoid as its semi-axes.
     """
-    size = np.abs(half)
-    loud = size > negligible * size[0, 0, 0]
-    ends, radius = [], np.zeros(())
-    for axis, n in enumerate(sizes):
-        frequency = np.minimum(np.arange(half.shape[axis]), n - np.arange(half.shape[axis]))
-        ends.append(max(1, int(frequency[loud.any(axis=tuple(k for k in range(3) if k != axis))].max())))
-        radius = radius[..., None] + (frequency / ends[axis]) ** 2
-    reach = np.array(ends) * (1 + 1e-9) * max(1.0, math.sqrt(radius[loud].max()))
+    loud = half.real**2 + half.imag**2 > negligible**2
+    rows = loud.any(axis=2)
+    last = loud.shape[2] - 1 - loud[:, :, ::-1].argmax(axis=2)  # along x, in the rows that are loud at all
+    z, y = (np.minimum(np.arange(n), n - np.arange(n)) for n in sizes[:2])
+    ends = [max(1, int(k.max())) for k in (z[rows.any(axis=1)], y[rows.any(axis=0)], last[rows])]
+    radius = (z[:, None] / ends[0]) ** 2 + (y / ends[1]) ** 2 + (last / ends[2]) ** 2
+    return ends, np.array(ends) * (1 + 1e-9) * max(1.0, math.sqrt(radius[rows].max()))
+
+
+def _central_box(half: NDArray, sizes: tuple[int, ...], ends: list[int], sign: int) -> NDArray:
+    """Return a box of the whole of a half spectrum's real (sign 1) or imaginary part (-1), zero frequency in its middle.
+
+    The box ends at Nyquist at the latest, and has 3 samples more on each side for the spline.
+    """
     margins = (min(end + 1, n // 2) + 3 for end, n in zip(ends, sizes, strict=True))
     z, y, x = (np.arange(-m, m + 1) % n for m, n in zip(margins, sizes, strict=True))
     known = x < half.shape[2]
     box = np.empty((len(z), len(y), len(x)), half.dtype)
     box[:, :, known] = half[np.ix_(z, y, x[known])]
-    box[:, :, ~known] = half[np.ix_(-z % sizes[0], -y % sizes[1], -x[~known] % sizes[2])].conj()
-    return box, reach
+    box[:, :, ~known] = sign * half[np.ix_(-z % sizes[0], -y % sizes[1], -x[~known] % sizes[2])]
+    return box
