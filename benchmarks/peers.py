@@ -88,44 +88,34 @@ def adjoint(q: list, xp: Any) -> Any:
 
 
 def closed_form(matrices: Six, bound: float, xp: Any, two_cos_third: Callable) -> Six:
-    """Clip eigenvalues to [-bound, bound] without eigenvectors: the best separated root, then a 2x2 problem.
-
-    The formula is that of `fastmpr._kernels.clip_spectrum`, less its guards against over- and underflow.
-    """
+    """Clip eigenvalues to [-bound, bound] without eigenvectors: the formula of `fastmpr._kernels.clipped`."""
     zz, yy, xx, d, e, f = matrices
     mean = (zz + yy + xx) / 3
     a, b, c = zz - mean, yy - mean, xx - mean
-    norm = xp.sqrt((0.5 * (a * a + b * b + c * c) + d * d + e * e + f * f) / 3 + 1e-30)
-    unit = 1 / norm
-    a, b, c, d, e, f = a * unit, b * unit, c * unit, d * unit, e * unit, f * unit
-    r = 0.5 * (a * (b * c - f * f) - d * (d * c - e * f) + e * (d * f - b * e))
+    square = (0.5 * (a * a + b * b + c * c) + d * d + e * e + f * f) / 3 + 1e-30
+    inverse, size = 1 / square, xp.sqrt(square)
+    det = a * (b * c - f * f) - d * (d * c - e * f) + e * (d * f - b * e)
+    r = 0.5 * det * inverse * (size * inverse)
     root = two_cos_third(xp.clip(abs(r), 0, 1), xp)
-    root = xp.where(r >= 0, root, -root)
+    scale = inverse / (3 * root * root - 3)
+    root = xp.copysign(root * size, r)
 
     al, bl, cl = a - root, b - root, c - root
     pa, pb, pc = bl * cl - f * f, al * cl - e * e, al * bl - d * d
-    scale = 1 / (pa + pb + pc)
-    pa, pb, pc = pa * scale, pb * scale, pc * scale
-    pd, pe, pf = (e * f - cl * d) * scale, (d * f - bl * e) * scale, (d * e - al * f) * scale
-    root = a * pa + b * pb + c * pc + 2 * (d * pd + e * pe + f * pf)
+    pd, pe, pf = e * f - cl * d, d * f - bl * e, d * e - al * f
     mid = -0.5 * root
-    gap = root - mid
-    a, b, c = a - gap * pa - mid, b - gap * pb - mid, c - gap * pc - mid
-    d, e, f = d - gap * pd, e - gap * pe, f - gap * pf
-    g = xp.sqrt(0.5 * (a * a + b * b + c * c) + d * d + e * e + f * f + 1e-30)
+    gap = (root - mid) * scale
+    a2, b2, c2 = a - mid - gap * pa, b - mid - gap * pb, c - mid - gap * pc
+    d2, e2, f2 = d - gap * pd, e - gap * pe, f - gap * pf
+    g = xp.sqrt(0.5 * (a2 * a2 + b2 * b2 + c2 * c2) + d2 * d2 + e2 * e2 + f2 * f2 + 1e-30)
 
-    low = xp.clip(mean + norm * (mid - g), -bound, bound)
-    high = xp.clip(mean + norm * (mid + g), -bound, bound)
+    low = xp.clip(mean + mid - g, -bound, bound)
+    high = xp.clip(mean + mid + g, -bound, bound)
     level, slope = 0.5 * (low + high), 0.5 * (high - low) / g
-    jump = xp.clip(mean + norm * root, -bound, bound) - level
-    return (
-        level + jump * pa + slope * a,
-        level + jump * pb + slope * b,
-        level + jump * pc + slope * c,
-        jump * pd + slope * d,
-        jump * pe + slope * e,
-        jump * pf + slope * f,
-    )
+    of_p = (xp.clip(mean + root, -bound, bound) - level - slope * (root - mid)) * scale
+    rest = level - slope * mid
+    diagonal = tuple(rest + of_p * p + slope * q for p, q in ((pa, a), (pb, b), (pc, c)))
+    return diagonal + tuple(of_p * p + slope * q for p, q in ((pd, d), (pe, e), (pf, f)))
 
 
 def trigonometric(r: Any, xp: Any) -> Any:
@@ -134,19 +124,16 @@ def trigonometric(r: Any, xp: Any) -> Any:
 
 
 def polynomial(r: Any, xp: Any) -> Any:
-    """2 cos(acos(r) / 3) on [0, 1] within 2e-8: cheaper than two transcendental functions where operations are fused."""
-    s = xp.sqrt(0.5 + 0.5 * r)
-    value = _COS_THIRD[0] + 0 * s
+    """2 cos(acos(r) / 3) on [0, 1] within 4e-8: cheaper than two transcendental functions where operations are fused."""
+    value = _COS_THIRD[0] + 0 * r
     for coefficient in _COS_THIRD[1:]:
-        value = value * s + coefficient
+        value = value * r + coefficient
     return value
 
 
-def _fit_cos_third(degree: int = 8) -> list[float]:
-    """Fit 2 cos(acos(r) / 3), r = 2 s^2 - 1, by a Chebyshev series in s over [sqrt(1/2), 1]; highest power first."""
-    series = np.polynomial.Chebyshev.interpolate(
-        lambda s: 2 * np.cos(np.arccos(np.clip(2 * s * s - 1, -1, 1)) / 3), degree, domain=[np.sqrt(0.5), 1]
-    )
+def _fit_cos_third(degree: int = 7) -> list[float]:
+    """Fit 2 cos(acos(r) / 3) by a Chebyshev series over [0, 1]; highest power first."""
+    series = np.polynomial.Chebyshev.interpolate(lambda r: 2 * np.cos(np.arccos(r) / 3), degree, domain=[0, 1])
     return series.convert(kind=np.polynomial.Polynomial, domain=[-1, 1]).coef[::-1].tolist()
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 from numba import njit
-from numba.core import cgutils, types
+from numba.core import types
 from numba.extending import intrinsic, overload
 
 from ._jit import CACHE
@@ -198,9 +198,9 @@ def wrap_edges(x, ny, nx, start, stop):
             _copy(x[z, y % ny], x[z, y])
 
 
-# What the five steps of clipping leave to each other, for the elements of a chunk: rows of one flat array, as distances that
-# LLVM knows cost no checks for overlap. Five loops are faster than one: each is a short chain of dependent operations, so
-# that the processor works on many elements at once.
+# What the five steps of clipping leave to each other, for the elements of a chunk: rows of one flat array, as rows at
+# distances known to LLVM need no checks for overlap. Five loops are faster than one: each is a short chain of dependent
+# operations, so that the processor works on many elements at once.
 _MEAN, _ROOT, _SCALE, _A, _B, _C, _D, _E, _F, _REST, _LEVEL = (k * _CHUNK for k in range(11))
 _WORK = 11 * _CHUNK
 
@@ -279,7 +279,7 @@ def _combine(work, keep, mix, grow, cut, twice, zz, yy, xx, zy, zx, yx, qzz, qyy
 
 @njit(**JIT)
 def _clip_chunk(work, size, steps, first, at, second, to):
-    """All but the first step; the results go to the six rows of ``first`` from ``at`` on, and of ``second`` from ``to`` on."""
+    """All but the first step; results go to the six rows of ``first``, from ``at`` on, and of ``second``, from ``to`` on."""
     keep, mix, grow, cut, twice = steps
     _separated_roots(work, size)
     _rest_squares(work, size)

@@ -8,8 +8,8 @@ One iteration, with r the relaxation, scaled duals d and d2, and u, u2 the split
 
 Here u and d are mu times those of the textbook: d is the multiplier itself, and P, which projects on the subgradients of
 phi, does not depend on mu. Neither is stored: the state s = (1 - r) u + d is all that the next v needs, and
-D^T (u - d) + mu2 (u2 - d2), here called the residue, is all that the next x needs. A team of threads goes through four phases, each on its own slab
-of planes or block of columns, and meets at a barrier after each.
+D^T (u - d) + mu2 (u2 - d2), here called the residue, is all that the next x needs. A team of threads goes through four
+phases, each on its own slab of planes or block of columns, and meets at a barrier after each.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ def solve(
         Most iterations.
     tol : float
         Stop when all normalised residuals are below it; at the default the objective is about 1e-3 phi(x) above its
-        minimum. 0 runs exactly ``max_iter`` iterations.
+        minimum, with total variation up to 3e-3. 0 runs exactly ``max_iter`` iterations.
     mu : float or (mu1, mu2), optional
         Penalty parameters of D x = u and x = u2, then kept fixed. By default chosen, and adapted as it goes.
     relaxation : float
