@@ -31,6 +31,7 @@ import fastmpr
 from .common import GRID, LAM, MU, VIEW, make_sums, seconds
 
 RELAXATION = 1.8
+READING = 0.5  # seconds
 TABLE = Path(__file__).parent / "results" / "peers.md"
 PAIRS = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))  # zz, yy, xx, zy, zx, yx: the last three count twice
 
@@ -328,16 +329,17 @@ def available(names: list[str]) -> Iterator[str]:
 
 
 def compare(shape: tuple[int, int, int], names: list[str], iterations: int, rounds: int, workers: int) -> list[Row]:
-    """Time n more iterations after n, peer after peer, round after round."""
+    """Time n more iterations after n, peer after peer, round after round; n is what takes each about `READING`."""
     sums = make_sums(100, shape)
     runs = {name: PEERS[name](sums, workers) for name in names}
     objectives = {name: fastmpr.objective(run(iterations), sums, LAM) for name, run in runs.items()}  # compiles too
+    counts = {name: max(4, round(READING * 10 / seconds(run, 10))) for name, run in runs.items()}
     times: dict[str, list[float]] = {name: [] for name in names}
     for _ in range(rounds):
         for name, run in runs.items():
             time.sleep(0.1)  # let the threads of the peer before go to sleep
-            short, long = seconds(run, iterations), seconds(run, 2 * iterations)
-            times[name].append((long - short) / iterations)
+            short, long = seconds(run, counts[name]), seconds(run, 2 * counts[name])
+            times[name].append((long - short) / counts[name])
     return [Row(name, times[name], objectives[name]) for name in names]
 
 
@@ -368,8 +370,8 @@ def conditions(names: list[str], arguments: argparse.Namespace) -> str:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             versions.append(f"{package} {importlib.metadata.version(package)}")
     return (
-        f"{_processor()}, {arguments.workers} threads, float32; {arguments.rounds} rounds of {arguments.iterations} and "
-        f"{2 * arguments.iterations} iterations each, in turn; {', '.join(versions)}."
+        f"{_processor()}, {arguments.workers} threads, float32; {arguments.rounds} rounds in turn, each reading the time "
+        f"that twice as many iterations add to those of {READING} s; {', '.join(versions)}."
     )
 
 
@@ -391,7 +393,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.peers", description=__doc__.splitlines()[0])
     parser.add_argument("--workers", type=int, default=2, help="threads (default 2)")
-    parser.add_argument("--iterations", type=int, default=20, help="of the shorter of two solves (default 20)")
+    parser.add_argument("--iterations", type=int, default=20, help="after which all must agree (default 20)")
     parser.add_argument("--rounds", type=int, default=5, help="readings of each peer (default 5)")
     parser.add_argument("--only", nargs="+", choices=list(PEERS)[1:], help="peers beside fastmpr (default all)")
     parser.add_argument("--output", type=Path, default=TABLE, help=f"the table (default {TABLE.name} in results/)")

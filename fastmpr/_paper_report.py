@@ -6,29 +6,33 @@
 from __future__ import annotations
 
 import base64
+import csv
 import html
 import json
 import platform
-from dataclasses import asdict
 from importlib.metadata import version
-from io import BytesIO
+from io import BytesIO, StringIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from . import __version__
 from ._threads import available_workers
 from .io.files import written_whole
 
 METHODS = {"average": "Average", "deconvolve_average": "Deconv/Average", "tv": "TV", "hessian": "Hessian (proposed)"}
-PUBLISHED = {  # Table 1 of the paper, in the order of METHODS; rows: variance 1, 5, 10
-    "centriole": [(10.84, 19.80, 23.14, 23.79), (10.63, 18.00, 20.22, 21.10), (10.50, 17.71, 20.01, 20.17)],
-    "nuclear pore": [(8.55, 20.28, 23.72, 24.05), (8.33, 19.66, 21.28, 21.83), (8.32, 18.57, 20.84, 20.92)],
+PUBLISHED = {  # Table 1 of the paper, by volume and variance, in the order of METHODS
+    ("centriole", 1): (10.84, 19.80, 23.14, 23.79),
+    ("centriole", 5): (10.63, 18.00, 20.22, 21.10),
+    ("centriole", 10): (10.50, 17.71, 20.01, 20.17),
+    ("nuclear pore", 1): (8.55, 20.28, 23.72, 24.05),
+    ("nuclear pore", 5): (8.33, 19.66, 21.28, 21.83),
+    ("nuclear pore", 10): (8.32, 18.57, 20.84, 20.92),
 }
 
 _COLOURS = {"deconvolve_average": "#D55E00", "hessian": "#0072B2"}  # of Okabe and Ito: safe for the colour-blind
+_SEAM = "#E69F00"  # likewise
 _MARKERS = {"deconvolve_average": "s", "hessian": "o"}
 _PACKAGES = ("numba", "numpy", "pyfftw", "scipy", "matplotlib")
 
@@ -41,7 +45,7 @@ def write(out: Path, cells: Any) -> str:
     pictures = {name: _png(figure) for name, figure in figures.items()}
     files: dict[str, bytes] = {f"{name}.png": data for name, data in pictures.items()}
     files["table1.txt"] = text.encode()
-    files["table1.csv"] = "".join(",".join(row) + "\n" for row in [heads, *rows]).encode()
+    files["table1.csv"] = _as_csv(heads, rows).encode()
     files["table1.md"] = _as_markdown(heads, rows).encode()
     files["index.html"] = _page(cells, heads, rows, pictures).encode()
     for name, data in files.items():
@@ -58,14 +62,15 @@ def table(cells: Any) -> tuple[list[str], list[list[str]]]:
     heads = ["volume", "variance", "method", "PSNR (dB)", "spread (dB)", "lam", "paper (dB)"]
     rows = []
     for volume in cells.volumes:
-        for i, variance in enumerate(cells.plan.variances):
+        for variance in cells.plan.variances:
+            published = PUBLISHED.get((volume, variance))
             for j, (method, title) in enumerate(METHODS.items()):
-                value = cells.values[cells.scored_name(volume, variance, method)]
-                spread = max(value["psnr"]) - min(value["psnr"])
+                value = cells.scored(volume, variance, method)
+                spread = f"{np.ptp(value['psnr']):.2f}" if cells.plan.draws > 1 else ""
                 lam = "" if method == "average" else f"{value['lam']:.3g}"
-                published = f"{PUBLISHED[volume][i][j]:.2f}" if volume in PUBLISHED else ""
+                theirs = f"{published[j]:.2f}" if published else ""
                 mean = f"{np.mean(value['psnr']):.2f}"
-                rows.append([volume, str(variance), title, mean, f"{spread:.2f}", lam, published])
+                rows.append([volume, str(variance), title, mean, spread, lam, theirs])
     return heads, rows
 
 
@@ -79,9 +84,15 @@ def _as_text(heads: list[str], rows: list[list[str]]) -> str:
     )
 
 
+def _as_csv(heads: list[str], rows: list[list[str]]) -> str:
+    buffer = StringIO()
+    csv.writer(buffer, lineterminator="\n").writerows([heads, *rows])
+    return buffer.getvalue()
+
+
 def _as_markdown(heads: list[str], rows: list[list[str]]) -> str:
     lines = [heads, ["---"] * len(heads), *rows]
-    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
+    return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines)
 
 
 # ---- figures ------------------------------------------------------------------------------------------------
@@ -103,21 +114,16 @@ def _new_figure(width: float, height: float) -> Any:
 
 def _figure_1(cells: Any) -> Any:
     """Sections of two views, the truth and every method; a method's left half beside the truth's right half."""
-    titles = ["view 1", "view 2", "truth", *METHODS.values()]
+    titles = ["View 1", "View 2", "Truth", *METHODS.values()]
     windows = {name: _window(truth) for name, truth in cells.volumes.items()}
     height = sum(1 + len(truth) / windows[name] for name, truth in cells.volumes.items())
     figure = _new_figure(1.55 * len(titles) + 0.6, 1.55 * height + 0.5)
-    parts = figure.subfigures(len(cells.volumes), 1, squeeze=False)[:, 0]
-    for k, (part, (name, truth)) in enumerate(zip(parts, cells.volumes.items(), strict=True)):
+    parts = figure.subfigures(len(windows), 1, squeeze=False)[:, 0]
+    for part, (name, truth) in zip(parts, cells.volumes.items(), strict=True):
         part.set_facecolor("white")
+        part.supylabel(name, fontsize=11)
         axes = part.subplots(2, len(titles), height_ratios=[windows[name], len(truth)])
-        views, _ = cells.experiments[name].views(2, cells.plan.shown, cells.plan.draws)
-        panels = [(view, tuple(np.percentile(view, [1, 99.8]))) for view in views]
-        top = float(np.percentile(truth, 99.8))
-        panels.append((truth, (0.0, top)))
-        for method in METHODS:
-            panels.append((_halves(np.load(cells.picture(name, method)), truth), (0.0, top)))
-        for column, (full, limits) in enumerate(panels):
+        for column, (full, limits) in enumerate(_panels(cells, name)):
             volume = _middle(full, windows[name])
             for row, axis in enumerate((0, 1)):
                 ax = axes[row, column]
@@ -126,13 +132,28 @@ def _figure_1(cells: Any) -> Any:
                 ax.set(xticks=[], yticks=[])
                 ax.spines[:].set_visible(False)
                 if column > 2:
-                    ax.axvline(section.shape[1] / 2 - 0.5, color="#E69F00", linewidth=0.8)
-            if k == 0:
-                axes[0, column].set_title(titles[column], fontsize=9)
-        for row, label in enumerate(("xy", "xz")):
-            axes[row, 0].set_ylabel(f"{name}\n{label}" if row == 0 else label, fontsize=9)
+                    ax.axvline(section.shape[1] / 2 - 0.5, color=_SEAM, linewidth=0.8)
+            if part is parts[0]:
+                axes[0, column].set_title(titles[column], fontsize=10)
+            if column > 2:
+                _name_halves(axes[0, column])
+        for ax, label in zip(axes[:, 0], ("xy", "xz"), strict=True):
+            ax.set_ylabel(label, fontsize=10)
         _draw_scale_bar(axes[0, 2], windows[name])
     return figure
+
+
+def _panels(cells: Any, name: str) -> list[tuple[NDArray, tuple[float, float]]]:
+    """Return the volumes of a row of Figure 1 with the limits of their grey scales, one for all but the views."""
+    truth = cells.volumes[name]
+    views, _ = cells.experiments[name].views(2, cells.plan.shown, cells.plan.draws)
+    panels = [(view, tuple(np.percentile(view, [1, 99.8]))) for view in views]
+    half = truth.shape[2] // 2
+    volumes = [truth]
+    for method in METHODS:
+        result = np.load(cells.picture(name, method))
+        volumes.append(np.concatenate([result[:, :, :half], truth[:, :, half:]], axis=2))
+    return panels + [(volume, (0.0, float(np.percentile(truth, 99.8)))) for volume in volumes]
 
 
 def _window(truth: NDArray) -> int:
@@ -152,43 +173,45 @@ def _draw_scale_bar(ax: Any, window: int) -> None:
     ax.text(7, window - 5, "10 voxels", color="white", fontsize=7, ha="center")
 
 
-def _halves(volume: NDArray, truth: NDArray) -> NDArray:
-    """Return a volume's left half, scaled to the truth by least squares, beside the truth's right half."""
-    scale = np.vdot(volume, truth) / max(np.vdot(volume, volume), 1e-30)
-    half = truth.shape[2] // 2
-    return np.concatenate([scale * volume[:, :, :half], truth[:, :, half:]], axis=2)
+def _name_halves(ax: Any) -> None:
+    for x, align, half in ((0.03, "left", "result"), (0.97, "right", "truth")):
+        ax.text(x, 0.96, half, transform=ax.transAxes, color=_SEAM, fontsize=7, ha=align, va="top")
 
 
 def _figure_2(cells: Any) -> Any:
     """PSNR against the number of poses."""
-    counts = cells.plan.counts
-    return _curves(cells, "by poses", "psnr", counts, "PSNR (dB)", logarithmic=False)
+    figure, _ = _curves(cells, "by poses", "psnr", cells.plan.counts, "PSNR (dB)")
+    return figure
 
 
 def _figure_3(cells: Any) -> Any:
     """Time against the number of poses."""
-    return _curves(cells, "times", "times", cells.plan.timed, "time (s)", logarithmic=True)
+    figure, ax = _curves(cells, "times", "times", cells.plan.timed, "Time (s)")
+    ax.set_yscale("log")
+    low, high = ax.get_ylim()
+    steps = [float(f"{m}e{e}") for e in range(-9, 9) for m in (1, 2, 5)]
+    ticks = [step for step in steps if low / 2 < step < high * 2]
+    ax.set_yticks(ticks, [f"{step:g}" for step in ticks])
+    ax.set_ylim(low / 1.3, high * 1.3)
+    ax.minorticks_off()
+    return figure
 
 
-def _curves(cells: Any, cell: str, key: str, counts: tuple[int, ...], label: str, logarithmic: bool) -> Any:
+def _curves(cells: Any, task: str, key: str, counts: tuple[int, ...], label: str) -> tuple[Any, Any]:
     figure = _new_figure(4.8, 3.4)
     ax = figure.subplots()
     first = next(iter(cells.volumes))
     for method, colour in _COLOURS.items():
-        values = cells.values[f"{first}, {method}, {cell}"][key]
+        values = cells.values[f"{first}, {method}, {task}"][key]
         ax.plot(counts, values, marker=_MARKERS[method], color=colour, label=METHODS[method])
-    ax.set(xscale="log", xlabel="number of poses", ylabel=label)
-    if logarithmic:
-        ends = [line.get_ydata() for line in ax.lines]
-        low, high = np.floor(np.log10(np.min(ends))), np.ceil(np.log10(np.max(ends)))
-        ax.set(yscale="log", ylim=(10**low, 10**high))
-        ax.yaxis.set_major_formatter("{x:g}")
+    ax.set(xscale="log", xlabel="Number of poses", ylabel=label)
+    ax.set_title(f"{first}, noise variance {cells.plan.shown}", fontsize=10)
     ax.set_xticks(counts, [str(n) for n in counts])
     ax.minorticks_off()
     ax.spines[["top", "right"]].set_visible(False)
     ax.grid(alpha=0.25)
     ax.legend(frameon=False, fontsize=9)
-    return figure
+    return figure, ax
 
 
 # ---- the page -----------------------------------------------------------------------------------------------
@@ -196,43 +219,70 @@ def _curves(cells: Any, cell: str, key: str, counts: tuple[int, ...], label: str
 
 def record(cells: Any) -> dict[str, Any]:
     """Return versions, parameters, seeds and times of a run."""
+    settings = {name: cells.setting(name) for name in cells.volumes}
+    shared = dict(next(iter(settings.values())))
+    del shared["volume"]
     return {
-        "fastmpr": __version__,
         "python": platform.python_version(),
         "platform": platform.platform(),
         **{package: version(package) for package in _PACKAGES},
         "threads": available_workers(),
-        "plan": asdict(cells.plan),
-        "volumes": {name: list(volume.shape) for name, volume in cells.volumes.items()},
-        "psf and seed": cells.setting(next(iter(cells.volumes))),
+        **shared,
+        "volumes": {
+            name: {"shape": volume.shape, "checksum": settings[name]["volume"]}
+            for name, volume in cells.volumes.items()
+        },
         "cells": cells.values,
     }
 
 
+def _as_lines(record: dict[str, Any]) -> str:
+    """Return a record with one line per entry, and one per entry of an entry."""
+    lines = []
+    for name, value in record.items():
+        if isinstance(value, dict):
+            lines += [f"{name}:", *(f"  {key}: {json.dumps(inner)}" for key, inner in value.items())]
+        else:
+            lines.append(f"{name}: {json.dumps(value)}")
+    return "\n".join(lines)
+
+
 def _page(cells: Any, heads: list[str], rows: list[list[str]], pictures: dict[str, bytes]) -> str:
     """Return one page that needs no other file."""
-    first, n = next(iter(cells.volumes)), cells.plan.n_poses
+    first, plan = next(iter(cells.volumes)), cells.plan
+    slow, fast = (
+        cells.values[f"{first}, {method}, times"]["times"][-1] for method in ("deconvolve_average", "hessian")
+    )
     captions = {
-        "fig1": f"Figure 1. Views and results, {n} poses, noise variance {cells.plan.shown}. For every method the left "
-        "half is its result, the right half the truth.",
-        "fig2": f"Figure 2. PSNR against the number of poses: {first}, noise variance {cells.plan.shown}, "
-        "lam as in Table 1.",
-        "fig3": f"Figure 3. Time against the number of poses: {first}, noise variance {cells.plan.shown}.",
+        "fig1": f"Figure 1. Sections through the middle of two views, the truth and the results from {plan.n_poses} views, "
+        f"noise variance {plan.shown}. For every method the left half is its result, the right half the truth, in one grey "
+        "scale.",
+        "fig2": f"Figure 2. PSNR against the number of poses: {first}, noise variance {plan.shown}, lam as in Table 1.",
+        "fig3": f"Figure 3. Time against the number of poses: {first}, noise variance {plan.shown}, lam as in Table 1. "
+        f"Both methods to the same accuracy: every solve runs until its residuals are below {plan.timed_tol:g}, "
+        f"{plan.timed_max_iter} iterations at most. Deconv/Average takes {slow / fast:.1f} times as long as the proposed "
+        f"method with {plan.timed[-1]} poses.",
     }
     body = "".join(
-        f'<figure><img alt="{name}" src="data:image/png;base64,{base64.b64encode(pictures[name]).decode()}">'
+        f'<figure id="{name}"><img alt="{name}" src="data:image/png;base64,{base64.b64encode(pictures[name]).decode()}">'
         f"<figcaption>{html.escape(caption)}</figcaption></figure>"
         for name, caption in captions.items()
     )
     lines = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
     head = "".join(f"<th>{html.escape(cell)}</th>" for cell in heads)
+    draws = f"{plan.draws} noise draw" + "s" * (plan.draws > 1)
     return (
         '<!doctype html><html lang="en"><meta charset="utf-8"><title>fastmpr paper</title>'
-        "<style>body{font:16px sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem}img{max-width:100%}"
-        "table{border-collapse:collapse}td,th{padding:.2rem .7rem;border-bottom:1px solid #ddd;text-align:left}"
+        "<style>body{font:16px sans-serif;max-width:72rem;margin:2rem auto;padding:0 1rem}img{max-width:100%}"
+        "table{border-collapse:collapse}td,th{padding:.2rem .7rem;border-bottom:1px solid #ddd;text-align:right}"
+        "td:nth-child(odd):nth-child(-n+3),th:nth-child(odd):nth-child(-n+3){text-align:left}"
+        "tr:nth-child(4n+1) td{border-bottom-color:#888}td{font-variant-numeric:tabular-nums}"
+        "figure{margin:2rem 0 0}#fig2{margin-right:2rem}"
+        "#fig2,#fig3{display:inline-block;vertical-align:top;width:min(100%,34rem)}"
         "pre{background:#f6f6f6;padding:1rem;overflow:auto}</style>"
-        f"<h1>The paper's table and figures again</h1><p>Table 1. PSNR over {cells.plan.draws} noise draw(s), {n} poses. "
+        f"<h1>The paper's table and figures again</h1><p>Table 1. PSNR: mean and spread over {draws}, {plan.n_poses} poses; "
+        f"every solve stops at residuals of {plan.tol:g} or after {plan.max_iter} iterations. "
         "The volumes, optics and noise normalisation of the paper are not known: its figures are for comparison only."
         f"</p><table><tr>{head}</tr>{lines}</table>{body}<h2>Record</h2>"
-        f"<pre>{html.escape(json.dumps(record(cells), indent=1))}</pre></html>"
+        f"<pre>{html.escape(_as_lines(record(cells)))}</pre></html>"
     )

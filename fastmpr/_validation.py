@@ -17,15 +17,22 @@ def as_volume(value: Any, name: str) -> NDArray:
 
     The caller's array is returned itself where it already fits, and is never written to.
     """
-    array = np.asarray(value)
+    array = _as_array(value, name)
     if array.ndim != 3:
         raise ValueError(f"{name}: found an array of shape {array.shape}, need a 3-D one (z, y, x)")
     return as_finite(array, name)
 
 
+def _as_array(value: Any, name: str) -> NDArray:
+    try:
+        return np.asarray(value)
+    except ValueError:
+        raise ValueError(f"{name}: found lists of unequal lengths, need an array") from None
+
+
 def as_finite(value: Any, name: str) -> NDArray:
     """Return ``value`` as a finite, native, C-ordered real array that holds something."""
-    array = np.asarray(value)
+    array = _as_array(value, name)
     if array.size == 0:
         raise ValueError(f"{name}: found an empty array of shape {array.shape}, need at least one voxel")
     if array.dtype.kind not in "fiub":
@@ -87,7 +94,10 @@ def as_count(value: Any, name: str, minimum: int = 1) -> int:
 
 def as_float_dtype(value: Any, name: str = "dtype") -> np.dtype:
     """Return the dtype float32 or float64."""
-    dtype = np.dtype(value)
-    if dtype not in (np.float32, np.float64):
-        raise ValueError(f"{name}: found {dtype}, need float32 or float64")
+    try:
+        dtype = None if value is None else np.dtype(value)
+    except (TypeError, ValueError):
+        dtype = None
+    if dtype is None or dtype not in (np.float32, np.float64):
+        raise ValueError(f"{name}: found {dtype or repr(value)}, need float32 or float64")
     return dtype

@@ -182,18 +182,18 @@ def _paper(args: argparse.Namespace) -> None:
 
     _check_extras("matplotlib")
     plan = paper.QUICK if args.quick else paper.FULL
-    volumes = {_stem(path): _volume(path) for path in args.volume} or None
-    if volumes and len(volumes) < len(args.volume):
+    names = [_stem(path) for path in args.volume]
+    if len(set(names)) < len(names):
         raise ValueError("--volume: found two files of the same name, need different ones")
-    check_folder_writable(args.out, paper.FILES, overwrite=True)
+    volumes = {name: paper.fitted(_volume(path), name=path) for name, path in zip(names, args.volume, strict=True)}
     start = time.perf_counter()
-    with _progress(args, "cells", paper.count(len(volumes or (1, 2)), plan)) as tick:
+    with _progress(args, "cells", paper.count(len(volumes) or 2, plan)) as tick:
 
         def told(name: str) -> None:
             tick()
             _explain(args, f"{time.perf_counter() - start:7.1f} s  {name}")
 
-        table = paper.run(args.out, volumes, plan, told)
+        table = paper.run(args.out, volumes or None, plan, told)
     _say(args, table)
     _say(args, f"\nThe figures and the record are in {Path(args.out).resolve() / 'index.html'}")
 
@@ -314,8 +314,8 @@ def _volume(path: str) -> NDArray:
 
 
 def _stem(path: str) -> str:
-    """Return a file's name without its suffixes."""
-    return Path(path).name.split(".")[0]
+    """Return a file's name without its suffixes, all of it where nothing else is left."""
+    return Path(path).name.split(".")[0] or Path(path).name
 
 
 def _simulation_psf(args: argparse.Namespace, voxel_size: Vector | None) -> tuple[NDArray, Vector | None]:

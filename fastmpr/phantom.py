@@ -10,6 +10,7 @@ from scipy.special import roots_legendre
 
 from ._validation import Size, Vector, as_float_dtype, as_shape, as_voxel_size
 
+_LEAST_VOXEL = 1e-4  # micrometres: an atom's radius
 _FILL = 0.7  # share of the box that a particle takes where no voxel size is given
 
 
@@ -197,10 +198,10 @@ def _render(particle: _Particle, shape: Any, voxel_size: Any, dtype: Any) -> NDA
     """Sum the Gaussians of all the strands' points, each blurred by the voxel, and scale the maximum to 1."""
     size, dtype = as_shape(shape), as_float_dtype(dtype)
     voxel = _as_particle_voxel(particle, size, voxel_size)
+    volume = _room_for(size)
     points, widths, masses = _points(particle, min(voxel))
     z, y, x = (_gaussians(points[a], np.hypot(widths, voxel[a]), size[a], voxel[a]) for a in range(3))
     z *= masses
-    volume = np.empty(size)
     for row in range(size[1]):
         near = y[row] > 0  # a row sees few of the points
         volume[:, row] = (z[:, near] * y[row, near]) @ x[:, near].T
@@ -212,15 +213,23 @@ def _render(particle: _Particle, shape: Any, voxel_size: Any, dtype: Any) -> NDA
     return (volume / volume.max()).astype(dtype)
 
 
+def _room_for(size: Size) -> NDArray:
+    """Return an array for the volume, before all the work."""
+    try:
+        return np.empty(size)
+    except (MemoryError, ValueError):  # ValueError where even the count of bytes is too large
+        raise MemoryError(f"shape: found {size}, need one that fits into memory") from None
+
+
 def _as_particle_voxel(particle: _Particle, shape: Size, voxel_size: Any) -> Vector:
     """Return the size of a voxel, in micrometres; where none is given, the one that fills the box."""
     extent = (particle.top - particle.bottom, particle.diameter, particle.diameter)
     if voxel_size is None:
         return (max(length / n for length, n in zip(extent, shape, strict=True)) / _FILL / 1000,) * 3
-    voxel = as_voxel_size(voxel_size)
-    if max(voxel) > max(extent) / 1000:
+    voxel, most = as_voxel_size(voxel_size), max(extent) / 1000
+    if not _LEAST_VOXEL <= min(voxel) <= max(voxel) <= most:
         raise ValueError(
-            f"voxel_size: found {voxel_size!r}, need micrometres, below the particle's {max(extent) / 1000:g}"
+            f"voxel_size: found {voxel_size!r}, need micrometres, between {_LEAST_VOXEL:g} and the particle's {most:g}"
         )
     return voxel
 

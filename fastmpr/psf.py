@@ -14,6 +14,7 @@ from scipy.special import j0, roots_legendre
 from ._validation import Size, Vector, as_float_dtype, as_positive, as_shape, as_volume, as_voxel_size
 
 _AIRY_RADIUS = 0.6098349  # of the first dark ring, in wavelength / NA: the first zero of J1 over 2 pi
+_MOST_PINHOLE = 100  # Airy units: no microscope has so wide a one, and the tables reach as far as it does
 _RADIAL_STEP = 0.016  # of the tables over r, in wavelength / NA: interpolation then errs by 1e-10 of the peak
 
 
@@ -110,8 +111,9 @@ def born_wolf(
     Raises
     ------
     ValueError
-        If a length is not positive or clearly not in micrometres, ``na`` is not below ``refractive_index``,
-        ``pinhole`` is negative, a confocal option comes without ``confocal=True``, or for another ``dtype``.
+        If a length is not positive or clearly not in micrometres, ``na`` is not below ``refractive_index`` or that
+        above 4, ``pinhole`` is not from 0 to 100, a confocal option comes without ``confocal=True``, or for another
+        ``dtype``.
 
     Notes
     -----
@@ -138,8 +140,8 @@ def born_wolf(
     if excitation_wavelength is not None:
         excitation = _as_wavelength(excitation_wavelength, "excitation_wavelength")
     na, index = _as_lens(na, refractive_index)
-    _check_sampling(voxel, emission / na)
-    _check_pinhole(confocal, pinhole, excitation_wavelength)
+    _check_sampling(voxel, emission / na, index / na)
+    pinhole = _as_pinhole(confocal, pinhole, excitation_wavelength)
 
     z, y, x = (np.abs(u) for u in _offsets(as_shape(shape), voxel))
     depth, plane = np.unique(z, return_inverse=True)  # a PSF is symmetric about its focus
@@ -246,23 +248,39 @@ def _as_wavelength(value: float, name: str) -> float:
 def _as_lens(na: float, refractive_index: float) -> tuple[float, float]:
     """Return a numerical aperture and the larger refractive index."""
     aperture, index = as_positive(na, "na"), as_positive(refractive_index, "refractive_index")
+    if index > 4:
+        raise ValueError(f"refractive_index: found {refractive_index!r}, need at most 4, e.g. 1.515 for oil")
     if aperture >= index:
         raise ValueError(f"na: found {na!r}, need less than refractive_index, which is {refractive_index!r}")
     return aperture, index
 
 
-def _check_sampling(voxel_size: Vector, resolution: float) -> None:
-    """Refuse voxels in nanometres or metres: they hold the whole of a PSF, or next to nothing of it."""
-    least, most = resolution / 1000, 2 * _AIRY_RADIUS * resolution
-    if not least <= min(voxel_size[1:]) <= max(voxel_size[1:]) <= most:
-        raise ValueError(
-            f"voxel_size: found {voxel_size!r}, need micrometres, along y and x between {least:.2g} "
-            f"and {most:.2g} (the Airy disc)"
-        )
+def _check_sampling(voxel_size: Vector, resolution: float, stretch: float) -> None:
+    """Refuse voxels in nanometres or metres: they hold the whole of a PSF, or next to nothing of it.
+
+    A PSF is ``stretch`` times as long as it is wide.
+    """
+    z, *yx = voxel_size
+    least = resolution / 1000
+    for lengths, axes, most, what in (
+        (yx, "y and x", 2 * _AIRY_RADIUS * resolution, "the Airy disc"),
+        ([z], "z", 20 * resolution * stretch, "ten times from the focus to the first zero on the axis"),
+    ):
+        if not least <= min(lengths) <= max(lengths) <= most:
+            raise ValueError(
+                f"voxel_size: found {voxel_size!r}, need micrometres, along {axes} between {least:.2g} "
+                f"and {most:.2g} ({what})"
+            )
 
 
-def _check_pinhole(confocal: bool, pinhole: float, excitation_wavelength: float | None) -> None:
-    if not 0 <= pinhole < np.inf:
-        raise ValueError(f"pinhole: found {pinhole!r}, need a diameter in Airy units, 0 or more")
-    if not confocal and (pinhole > 0 or excitation_wavelength is not None):
+def _as_pinhole(confocal: bool, pinhole: float, excitation_wavelength: float | None) -> float:
+    """Return a pinhole's diameter in Airy units."""
+    try:
+        diameter = float(pinhole)
+    except (TypeError, ValueError):
+        diameter = np.nan
+    if not 0 <= diameter <= _MOST_PINHOLE:
+        raise ValueError(f"pinhole: found {pinhole!r}, need a diameter in Airy units, from 0 to {_MOST_PINHOLE}")
+    if not confocal and (diameter > 0 or excitation_wavelength is not None):
         raise ValueError(f"confocal: found {confocal!r}, need True where pinhole or excitation_wavelength is given")
+    return diameter

@@ -131,7 +131,7 @@ def test_solve_and_reconstruct(name, value):
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        *each("mu", 0, -1, NAN, (1, 0), (1, 2, 3), (1, INF)),
+        *each("mu", 0, -1, NAN, (1, 0), (1, 2, 3), (1, INF), 1e30, 1e-30),
         *each("relaxation", 0, 2, -1, NAN),
         *each("timeout", -1, NAN),
         *each("x0", TRUTH, np.zeros(SUMS.shape)[0], np.full(SUMS.shape, NAN), np.zeros(SUMS.shape, complex)),

@@ -257,12 +257,24 @@ def test_symmetry_breakers_lie_where_the_docstrings_say():
         ({"shape": 9.5}, "shape: found 9.5, need"),
         ({"voxel_size": -0.01}, "voxel_size: found -0.01, need one or three positive"),
         ({"voxel_size": np.nan}, "voxel_size: found nan, need"),
-        ({"voxel_size": 10}, "voxel_size: found 10, need micrometres, below the particle's 0"),
-        ({"voxel_size": 1e-8}, "voxel_size: found 1e-08, too small .* need micrometres"),
+        ({"voxel_size": 10}, "voxel_size: found 10, need micrometres, between 0.0001 and the particle's 0"),
+        ({"voxel_size": 1e-8}, "voxel_size: found 1e-08, need micrometres, between 0.0001"),
+        ({"voxel_size": (0.01, 0.01, 1e-6)}, r"voxel_size: found \(0.01, 0.01, 1e-06\), need micrometres, between"),
+        ({"voxel_size": 2e-4}, "voxel_size: found 0.0002, too small .* need micrometres"),
         ({"dtype": np.uint8}, "dtype: found uint8, need float32 or float64"),
+        ({"dtype": "nonsense"}, "dtype: found 'nonsense', need float32 or float64"),
+        ({"dtype": None}, "dtype: found None, need float32 or float64"),
     ],
 )
 def test_bad_input_is_named(make, fold, change, message):
     with pytest.raises(ValueError, match=message) as error:
         make(**{"shape": (16, 16, 16), **change})
     assert "\n" not in str(error.value)
+
+
+@both
+@pytest.mark.parametrize("shape", [10**5, 10**8])
+def test_a_shape_that_no_memory_holds_is_refused_before_the_work(make, fold, shape, monkeypatch):
+    monkeypatch.setattr(phantom, "_points", lambda *_: pytest.fail("work begun"))
+    with pytest.raises(MemoryError, match=rf"shape: found \({shape}, .* need one that fits"):
+        make(shape)

@@ -115,6 +115,18 @@ def test_axis_is_dark_at_multiples_of_two_n_lambda_over_na_squared():
     np.testing.assert_allclose(h, np.sinc(z) ** 2, atol=1e-12)  # sinc(u / 4 pi)
 
 
+def test_the_edge_of_the_geometric_shadow_has_born_and_wolfs_closed_form():
+    """Section 8.8 of Principles of Optics: where u = +-v the intensity is (1 - 2 J0(u) cos u + J0(u)^2) / u^2."""
+    voxel = 0.05
+    h = psf.born_wolf((41, 41, 41), voxel_size=(voxel * INDEX / NA, voxel, voxel), **OIL)
+    i = np.arange(1, 21)
+    u = 2 * np.pi / WAVELENGTH * NA * voxel * i
+    expected = (1 - 2 * j0(u) * np.cos(u) + j0(u) ** 2) / u**2
+    for z in (20 - i, 20 + i):
+        np.testing.assert_allclose(h[z, 20, 20 + i] / h[20, 20, 20], expected, atol=1e-10)
+        np.testing.assert_allclose(h[z, 20 - i, 20] / h[20, 20, 20], expected, atol=1e-10)
+
+
 def test_every_plane_of_a_widefield_psf_holds_the_same_energy():
     """Light is not lost on its way: what a plane lacks is outside of the window, 0.5 % here."""
     n, voxel = 301, 0.13
@@ -264,20 +276,40 @@ GOOD = {"shape": (5, 5, 5), "voxel_size": 0.05, "wavelength": 0.52, "na": 1.4}
         ({"voxel_size": (0.1, 0.05)}, "voxel_size: found"),
         ({"voxel_size": 50}, "voxel_size: found .*50.*, need micrometres"),
         ({"voxel_size": 5e-8}, "voxel_size: found .*5e-08.*, need micrometres"),
+        ({"voxel_size": (0.2, 50, 50)}, "voxel_size: found .*50.*, need micrometres, along y and x between"),
+        ({"voxel_size": (200, 0.05, 0.05)}, "voxel_size: found .*200.*, need micrometres, along z between .* and 8 "),
+        ({"voxel_size": (1e6, 0.05, 0.05)}, "voxel_size: found .*1000000.*, need micrometres, along z"),
+        ({"voxel_size": (1e-9, 0.05, 0.05)}, "voxel_size: found .*1e-09.*, need micrometres, along z"),
+        ({"refractive_index": 4.1}, "refractive_index: found 4.1, need at most 4"),
         ({"refractive_index": np.nan}, "refractive_index: found nan, need a positive"),
         ({"pinhole": -1, "confocal": True}, "pinhole: found -1, need a diameter"),
         ({"pinhole": np.nan, "confocal": True}, "pinhole: found nan, need a diameter"),
+        ({"pinhole": "wide", "confocal": True}, "pinhole: found 'wide', need a diameter"),
+        ({"pinhole": None, "confocal": True}, "pinhole: found None, need a diameter"),
+        ({"pinhole": 1e4, "confocal": True}, "pinhole: found 10000.0, need a diameter in Airy units, from 0 to 100"),
         ({"pinhole": 1}, "confocal: found False, need True"),
         ({"excitation_wavelength": 0.488}, "confocal: found False, need True"),
         ({"shape": (5, 0, 5)}, "shape: found .* need one or three positive integers"),
         ({"shape": (5, 5)}, "shape: found"),
         ({"dtype": np.int16}, "dtype: found int16, need float32 or float64"),
+        ({"dtype": "nonsense"}, "dtype: found 'nonsense', need float32 or float64"),
+        ({"dtype": None}, "dtype: found None, need float32 or float64"),
     ],
 )
 def test_born_wolf_says_what_is_wrong(change, message):
     with pytest.raises(ValueError, match=message) as error:
         psf.born_wolf(**GOOD | change)
     assert "\n" not in str(error.value)
+
+
+def test_numbers_may_be_text_where_float_reads_them():
+    options = GOOD | {"confocal": True}
+    np.testing.assert_array_equal(psf.born_wolf(**options, pinhole="1"), psf.born_wolf(**options, pinhole=1))
+
+
+def test_a_ragged_list_is_no_psf():
+    with pytest.raises(ValueError, match="psf: found lists of unequal lengths, need an array"):
+        psf.centred([[[1, 2], [3]]])
 
 
 @pytest.mark.parametrize(
