@@ -70,14 +70,17 @@ def symbol(shape):
     return full[..., : shape[2] // 2 + 1]
 
 
-def admm(gram, rhs, shape, lam, mu, mu2, relaxation, iterations, x0=None):
-    """ADMM as design and paper state it: u and d stored, eigh, scipy.fft. Returns (x, u2)."""
-    return _admm(gram, rhs, shape, lam, mu, mu2, relaxation, iterations, x0)[:2]
+def admm(gram, rhs, shape, lam, mu, mu2, relaxation, iterations, x0=None, changes=None):
+    """ADMM as design and paper state it: u and d stored, eigh, scipy.fft. Returns (x, u2).
+
+    ``changes`` maps iterations to the penalty parameters that hold from then on.
+    """
+    return _admm(gram, rhs, shape, lam, mu, mu2, relaxation, iterations, x0, changes or {})[:2]
 
 
 def residuals(gram, rhs, shape, lam, mu, mu2, relaxation, iterations):
     """What is left of the optimality conditions: primal ones over their larger part, the dual over what it could be."""
-    x, u2, u, d, d2 = _admm(gram, rhs, shape, lam, mu, mu2, relaxation, iterations, None)
+    x, u2, u, d, d2 = _admm(gram, rhs, shape, lam, mu, mu2, relaxation, iterations, None, {})
     norm, slope = np.linalg.norm, data_slope(x, gram, rhs, lam)
     gap, dx, size = (np.sqrt((WEIGHTS * q**2).sum()) for q in (hessian(x) - u, hessian(x), u))
     dual = slope + mu * hessian_adjoint(d) + mu2 * d2
@@ -85,14 +88,14 @@ def residuals(gram, rhs, shape, lam, mu, mu2, relaxation, iterations):
     return max(gap / max(dx, size), norm(x - u2) / max(norm(x), norm(u2))), norm(dual) / largest
 
 
-def _admm(gram, rhs, shape, lam, mu, mu2, relaxation, iterations, x0):
-    denominator = mu * symbol(shape) + mu2 + lam * gram
+def _admm(gram, rhs, shape, lam, mu, mu2, relaxation, iterations, x0, changes):
     start = np.zeros(shape) if x0 is None else x0
     u2, d2 = np.maximum(start, 0), np.zeros(shape)
     d = on_spectrum(hessian(u2), lambda s: np.clip(s, -1 / mu, 1 / mu))
     u = hessian(u2) - d
-    for _ in range(iterations):
+    for k in range(1, iterations + 1):
         residue = mu * hessian_adjoint(u - d) + mu2 * (u2 - d2)
+        denominator = mu * symbol(shape) + mu2 + lam * gram
         x = scipy.fft.irfftn((scipy.fft.rfftn(residue) + lam * rhs) / denominator, shape)
         v = relaxation * hessian(x) + (1 - relaxation) * u + d
         u = on_spectrum(v, lambda s: np.sign(s) * np.maximum(np.abs(s) - 1 / mu, 0))
@@ -100,6 +103,8 @@ def _admm(gram, rhs, shape, lam, mu, mu2, relaxation, iterations, x0):
         v2 = relaxation * x + (1 - relaxation) * u2 + d2
         u2 = np.maximum(v2, 0)
         d2 = v2 - u2
+        now, now2 = changes.get(k, (mu, mu2))
+        d, d2, mu, mu2 = d * (mu / now), d2 * (mu2 / now2), now, now2  # the multipliers stay as they are
     return x, u2, u, d, d2
 
 

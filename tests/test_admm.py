@@ -68,6 +68,25 @@ def test_x0_starts_where_the_naive_twin_starts(relaxation):
         np.testing.assert_allclose(result.x, expected, rtol=0, atol=1e-10 * expected.max())
 
 
+def test_adapted_penalties_are_those_of_the_history():
+    result = fastmpr.solve(SMALL, 30, tol=0, max_iter=40)
+    first, *later = [(look["mu"], look["mu2"]) for look in result.history]
+    changes = dict(zip((10, 20, 30), later, strict=True))
+    assert len({first, *later}) == 4
+    x = naive.admm(SMALL.gram, SMALL.rhs, SMALL.shape, 30, *first, 1.8, 40, changes=changes)[0]
+    np.testing.assert_allclose(result.x, np.maximum(x, 0), rtol=0, atol=1e-10 * x.max())
+
+
+@pytest.mark.parametrize("lam", [3, 30, 300])
+def test_float32_reaches_the_objective_of_float64(lam):
+    double, single = (sums_of((16, 18, 17), dtype) for dtype in (np.float64, np.float32))
+    values = [
+        fastmpr.objective(fastmpr.solve(sums, lam, tol=0, max_iter=300).x.astype(np.float64), double, lam)
+        for sums in (double, single)
+    ]
+    assert values[1] == pytest.approx(values[0], rel=1e-5)
+
+
 def test_objective_is_the_naive_one():
     for shape in SHAPES:
         sums, x = sums_of(shape), np.random.default_rng(2).random(shape)
