@@ -98,7 +98,7 @@ def _admm(gram, rhs, shape, lam, mu, mu2, relaxation, iterations, x0, changes):
         denominator = mu * symbol(shape) + mu2 + lam * gram
         x = scipy.fft.irfftn((scipy.fft.rfftn(residue) + lam * rhs) / denominator, shape)
         v = relaxation * hessian(x) + (1 - relaxation) * u + d
-        u = on_spectrum(v, lambda s: np.sign(s) * np.maximum(np.abs(s) - 1 / mu, 0))
+        u = on_spectrum(v, lambda s, bound=1 / mu: np.sign(s) * np.maximum(np.abs(s) - bound, 0))
         d = v - u
         v2 = relaxation * x + (1 - relaxation) * u2 + d2
         u2 = np.maximum(v2, 0)
