@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 import pyfftw
+import scipy  # scipy.fft is slow to import: this loads it at its first use
 from numpy.typing import DTypeLike, NDArray
-from scipy.fft import next_fast_len
 
 from ._threads import Team
 from ._validation import Size
@@ -26,7 +26,8 @@ _LARGE = 1 << 20  # voxels from which a measured plan repays the time it takes t
 def fast_shape(shape: Size) -> Size:
     """Return the smallest sizes, not below ``shape``, whose real FFT is fast."""
     nz, ny, nx = shape
-    return next_fast_len(nz), next_fast_len(ny), next_fast_len(nx, real=True)
+    length = scipy.fft.next_fast_len
+    return length(nz), length(ny), length(nx, real=True)
 
 
 def half_shape(shape: Size) -> Size:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import scipy.fft
+import scipy  # scipy.fft is slow to import: this loads it at its first use
 from numpy.typing import ArrayLike, NDArray
 
 from . import _kernels

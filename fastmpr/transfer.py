@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 import numpy as np
-import scipy.fft
+import scipy  # scipy.fft is slow to import: this loads it at its first use
 from numpy.typing import NDArray
 
 from . import _kernels
