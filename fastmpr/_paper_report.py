@@ -170,7 +170,7 @@ def _middle(volume: NDArray, window: int) -> NDArray:
 
 def _draw_scale_bar(ax: Any, window: int) -> None:
     ax.plot([2, 12], [window - 3, window - 3], color="white", linewidth=2.5, solid_capstyle="butt")
-    ax.text(7, window - 5, "10 voxels", color="white", fontsize=7, ha="center")
+    ax.text(13.5, window - 3, "10 voxels", color="white", fontsize=7, va="center")
 
 
 def _name_halves(ax: Any) -> None:
