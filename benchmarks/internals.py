@@ -10,7 +10,7 @@ import numpy as np
 import pyfftw
 
 import fastmpr
-from fastmpr import _kernels, admm, normal_equations, regularizers
+from fastmpr import _kernels, _view_kernels, admm, normal_equations, regularizers
 from fastmpr._fft import ForwardFFT, SlabFFT, half_shape
 from fastmpr._threads import Team, available_workers
 from fastmpr.resampling import SplineVolume, middle
@@ -128,5 +128,7 @@ def view_steps() -> dict[str, Callable[[], Any]]:
         "gather": lambda: spline.sample(fft.image, rotation, centre, centre),
         "fft": fft.execute,
         "transfer": lambda: transfer.sample(rotation, GRID, (1.0, 1.0, 1.0)),
-        "add_view": lambda: _kernels.add_view(*transfer.table, matrix, GRID, fft.spectrum, np.float32(1), gram, rhs),
+        "add_view": lambda: _view_kernels.add_view(
+            *transfer.table, matrix, GRID, fft.spectrum, np.float32(1), gram, rhs
+        ),
     }

@@ -1,29 +1,21 @@
-"""Every Numba kernel: pointwise functions first, then loops over rows, then over slabs of planes.
+"""The kernels of an iteration: pointwise functions, then loops over rows, then sweeps over slabs of planes.
 
-All of them are serial and release the GIL; `_threads.Team` runs them side by side on disjoint slabs. They live in one
-file because Numba's cache does not notice changes in other files. Symmetric 3x3 matrices are stored as their six
-distinct entries in the order zz, yy, xx, zy, zx, yx; the last three count twice in every sum.
+All of them are serial and release the GIL; `_threads.Team` runs them side by side on disjoint slabs. Those that call each
+other live in one file because Numba's cache does not notice changes in other files; read it from its end, where each
+sweep is spelt out, towards the formulas at its beginning. Symmetric 3x3 matrices are stored as their six distinct entries
+in the order zz, yy, xx, zy, zx, yx; the last three count twice in every sum.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
-from llvmlite import ir
 from numba import njit
 from numba.core import types
-from numba.extending import intrinsic, overload
+from numba.extending import overload
 
-from ._jit import CACHE
-
-# Only the relaxations that keep NaN and infinity honest; "contract" is what allows fused multiply-adds.
-JIT: dict[str, Any] = {"nogil": True, "error_model": "numpy", "cache": CACHE, "fastmath": {"contract", "nsz"}}
-# Pointwise functions are inlined before typing: LLVM does not vectorise a loop that calls a function returning a tuple.
-JIT_INLINE: dict[str, Any] = {**JIT, "cache": False, "inline": "always"}
-# A sum that may be taken in any order is a sum that vectorises.
-JIT_SUM: dict[str, Any] = {**JIT, "fastmath": {"contract", "nsz", "reassoc"}}
+from ._jit import JIT, JIT_INLINE, JIT_SUM, add, copy, like
 
 # Minimax polynomial of 2 cos(acos(r) / 3) on 0 <= r <= 1, off by at most 2e-8.
 _COS_THIRD = (
@@ -41,30 +33,6 @@ _COS_THIRD = (
 # ----------------------------------------------------------------------------------------------------
 # Pointwise functions
 # ----------------------------------------------------------------------------------------------------
-
-
-def _like(constant, value):
-    """Return a constant in the precision of ``value``: a float64 literal would drag float32 loops to float64."""
-    return type(value)(constant)
-
-
-@overload(_like, inline="always")
-def _like_typed(constant, value):
-    if value == types.float32:
-        return lambda constant, value: np.float32(constant)
-    return lambda constant, value: np.float64(constant)
-
-
-def _narrow(number, value):
-    """Return a float64 number in the precision of ``value``."""
-    return type(value)(number)
-
-
-@overload(_narrow, inline="always")
-def _narrow_typed(number, value):
-    if value == types.float32:
-        return lambda number, value: np.float32(number)
-    return lambda number, value: number
 
 
 @njit(**JIT_INLINE)
@@ -104,11 +72,11 @@ def two_cos_third(r):
     Sums in pairs (Estrin's scheme) keep the chain of dependent operations short.
     """
     r2 = r * r
-    low = (_like(_COS_THIRD[0], r) + _like(_COS_THIRD[1], r) * r) + (
-        _like(_COS_THIRD[2], r) + _like(_COS_THIRD[3], r) * r
+    low = (like(_COS_THIRD[0], r) + like(_COS_THIRD[1], r) * r) + (
+        like(_COS_THIRD[2], r) + like(_COS_THIRD[3], r) * r
     ) * r2
-    high = (_like(_COS_THIRD[4], r) + _like(_COS_THIRD[5], r) * r) + (
-        _like(_COS_THIRD[6], r) + _like(_COS_THIRD[7], r) * r
+    high = (like(_COS_THIRD[4], r) + like(_COS_THIRD[5], r) * r) + (
+        like(_COS_THIRD[6], r) + like(_COS_THIRD[7], r) * r
     ) * r2
     return _polish(low + high * (r2 * r2), r)
 
@@ -126,7 +94,7 @@ def two_cos_third(r):
 @njit(**JIT_INLINE)
 def deviator(zz, yy, xx, zy, zx, yx):
     """Return the mean of a symmetric matrix, the rest's tr A^2 / 6 and det A / 2, and A's diagonal."""
-    half, third, tiny = _like(0.5, zz), _like(1 / 3, zz), _like(1e-36, zz)
+    half, third, tiny = like(0.5, zz), like(1 / 3, zz), like(1e-36, zz)
     mean = (zz + yy + xx) * third
     a, b, c = zz - mean, yy - mean, xx - mean
     square = (half * (a * a + (b * b + c * c)) + (zy * zy + (zx * zx + yx * yx))) * third + tiny
@@ -137,7 +105,7 @@ def deviator(zz, yy, xx, zy, zx, yx):
 @njit(**JIT_INLINE)
 def separated_root(square, det):
     """Return the best separated eigenvalue l of a deviator, and s = 1 / tr adj(A - l I)."""
-    one, three = _like(1.0, det), _like(3.0, det)
+    one, three = like(1.0, det), like(3.0, det)
     inverse, size = one / square, math.sqrt(square)
     r = (det * inverse) * (size * inverse)
     root = two_cos_third(smaller(abs(r), one))
@@ -154,7 +122,7 @@ def adjugate(root, a, b, c, d, e, f):
 @njit(**JIT_INLINE)
 def rest_square(root, s, a, b, c, d, e, f):
     """g^2, half the squared norm of B."""
-    half, tiny = _like(0.5, a), _like(1e-37, a)
+    half, tiny = like(0.5, a), like(1e-37, a)
     pa, pb, pc, pd, pe, pf = adjugate(root, a, b, c, d, e, f)
     mid = -half * root
     gap = (root - mid) * s
@@ -166,7 +134,7 @@ def rest_square(root, s, a, b, c, d, e, f):
 @njit(**JIT_INLINE)
 def clipped(mean, root, s, square):
     """Clip the spectrum to [-1, 1]: return (c0, c1, c2) of c0 I + c1 adj(A - root I) + c2 A; ``square`` is g^2."""
-    half, one = _like(0.5, mean), _like(1.0, mean)
+    half, one = like(0.5, mean), like(1.0, mean)
     mid = -half * root
     g = math.sqrt(square)
     low, high = clip((mean + mid) - g, one), clip((mean + mid) + g, one)
@@ -195,7 +163,7 @@ def wrap_edges(x, ny, nx, start, stop):
             for i in range(nx, x.shape[2]):
                 x[z, y, i] = x[z, y, i % nx]
         for y in range(ny, x.shape[1]):
-            _copy(x[z, y % ny], x[z, y])
+            copy(x[z, y % ny], x[z, y])
 
 
 # What the five steps of clipping leave to each other, for the elements of a chunk: rows of one flat array, as rows at
@@ -310,7 +278,7 @@ def _clip_chunk(work, size, steps, first, at, second, to):
 def clip_spectra(entries, bound, out):
     """Clip the eigenvalues of symmetric matrices, (6, n) entries, to [-bound, bound]."""
     work, ignored = np.empty(_WORK, entries.dtype), np.empty((6, _CHUNK), entries.dtype)
-    zero, one = _like(0.0, bound), _like(1.0, bound)
+    zero, one = like(0.0, bound), like(1.0, bound)
     for at in range(0, entries.shape[1], _CHUNK):
         size = min(_CHUNK, entries.shape[1] - at)
         zz, yy, xx = entries[0, at : at + size], entries[1, at:], entries[2, at:]
@@ -341,21 +309,9 @@ def _primal_norms(v, d, relaxation, state):
 
 
 @njit(**JIT)
-def _add(target, scale, values):
-    for i in range(target.size):
-        target[i] += scale * values[i]
-
-
-@njit(**JIT)
 def _accumulate(sums, weight, values):
     for k in range(4):
         sums[k] += weight * values[k]
-
-
-@njit(**JIT)
-def _copy(source, target):
-    for i in range(target.size):
-        target[i] = source[i]
 
 
 @njit(**JIT)
@@ -369,7 +325,7 @@ def _wrap_left(q, first, width, nx):
 @njit(**JIT)
 def _positivity(x, v2, out, relaxation, weight, rescale):
     """Relax, project on x >= 0 and add weight (u - t d) = weight |v| to out; v holds u above zero, t d below."""
-    zero, keep = _like(0.0, relaxation), _like(1.0, relaxation) - relaxation
+    zero, keep = like(0.0, relaxation), like(1.0, relaxation) - relaxation
     for i in range(v2.size):
         v = v2[i]
         v = relaxation * x[i] + (keep * v if v > zero else v)
@@ -381,7 +337,7 @@ def _positivity(x, v2, out, relaxation, weight, rescale):
 @njit(**JIT)
 def _add_gap(x, v2, out, relaxation, weight):
     """Add weight (x - d) to out; v2 stays."""
-    zero, keep = _like(0.0, relaxation), _like(1.0, relaxation) - relaxation
+    zero, keep = like(0.0, relaxation), like(1.0, relaxation) - relaxation
     for i in range(v2.size):
         v = v2[i]
         v = relaxation * x[i] + (keep * v if v > zero else v)
@@ -391,7 +347,7 @@ def _add_gap(x, v2, out, relaxation, weight):
 @njit(**JIT_SUM)
 def _positivity_norms(x, v2, relaxation):
     """Squares of x - u, x, u and d along a row."""
-    zero, keep = _like(0.0, relaxation), _like(1.0, relaxation) - relaxation
+    zero, keep = like(0.0, relaxation), like(1.0, relaxation) - relaxation
     gap, first, second, third = zero, zero, zero, zero
     for i in range(v2.size):
         v = v2[i]
@@ -419,7 +375,7 @@ def _measure_positivity(x, v2, relaxation, nx, width, norms):
     """Add `_positivity_norms` of the true columns of every row of a chunk."""
     for row in range(0, v2.size, width):
         end = row + nx
-        _accumulate(norms, _like(1.0, relaxation), _positivity_norms(x[row:end], v2[row:end], relaxation))
+        _accumulate(norms, like(1.0, relaxation), _positivity_norms(x[row:end], v2[row:end], relaxation))
 
 
 @njit(**JIT)
@@ -428,11 +384,11 @@ def close_planes(out, carry, start):
 
     ``carry`` holds its last plane of what the adjoint differentiates once (1) and twice (0) along z.
     """
-    one = _like(1.0, carry[0, 0])
+    one = like(1.0, carry[0, 0])
     first, second = out[start].ravel(), out[(start + 1) % out.shape[0]].ravel()
-    _add(first, one, carry[1])
-    _add(first, -one, carry[0])
-    _add(second, one, carry[0])
+    add(first, one, carry[1])
+    add(first, -one, carry[0])
+    add(second, one, carry[0])
 
 
 # ----------------------------------------------------------------------------------------------------
@@ -524,20 +480,20 @@ def _hessian_adjoint(q, wy, carry, at, width, nx, out):
     )
     _plane_terms(q[2, width - 2 :], wy[width:], wy, out)
     for row in (q[1], q[3], wy):
-        _copy(row[size:], row[:width])
+        copy(row[size:], row[:width])
 
 
 @njit(**JIT)
 def _close_rows(qyy, qzy, wy, carry, out, width):
     """Give the first rows of a plane what its last row owes them across the periodic edge."""
-    one = _like(1.0, wy[0])
+    one = like(1.0, wy[0])
     first = out[:width]
     second = out[width : 2 * width] if out.size > width else first
-    _add(first, one, wy)
-    _add(first, -one, qyy)
-    _add(second, one, qyy)
-    _add(first, -one, qzy)
-    _add(carry[1, :width], one, qzy)
+    add(first, one, wy)
+    add(first, -one, qyy)
+    add(second, one, qyy)
+    add(first, -one, qzy)
+    add(carry[1, :width], one, qzy)
 
 
 @njit(**JIT)
@@ -562,7 +518,7 @@ def hessian_sweep(x, nx, state, v2, out, carry, steps, moves, norms, start, stop
         t and t2 are the next penalty parameters over the present ones.
     """
     relaxation, mu, weight, growth, growth2 = steps
-    zero, one = _like(0.0, mu), _like(1.0, mu)
+    zero, one = like(0.0, mu), like(1.0, mu)
     keep = (one - relaxation) * growth
     going = (keep, one - keep, growth, growth + one, one + one)
     standing = (zero, one, one, zero, one)  # d, and v
@@ -606,7 +562,7 @@ def hessian_sweep(x, nx, state, v2, out, carry, steps, moves, norms, start, stop
 
 @njit(**JIT_SUM)
 def _sum_nuclear_norms(work, size):
-    total, half = _like(0.0, work[0]), _like(0.5, work[0])
+    total, half = like(0.0, work[0]), like(0.5, work[0])
     for i in range(size):
         mean, root, g = work[_MEAN + i], work[_ROOT + i], math.sqrt(work[_REST + i])
         mid = mean - half * root
@@ -617,7 +573,7 @@ def _sum_nuclear_norms(work, size):
 @njit(**JIT)
 def hessian_value(x, ny, nx, sums, start, stop):
     """sums[z] <- the sum over plane z of the nuclear norm of the Hessian; x has its first columns and rows repeated."""
-    width, one = x.shape[2], _like(1.0, x[0, 0, 0])
+    width, one = x.shape[2], like(1.0, x[0, 0, 0])
     work, zeros = np.empty(_WORK, x.dtype), np.zeros((6, ny * width), x.dtype)
     for z in range(start, stop):
         sums[z] = 0
@@ -628,6 +584,136 @@ def hessian_value(x, ny, nx, sums, start, stop):
                 _separated_roots(work, size)
                 _rest_squares(work, size)
                 sums[z] += _sum_nuclear_norms(work, size)
+
+
+# ----------------------------------------------------------------------------------------------------
+# Total variation: the sweep between two FFTs
+# ----------------------------------------------------------------------------------------------------
+
+
+@njit(**JIT)
+def _shorten(here, right, below, factor, z, y, x, keep, mix, grow, cut, qz, qy, qx):
+    """Differences and proximal step: v = factor grad + (z, y, x), shortened to d with a length of at most 1.
+
+    (z, y, x) <- keep v + mix d, and q <- grow v - cut d.
+    """
+    one = like(1.0, factor)
+    for i in range(z.size):
+        vz, vy, vx = (
+            factor * (below[i] - here[i]) + z[i],
+            factor * (right[i] - here[i]) + y[i],
+            factor * (here[i + 1] - here[i]) + x[i],
+        )
+        shrink = one / math.sqrt(larger(vz * vz + (vy * vy + vx * vx), one))
+        k, kq = keep + mix * shrink, grow - cut * shrink
+        z[i], y[i], x[i] = k * vz, k * vy, k * vx
+        qz[i], qy[i], qx[i] = kq * vz, kq * vy, kq * vx
+
+
+@njit(**JIT)
+def _gradient_steps(x, z, at, size, width, factor, steps, state, to, q, to_q):
+    """`_shorten` for the ``size`` elements from ``at`` on of plane z; those of ``state`` and ``q`` begin elsewhere."""
+    keep, mix, grow, cut = steps
+    here, below = x[z].ravel()[at:], x[(z + 1) % x.shape[0]].ravel()[at:]
+    _shorten(
+        here,
+        here[width:],
+        below,
+        factor,
+        state[0, to : to + size],
+        state[1, to:],
+        state[2, to:],
+        keep,
+        mix,
+        grow,
+        cut,
+        q[0, to_q:],
+        q[1, to_q:],
+        q[2, to_q:],
+    )
+
+
+@njit(**JIT_SUM)
+def _sum_lengths(z, y, x):
+    total = like(0.0, z[0])
+    for i in range(z.size):
+        total += math.sqrt(z[i] * z[i] + (y[i] * y[i] + x[i] * x[i]))
+    return total
+
+
+@njit(**JIT)
+def _gather_differences(qz, previous_qz, qy, previous_qy, qx, previous_qx, out):
+    """Out = the adjoint along z of qz, along y of qy and along x of qx."""
+    for i in range(out.size):
+        out[i] = (previous_qz[i] - qz[i]) + (previous_qy[i] - qy[i]) + (previous_qx[i] - qx[i])
+
+
+@njit(**JIT)
+def _gradient_adjoint(q, carry, at, width, nx, out):
+    """`_hessian_adjoint` for the gradient; ``carry[1]`` holds the previous plane's qz."""
+    size = out.size
+    _wrap_left(q[2, : width + size], width, width, nx)
+    qz = q[0, width:]
+    _gather_differences(qz, carry[1, at:], q[1, width:], q[1], q[2, width:], q[2, width - 1 :], out)
+    copy(qz, carry[1, at : at + size])
+    copy(q[1, size:], q[1, :width])
+
+
+@njit(**JIT)
+def tv_sweep(x, nx, state, v2, out, carry, steps, moves, norms, start, stop):
+    """`hessian_sweep` for the gradient: three components, shortened to a length of 1 in place of clipped eigenvalues."""
+    relaxation, mu, weight, growth, growth2 = steps
+    zero, one = like(0.0, mu), like(1.0, mu)
+    keep = (one - relaxation) * growth
+    going = (keep, one - keep, growth, growth + one)
+    standing = (zero, one, one, zero)  # d, and v
+    ny, width = out.shape[1], out.shape[2]
+    step = max(1, _CHUNK // width) * width
+    v, d = np.empty((3, step), x.dtype), np.empty((3, step), x.dtype)
+    q = np.zeros((3, step + width), x.dtype)
+    factor = relaxation * mu
+    carry[:] = 0
+    for z in range(start, stop):
+        plane, plane2, target, s = x[z].ravel(), v2[z].ravel(), out[z].ravel(), state[z]
+        q[:, :width] = 0
+        norms[z] = 0
+        for at in range(0, ny * width, step):
+            size = min(step, ny * width - at)
+            chunk, pair = target[at : at + size], plane2[at : at + size]
+            if moves:
+                _gradient_steps(x, z, at, size, width, factor, going, s, at, q, width)
+                _gradient_adjoint(q, carry, at, width, nx, chunk)
+                _positivity(plane[at:], pair, chunk, relaxation, weight, one / growth2)
+            else:
+                for k in range(3):
+                    copy(s[k, at : at + size], d[k])
+                _gradient_steps(x, z, at, size, width, factor, standing, d, 0, v, 0)
+                for k in range(3):
+                    _look(v[k], d[k], relaxation, one, s[k, at : at + size], nx, width, q[k], norms[z])
+                _gradient_adjoint(q, carry, at, width, nx, chunk)
+                _add_gap(plane[at:], pair, chunk, relaxation, weight)
+                _measure_positivity(plane[at:], pair, relaxation, nx, width, norms[z, 4:])
+        add(target[:width], one, q[1, :width])
+
+
+@njit(**JIT)
+def _difference(a, b, v):
+    for i in range(v.size):
+        v[i] = b[i] - a[i]
+
+
+@njit(**JIT)
+def tv_value(x, ny, nx, sums, start, stop):
+    """sums[z] <- the sum over plane z of the length of the gradient; x has its first columns and rows repeated."""
+    v = np.empty((3, nx), x.dtype)
+    for z in range(start, stop):
+        below = x[(z + 1) % x.shape[0]]
+        sums[z] = 0
+        for y in range(ny):
+            _difference(x[z, y], below[y], v[0])
+            _difference(x[z, y], x[z, y + 1], v[1])
+            _difference(x[z, y], x[z, y, 1:], v[2])
+            sums[z] += _sum_lengths(v[0], v[1], v[2])
 
 
 # ----------------------------------------------------------------------------------------------------
@@ -655,7 +741,7 @@ def squares_of_difference(a, b, nx, norms, start, stop):
     for z in range(start, stop):
         total = 0.0
         for y in range(a.shape[1]):
-            row, other, part = a[z, y, :nx], b[z, y, :nx], _like(0.0, a[0, 0, 0])
+            row, other, part = a[z, y, :nx], b[z, y, :nx], like(0.0, a[0, 0, 0])
             for i in range(row.size):
                 part += (row[i] - other[i]) * (row[i] - other[i])
             total += part
@@ -707,453 +793,3 @@ def gradient_norm(gram, rhs, spectrum, size, nx, start, stop, norms):
                 square = value.real * value.real + value.imag * value.imag
                 total += square if i == 0 or i >= half else square + square
         norms[y] = total
-
-
-# ----------------------------------------------------------------------------------------------------
-# Resampling with cubic B-splines
-# ----------------------------------------------------------------------------------------------------
-
-_POLE = math.sqrt(3.0) - 2.0  # of the recursive filter that turns samples into cubic B-spline coefficients
-MARGIN = 2  # mirrored coefficients kept on every side, so that no sample within half a voxel needs a bounds check
-
-
-@njit(**JIT)
-def _mirror(index, size):
-    """The index that whole-sample mirroring brings into the range."""
-    if size == 1:
-        return 0
-    index = abs(index) % (2 * size - 2)
-    return index if index < size else 2 * size - 2 - index
-
-
-@njit(**JIT)
-def _filter_line(line, first, size, horizon):
-    """Turn ``size`` samples, from ``first`` on, into interpolation coefficients, in place (mirror boundaries)."""
-    if size == 1:
-        return
-    pole, six = _like(_POLE, line[0]), _like(6.0, line[0])
-    total, power = _like(0.0, line[0]), _like(1.0, line[0])
-    for k in range(horizon):
-        total += power * line[first + _mirror(k, size)]
-        power *= pole
-    line[first] = six * total
-    for i in range(first + 1, first + size):
-        line[i] = six * line[i] + pole * line[i - 1]
-    last = first + size - 1
-    line[last] = pole / (pole * pole - _like(1.0, pole)) * (line[last] + pole * line[last - 1])
-    for i in range(last - 1, first - 1, -1):
-        line[i] = pole * (line[i + 1] - line[i])
-
-
-@njit(**JIT)
-def _scale_row(row, factor):
-    for i in range(row.size):
-        row[i] *= factor
-
-
-@njit(**JIT)
-def _blend_row(target, source, factor, pole):
-    """Target <- factor target + pole source."""
-    for i in range(target.size):
-        target[i] = factor * target[i] + pole * source[i]
-
-
-@njit(**JIT)
-def _retreat_row(target, source, pole):
-    """Target <- pole (source - target)."""
-    for i in range(target.size):
-        target[i] = pole * (source[i] - target[i])
-
-
-@njit(**JIT)
-def _filter_rows(a, rows, horizon, work):
-    """`_filter_line` across rows: a[rows[k]] is the k-th sample of every line."""
-    size = len(rows)
-    if size == 1:
-        return
-    pole, six = _like(_POLE, work[0]), _like(6.0, work[0])
-    work[:] = 0
-    power = _like(1.0, work[0])
-    for k in range(horizon):
-        _add(work, power, a[rows[_mirror(k, size)]])
-        power *= pole
-    _copy(work, a[rows[0]])
-    _scale_row(a[rows[0]], six)
-    for k in range(1, size):
-        _blend_row(a[rows[k]], a[rows[k - 1]], six, pole)
-    last = a[rows[size - 1]]
-    _blend_row(last, a[rows[size - 2]], _like(1.0, pole), pole)
-    _scale_row(last, pole / (pole * pole - _like(1.0, pole)))
-    for k in range(size - 2, -1, -1):
-        _retreat_row(a[rows[k]], a[rows[k + 1]], pole)
-
-
-@njit(**JIT)
-def spline_coefficients(a, horizon):
-    """Turn the samples inside ``a`` into cubic B-spline coefficients, in place, and fill its margins by mirroring.
-
-    ``a`` is C-ordered and has `MARGIN` extra planes, rows and columns on every side; ``horizon`` is the number of terms
-    after which the pole's powers are below the precision. The recursion is that of Unser, Aldroubi and Eden (1993).
-    """
-    nz, ny, nx = a.shape[0] - 2 * MARGIN, a.shape[1] - 2 * MARGIN, a.shape[2] - 2 * MARGIN
-    for z in range(MARGIN, MARGIN + nz):
-        for y in range(MARGIN, MARGIN + ny):
-            row = a[z, y]
-            _filter_line(row, MARGIN, nx, horizon)
-            for k in range(1, MARGIN + 1):
-                row[MARGIN - k] = row[MARGIN + _mirror(k, nx)]
-                row[MARGIN + nx - 1 + k] = row[MARGIN + _mirror(nx - 1 + k, nx)]
-    inside_y, inside_z = np.arange(MARGIN, MARGIN + ny), np.arange(MARGIN, MARGIN + nz)
-    work = np.empty(a.shape[2], a.dtype)
-    for z in range(MARGIN, MARGIN + nz):
-        _filter_rows(a[z], inside_y, horizon, work)
-        for k in range(1, MARGIN + 1):
-            _copy(a[z, MARGIN + _mirror(k, ny)], a[z, MARGIN - k])
-            _copy(a[z, MARGIN + _mirror(ny - 1 + k, ny)], a[z, MARGIN + ny - 1 + k])
-    planes = a.reshape(a.shape[0], -1)
-    _filter_rows(planes, inside_z, horizon, np.empty(planes.shape[1], a.dtype))
-    for k in range(1, MARGIN + 1):
-        _copy(planes[MARGIN + _mirror(k, nz)], planes[MARGIN - k])
-        _copy(planes[MARGIN + _mirror(nz - 1 + k, nz)], planes[MARGIN + nz - 1 + k])
-
-
-@njit(**JIT)
-def _inside(start, step, low, high, first, last):
-    """Cut the index range [first, last) to those i with low <= start + i step <= high."""
-    if step == 0:
-        return (first, last) if low <= start <= high else (first, first)
-    a, b = (low - start) / step, (high - start) / step
-    if a > b:
-        a, b = b, a
-    first = max(first, int(math.ceil(a)))
-    return first, max(first, min(last, int(math.floor(b)) + 1))
-
-
-# The four cubic B-spline weights at a fraction f past the second of four samples, as polynomials in f: constants first.
-_SPLINE = ((1 / 6, 2 / 3, 1 / 6, 0), (-1 / 2, 0, 1 / 2, 0), (1 / 2, -1, 1 / 2, 0), (-1 / 6, 1 / 2, -1 / 2, 1 / 6))
-
-
-@intrinsic
-def _spline_value(typingctx, a, at, row, plane, fz, fy, fx):
-    """Sum of the 4 x 4 x 4 coefficients from flat index ``at`` on, weighted for the fractions fz, fy and fx.
-
-    Numba does not combine neighbouring scalar operations, so all that comes in fours is written as vectors here: 16 loads
-    instead of 64.
-    """
-    real = a.dtype
-
-    def build(context, builder, signature, args):
-        number = context.get_value_type(real)
-        lanes, size = ir.VectorType(number, 4), args[1].type
-        data = context.make_array(signature.args[0])(context, builder, args[0]).data
-
-        def spread(vector, lane):
-            return builder.shuffle_vector(vector, vector, ir.Constant(ir.VectorType(ir.IntType(32), 4), [lane] * 4))
-
-        def times_plus(a, b, c):
-            return builder.fadd(builder.fmul(a, b, flags=("contract",)), c, flags=("contract",))
-
-        def weights(fraction):
-            f = spread(builder.insert_element(ir.Constant(lanes, ir.Undefined), fraction, ir.IntType(32)(0)), 0)
-            value = ir.Constant(lanes, list(_SPLINE[3]))
-            for power in (2, 1, 0):
-                value = times_plus(value, f, ir.Constant(lanes, list(_SPLINE[power])))
-            return value
-
-        def line(k, j):
-            offset = builder.add(builder.mul(args[3], size(k)), builder.mul(args[2], size(j)))
-            pointer = builder.gep(data, [builder.add(args[1], offset)])
-            return builder.load(builder.bitcast(pointer, lanes.as_pointer()), align=real.bitwidth // 8)
-
-        def weighted_sum(spread_weights, vectors):
-            total = ir.Constant(lanes, [0.0] * 4)
-            for weight, vector in zip(spread_weights, vectors, strict=True):
-                total = times_plus(weight, vector, total)
-            return total
-
-        wz, wy, wx = (weights(args[k]) for k in (4, 5, 6))
-        along_y, along_z = ([spread(w, lane) for lane in range(4)] for w in (wy, wz))
-        planes = [weighted_sum(along_y, [line(k, j) for j in range(4)]) for k in range(4)]
-        products = builder.fmul(weighted_sum(along_z, planes), wx)
-        a, b, c, d = (builder.extract_element(products, ir.IntType(32)(lane)) for lane in range(4))
-        return builder.fadd(builder.fadd(a, c), builder.fadd(b, d))
-
-    return real(a, types.intp, types.intp, types.intp, real, real, real), build
-
-
-@njit(**JIT)
-def _gather_row(a, row, plane, start, step, out, first, last):
-    """out[i] <- the spline with coefficients ``a`` at start + i step, for first <= i < last; return the sum of squares.
-
-    ``row`` and ``plane`` are the strides of the flattened ``a``.
-    """
-    squares = _like(0.0, out[0])
-    (z, y, x), (dz, dy, dx) = start, step
-    for i in range(first, last):
-        pz, py, px = z + i * dz, y + i * dy, x + i * dx
-        iz, iy, ix = int(pz), int(py), int(px)
-        fz, fy, fx = _narrow(pz - iz, squares), _narrow(py - iy, squares), _narrow(px - ix, squares)
-        value = _spline_value(a, (iz - 1) * plane + (iy - 1) * row + ix - 1, row, plane, fz, fy, fx)
-        out[i] = value
-        squares += value * value
-    return squares
-
-
-@njit(**JIT)
-def gather(a, matrix, origin, out, centre):
-    """Sample a volume given by its spline coefficients on a rotated grid, and return the sum of squares of the samples.
-
-    out[p] <- the spline at matrix (p - centre) + origin, in samples of the volume; zero outside it (half a voxel of slack).
-    ``a`` comes from `spline_coefficients`.
-    """
-    row, plane, flat = a.shape[2], a.shape[1] * a.shape[2], a.ravel()
-    top = (a.shape[0] - 2 * MARGIN - 0.5, a.shape[1] - 2 * MARGIN - 0.5, a.shape[2] - 2 * MARGIN - 0.5)
-    step = (matrix[0, 2], matrix[1, 2], matrix[2, 2])
-    total = 0.0
-    for k in range(out.shape[0]):
-        for j in range(out.shape[1]):
-            dz, dy, dx = k - centre[0], j - centre[1], -centre[2]
-            z = origin[0] + matrix[0, 0] * dz + matrix[0, 1] * dy + matrix[0, 2] * dx
-            y = origin[1] + matrix[1, 0] * dz + matrix[1, 1] * dy + matrix[1, 2] * dx
-            x = origin[2] + matrix[2, 0] * dz + matrix[2, 1] * dy + matrix[2, 2] * dx
-            first, last = _inside(z, step[0], -0.5, top[0], 0, out.shape[2])
-            first, last = _inside(y, step[1], -0.5, top[1], first, last)
-            first, last = _inside(x, step[2], -0.5, top[2], first, last)
-            line = out[k, j]
-            line[:first] = 0
-            line[last:] = 0
-            total += _gather_row(flat, row, plane, (z + MARGIN, y + MARGIN, x + MARGIN), step, line, first, last)
-    return total
-
-
-# ----------------------------------------------------------------------------------------------------
-# Transfer functions of rotated PSFs
-# ----------------------------------------------------------------------------------------------------
-
-
-@njit(**JIT)
-def _signed_frequency(index, size):
-    """Signed FFT frequency of an index, and whether it is the Nyquist frequency, which has no sign."""
-    return (index if 2 * index < size else index - size), 2 * index == size
-
-
-@njit(**JIT)
-def _inside_ball(start, step, first, last):
-    """Cut the index range [first, last) to those i with |start + i step| <= 1, for 3-vectors."""
-    a = step[0] ** 2 + step[1] ** 2 + step[2] ** 2
-    b = start[0] * step[0] + start[1] * step[1] + start[2] * step[2]
-    c = start[0] ** 2 + start[1] ** 2 + start[2] ** 2 - 1
-    if b * b < a * c:
-        return first, first
-    half = math.sqrt(b * b - a * c)
-    first = max(first, int(math.ceil((-b - half) / a)))
-    return first, max(first, min(last, int(math.floor((half - b) / a)) + 1))
-
-
-@njit(**JIT)
-def _sample_row(real, imag, row, plane, start, step, first, last, values):
-    """values[i] <- the complex spline with coefficients real + i imag at start + i step, for first <= i < last.
-
-    A PSF that is symmetric about its centre has a real transform: its ``imag`` is None.
-    """
-    like = real[0]
-    (z, y, x), (dz, dy, dx) = start, step
-    for i in range(first, last):
-        pz, py, px = z + i * dz, y + i * dy, x + i * dx
-        iz, iy, ix = int(pz), int(py), int(px)
-        fz, fy, fx = _narrow(pz - iz, like), _narrow(py - iy, like), _narrow(px - ix, like)
-        at = (iz - 1) * plane + (iy - 1) * row + ix - 1
-        value = _spline_value(real, at, row, plane, fz, fy, fx)
-        if imag is None:
-            values[i] = value
-        else:
-            values[i] = complex(value, _spline_value(imag, at, row, plane, fz, fy, fx))
-
-
-@njit(**JIT)
-def _sample_frequencies(real, imag, reach, matrix, shape, kz, ky, values):
-    """Fill one row of a transfer function's half spectrum; return the range of columns where it is not zero.
-
-    The table's value at zero frequency is at its centre; its last three samples on each side serve the spline only. The
-    function is zero beyond them, outside the ellipsoid with the semi-axes ``reach``, and at frequencies without a sign
-    (Nyquist), so that it belongs to a real volume.
-    """
-    fz, no_sign_z = _signed_frequency(kz, shape[0])
-    fy, no_sign_y = _signed_frequency(ky, shape[1])
-    if no_sign_z or no_sign_y:
-        return 0, 0
-    tz, ty, tx = real.shape
-    z = matrix[0, 0] * fz + matrix[0, 1] * fy
-    y = matrix[1, 0] * fz + matrix[1, 1] * fy
-    x = matrix[2, 0] * fz + matrix[2, 1] * fy
-    step = (matrix[0, 2], matrix[1, 2], matrix[2, 2])
-    scaled = (step[0] / reach[0], step[1] / reach[1], step[2] / reach[2])
-    first, last = _inside_ball((z / reach[0], y / reach[1], x / reach[2]), scaled, 0, (shape[2] + 1) // 2)
-    z, y, x = z + tz // 2, y + ty // 2, x + tx // 2
-    first, last = _inside(z, step[0], 3.0, tz - 4.0, first, last)
-    first, last = _inside(y, step[1], 3.0, ty - 4.0, first, last)
-    first, last = _inside(x, step[2], 3.0, tx - 4.0, first, last)
-    if imag is None:
-        _sample_row(real.ravel(), None, tx, ty * tx, (z, y, x), step, first, last, values)
-    else:
-        _sample_row(real.ravel(), imag.ravel(), tx, ty * tx, (z, y, x), step, first, last, values)
-    return first, last
-
-
-@njit(**JIT)
-def sample_transfer(real, imag, reach, matrix, shape, out):
-    """Fill the half spectrum of a rotated PSF's transfer function; frequency k lies at centre + matrix k of the table."""
-    values = np.empty(out.shape[2], out.dtype)
-    for kz in range(out.shape[0]):
-        for ky in range(out.shape[1]):
-            first, last = _sample_frequencies(real, imag, reach, matrix, shape, kz, ky, values)
-            out[kz, ky] = 0
-            out[kz, ky, first:last] = values[first:last]
-
-
-@njit(**JIT)
-def _add_normal_row(values, spectrum, weight, first, last, gram, rhs):
-    for i in range(first, last):
-        h, y = values[i], spectrum[i]
-        gram[i] += weight * (h.real * h.real + h.imag * h.imag)
-        rhs[i] += weight * (y * h.conjugate())
-
-
-@njit(**JIT)
-def add_view(real, imag, reach, matrix, shape, spectrum, weight, gram, rhs):
-    """Gram += w |h|^2 and rhs += w conj(h) y for one view, with the h of `sample_transfer`."""
-    values = np.empty(gram.shape[2], rhs.dtype)
-    for kz in range(gram.shape[0]):
-        for ky in range(gram.shape[1]):
-            first, last = _sample_frequencies(real, imag, reach, matrix, shape, kz, ky, values)
-            _add_normal_row(values, spectrum[kz, ky], weight, first, last, gram[kz, ky], rhs[kz, ky])
-
-
-# ----------------------------------------------------------------------------------------------------
-# Total variation: the sweep between two FFTs
-# ----------------------------------------------------------------------------------------------------
-
-
-@njit(**JIT)
-def _shorten(here, right, below, factor, z, y, x, keep, mix, grow, cut, qz, qy, qx):
-    """Differences and proximal step: v = factor grad + (z, y, x), shortened to d with a length of at most 1.
-
-    (z, y, x) <- keep v + mix d, and q <- grow v - cut d.
-    """
-    one = _like(1.0, factor)
-    for i in range(z.size):
-        vz, vy, vx = (
-            factor * (below[i] - here[i]) + z[i],
-            factor * (right[i] - here[i]) + y[i],
-            factor * (here[i + 1] - here[i]) + x[i],
-        )
-        shrink = one / math.sqrt(larger(vz * vz + (vy * vy + vx * vx), one))
-        k, kq = keep + mix * shrink, grow - cut * shrink
-        z[i], y[i], x[i] = k * vz, k * vy, k * vx
-        qz[i], qy[i], qx[i] = kq * vz, kq * vy, kq * vx
-
-
-@njit(**JIT)
-def _gradient_steps(x, z, at, size, width, factor, steps, state, to, q, to_q):
-    """`_shorten` for the ``size`` elements from ``at`` on of plane z; those of ``state`` and ``q`` begin elsewhere."""
-    keep, mix, grow, cut = steps
-    here, below = x[z].ravel()[at:], x[(z + 1) % x.shape[0]].ravel()[at:]
-    _shorten(
-        here,
-        here[width:],
-        below,
-        factor,
-        state[0, to : to + size],
-        state[1, to:],
-        state[2, to:],
-        keep,
-        mix,
-        grow,
-        cut,
-        q[0, to_q:],
-        q[1, to_q:],
-        q[2, to_q:],
-    )
-
-
-@njit(**JIT_SUM)
-def _sum_lengths(z, y, x):
-    total = _like(0.0, z[0])
-    for i in range(z.size):
-        total += math.sqrt(z[i] * z[i] + (y[i] * y[i] + x[i] * x[i]))
-    return total
-
-
-@njit(**JIT)
-def _gather_differences(qz, previous_qz, qy, previous_qy, qx, previous_qx, out):
-    """Out = the adjoint along z of qz, along y of qy and along x of qx."""
-    for i in range(out.size):
-        out[i] = (previous_qz[i] - qz[i]) + (previous_qy[i] - qy[i]) + (previous_qx[i] - qx[i])
-
-
-@njit(**JIT)
-def _gradient_adjoint(q, carry, at, width, nx, out):
-    """`_hessian_adjoint` for the gradient; ``carry[1]`` holds the previous plane's qz."""
-    size = out.size
-    _wrap_left(q[2, : width + size], width, width, nx)
-    qz = q[0, width:]
-    _gather_differences(qz, carry[1, at:], q[1, width:], q[1], q[2, width:], q[2, width - 1 :], out)
-    _copy(qz, carry[1, at : at + size])
-    _copy(q[1, size:], q[1, :width])
-
-
-@njit(**JIT)
-def tv_sweep(x, nx, state, v2, out, carry, steps, moves, norms, start, stop):
-    """`hessian_sweep` for the gradient: three components, shortened to a length of 1 in place of clipped eigenvalues."""
-    relaxation, mu, weight, growth, growth2 = steps
-    zero, one = _like(0.0, mu), _like(1.0, mu)
-    keep = (one - relaxation) * growth
-    going = (keep, one - keep, growth, growth + one)
-    standing = (zero, one, one, zero)  # d, and v
-    ny, width = out.shape[1], out.shape[2]
-    step = max(1, _CHUNK // width) * width
-    v, d = np.empty((3, step), x.dtype), np.empty((3, step), x.dtype)
-    q = np.zeros((3, step + width), x.dtype)
-    factor = relaxation * mu
-    carry[:] = 0
-    for z in range(start, stop):
-        plane, plane2, target, s = x[z].ravel(), v2[z].ravel(), out[z].ravel(), state[z]
-        q[:, :width] = 0
-        norms[z] = 0
-        for at in range(0, ny * width, step):
-            size = min(step, ny * width - at)
-            chunk, pair = target[at : at + size], plane2[at : at + size]
-            if moves:
-                _gradient_steps(x, z, at, size, width, factor, going, s, at, q, width)
-                _gradient_adjoint(q, carry, at, width, nx, chunk)
-                _positivity(plane[at:], pair, chunk, relaxation, weight, one / growth2)
-            else:
-                for k in range(3):
-                    _copy(s[k, at : at + size], d[k])
-                _gradient_steps(x, z, at, size, width, factor, standing, d, 0, v, 0)
-                for k in range(3):
-                    _look(v[k], d[k], relaxation, one, s[k, at : at + size], nx, width, q[k], norms[z])
-                _gradient_adjoint(q, carry, at, width, nx, chunk)
-                _add_gap(plane[at:], pair, chunk, relaxation, weight)
-                _measure_positivity(plane[at:], pair, relaxation, nx, width, norms[z, 4:])
-        _add(target[:width], one, q[1, :width])
-
-
-@njit(**JIT)
-def _difference(a, b, v):
-    for i in range(v.size):
-        v[i] = b[i] - a[i]
-
-
-@njit(**JIT)
-def tv_value(x, ny, nx, sums, start, stop):
-    """sums[z] <- the sum over plane z of the length of the gradient; x has its first columns and rows repeated."""
-    v = np.empty((3, nx), x.dtype)
-    for z in range(start, stop):
-        below = x[(z + 1) % x.shape[0]]
-        sums[z] = 0
-        for y in range(ny):
-            _difference(x[z, y], below[y], v[0])
-            _difference(x[z, y], x[z, y + 1], v[1])
-            _difference(x[z, y], x[z, y, 1:], v[2])
-            sums[z] += _sum_lengths(v[0], v[1], v[2])

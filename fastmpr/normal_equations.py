@@ -15,7 +15,7 @@ import numpy as np
 import scipy  # scipy.fft is slow to import: this loads it at its first use
 from numpy.typing import ArrayLike, NDArray
 
-from . import _kernels
+from . import _view_kernels
 from ._fft import ForwardFFT, complex_dtype, fast_shape, half_shape
 from ._threads import Team, as_workers
 from ._validation import Size, Vector, as_count, as_shape, as_voxel_size
@@ -275,7 +275,7 @@ def _sum_views(
         energy += weights[i] * aligner.align(i, fft.image)
         fft.execute()
         matrix = transfer.matrix(views.poses.matrix[i], grid, views.voxel_size)
-        _kernels.add_view(*transfer.table, matrix, grid, fft.spectrum, views.dtype(weights[i]), gram, rhs)
+        _view_kernels.add_view(*transfer.table, matrix, grid, fft.spectrum, views.dtype(weights[i]), gram, rhs)
     return NormalEquations(gram, rhs, energy, len(which), grid, views.voxel_size)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import _kernels
+from . import _view_kernels
 from ._validation import Size, Vector
 
 _HORIZON = {
@@ -29,17 +29,17 @@ class SplineVolume:
 
     def __init__(self, shape: Size, dtype: Any):
         self.shape, self.dtype = shape, np.dtype(dtype).type
-        self._coefficients = np.zeros([n + 2 * _kernels.MARGIN for n in shape], dtype)
+        self._coefficients = np.zeros([n + 2 * _view_kernels.MARGIN for n in shape], dtype)
 
     def load(self, volume: NDArray) -> None:
         """Take a volume in; it is copied."""
-        inside = slice(_kernels.MARGIN, -_kernels.MARGIN)
+        inside = slice(_view_kernels.MARGIN, -_view_kernels.MARGIN)
         self._coefficients[inside, inside, inside] = volume
-        _kernels.spline_coefficients(self._coefficients, _HORIZON[self.dtype])
+        _view_kernels.spline_coefficients(self._coefficients, _HORIZON[self.dtype])
 
     def sample(self, out: NDArray, matrix: NDArray, origin: NDArray, centre: NDArray) -> float:
         """Fill out[p] with the spline at ``matrix (p - centre) + origin``, zero outside it; return the sum of squares."""
-        return _kernels.gather(self._coefficients, np.ascontiguousarray(matrix), origin, out, centre)
+        return _view_kernels.gather(self._coefficients, np.ascontiguousarray(matrix), origin, out, centre)
 
 
 def middle(shape: Size) -> NDArray:

@@ -9,7 +9,7 @@ import numpy as np
 import scipy  # scipy.fft is slow to import: this loads it at its first use
 from numpy.typing import NDArray
 
-from . import _kernels
+from . import _view_kernels
 from ._fft import complex_dtype, half_shape
 from ._validation import Size, Vector, as_volume
 
@@ -57,7 +57,7 @@ class TransferFunction:
     def sample(self, rotation: NDArray, shape: Size, voxel_size: Vector) -> NDArray:
         """Return the transfer function of the rotated PSF on the half spectrum of a grid, complex."""
         out = np.empty(half_shape(shape), complex_dtype(self.table[0].dtype))
-        _kernels.sample_transfer(*self.table, self.matrix(rotation, shape, voxel_size), shape, out)
+        _view_kernels.sample_transfer(*self.table, self.matrix(rotation, shape, voxel_size), shape, out)
         return out
 
 

@@ -17,7 +17,7 @@ ROOT = Path(fastmpr.__file__).parent
 LAYERS = [
     "_validation _jit",
     "_threads",
-    "_kernels",
+    "_kernels _view_kernels",
     "_fft",
     "phantom psf io poses transfer resampling views",
     "simulate normal_equations",

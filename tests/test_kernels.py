@@ -14,7 +14,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from fastmpr import _kernels, psf
+from fastmpr import _kernels, _view_kernels, psf
 from fastmpr.regularizers import as_regularizer, symbol
 from fastmpr.resampling import SplineVolume
 from fastmpr.transfer import TransferFunction
@@ -227,10 +227,10 @@ def test_symbol_is_what_the_operator_does_to_every_fourier_mode(name, shape):
 @pytest.mark.parametrize("shape", [(9, 8, 7), (2, 3, 20), (1, 6, 5), (1, 1, 1)])
 def test_spline_coefficients_are_scipys(shape, dtype):
     volume = np.random.default_rng(3).standard_normal(shape)
-    margin = _kernels.MARGIN
+    margin = _view_kernels.MARGIN
     buffer = np.zeros([n + 2 * margin for n in shape], dtype)
     buffer[tuple(slice(margin, margin + n) for n in shape)] = volume
-    _kernels.spline_coefficients(buffer, 30)
+    _view_kernels.spline_coefficients(buffer, 30)
     expected = volume
     for axis, n in enumerate(shape):
         if n > 1:
