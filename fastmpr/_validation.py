@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import operator
 from typing import Any
 
@@ -47,16 +48,13 @@ def as_finite(value: Any, name: str) -> NDArray:
 
 def as_shape(value: Any, name: str = "shape") -> Size:
     """Return three positive integers; one integer means a cube."""
-    try:
-        sizes = (operator.index(value),) * 3
-    except TypeError:
-        try:
-            sizes = tuple(operator.index(n) for n in value)  # type: ignore[assignment]
-        except TypeError:
-            sizes = ()  # type: ignore[assignment]
+    sizes: tuple[int, ...] = ()
+    with contextlib.suppress(TypeError):  # what holds no integers is refused below
+        sizes = tuple(map(operator.index, value)) if np.iterable(value) else (operator.index(value),) * 3
     if len(sizes) != 3 or min(sizes) < 1:
         raise ValueError(f"{name}: found {value!r}, need one or three positive integers (z, y, x)")
-    return sizes
+    z, y, x = sizes
+    return z, y, x
 
 
 def as_voxel_size(value: Any, name: str = "voxel_size") -> Vector:

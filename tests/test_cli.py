@@ -149,8 +149,13 @@ class TestSimulate:
         (views / "mine.txt").touch()
         assert main([*line, "--overwrite"]) == 0
         assert files(views) == {
-            "mine.txt", "particles", "particles/000.tiff", "poses.csv", "psf.tiff", "truth.tiff"
-        }  # fmt: skip
+            "mine.txt",
+            "particles",
+            "particles/000.tiff",
+            "poses.csv",
+            "psf.tiff",
+            "truth.tiff",
+        }
 
     @pytest.mark.parametrize(
         ("changes", "message"),
