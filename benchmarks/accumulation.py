@@ -4,13 +4,14 @@ from statistics import median
 
 import fastmpr
 
-from .common import make_views, ratio_in_turn, seconds
-from .internals import available_workers, plain_fft
+from .common import available_cores, make_views, plain_fft, ratio_in_turn, seconds
 
 
 class Accumulate:
+    version = "1"
     params = [1, 10, 100, 1000]
     param_names = ["poses"]
+    repeat = (2, 5, 4.0)
 
     def setup(self, poses):
         self.views, self.psf, self.poses = make_views(poses)
@@ -23,10 +24,11 @@ class Accumulate:
 class PerPose:
     """The price of one more view, in ordinary real FFTs of the padded grid by FFTW's threads."""
 
+    version = "1"
     unit = "real FFTs"
 
     def track_ffts(self):
-        workers = min(2, available_workers())
+        workers = min(2, available_cores())
         views, psf, poses = make_views(100)
         fft = plain_fft(fastmpr.accumulate(views[:2], psf, poses[:2]).shape, workers)
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import functools
+import os
 import time
 from collections.abc import Callable, Sequence
 from statistics import median
 from typing import Any
 
 import numpy as np
+import pyfftw
 import scipy.fft
 from numpy.typing import NDArray
 
@@ -21,6 +23,17 @@ SHAPES = {"36x72x72": GRID, "128x128x128": CUBE}
 PSF_SIGMA = (4.0, 1.2, 1.2)  # voxels: elongated along z, as a microscope's
 LAM = 100.0  # about what "auto" chooses for these problems
 MU = (300.0, 50.0)  # about what the solver adapts to
+
+
+def available_cores() -> int:
+    """Return the number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def need_workers(workers: int) -> None:
+    """Skip a benchmark that asks for more threads than there are cores: NotImplementedError is asv's word."""
+    if workers > available_cores():
+        raise NotImplementedError(f"{workers} threads")
 
 
 @functools.lru_cache(maxsize=2)
@@ -111,3 +124,30 @@ def ratio_in_turn(read: Callable[[], float], read_other: Callable[[], float], re
     """Return the ratio of two medians, read in turn: what slows the machine slows both."""
     pairs = [(read(), read_other()) for _ in range(readings)]
     return median(a for a, _ in pairs) / median(b for _, b in pairs)
+
+
+def plain_fft(shape: tuple[int, int, int], workers: int) -> Callable[[], None]:
+    """Return one ordinary real FFT by FFTW's own threads, planned with FFTW_MEASURE."""
+    image, spectrum = pyfftw.zeros_aligned(shape, np.float32), pyfftw.zeros_aligned(_half(shape), np.complex64)
+    return pyfftw.FFTW(image, spectrum, axes=(0, 1, 2), threads=workers, flags=("FFTW_MEASURE",)).execute
+
+
+def plain_ffts(shape: tuple[int, int, int], workers: int) -> Callable[[int], None]:
+    """Return run(n): n times a pair of ordinary 3-D FFTs by FFTW's own threads, planned with FFTW_MEASURE."""
+    image, back = (pyfftw.zeros_aligned(shape, np.float32) for _ in range(2))
+    spectrum = pyfftw.zeros_aligned(_half(shape), np.complex64)
+    options: dict[str, Any] = {"axes": (0, 1, 2), "threads": workers, "flags": ("FFTW_MEASURE", "FFTW_DESTROY_INPUT")}
+    forward = pyfftw.FFTW(image, spectrum, direction="FFTW_FORWARD", **options)
+    inverse = pyfftw.FFTW(spectrum, back, direction="FFTW_BACKWARD", **options)
+    image[:] = np.random.default_rng(0).standard_normal(shape, np.float32)
+
+    def run(n: int) -> None:
+        for _ in range(n):
+            forward.execute()
+            inverse.execute()
+
+    return run
+
+
+def _half(shape: tuple[int, int, int]) -> tuple[int, int, int]:
+    return shape[0], shape[1], shape[2] // 2 + 1

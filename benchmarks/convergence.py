@@ -27,6 +27,7 @@ def goal(poses, lam):
 
 
 class Iterations:
+    version = "1"
     params = [[1, 10, 100], [LAM / 10, LAM, 10 * LAM]]
     param_names = ["poses", "lam"]
     unit = "iterations"

@@ -1,4 +1,8 @@
-"""Everything that the suite takes from behind fastmpr's public names: if an internal changes, only this file does."""
+"""What looks behind fastmpr's public names: every kernel alone, and an iteration against its own two FFTs.
+
+If an internal changes, only this file does. It measures the commits that have today's internals and fails on others, so
+it stands apart from the benchmarks that by public names measure any commit.
+"""
 
 from __future__ import annotations
 
@@ -7,26 +11,30 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import pyfftw
 
 import fastmpr
 from fastmpr import _kernels, _view_kernels, admm, normal_equations, regularizers
-from fastmpr._fft import ForwardFFT, SlabFFT, half_shape
+from fastmpr._fft import ForwardFFT, SlabFFT
 from fastmpr._threads import Team, available_workers
 from fastmpr.resampling import SplineVolume, middle
 from fastmpr.transfer import TransferFunction
 
-from .common import GRID, LAM, MU, PSF_SIGMA, make_sums
+from .common import (
+    GRID,
+    LAM,
+    MU,
+    PSF_SIGMA,
+    SHAPES,
+    iteration_seconds,
+    iterations_for,
+    make_sums,
+    ratio_in_turn,
+    seconds,
+)
 
 Shape = tuple[int, int, int]
 PHASES = ("u_step", "forward_planes", "columns", "inverse_planes", "measure", "prepare", "value")
 VIEW_STEPS = ("prefilter", "gather", "fft", "transfer", "add_view")
-
-
-def need_workers(workers: int) -> None:
-    """Skip a benchmark that asks for more threads than this process may use: NotImplementedError is asv's word."""
-    if workers > available_workers():
-        raise NotImplementedError(f"{workers} threads")
 
 
 def own_ffts(shape: Shape, workers: int) -> Callable[[int], None]:
@@ -50,29 +58,6 @@ def own_ffts(shape: Shape, workers: int) -> Callable[[int], None]:
             once(member)
 
     return lambda n: team.run(lambda member: repeat(member, n))
-
-
-def plain_ffts(shape: Shape, workers: int) -> Callable[[int], None]:
-    """Return run(n): n times a pair of ordinary 3-D FFTs by FFTW's own threads, planned with FFTW_MEASURE."""
-    image, back = (pyfftw.zeros_aligned(shape, np.float32) for _ in range(2))
-    spectrum = pyfftw.zeros_aligned(half_shape(shape), np.complex64)
-    options: dict[str, Any] = {"axes": (0, 1, 2), "threads": workers, "flags": ("FFTW_MEASURE", "FFTW_DESTROY_INPUT")}
-    forward = pyfftw.FFTW(image, spectrum, direction="FFTW_FORWARD", **options)
-    inverse = pyfftw.FFTW(spectrum, back, direction="FFTW_BACKWARD", **options)
-    image[:] = np.random.default_rng(0).standard_normal(shape, np.float32)
-
-    def run(n: int) -> None:
-        for _ in range(n):
-            forward.execute()
-            inverse.execute()
-
-    return run
-
-
-def plain_fft(shape: Shape, workers: int) -> Callable[[], None]:
-    """Return one ordinary real FFT by FFTW's own threads, planned with FFTW_MEASURE."""
-    image, spectrum = pyfftw.zeros_aligned(shape, np.float32), pyfftw.zeros_aligned(half_shape(shape), np.complex64)
-    return pyfftw.FFTW(image, spectrum, axes=(0, 1, 2), threads=workers, flags=("FFTW_MEASURE",)).execute
 
 
 @functools.lru_cache(maxsize=1)
@@ -132,3 +117,62 @@ def view_steps() -> dict[str, Callable[[], Any]]:
             *transfer.table, matrix, GRID, fft.spectrum, np.float32(1), gram, rhs
         ),
     }
+
+
+class Prox:
+    """The pointwise prox, on one thread."""
+
+    version = "1"
+    params = list(SHAPES)
+    param_names = ["shape"]
+
+    def setup(self, name):
+        self.run = prox(SHAPES[name])
+        self.run()
+
+    def time_prox(self, name):
+        self.run()
+
+
+class Iteration:
+    """The phases of an iteration, and what is done now and then: measured residuals, new penalties, the objective."""
+
+    version = "1"
+    params = [list(SHAPES), list(PHASES)]
+    param_names = ["shape", "phase"]
+
+    def setup(self, name, phase):
+        self.run = phases(SHAPES[name])[phase]
+        self.run()
+
+    def time_phase(self, name, phase):
+        self.run()
+
+
+class View:
+    """The steps of accumulating one view."""
+
+    version = "1"
+    params = list(VIEW_STEPS)
+    param_names = ["step"]
+
+    def setup(self, step):
+        self.run = view_steps()[step]
+        self.run()
+
+    def time_step(self, step):
+        self.run()
+
+
+class OverOwnFFTs:
+    """An iteration over the solver's own two FFTs."""
+
+    version = "1"
+    params = list(SHAPES)
+    param_names = ["shape"]
+    unit = "ratio"
+
+    def track_ratio(self, name):
+        shape, workers = SHAPES[name], min(2, available_workers())
+        sums, run, n = make_sums(10, shape), own_ffts(shape, workers), iterations_for(shape)
+        return ratio_in_turn(lambda: iteration_seconds(sums, workers), lambda: seconds(run, n) / n)

@@ -10,6 +10,7 @@ from .common import CUBE, LAM, Repeated, make_sums, make_views
 class Solve:
     """Peak of the whole process, the sums included."""
 
+    version = "1"
     params = [1, 10, 100, 1000]
     param_names = ["poses"]
 
@@ -23,6 +24,7 @@ class Solve:
 class Accumulate:
     """The same while views are summed; there is one, and it comes again and again."""
 
+    version = "1"
     params = [1, 10, 100]
     param_names = ["poses"]
 
@@ -38,6 +40,7 @@ class Accumulate:
 class SolveInArrays:
     """Peak of a solve, its sums included, in float32 volumes of the padded grid."""
 
+    version = "1"
     unit = "volumes"
 
     def track_arrays(self):

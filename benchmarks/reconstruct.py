@@ -14,9 +14,11 @@ def warm_up():
 
 
 class Reconstruct:
+    version = "1"
     params = [[1, 3, 10, 30, 100], ["auto", LAM]]
     param_names = ["poses", "lam"]
     timeout = 120
+    repeat = (2, 5, 4.0)
 
     def setup(self, poses, lam):
         warm_up()

@@ -18,6 +18,7 @@ os.environ["NUMBA_CACHE_DIR"] = folder.name
 
 
 class Process:
+    version = "1"
     number = 1  # a second import in the same process would cost nothing
     timeout = 300
 
@@ -39,6 +40,7 @@ class Process:
 class Compilation:
     """The very first solve on a machine: everything it needs is compiled."""
 
+    version = "1"
     number = 1
     repeat = 1
     rounds = 1
