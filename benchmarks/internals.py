@@ -13,11 +13,13 @@ from typing import Any
 import numpy as np
 
 import fastmpr
-from fastmpr import _kernels, _view_kernels, admm, normal_equations, regularizers
-from fastmpr._fft import ForwardFFT, SlabFFT
-from fastmpr._threads import Team, available_workers
-from fastmpr.resampling import SplineVolume, middle
-from fastmpr.transfer import TransferFunction
+from fastmpr.engine import kernels, view_kernels
+from fastmpr.engine.fft import ForwardFFT, SlabFFT, half_shape
+from fastmpr.engine.threads import Team, available_workers
+from fastmpr.solver.iteration import Iteration as SolverIteration
+from fastmpr.solver.regularizers import as_regularizer
+from fastmpr.sums.resampling import SplineVolume, middle
+from fastmpr.sums.transfer import TransferFunction
 
 from .common import (
     GRID,
@@ -41,7 +43,7 @@ def own_ffts(shape: Shape, workers: int) -> Callable[[int], None]:
     """Return run(n): n times the two FFTs of an iteration alone, by the same plans and team as in the solver."""
     team = Team(workers)
     fft = SlabFFT(shape, np.float32, team, deterministic=False)
-    fft.residue[:] = np.random.default_rng(0).standard_normal(fft.residue.shape, np.float32)
+    fft.feedback[:] = np.random.default_rng(0).standard_normal(fft.feedback.shape, np.float32)
 
     def once(member: int) -> None:
         fft.forward_planes(member)
@@ -65,24 +67,24 @@ def prox(shape: Shape) -> Callable[[], None]:
     """Return the pointwise prox alone: eigenvalues of one symmetric 3x3 matrix per voxel clipped to [-1, 1]."""
     source = np.random.default_rng(0).standard_normal((6, int(np.prod(shape))), np.float32)
     target = np.empty_like(source)
-    return lambda: _kernels.clip_spectra(source, np.float32(1), target)
+    return lambda: kernels.clip_spectra(source, np.float32(1), target)
 
 
 @functools.lru_cache(maxsize=1)
 def phases(shape: Shape) -> dict[str, Callable[[], Any]]:
     """Return what a solve is made of, each on one thread over the whole volume, in the state that 20 iterations leave."""
-    sums, regularizer = make_sums(10, shape), regularizers.as_regularizer("hessian")
+    sums, regularizer = make_sums(10, shape), as_regularizer("hessian")
     team = Team(1)
-    iteration = admm.Iteration(sums, LAM, regularizer, MU, 1.8, team)
+    iteration = SolverIteration(sums, LAM, regularizer, MU, 1.8, team)
     for _ in range(20):
         iteration.x_step(0, False)
         iteration.u_step(0)
-    fft, x = iteration.fft, admm.solve(sums, LAM, mu=MU, max_iter=20).x
+    fft, x = iteration.fft, fastmpr.solve(sums, LAM, mu=MU, max_iter=20).x
 
     def columns() -> None:
         for first, last, forward, inverse in fft.blocks[0]:
             forward()
-            _kernels.solve_columns(fft.spectrum, iteration.inverse, iteration.bias, first, last)
+            kernels.solve_columns(fft.spectrum, iteration.inverse, iteration.bias, first, last)
             inverse()
 
     return {
@@ -105,7 +107,7 @@ def view_steps() -> dict[str, Callable[[], Any]]:
     transfer = TransferFunction(fastmpr.psf.gaussian((43, 69, 69), sigma=PSF_SIGMA), (1.0, 1.0, 1.0), np.float32)
     fft = ForwardFFT(GRID, np.float32)
     matrix = transfer.matrix(rotation, GRID, (1.0, 1.0, 1.0))
-    gram = np.zeros(normal_equations.half_shape(GRID), np.float32)
+    gram = np.zeros(half_shape(GRID), np.float32)
     rhs = np.zeros_like(fft.spectrum)
     centre = middle(GRID)
     return {
@@ -113,7 +115,7 @@ def view_steps() -> dict[str, Callable[[], Any]]:
         "gather": lambda: spline.sample(fft.image, rotation, centre, centre),
         "fft": fft.execute,
         "transfer": lambda: transfer.sample(rotation, GRID, (1.0, 1.0, 1.0)),
-        "add_view": lambda: _view_kernels.add_view(
+        "add_view": lambda: view_kernels.add_view(
             *transfer.table, matrix, GRID, fft.spectrum, np.float32(1), gram, rhs
         ),
     }

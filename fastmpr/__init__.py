@@ -1,43 +1,59 @@
 """Fast multi-particle reconstruction: many blurred views of one particle become one volume, sharp in every direction.
 
-Names are imported when they are first used: `import fastmpr` alone stays fast, though Numba does not.
+Names are imported when they are first used: `import fastmpr` alone stays fast, though Numba does not. The folders are the
+floors of the house: each imports only those below it, from `cli` at the top down to `engine`.
 """
 
-import sys
 from importlib import import_module
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from . import metrics, phantom, psf
-    from .admm import Result, objective, solve
+    from . import io, paper, phantom, psf
+    from ._messages import FastmprWarning
     from .baselines import average, deconvolve_average
-    from .normal_equations import NormalEquations, accumulate
+    from .data.dataset import Dataset
+    from .loading import load
     from .poses import Poses
-    from .reconstruct import reconstruct
-    from .selection import infer_lam, select_lam
-    from .simulate import simulate
+    from .quality import metrics, plot
+    from .reconstruction import reconstruct
+    from .simulation import simulate
+    from .solver.admm import objective, solve
+    from .solver.control import Result
+    from .solver.selection import infer_lam, select_lam
+    from .sums.accumulate import accumulate
+    from .sums.normal_equations import NormalEquations
 
 __version__ = "0.1.0"
 
+_MODULES = {
+    "io": "io",
+    "metrics": "quality.metrics",
+    "paper": "paper",
+    "phantom": "phantom",
+    "plot": "quality.plot",
+    "psf": "psf",
+}
+# The module that each other public name stands in; none has the name of a function, or one would hide the other.
 _HOME = {
-    "NormalEquations": "normal_equations",
+    "Dataset": "data.dataset",
+    "FastmprWarning": "_messages",
+    "NormalEquations": "sums.normal_equations",
     "Poses": "poses",
-    "Result": "admm",
-    "accumulate": "normal_equations",
+    "Result": "solver.control",
+    "accumulate": "sums.accumulate",
     "average": "baselines",
     "deconvolve_average": "baselines",
-    "infer_lam": "selection",
-    "metrics": "",
-    "objective": "admm",
-    "phantom": "",
-    "psf": "",
-    "reconstruct": "reconstruct",
-    "select_lam": "selection",
-    "simulate": "simulate",
-    "solve": "admm",
+    "infer_lam": "solver.selection",
+    "load": "loading",
+    "objective": "solver.admm",
+    "reconstruct": "reconstruction",
+    "select_lam": "solver.selection",
+    "simulate": "simulation",
+    "solve": "solver.admm",
 }
 __all__ = [
+    "Dataset",
+    "FastmprWarning",
     "NormalEquations",
     "Poses",
     "Result",
@@ -45,9 +61,13 @@ __all__ = [
     "average",
     "deconvolve_average",
     "infer_lam",
+    "io",
+    "load",
     "metrics",
     "objective",
+    "paper",
     "phantom",
+    "plot",
     "psf",
     "reconstruct",
     "select_lam",
@@ -57,24 +77,14 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME:
+    if name in _MODULES:
+        value: Any = import_module(f".{_MODULES[name]}", __name__)
+    elif name in _HOME:
+        value = getattr(import_module(f".{_HOME[name]}", __name__), name)
+    else:
         raise AttributeError(f"module 'fastmpr' has no attribute {name!r}")
-    home = _HOME[name]
-    value = getattr(import_module(f".{home}", __name__), name) if home else import_module(f".{name}", __name__)
     globals()[name] = value
     return value
-
-
-class _Package(ModuleType):
-    """Keeps `fastmpr.reconstruct` the function when its module of the same name is imported."""
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if isinstance(value, ModuleType) and _HOME.get(name) == name:
-            value = getattr(value, name)
-        super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Package
 
 
 def __dir__() -> list[str]:

@@ -38,12 +38,16 @@ def as_finite(value: Any, name: str) -> NDArray:
         raise ValueError(f"{name}: found an empty array of shape {array.shape}, need at least one voxel")
     if array.dtype.kind not in "fiub":
         raise TypeError(f"{name}: found dtype {array.dtype}, need real numbers")
-    dtype = np.float64 if array.dtype.kind == "f" and array.dtype.itemsize >= 8 else np.float32
-    array = np.ascontiguousarray(array, dtype=dtype)
+    array = np.ascontiguousarray(array, dtype=as_float_type(array.dtype))
     if not np.isfinite(array).all():
         count = int(array.size - np.isfinite(array).sum())
         raise ValueError(f"{name}: found {count} NaN or infinite values, need finite ones")
     return array
+
+
+def as_float_type(dtype: np.dtype) -> type:
+    """Return the precision in which numbers of a dtype are computed with: float64 stays, all else is float32."""
+    return np.float64 if dtype.kind == "f" and dtype.itemsize >= 8 else np.float32
 
 
 def as_shape(value: Any, name: str = "shape") -> Size:

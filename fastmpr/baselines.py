@@ -9,36 +9,48 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.transform import Rotation
 
-from ._fft import ForwardFFT
-from ._threads import Team, as_workers
-from ._validation import Size, Vector, as_voxel_size
-from .admm import solve
-from .normal_equations import NormalEquations, padded_shape
+from ._validation import Size
+from .data.background import without_background
+from .data.dataset import Dataset, as_dataset
+from .engine.fft import ForwardFFT
+from .engine.threads import Team, as_workers
 from .poses import Poses
-from .regularizers import Regularizer
-from .resampling import inner
-from .selection import as_lam, infer_lam
-from .transfer import TransferFunction, energy_radius
-from .views import Aligner, Foreground, Views
+from .solver.admm import solve
+from .solver.regularizers import Regularizer
+from .solver.selection import as_lam, infer_lam
+from .sums.accumulate import padded_shape
+from .sums.aligner import Aligner
+from .sums.normal_equations import NormalEquations
+from .sums.resampling import inner
+from .sums.transfer import TransferFunction, energy_radius
 
 
 def average(
-    particles: Sequence[ArrayLike] | NDArray,
-    poses: Poses,
+    data: Dataset | Sequence[ArrayLike] | NDArray,
+    poses: Poses | None = None,
     *,
-    frame: str = "particle",
-    voxel_size: float | Vector = 1.0,
     shape: int | Size | None = None,
     workers: int | None = None,
+    **views: Any,
 ) -> NDArray:
-    """Average the aligned views, voxel by voxel over the views that saw it.
+    """Average the aligned views, by their weights, voxel by voxel over the views that saw it.
 
-    Parameters are those of `fastmpr.accumulate`; so is the grid, without its padding.
+    Parameters
+    ----------
+    data : Dataset
+        With poses; it needs no PSF. ``particles, poses`` and further keywords of `Dataset` are its shorthand.
+    shape, workers
+        As in `fastmpr.accumulate`; so is the grid, without its padding.
 
     Returns
     -------
     (nz, ny, nx) ndarray
         float64 if the first particle is, else float32; zero where no view saw anything.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `Dataset` does.
 
     Examples
     --------
@@ -48,44 +60,46 @@ def average(
     >>> round(float(fastmpr.average(np.ones((3, 8, 8, 8)), poses)[4, 4, 4]), 6)
     1.0
     """
-    views = Views(particles, poses, frame, as_voxel_size(voxel_size))
-    model = views.model_shape(shape)
-    team = Team(min(as_workers(workers), len(poses)))
-    sums = np.zeros((team.size, *model), views.dtype)
-    counts = np.zeros((team.size, *model), views.dtype)
+    data = as_dataset(data, None, poses, views)
+    _, used = data.placed, data.used
+    model, dtype = data.model_shape(shape), data.dtype
+    team = Team(max(1, min(as_workers(workers), len(used))))
+    sums = np.zeros((team.size, *model), dtype)
+    counts = np.zeros((team.size, *model), dtype)
 
     def add_share(member: int) -> None:
-        aligner, seen = Aligner(views, model, model), Aligner(views, model, model)
-        seen.spline.load(np.ones(views.particle_shape))
-        out = np.empty(model, views.dtype)
-        for i in range(*team.share(len(poses), member)):
-            aligner.align(i, out)
-            sums[member] += out
-            if frame == "particle":
-                seen.resample(i, out)
-            else:
-                out[:] = 1
-            counts[member] += out
+        aligner, seen = Aligner(data, model, model), Aligner(data, model, model)
+        seen.spline.load(np.ones(data.particle_shape))
+        out = np.empty(model, dtype)
+        first, last = team.share(len(used), member)
+        for i in used[first:last]:
+            weight = dtype(data.weights[i])
+            for k, _ in enumerate(aligner.align(i, out)):
+                sums[member] += weight * out
+                if data.frame == "particle":
+                    seen.resample(i, k, out)
+                else:
+                    out[:] = 1
+                counts[member] += weight * out
 
     team.run(add_share)
     total, count = sums.sum(axis=0), counts.sum(axis=0)
-    return np.divide(total, count, out=np.zeros_like(total), where=count > 0.5)
+    half = 0.5 * dtype(min(1.0, data.weights[used].min(initial=1.0)))
+    return np.divide(total, count, out=np.zeros_like(total), where=count > half)
 
 
 def deconvolve_average(
-    particles: Sequence[ArrayLike] | NDArray,
-    psf: ArrayLike,
-    poses: Poses,
+    data: Dataset | Sequence[ArrayLike] | NDArray,
+    psf: ArrayLike | None = None,
+    poses: Poses | None = None,
     *,
     lam: float | str = "auto",
     regularizer: str | Regularizer = "tv",
-    frame: str = "particle",
-    voxel_size: float | Vector = 1.0,
-    psf_voxel_size: float | Vector | None = None,
     shape: int | Size | None = None,
     max_iter: int = 200,
     tol: float = 1e-3,
     workers: int | None = None,
+    **views: Any,
 ) -> NDArray:
     """Deconvolve each view alone, then average: what one does without a solver for all views at once.
 
@@ -100,8 +114,8 @@ def deconvolve_average(
 
     Raises
     ------
-    ValueError
-        If counts, shapes or units disagree, or a value is not finite or out of its range; the message names it.
+    ValueError, TypeError
+        Naming the argument, if counts, shapes or units disagree, or a value is not finite or out of its range.
 
     References
     ----------
@@ -119,52 +133,54 @@ def deconvolve_average(
     >>> fastmpr.metrics.psnr(sharp, truth) > fastmpr.metrics.psnr(blurred, truth)
     True
     """
-    seen = Foreground(particles) if frame == "particle" else particles
-    views = Views(seen, poses, frame, as_voxel_size(voxel_size))
-    psf_voxel = views.particle_voxel if psf_voxel_size is None else as_voxel_size(psf_voxel_size, "psf_voxel_size")
-    alone = Deconvolved(
-        views, psf, psf_voxel, as_lam(lam), regularizer=regularizer, max_iter=max_iter, tol=tol, workers=1
+    data = as_dataset(data, psf, poses, views).require_psf()
+    if data.frame == "particle":
+        data = data.then(without_background)
+    alone = Deconvolved(data, as_lam(lam), regularizer=regularizer, max_iter=max_iter, tol=tol, workers=1)
+    deconvolved = Dataset(
+        alone,
+        poses=data.placed,
+        voxel_size=data.model_voxel,
+        weights=data.weights,
+        frame=data.frame,
+        symmetry=data.symmetry,
     )
-    return average(
-        alone, poses, frame=frame, voxel_size=views.voxel_size, shape=views.model_shape(shape), workers=workers
-    )
+    return average(deconvolved, shape=data.model_shape(shape), workers=workers)
 
 
 class Deconvolved(Sequence[NDArray]):
     """Views, each deconvolved when it is asked for, on its own grid of cubic voxels; any thread may ask.
 
-    The PSF's table and the grid are shared. ``options`` go to `solve`.
+    The PSFs' tables and the grid are shared. ``options`` go to `solve`.
     """
 
-    def __init__(self, views: Views, psf: ArrayLike, psf_voxel: Vector, lam: float | str, **options: Any):
+    thread_safe = True
+
+    def __init__(self, data: Dataset, lam: float | str, **options: Any):
         self.lam, self.options = lam, options
-        self.model = views.model_shape()
-        self.grid = padded_shape(self.model, energy_radius(psf, psf_voxel) / views.voxel_size[0])
-        self.transfer = TransferFunction(psf, psf_voxel, views.dtype)
+        self.model = data.model_shape()
+        radius = max(energy_radius(psf, data.psf_voxel_size) for psf in data.psfs)
+        self.grid = padded_shape(self.model, radius / data.model_voxel[0])
+        self.transfers = [TransferFunction(psf, data.psf_voxel_size, data.dtype) for psf in data.psfs]
         # In its own frame a particle has the pose of the model; views in the model's frame keep their turned PSFs.
-        unmoved = Poses(Rotation.identity(len(views.poses)), np.zeros((len(views.poses), 3)))
-        own = views.poses if views.frame == "model" else unmoved
-        self.views = Views(views.particles, own, views.frame, views.particle_voxel)
-        self._first = self._deconvolve(0)  # whoever averages looks at the first view's shape before all else
+        own = data.placed if data.frame == "model" else Poses(Rotation.identity(len(data)))
+        self.data = data.replace(poses=own, names=None, symmetry=None)
 
     def __len__(self) -> int:
-        return len(self.views.poses)
+        return len(self.data)
 
     def __getitem__(self, i: Any) -> Any:
-        return self._first if i == 0 else self._deconvolve(i)
-
-    def sums(self, i: int) -> NormalEquations:
-        """Return the normal equations of one view."""
-        image = ForwardFFT(self.grid, self.views.dtype)
-        energy = Aligner(self.views, self.grid, self.model).align(i, image.image)
-        image.execute()
-        h = self.transfer.sample(self.views.poses.matrix[i], self.grid, self.views.voxel_size)
-        gram, rhs = h.real**2 + h.imag**2, h.conj() * image.spectrum
-        return NormalEquations(gram, rhs, energy, 1, self.grid, self.views.voxel_size)
-
-    def _deconvolve(self, i: int) -> NDArray:
         sums = self.sums(i)
         search = {name: self.options[name] for name in ("regularizer", "workers")}
         chosen, start = infer_lam(sums, **search) if self.lam == "auto" else (self.lam, None)
         result = solve(sums, float(chosen), x0=start, **self.options)
         return np.ascontiguousarray(result.x[inner(self.grid, self.model)])
+
+    def sums(self, i: int) -> NormalEquations:
+        """Return the normal equations of one view."""
+        data, image = self.data, ForwardFFT(self.grid, self.data.dtype)
+        ((rotation, energy),) = Aligner(data, self.grid, self.model).align(i, image.image)
+        image.execute()
+        h = self.transfers[data.psf_of[i]].sample(rotation, self.grid, data.model_voxel)
+        gram, rhs = h.real**2 + h.imag**2, h.conj() * image.spectrum
+        return NormalEquations(gram, rhs, energy, 1, self.grid, data.model_voxel)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import operator
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
@@ -13,10 +12,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.transform import Rotation
 
-from ._validation import as_count
-from .io import poses_csv, poses_star
+from ._validation import Vector, as_count
+from .io import pose_format
+from .symmetry import as_group
 
-_FORMATS: dict[str, Any] = {".csv": poses_csv, ".star": poses_star}
+_UNITS = {"um": 1.0, "nm": 1e-3, "A": 1e-4}  # in micrometres
 
 # A matrix rounded to four decimals is still taken as a rotation; anything further off is a mistake.
 _ORTHONORMAL_TOLERANCE = 1e-4
@@ -34,10 +34,11 @@ class Poses:
     rotation : scipy.spatial.transform.Rotation or array_like, shape (N, 3, 3) or (3, 3)
         Rotations that act on (z, y, x) vectors, or their matrices.
     translation : array_like, shape (N, 3), optional
-        Translations (z, y, x) in the unit of ``voxel_size``, thus in voxels where no voxel size is given;
-        zero by default.
+        Translations (z, y, x); zero by default.
     names : sequence of str, optional
         The name of each particle, such as its file's.
+    unit : {"voxel", "um", "nm", "A"}, optional
+        Of the translations; by default that of the ``voxel_size`` they are used with, thus voxels where there is none.
 
     Raises
     ------
@@ -57,14 +58,19 @@ class Poses:
            [0., 2., 1.]])
     """
 
-    __slots__ = ("_matrix", "_names", "_rotation", "_translation")
+    __slots__ = ("_matrix", "_names", "_rotation", "_translation", "_unit")
 
     def __init__(
         self,
         rotation: Rotation | ArrayLike,
         translation: ArrayLike | None = None,
+        *,
         names: Iterable[str] | None = None,
+        unit: str | None = None,
     ) -> None:
+        if unit not in (None, "voxel", *_UNITS):
+            raise ValueError(f"unit: found {unit!r}, need 'voxel', 'um', 'nm' or 'A'")
+        self._unit = unit
         self._rotation = _as_rotation(rotation)
         self._matrix = _frozen(self._rotation.as_matrix())
         self._translation = _frozen(_as_translation(translation, len(self._matrix)))
@@ -86,6 +92,11 @@ class Poses:
         return self._names
 
     @property
+    def unit(self) -> str | None:
+        """The unit of the translations; None is that of the voxel size they are used with."""
+        return self._unit
+
+    @property
     def matrix(self) -> NDArray[np.float64]:
         """The rotations as matrices, shape (N, 3, 3), read-only."""
         return self._matrix
@@ -102,10 +113,14 @@ class Poses:
             index = [i]
         chosen = np.arange(len(self))[index if isinstance(index, slice) else np.asarray(index)]
         names = None if self._names is None else [self._names[i] for i in chosen]
-        return Poses(self._rotation[chosen], self._translation[chosen], names)
+        return Poses(self._rotation[chosen], self._translation[chosen], names=names, unit=self._unit)
 
     def __iter__(self) -> Iterator[Poses]:
         return (self[i] for i in range(len(self)))
+
+    def __setstate__(self, state: Any) -> None:
+        for name, value in state[1].items():  # a pickled array can be written to again
+            setattr(self, name, _frozen(value) if isinstance(value, np.ndarray) else value)
 
     def __repr__(self) -> str:
         return f"<Poses of {len(self)} particle{'s' if len(self) != 1 else ''}>"
@@ -139,12 +154,40 @@ class Poses:
         >>> len(poses.symmetrized("C9")), len(poses.symmetrized("D9"))
         (36, 72)
         """
-        if not re.fullmatch(r"[CD][1-9][0-9]*", str(symmetry)):
-            raise ValueError(f"symmetry: found {symmetry!r}, need C or D and a number, such as 'C9' or 'D2'")
-        group = Rotation.create_group(symmetry, axis="X").as_matrix()  # scipy's X is array axis 0
+        group = as_group(symmetry)
         matrices = (self._matrix[:, np.newaxis] @ group).reshape(-1, 3, 3)
         names = None if self._names is None else [name for name in self._names for _ in group]
-        return Poses(matrices, np.repeat(self._translation, len(group), axis=0), names)
+        return Poses(matrices, np.repeat(self._translation, len(group), axis=0), names=names, unit=self._unit)
+
+    def in_unit_of(self, voxel_size: Vector | None) -> Poses:
+        """Return the same poses with translations in the unit of a voxel size.
+
+        Parameters
+        ----------
+        voxel_size : (z, y, x) or None
+            Of the particles, in micrometres; None where it is not known and lengths are in voxels.
+
+        Raises
+        ------
+        ValueError
+            If translations are in a unit of length and the voxel size is not known.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> poses = Poses(np.eye(3), [1, 2, 3], unit="voxel")
+        >>> poses.in_unit_of((0.3, 0.1, 0.1)).translation
+        array([[0.3, 0.2, 0.3]])
+        """
+        if self._unit is None or (self._unit == "voxel" and voxel_size is None):
+            return self
+        if self._unit == "voxel":
+            factor = np.asarray(voxel_size, dtype=float)
+        elif voxel_size is not None or not self._translation.any():
+            factor = np.full(3, _UNITS[self._unit])
+        else:
+            raise ValueError(f"voxel_size: found none, need it since the poses' translations are in {self._unit}")
+        return Poses(self._rotation, self._translation * factor, names=self._names)
 
     def matched(self, names: Sequence[str]) -> Poses:
         """Return the poses of these particles, in this order.
@@ -171,7 +214,7 @@ class Poses:
         --------
         >>> import numpy as np
         >>> names = ["particles/0.tiff", "particles/1.tiff"]
-        >>> poses = Poses([np.eye(3)] * 2, [[0, 0, 0], [1, 1, 1]], names)
+        >>> poses = Poses([np.eye(3)] * 2, [[0, 0, 0], [1, 1, 1]], names=names)
         >>> poses.matched(["1.tiff"]).translation
         array([[1., 1., 1.]])
         """
@@ -192,7 +235,7 @@ class Poses:
             raise ValueError(f"poses: found several for {_listed(twice)}, need one pose of each particle")
         place = {name: i for i, name in enumerate(own)}
         chosen = [place[name] for name in wanted]
-        return Poses(self._rotation[chosen], self._translation[chosen], names)
+        return Poses(self._rotation[chosen], self._translation[chosen], names=names, unit=self._unit)
 
     @classmethod
     def random(cls, n: int, *, max_translation: float = 0.0, rng: np.random.Generator | int | None = None) -> Poses:
@@ -232,9 +275,8 @@ class Poses:
         Parameters
         ----------
         path : path
-            ``.csv``: SPFluo's, with translations in **voxels**; multiply them by the voxel size of the
-            particles where you use one. ``.star``: RELION's, with translations here in **micrometres** (its
-            angstroms times 1e-4).
+            ``.csv``: SPFluo's, with translations in voxels. ``.star``: RELION's, with translations in micrometres (its
+            angstroms times 1e-4). `unit` says which.
 
         Returns
         -------
@@ -246,7 +288,9 @@ class Poses:
         ValueError, OSError
             Naming the file, and the line or the column where there is one.
         """
-        return cls(*_format_of(path).read(path))
+        reader = pose_format(path)
+        rotation, translation, names = reader.read(path)
+        return cls(rotation, translation, names=names, unit=reader.UNIT)
 
     def write(self, path: str | Path, overwrite: bool = False) -> None:
         """Write the poses to a ``.csv`` or ``.star`` file, whole or not at all.
@@ -254,15 +298,15 @@ class Poses:
         Parameters
         ----------
         path : path
-            The units of the translations must be those that `read` gives: voxels in a ``.csv``, micrometres
-            in a ``.star``. A ``.csv`` calls poses without names 0, 1, 2 and so on.
+            Translations without a unit are taken to be in that which the format keeps: voxels in a ``.csv``, micrometres in
+            a ``.star``. A ``.csv`` calls poses without names 0, 1, 2 and so on.
         overwrite : bool
             Whether a file that is there already may be replaced.
 
         Raises
         ------
         ValueError
-            For another suffix.
+            For another suffix, or translations in a unit that the format does not keep.
         OSError
             If the file exists already, or its folder is missing or cannot be written in.
 
@@ -275,7 +319,13 @@ class Poses:
         ...     Poses.read(path).names
         ('0', '1')
         """
-        _format_of(path).write(path, self._rotation, self._translation, self._names, overwrite)
+        writer = pose_format(path)
+        translation = self._translation
+        if self._unit in _UNITS and writer.UNIT == "um":
+            translation = translation * _UNITS[self._unit]
+        elif self._unit not in (None, writer.UNIT):
+            raise ValueError(f"{path}: found translations in {self._unit}, need them in {writer.UNIT} for this format")
+        writer.write(path, self._rotation, translation, self._names, overwrite)
 
 
 def _as_rotation(value: Any) -> Rotation:
@@ -342,13 +392,6 @@ def _as_names(value: Iterable[str] | None, n: int) -> tuple[str, ...] | None:
 def _frozen(array: NDArray[np.float64]) -> NDArray[np.float64]:
     array.flags.writeable = False
     return array
-
-
-def _format_of(path: str | Path) -> Any:
-    try:
-        return _FORMATS[Path(path).suffix.lower()]
-    except KeyError:
-        raise ValueError(f"{path}: found the suffix {Path(path).suffix!r}, need .csv or .star") from None
 
 
 def _listed(names: list[str], at_most: int = 3) -> str:

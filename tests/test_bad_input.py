@@ -90,12 +90,10 @@ def test_a_bad_particle_among_good_ones_is_named_whoever_reads_it(function):
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        *each(
-            "psf", np.zeros((5, 5, 5)), -PSF, PSF[0], PSF[None], np.zeros((0, 3, 3)), with_value(PSF, NAN), None, "x"
-        ),
+        *each("psf", np.zeros((5, 5, 5)), -PSF, PSF[0], np.zeros((0, 3, 3)), with_value(PSF, NAN), None, "x"),
         *each("poses", np.eye(3), None, POSES.rotation, [POSES]),
         *each("frame", "image", None, 1),
-        *each("voxel_size", 0, -1.0, NAN, INF, (1, 2), (1, 1, -1), "1 um", None),
+        *each("voxel_size", 0, -1.0, NAN, INF, (1, 2), (1, 1, -1), "1 um"),
         *each("psf_voxel_size", 0, (1, 2), NAN, "small"),
         *each("shape", 0, -3, (8, 8), (8, 8, 8, 8), (8, 8, 0), 8.5, "8", (8, 8, 8.5)),
         *each("weights", [1, 2], [1, 1, -1], [1, 1, NAN], [0, 0, 0], [[1, 1, 1]], [1, 1, INF]),

@@ -8,7 +8,7 @@ from scipy.spatial.transform import Rotation
 
 import fastmpr
 from fastmpr.baselines import average, deconvolve_average
-from fastmpr.metrics import psnr
+from fastmpr.quality.metrics import psnr
 
 SHAPE = (14, 15, 16)
 TRUTH = fastmpr.phantom.centriole(SHAPE, dtype=np.float64)

@@ -12,7 +12,7 @@ import pytest
 
 import fastmpr
 from fastmpr import Poses
-from fastmpr.metrics import psnr
+from fastmpr.quality.metrics import psnr
 
 SHAPE = (28, 28, 28)
 PSF = fastmpr.psf.gaussian((27, 11, 11), sigma=(3.5, 1.1, 1.1))

@@ -1,10 +1,17 @@
 """Files in and out: one small module per format, each of them yielding plain arrays.
 
 =============  ====================================================================
+`formats`      the table of them, and reading and writing a volume of any
 `files`        whether a file may be written, and writing it whole or not at all
-`tiff`         3-D volumes and 4-D stacks, with their voxel size
 `particles`    a folder of volumes, or one stack, read one particle at a time
+`tiff`         3-D volumes and 4-D stacks, with their voxel size
+`mrc`          3-D volumes as electron microscopes give them
 `poses_csv`    poses as SPFluo writes them
 `poses_star`   poses as RELION writes them
 =============  ====================================================================
 """
+
+from .formats import pose_format, read, write
+from .particles import open_particles
+
+__all__ = ["open_particles", "pose_format", "read", "write"]

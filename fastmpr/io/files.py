@@ -11,6 +11,10 @@ from pathlib import Path
 from uuid import uuid4
 
 
+class FileError(ValueError):
+    """A file that cannot be used; the message begins with its name."""
+
+
 def check_writable(path: str | Path, overwrite: bool = False) -> None:
     """Raise an error now if ``path`` could not be written at the end of a long job.
 
@@ -132,3 +136,14 @@ def _check_takes_files(folder: Path) -> None:
             pass
     except OSError as error:
         raise PermissionError(f"{folder}: cannot write in this folder ({error.strerror})") from None
+
+
+def check_fits_memory(path: str | Path, nbytes: int) -> None:
+    """Refuse what no memory holds: a few hundred bytes of a TIFF can declare terabytes."""
+    try:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError):  # not on Windows: there the allocation itself fails
+        return
+    if nbytes > memory:
+        need = f"need one that fits in memory ({memory / 1e9:.0f} GB)"
+        raise FileError(f"{path}: found a volume of {nbytes / 1e9:.0f} GB, {need}")

@@ -10,17 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._validation import Vector, as_volume
-from .tiff import _check_fits_memory
+from .files import FileError, check_fits_memory
 
 SUFFIXES = (".mrc", ".map", ".rec", ".mrc.gz", ".map.gz", ".rec.gz")
 
 _ANGSTROM = 1e-4  # in micrometres
 # bytes of a voxel, by the mode in the header; modes 3 and 4 are complex
 _BYTES = {0: 1, 1: 2, 2: 4, 6: 2, 12: 2}
-
-
-class MrcError(ValueError):
-    """An MRC file that cannot be used; the message begins with its name."""
 
 
 def read(path: str | Path) -> tuple[NDArray, Vector | None]:
@@ -72,16 +68,16 @@ def read(path: str | Path) -> tuple[NDArray, Vector | None]:
             with mrcfile.open(path, permissive=True) as file:
                 data, header = file.data, file.header
                 lengths = file.voxel_size
-    except (MrcError, OSError) as error:
+    except (FileError, OSError) as error:
         if str(error).startswith(str(path)):
             raise
-        raise MrcError(f"{path}: cannot be read as an MRC file ({error})") from None
+        raise FileError(f"{path}: cannot be read as an MRC file ({error})") from None
     except Exception as error:  # gzip, zlib and mrcfile each raise their own on a damaged file
-        raise MrcError(f"{path}: cannot be read as an MRC file ({error})") from None
+        raise FileError(f"{path}: cannot be read as an MRC file ({error})") from None
     if data is None:
-        raise MrcError(f"{path}: found the file truncated, need all of it")
+        raise FileError(f"{path}: found the file truncated, need all of it")
     if data.ndim != 3:
-        raise MrcError(f"{path}: found an image of shape {data.shape}, need a 3-D volume (z, y, x)")
+        raise FileError(f"{path}: found an image of shape {data.shape}, need a 3-D volume (z, y, x)")
     return as_volume(data.transpose(_axis_order(path, header)), str(path)), _voxel_size(lengths)
 
 
@@ -98,10 +94,10 @@ def _check_header(path: Path, header: Any) -> None:
     sizes = [int(header[name]) for name in ("nz", "ny", "nx")]
     mode = int(header["mode"])
     if mode in (3, 4):
-        raise MrcError(f"{path}: found complex numbers (mode {mode}), need a real volume")
+        raise FileError(f"{path}: found complex numbers (mode {mode}), need a real volume")
     if mode not in _BYTES or min(sizes) < 1:
-        raise MrcError(f"{path}: found mode {mode} and sizes {tuple(sizes)}, which are no MRC file's")
-    _check_fits_memory(path, int(np.prod(sizes, dtype=object)) * _BYTES[mode])
+        raise FileError(f"{path}: found mode {mode} and sizes {tuple(sizes)}, which are no MRC file's")
+    check_fits_memory(path, int(np.prod(sizes, dtype=object)) * _BYTES[mode])
 
 
 def _axis_order(path: Path, header: Any) -> tuple[int, ...]:
@@ -110,7 +106,7 @@ def _axis_order(path: Path, header: Any) -> tuple[int, ...]:
     if axes == [0, 0, 0]:  # files of old that do not say
         return (0, 1, 2)
     if sorted(axes) != [1, 2, 3]:
-        raise MrcError(f"{path}: found axes {axes}, need x, y and z once each")
+        raise FileError(f"{path}: found axes {axes}, need x, y and z once each")
     return tuple(axes.index(axis) for axis in (3, 2, 1))
 
 

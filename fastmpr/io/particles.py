@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import tiff
+from .formats import VOLUMES, volume_format
 
 
 class ParticleFolder(Sequence[NDArray]):
@@ -19,7 +19,7 @@ class ParticleFolder(Sequence[NDArray]):
     Parameters
     ----------
     path : path
-        A folder with ``.tif`` or ``.tiff`` files; other files and hidden ones are left alone.
+        A folder with volumes of one format (see `formats`); other files and hidden ones are left alone.
 
     Attributes
     ----------
@@ -33,30 +33,29 @@ class ParticleFolder(Sequence[NDArray]):
     Raises
     ------
     ValueError
-        If there is no TIFF file, or where one does not read as a volume. When a particle is read: if its
+        If there is no volume, or where one does not read as a volume. When a particle is read: if its
         shape or its voxel size is not that of the first.
     """
 
+    thread_safe = True
+
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        found = [file for file in self.path.iterdir() if file.suffix.lower() in (".tif", ".tiff")]
-        self._files = sorted(
-            (file for file in found if not file.name.startswith(".")), key=lambda file: natural_key(file.name)
-        )
-        if not self._files:
-            raise ValueError(f"{path}: found no TIFF file in this folder, need one per particle")
+        self._format, self._files = _volumes_in(self.path)
         folder = self.path.resolve().name
         self.names = tuple(f"{folder}/{file.name}" for file in self._files)
-        first, self.voxel_size = tiff.read(self._files[0])
-        self.shape = first.shape
+        first = self._format.read(self._files[0])
+        self.shape, self.voxel_size = first[0].shape, first[1]
+        self._kept = {0: first}  # until it is asked for, so that no file is read twice
 
     def __len__(self) -> int:
         return len(self._files)
 
     def __getitem__(self, index: Any) -> Any:
         """Read particle ``index``, float32 or float64."""
-        file = self._files[index]
-        particle, voxel_size = tiff.read(file)
+        i = range(len(self))[index]
+        file = self._files[i]
+        particle, voxel_size = self._kept.pop(i, None) or self._format.read(file)
         first = self._files[0].name
         if particle.shape != self.shape:
             raise ValueError(f"{file}: found shape {particle.shape}, need {self.shape} as in {first}")
@@ -65,8 +64,10 @@ class ParticleFolder(Sequence[NDArray]):
         return particle
 
 
-def open_particles(path: str | Path) -> ParticleFolder | tiff.Stack:
-    """Return the particles in a folder of 3-D TIFF files or in one 4-D TIFF file; both have len and [i].
+def open_particles(path: str | Path) -> Any:
+    """Return the particles in a folder of 3-D volumes or in one file of several; both have len and [i].
+
+    They have ``names`` (None in one file), ``shape`` and ``voxel_size``.
 
     Raises
     ------
@@ -77,8 +78,24 @@ def open_particles(path: str | Path) -> ParticleFolder | tiff.Stack:
     """
     path = Path(path)
     if not path.exists():
-        raise FileNotFoundError(f"{path}: does not exist, need a folder of TIFF files or one TIFF file")
-    return ParticleFolder(path) if path.is_dir() else tiff.Stack(path)
+        raise FileNotFoundError(f"{path}: does not exist, need a folder of volumes or one file of them")
+    if path.is_dir():
+        return ParticleFolder(path)
+    reader = volume_format(path)
+    if not hasattr(reader, "Stack"):
+        raise ValueError(f"{path}: found the suffix {path.suffix!r}, need a folder of such files, or one 4-D TIFF file")
+    return reader.Stack(path)
+
+
+def _volumes_in(folder: Path) -> tuple[Any, list[Path]]:
+    """Return the files of the first format that has any in a folder, in natural order, and that format."""
+    files = [file for file in folder.iterdir() if not file.name.startswith(".")]
+    for reader in VOLUMES:
+        found = [file for file in files if file.name.lower().endswith(reader.SUFFIXES)]
+        if found:
+            return reader, sorted(found, key=lambda file: natural_key(file.name))
+    known = ", ".join(suffix for reader in VOLUMES for suffix in reader.SUFFIXES)
+    raise ValueError(f"{folder}: found no volume in this folder, need one file per particle ({known})")
 
 
 def natural_key(name: str) -> list[Any]:

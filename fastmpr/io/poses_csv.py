@@ -18,6 +18,8 @@ from scipy.spatial.transform import Rotation
 
 from .files import written_whole
 
+SUFFIXES = (".csv",)
+UNIT = "voxel"  # of the translations
 COLUMNS = ("name", "rot1", "rot2", "rot3", "t1", "t2", "t3")
 
 

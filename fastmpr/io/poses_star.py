@@ -25,6 +25,8 @@ from scipy.spatial.transform import Rotation
 
 from .files import written_whole
 
+SUFFIXES = (".star",)
+UNIT = "um"  # of the translations
 ANGLES = ("rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi")
 ORIGINS = ("rlnOriginXAngst", "rlnOriginYAngst", "rlnOriginZAngst")
 NAME = "rlnImageName"

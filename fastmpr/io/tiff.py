@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import struct
 import weakref
 from collections.abc import Iterator, Sequence
@@ -17,7 +16,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._validation import Vector, as_shape, as_volume, as_voxel_size
-from .files import written_whole
+from .files import FileError, check_fits_memory, written_whole
+
+SUFFIXES = (".tif", ".tiff")
 
 _MICROMETRES = {
     "µm": 1.0,  # micro sign
@@ -34,10 +35,6 @@ _MICROMETRES = {
 
 # bytes of each data type of a TIFF tag, by its number
 _TYPE_SIZES = np.array([0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4, 0, 0, 8, 8, 8, 0], dtype=np.uint64)
-
-
-class TiffError(ValueError):
-    """A TIFF file that cannot be used; the message begins with its name."""
 
 
 def read(path: str | Path) -> tuple[NDArray, Vector | None]:
@@ -74,8 +71,8 @@ def read(path: str | Path) -> tuple[NDArray, Vector | None]:
     """
     with _named(path), _opened(path) as (tif, series):
         if len(series.shape) != 3 or "C" in series.axes:
-            raise TiffError(f"{path}: {_found(series)}, need a 3-D volume (z, y, x)")
-        _check_fits_memory(path, series.nbytes)
+            raise FileError(f"{path}: {_found(series)}, need a 3-D volume (z, y, x)")
+        check_fits_memory(path, series.nbytes)
         array, voxel_size = series.asarray(), _voxel_size(tif)
     return as_volume(array, str(path)), voxel_size
 
@@ -101,22 +98,25 @@ class Stack(Sequence[NDArray]):
         As `read` does.
     """
 
+    names = None
+    thread_safe = True
+
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         with ExitStack() as opened, _named(self.path):
             tif, series = opened.enter_context(_opened(self.path))
             if len(series.shape) not in (3, 4) or not _is_stack_of_volumes(series.axes):
-                raise TiffError(f"{path}: {_found(series)}, need a 4-D stack of volumes (n, z, y, x)")
+                raise FileError(f"{path}: {_found(series)}, need a 4-D stack of volumes (n, z, y, x)")
             self._n, *sizes = series.shape if len(series.shape) == 4 else (1, *series.shape)
             self.shape = as_shape(sizes)
             self.voxel_size = _voxel_size(tif)
-            _check_fits_memory(path, series.nbytes // self._n)
+            check_fits_memory(path, series.nbytes // self._n)
             if series.dataoffset is not None:  # all of it lies uncompressed in one piece
                 self._map = _tifffile().memmap(path, mode="r").reshape(self._n, *self.shape)
             else:
                 self._map, self._pages, self._lock = None, series.pages, Lock()
                 if len(self._pages) % self._n:
-                    raise TiffError(f"{path}: {_found(series)} on {len(self._pages)} pages, need whole ones each")
+                    raise FileError(f"{path}: {_found(series)} on {len(self._pages)} pages, need whole ones each")
                 weakref.finalize(self, opened.pop_all().close)  # the pages are read from the open file
 
     def __len__(self) -> int:
@@ -181,10 +181,10 @@ def _named(path: str | Path) -> Iterator[None]:
     """Name the file in whatever error its parser stumbles into."""
     try:
         yield
-    except (TiffError, OSError, ImportError, MemoryError):
+    except (FileError, OSError, ImportError, MemoryError):
         raise
     except Exception as error:
-        raise TiffError(f"{path}: cannot be read as a TIFF file ({error})") from None
+        raise FileError(f"{path}: cannot be read as a TIFF file ({error})") from None
 
 
 @contextmanager
@@ -197,14 +197,14 @@ def _opened(path: str | Path) -> Iterator[tuple[Any, Any]]:
     if not path.exists():
         raise FileNotFoundError(f"{path}: does not exist, need a TIFF file")
     if path.stat().st_size == 0:
-        raise TiffError(f"{path}: found an empty file, need a TIFF file")
+        raise FileError(f"{path}: found an empty file, need a TIFF file")
     with tifffile.TiffFile(path) as tif:
         _check_chain(path, tif)
         if len(tif.series) != 1:
-            raise TiffError(f"{path}: found {len(tif.series)} separate images, need one")
+            raise FileError(f"{path}: found {len(tif.series)} separate images, need one")
         series = tif.series[0]
         if "S" in series.axes:
-            raise TiffError(f"{path}: {_found(series)}, which is RGB, need grey levels")
+            raise FileError(f"{path}: {_found(series)}, which is RGB, need grey levels")
         _check_extent(path, series)
         yield tif, series
 
@@ -226,7 +226,7 @@ def _check_chain(path: Path, tif: Any) -> None:
         ends = np.where(n_bytes > layout.offsetsize, tags["at"] + n_bytes, 0)
         following = handle.read(layout.offsetsize)
         if len(following) < layout.offsetsize or ends.max() > handle.size or (is_last and any(following)):
-            raise TiffError(f"{path}: found the file truncated ({len(tif.pages)} pages left), need all of it")
+            raise FileError(f"{path}: found the file truncated ({len(tif.pages)} pages left), need all of it")
 
 
 def _check_extent(path: Path, series: Any) -> None:
@@ -235,23 +235,12 @@ def _check_extent(path: Path, series: Any) -> None:
     if series.dataoffset is not None:
         pieces = [(series.dataoffset, series.nbytes)]
     elif any(page is None for page in series.pages):
-        raise TiffError(f"{path}: found pages that are in no file here, need all of them")
+        raise FileError(f"{path}: found pages that are in no file here, need all of them")
     else:
         pieces = [p for page in series.pages for p in zip(page.dataoffsets, page.databytecounts, strict=True)]
     end = max(offset + count for offset, count in pieces)
     if end > size or min(count for _, count in pieces) == 0:
-        raise TiffError(f"{path}: found the file truncated ({size} bytes of {end} declared), need all of it")
-
-
-def _check_fits_memory(path: str | Path, nbytes: int) -> None:
-    """Refuse what no memory holds: a few hundred bytes of a TIFF can declare terabytes."""
-    try:
-        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError):  # not on Windows: there the allocation itself fails
-        return
-    if nbytes > memory:
-        need = f"need one that fits in memory ({memory / 1e9:.0f} GB)"
-        raise TiffError(f"{path}: found a volume of {nbytes / 1e9:.0f} GB, {need}")
+        raise FileError(f"{path}: found the file truncated ({size} bytes of {end} declared), need all of it")
 
 
 def _is_stack_of_volumes(axes: str) -> bool:

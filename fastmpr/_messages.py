@@ -1,0 +1,54 @@
+"""What is said beside a result: likely mistakes as warnings, assumptions to the log, progress to whom asked for it."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+log = logging.getLogger("fastmpr")
+
+Progress = Callable[[str, int, int | None], object]
+
+
+class FastmprWarning(UserWarning):
+    """A likely mistake: what was found, why it looks wrong, what to do."""
+
+
+def warn(message: str, stacklevel: int = 2) -> None:
+    """Warn, in the name of the caller's caller."""
+    warnings.warn(message, FastmprWarning, stacklevel=stacklevel + 1)
+
+
+@contextmanager
+def telling(progress: bool | Progress | None) -> Iterator[Progress | None]:
+    """Give the function to tell progress to, None where nobody asked.
+
+    It takes what is counted, how many are done, and of how many (None where that is not known). True shows a bar each.
+    """
+    if progress is None or progress is False:
+        yield None
+    elif progress is True:
+        with ExitStack() as bars:
+            yield _bars(bars)
+    elif callable(progress):
+        yield progress
+    else:
+        raise TypeError(f"progress: found {progress!r}, need True, False or a callable(what, done, total)")
+
+
+def _bars(stack: ExitStack) -> Progress:
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        raise ImportError('progress=True needs tqdm: pip install "fastmpr[cli]"') from None
+    bars: dict[str, Any] = {}
+
+    def tell(what: str, done: int, total: int | None) -> None:
+        if what not in bars:
+            bars[what] = stack.enter_context(tqdm(total=total, desc=what, leave=False))
+        bars[what].update(done - bars[what].n)
+
+    return tell

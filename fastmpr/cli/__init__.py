@@ -1,0 +1,65 @@
+"""The command line: every module here whose name does not begin with _ is a command, with ``add(commands)``."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import pkgutil
+import sys
+import warnings
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any
+
+from .. import __version__
+from ._arguments import Parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        The arguments after the program's name; those of the process by default.
+
+    Returns
+    -------
+    int
+        0, or 2 after one line on stderr where the input is bad, or 130 after Ctrl-C.
+    """
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what it logs of a broken file, our error says
+    try:
+        args = _parser().parse_args(argv)
+        with warnings.catch_warnings():
+            warnings.showwarning = _show  # one line each, like all that is said here
+            args.run(args)
+    except KeyboardInterrupt:
+        print("fastmpr: interrupted", file=sys.stderr)
+        return 130
+    except MemoryError as error:
+        return _fail(f"not enough memory ({error})")
+    except (ValueError, TypeError, OSError, ImportError) as error:
+        return _fail(str(error))
+    return 0
+
+
+def _fail(message: str) -> int:
+    print("fastmpr: error:", " ".join(message.split()), file=sys.stderr)
+    return 2
+
+
+def _show(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, file: Any = None, line: Any = None
+) -> None:
+    print("fastmpr: warning:", " ".join(str(message).split()), file=sys.stderr)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = Parser(prog="fastmpr", description="Many blurred views of one particle become one sharp volume.")
+    parser.add_argument("--version", action="version", version=f"fastmpr {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for module in pkgutil.iter_modules(__path__):
+        if not module.name.startswith("_"):
+            import_module(f".{module.name}", __name__).add(commands)
+    return parser

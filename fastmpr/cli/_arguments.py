@@ -1,0 +1,67 @@
+"""What several commands' arguments have in common."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+ZYX = ("Z", "Y", "X")
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line, like all others."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise what `main` prints."""
+        raise ValueError(f"{message} (see {self.prog} --help)")
+
+
+def new_command(commands: Any, name: str, run: Callable, summary: str, *examples: str) -> Any:
+    """Add a command whose help shows an example, and return its parser."""
+    command = commands.add_parser(
+        name,
+        help=summary,
+        description=summary[0].upper() + summary[1:] + ".",
+        epilog="\n  ".join(["example:", *examples]),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.set_defaults(run=run)
+    return command
+
+
+def add_talk(command: Any) -> None:
+    """Add --quiet and --verbose."""
+    talk = command.add_mutually_exclusive_group()
+    talk.add_argument("-q", "--quiet", action="store_true", help="say nothing but errors and warnings")
+    talk.add_argument("-v", "--verbose", action="store_true", help="say what was found, assumed and chosen")
+
+
+def positive(text: str) -> float:
+    """Return a positive number."""
+    return _number(text, float, "a positive number", lambda number: 0 < number < math.inf)
+
+
+def not_negative(text: str) -> float:
+    """Return a number of at least 0."""
+    return _number(text, float, "a number of at least 0", lambda number: 0 <= number < math.inf)
+
+
+def count(text: str) -> int:
+    """Return an integer of at least 1."""
+    return _number(text, int, "an integer of at least 1", lambda number: number >= 1)
+
+
+def lam(text: str) -> float | str:
+    """Return "auto" or a positive number."""
+    return text if text == "auto" else _number(text, float, "auto or a positive number", lambda n: 0 < n < math.inf)
+
+
+def _number(text: str, kind: Callable[[str], Any], need: str, fits: Callable[[Any], bool]) -> Any:
+    try:
+        if fits(number := kind(text)):
+            return number
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(f"found {text!r}, need {need}")

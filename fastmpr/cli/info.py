@@ -1,0 +1,32 @@
+"""``fastmpr info``."""
+
+from __future__ import annotations
+
+import argparse
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from .. import __version__
+from ..engine.threads import available_workers
+from ._arguments import new_command
+
+CITE = "D. Fortun et al., IEEE Trans. Med. Imaging 37(5), 2018 (the method); CITATION.cff (this software)"
+
+
+def add(commands: Any) -> None:
+    """Add the command."""
+    new_command(commands, "info", run, "show versions and threads, for a bug report, and what to cite", "fastmpr info")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Print what a bug report needs."""
+    print(f"{'fastmpr':11} {__version__}")
+    print(f"{'python':11} {platform.python_version()} on {platform.platform()}")
+    for package in ("numba", "numpy", "pyfftw", "scipy", "tifffile", "matplotlib", "tqdm"):
+        try:
+            print(f"{package:11} {version(package)}")
+        except PackageNotFoundError:
+            print(f"{package:11} not installed")
+    print(f"{'threads':11} {available_workers()}")
+    print(f"{'cite':11} {CITE}")

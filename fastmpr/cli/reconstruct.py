@@ -1,0 +1,96 @@
+"""``fastmpr reconstruct``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any
+
+import fastmpr
+
+from ..io.files import check_writable
+from ..io.formats import writable_format
+from ._arguments import ZYX, add_talk, count, lam, new_command, not_negative, positive
+from ._words import explain, lengths, say, size, watched
+
+
+def add(commands: Any) -> None:
+    """Add the command."""
+    summary = "reconstruct one volume from many particles"
+    example = "fastmpr reconstruct particles --psf psf.tif --poses poses.csv -o volume.ome.tif"
+    reconstruct = new_command(commands, "reconstruct", run, summary, example)
+    add = reconstruct.add_argument
+    add("particles", metavar="PARTICLES", help="a folder of 3-D TIFF or MRC files, or one 4-D TIFF file")
+    add("--psf", required=True, metavar="PSF", help="the point spread function, a 3-D TIFF or MRC file")
+    add("--poses", required=True, metavar="POSES", help="a .csv (SPFluo) or .star (RELION) file")
+    add("-o", "--output", required=True, metavar="OUT.ome.tif", help="the volume to write")
+    add(
+        "--lam",
+        type=lam,
+        default="auto",
+        help="weight of the data against the regularizer (default: %(default)s)",
+    )
+    add(
+        "--regularizer",
+        default="hessian",
+        metavar="NAME",
+        help="what is asked of the volume (default: %(default)s)",
+    )
+    add(
+        "--voxel-size",
+        type=positive,
+        nargs=3,
+        metavar=ZYX,
+        help="in micrometres (default: what PARTICLES say, else 1 voxel)",
+    )
+    add(
+        "--psf-voxel-size",
+        type=positive,
+        nargs=3,
+        metavar=ZYX,
+        help="in micrometres (default: what PSF says, else the particles')",
+    )
+    add("--symmetry", metavar="Cn|Dn", help="of the particle about its z axis, such as C9 (default: none)")
+    add("--max-iter", type=count, default=200, metavar="N", help="stop after so many iterations (default: %(default)s)")
+    add(
+        "--tol",
+        type=not_negative,
+        default=2e-3,
+        help="stop at residuals as small as this; 0 runs all iterations (default: %(default)s)",
+    )
+    add("--workers", type=count, metavar="N", help="threads (default: all that this process may use)")
+    add("--overwrite", action="store_true", help="replace the output if it is there")
+    add_talk(reconstruct)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Load, reconstruct, write."""
+    writable_format(args.output)
+    check_writable(args.output, args.overwrite)
+    data = fastmpr.load(
+        args.particles,
+        args.psf,
+        args.poses,
+        voxel_size=args.voxel_size,
+        psf_voxel_size=args.psf_voxel_size,
+        symmetry=args.symmetry,
+    )
+    for text in (repr(data).strip("<>"), *data.assumed):
+        explain(args, text)
+    result = fastmpr.reconstruct(
+        data,
+        lam=args.lam,
+        regularizer=args.regularizer,
+        max_iter=args.max_iter,
+        tol=args.tol,
+        workers=args.workers,
+        progress=watched(args),
+    )
+    explain(args, f"lam {result.lam:.6g}, {result.nit} iterations: {result.message}")
+    if not result.success:
+        print(f"fastmpr: warning: {result.message}", file=sys.stderr)
+    known = data.unit == "um"
+    fastmpr.io.write(args.output, result.x, result.voxel_size if known else None, args.overwrite)
+    voxel = lengths(result.voxel_size) if known else "unknown size, taken as cubes"
+    say(args, f"{args.output}: {size(result.x.shape)} voxels of {voxel}")
+    say(args, f"lam {result.lam:.4g}, {result.nit} iterations")

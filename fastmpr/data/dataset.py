@@ -1,0 +1,325 @@
+"""The data set: particles and all that belongs to them, checked once."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .._messages import log
+from .._validation import Size, Vector, as_count, as_shape, as_voxel_size
+from ..poses import Poses
+from ..symmetry import as_group
+from .arguments import as_names, as_poses, as_psf_of, as_psfs, as_weights, assumptions, frozen
+from .source import Source
+
+
+@dataclass(frozen=True, init=False, eq=False, repr=False)
+class Dataset:
+    """Particles and what belongs to them: PSF, poses, voxel sizes, weights, frame, symmetry, names.
+
+    It never changes, holds no particle in memory, and is cheap to slice. Every function that works on views takes one;
+    their shorthand, ``f(particles, psf, poses, **keywords)``, makes one of the same keywords.
+
+    Parameters
+    ----------
+    particles : sequence of N (nz, ny, nx) arrays
+        Anything with ``len`` and ``[i]``: an array, a list, a memory map. One per thread is in memory at a time, and none is
+        ever written to. The precision of the first holds for all: float64 if it has that, else float32.
+    psf : (nz, ny, nx) array_like or sequence of them, optional
+        PSF of the microscope, centred at ``size // 2`` on each axis (see `fastmpr.psf.centred`); any positive sum. It may be
+        larger than the particles. Several PSFs need ``psf_of``.
+    poses : Poses, optional
+        N poses. Translations are in their ``unit``, by default that of ``voxel_size``. Where both poses and particles have
+        names, poses are matched by name, else they are in the order of the particles.
+    psf_of : (N,) array_like of int, optional
+        Which PSF each particle was imaged with.
+    voxel_size : float or (z, y, x), optional
+        Voxel of the particles, in micrometres. Where it is not known, lengths are in voxels, which are then taken for cubes.
+    psf_voxel_size : float or (z, y, x), optional
+        Voxel of the PSF; by default that of the particles.
+    weights : (N,) array_like, optional
+        Weight of each view, at least 0; 1 by default. A view that weighs nothing is never read.
+    frame : {"particle", "model"}
+        Whether the particles are as imaged, or already aligned with the model; then translations are not used, the voxels
+        must be cubic, and no background is subtracted.
+    symmetry : str, optional
+        Of the particle about the model's z axis: "C9", "D4". Each view then counts once for each pose that the particle's
+        symmetry cannot tell from its own.
+    names : sequence of N str, optional
+        Of the particles; by default those of the poses.
+    thread_safe : bool, optional
+        Whether ``particles[i]`` may be called from several threads at once; by default for arrays and fastmpr's own readers,
+        else the threads take turns.
+
+    Attributes
+    ----------
+    assumed : tuple of str
+        What was assumed, since nothing said otherwise; logged to "fastmpr" at level INFO too.
+    unit : {"um", "voxel"}
+        Of all lengths: "voxel" where no voxel size is known.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Naming the argument, if counts or units disagree, or a value is not finite or out of its range. Particles are checked
+        when they are read, and then named.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastmpr
+    >>> psf = fastmpr.psf.gaussian((9, 7, 7), sigma=(2, 1, 1))
+    >>> data = fastmpr.Dataset(np.ones((10, 8, 8, 8)), psf, fastmpr.Poses.random(10, rng=0), voxel_size=0.1)
+    >>> data
+    <Dataset: 10 particles of 8 x 8 x 8, voxels of 0.1 x 0.1 x 0.1 um, PSF of 9 x 7 x 7, with poses>
+    >>> [len(part) for part in (data[2:5], data[[4, 4, 7]], data[np.arange(10) < 9], *data.split(3, rng=0))]
+    [3, 3, 9, 4, 3, 3]
+    >>> data.replace(weights=np.arange(10), symmetry="C9").weights[3]
+    np.float64(3.0)
+    """
+
+    source: Source
+    psfs: tuple[NDArray, ...]
+    psf_of: NDArray[np.intp]
+    poses: Poses | None
+    voxel_size: Vector
+    psf_voxel_size: Vector
+    weights: NDArray[np.float64]
+    frame: str
+    symmetry: str | None
+    names: tuple[str, ...] | None
+    unit: str
+    assumed: tuple[str, ...]
+
+    def __init__(
+        self,
+        particles: Sequence[ArrayLike] | NDArray | Source,
+        psf: ArrayLike | Sequence[ArrayLike] | None = None,
+        poses: Poses | None = None,
+        *,
+        psf_of: ArrayLike | None = None,
+        voxel_size: float | Vector | None = None,
+        psf_voxel_size: float | Vector | None = None,
+        weights: ArrayLike | None = None,
+        frame: str = "particle",
+        symmetry: str | None = None,
+        names: Sequence[str] | None = None,
+        thread_safe: bool | None = None,
+    ):
+        source = particles if isinstance(particles, Source) else Source(particles, thread_safe)
+        count = len(source)
+        if count == 0:
+            raise ValueError("particles: found none, need at least one")
+        as_group(symmetry)
+        voxel = as_voxel_size(1.0 if voxel_size is None else voxel_size)
+        if frame not in ("particle", "model"):
+            raise ValueError(f"frame: found {frame!r}, need 'particle' or 'model'")
+        if frame == "model" and not np.allclose(voxel, min(voxel)):
+            raise ValueError(f"voxel_size: found {voxel}, need cubic voxels with frame='model'")
+        psfs = as_psfs(psf)
+        labels = as_names(names, count)
+        matched = as_poses(poses, labels, count)
+        values = {
+            "source": source,
+            "psfs": psfs,
+            "psf_of": as_psf_of(psf_of, count, len(psfs)),
+            "poses": matched,
+            "voxel_size": voxel,
+            "psf_voxel_size": voxel if psf_voxel_size is None else as_voxel_size(psf_voxel_size, "psf_voxel_size"),
+            "weights": as_weights(weights, count),
+            "frame": frame,
+            "symmetry": symmetry,
+            "names": labels or (matched.names if matched else None),
+            "unit": "voxel" if voxel_size is None else "um",
+            "assumed": tuple(assumptions(voxel_size, psf_voxel_size, psfs, matched, labels)),
+        }
+        vars(self).update(values)
+        if matched is not None:
+            _ = self.placed  # raises where units do not fit
+        for text in self.assumed:
+            log.info(text)
+
+    # ---- what it holds ---------------------------------------------------------------------------------
+
+    @property
+    def psf(self) -> NDArray | tuple[NDArray, ...] | None:
+        """The PSF, a tuple where there are several, None where there is none."""
+        return self.psfs[0] if len(self.psfs) == 1 else self.psfs or None
+
+    @property
+    def particle_shape(self) -> Size:
+        """The shape (nz, ny, nx) of every particle."""
+        return self.source.look(self._first)[0]
+
+    @property
+    def dtype(self) -> Any:
+        """The precision to compute in, `numpy.float32` or `numpy.float64`."""
+        return self.source.look(self._first)[1]
+
+    @property
+    def model_voxel(self) -> Vector:
+        """The model's cubic voxel: the smallest side of the particles'."""
+        return (min(self.voxel_size),) * 3
+
+    @cached_property
+    def used(self) -> NDArray[np.intp]:
+        """The views that weigh anything."""
+        return np.flatnonzero(self.weights)
+
+    @cached_property
+    def placed(self) -> Poses:
+        """The poses with translations in the unit of ``voxel_size``."""
+        if self.poses is None:
+            raise ValueError("poses: found none, need fastmpr.Poses, given with the particles or by replace(poses=...)")
+        return self.poses.in_unit_of(self.voxel_size if self.unit == "um" else None)
+
+    @cached_property
+    def group(self) -> NDArray[np.float64]:
+        """The rotations (n, 3, 3) that leave the particle as it is, the identity first."""
+        return as_group(self.symmetry)
+
+    def model_shape(self, shape: int | Size | None = None) -> Size:
+        """Return the shape of the model: ``shape``, or what covers a particle image at the model's voxel."""
+        if shape is not None:
+            return as_shape(shape)
+        extent = np.multiply(self.particle_shape, self.voxel_size) / self.model_voxel
+        return as_shape(np.rint(extent).astype(int).tolist())
+
+    def read(self, i: int) -> NDArray:
+        """Return particle ``i``: finite, native, C-ordered, float32 or float64. Any thread may ask."""
+        return self.source.read(i)
+
+    def require_psf(self) -> Dataset:
+        """Return itself, or raise an error where it has no PSF."""
+        if not self.psfs:
+            raise ValueError("psf: found none, need a PSF, given with the particles or by replace(psf=...)")
+        return self
+
+    # ---- other data sets from it -------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def __getitem__(self, index: Any) -> Dataset:
+        """Return some of the views, by a slice, places (repeats allowed) or a mask; an integer gives one view."""
+        chosen = self._places(index)
+        return self._with(
+            source=self.source.select(chosen),
+            poses=None if self.poses is None else self.poses[chosen],
+            names=None if self.names is None else tuple(self.names[i] for i in chosen),
+            psf_of=frozen(self.psf_of[chosen]),
+            weights=frozen(self.weights[chosen]),
+        )
+
+    def replace(self, **changes: Any) -> Dataset:
+        """Return the same views with other values of some of the keywords that a Dataset is made of."""
+        given = {
+            "particles": self.source,
+            "psf": self.psf,
+            "poses": self.poses,
+            "psf_of": self.psf_of if len(self.psfs) > 1 and "psf" not in changes else None,
+            "voxel_size": None if self.unit == "voxel" else self.voxel_size,
+            "psf_voxel_size": None if self.psf_voxel_size == self.voxel_size else self.psf_voxel_size,
+            "weights": self.weights,
+            "frame": self.frame,
+            "symmetry": self.symmetry,
+            "names": self.names,
+        }
+        return Dataset(**{**given, **changes})
+
+    def then(self, step: Callable[[NDArray], NDArray]) -> Dataset:
+        """Return the same views, each particle to go through a function when it is read."""
+        return self._with(source=self.source.then(step))
+
+    def split(self, n: int, rng: np.random.Generator | int | None = None) -> list[Dataset]:
+        """Return ``n`` disjoint parts, as equal as can be, drawn at random; together they hold every view once.
+
+        Raises
+        ------
+        ValueError
+            If there are fewer views than parts, or all views of a part weigh nothing.
+        """
+        n = as_count(n, "n", 2)
+        if len(self) < n:
+            raise ValueError(
+                f"n: found {n} parts for {len(self)} particle{'s' * (len(self) > 1)}, need no more than one each"
+            )
+        order = np.random.default_rng(rng).permutation(len(self))
+        parts = [np.sort(order[k::n]) for k in range(n)]
+        if not all(self.weights[part].any() for part in parts):
+            raise ValueError("weights: found a part whose views all weigh nothing, need some that weigh more in each")
+        return [self[part] for part in parts]
+
+    def __repr__(self) -> str:
+        count = f"{len(self)} particle{'s' * (len(self) != 1)}"
+        shape = self.source.known_shape()
+        texts = [count + (f" of {_times(shape)}" if shape else "")]
+        if self.unit == "um":
+            texts.append(f"voxels of {_times(self.voxel_size)} um")
+        if self.psfs:
+            several = f"{len(self.psfs)} PSFs" if len(self.psfs) > 1 else "PSF"
+            texts.append(f"{several} of {_times(self.psfs[0].shape)}")
+        else:
+            texts.append("no PSF")
+        texts.append("with poses" if self.poses is not None else "no poses")
+        if self.symmetry:
+            texts.append(self.symmetry)
+        if self.frame == "model":
+            texts.append("in the frame of the model")
+        return f"<Dataset: {', '.join(texts)}>"
+
+    # ---- how --------------------------------------------------------------------------------------------
+
+    @property
+    def _first(self) -> int:
+        """The place of the first view that weighs anything: the one to learn shape and precision from."""
+        return int(self.used[0]) if len(self.used) else 0
+
+    def _places(self, index: Any) -> NDArray[np.intp]:
+        """Return the places that an index means, none negative."""
+        places = np.arange(len(self))
+        if isinstance(index, slice):
+            chosen = places[index]
+        elif np.ndim(index) == 0 and not isinstance(index, bool | np.bool_):
+            chosen = np.array([operator.index(index)])
+        else:
+            chosen = np.asarray(index)
+            if chosen.dtype == bool and chosen.shape != (len(self),):
+                raise ValueError(f"mask: found shape {chosen.shape}, need ({len(self)},), one for each particle")
+            if chosen.size and (chosen.ndim != 1 or chosen.dtype.kind not in "biu"):
+                raise TypeError(
+                    f"index: found {chosen.dtype} of shape {chosen.shape}, need integers, a slice or a mask"
+                )
+        if len(chosen) == 0 or (chosen.dtype == bool and not chosen.any()):
+            raise ValueError("index: found an empty selection, need at least one particle")
+        try:
+            return places[chosen]
+        except IndexError:
+            worst = max(chosen, key=abs)
+            raise IndexError(f"index: found {worst}, need one from {-len(self)} to {len(self) - 1}") from None
+
+    def _with(self, **changes: Any) -> Dataset:
+        other = object.__new__(Dataset)
+        kept = {name: value for name, value in vars(self).items() if name in Dataset.__dataclass_fields__}
+        vars(other).update(kept | changes)
+        return other
+
+
+def as_dataset(data: Any, psf: Any = None, poses: Any = None, views: dict[str, Any] | None = None) -> Dataset:
+    """Return a Dataset: ``data`` itself, or what the shorthand ``(particles, psf, poses, **keywords)`` means."""
+    given = {"psf": psf, "poses": poses, **(views or {})}
+    if not isinstance(data, Dataset):
+        return Dataset(data, **given)
+    if names := [name for name, value in given.items() if value is not None]:
+        raise TypeError(f"{names[0]}: found beside a Dataset, which holds its own, need data.replace({names[0]}=...)")
+    return data
+
+
+def _times(sizes: Sequence[float]) -> str:
+    return " x ".join(f"{size:g}" for size in sizes)

@@ -1,0 +1,140 @@
+"""Particles as they come, from memory or from files: read one at a time, each once, and checked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from threading import Lock
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._validation import Size, as_float_type, as_volume
+
+
+class Source:
+    """A sequence of particles, or some of it, read by any thread.
+
+    Parameters
+    ----------
+    particles : sequence of (nz, ny, nx) arrays
+        Anything with ``len`` and ``[i]``.
+    thread_safe : bool, optional
+        Whether ``[i]`` may be called from several threads at once. By default if it is an array, a list of arrays, or says
+        so by an attribute of this name; else the threads take turns.
+
+    Raises
+    ------
+    TypeError
+        If it is no sequence.
+    """
+
+    def __init__(self, particles: Any, thread_safe: bool | None = None):
+        if isinstance(particles, Mapping) or not (hasattr(particles, "__len__") and hasattr(particles, "__getitem__")):
+            raise TypeError(f"particles: found {type(particles).__name__}, need a sequence of 3-D arrays")
+        self.particles = particles
+        self.thread_safe = _is_safe(particles) if thread_safe is None else bool(thread_safe)
+        self.steps: tuple[Callable[[NDArray], NDArray], ...] = ()
+        self.which = np.arange(len(particles))
+        self._share = _Shared(self.thread_safe)
+
+    def __len__(self) -> int:
+        return len(self.which)
+
+    def select(self, index: NDArray[np.intp]) -> Source:
+        """Return some of the particles, by their places; what is known of one is known of all."""
+        return self._with(which=self.which[index])
+
+    def then(self, step: Callable[[NDArray], NDArray]) -> Source:
+        """Return the same particles, each to go through a function when it is read."""
+        return self._with(steps=(*self.steps, step))
+
+    def name(self, i: int) -> str:
+        """Return what errors call particle ``i``: its place in the sequence that was given."""
+        return f"particles[{self.which[i]}]"
+
+    def known(self) -> tuple[Size, type] | None:
+        """Return shape and precision where they are known without reading a particle."""
+        if self._share.look is None and _is_stack(self.particles):
+            self._share.look = self.particles.shape[1:], as_float_type(self.particles.dtype)
+        return self._share.look
+
+    def known_shape(self) -> Size | None:
+        """Return the shape of a particle where it is known without reading one: files tell it."""
+        told = getattr(self.particles, "shape", None) if hasattr(self.particles, "voxel_size") else None
+        return known[0] if (known := self.known()) else told
+
+    def look(self, i: int = 0) -> tuple[Size, type]:
+        """Return shape and precision of all particles, read off ``i``; that one is kept until it is asked for."""
+        if (known := self.known()) is not None:
+            return known
+        particle = self._load(i)
+        self._share.kept[int(self.which[i])] = particle
+        return self._learn(particle)
+
+    def read(self, i: int) -> NDArray:
+        """Return particle ``i``, finite, native, C-ordered, float32 or float64, of the shape of all others."""
+        kept = self._share.kept.pop(int(self.which[i]), None)
+        particle = self._load(i) if kept is None else kept
+        shape, _ = self._learn(particle)
+        if particle.shape != shape:
+            raise ValueError(f"{self.name(i)}: found shape {particle.shape}, need {shape} like the first particle")
+        for step in self.steps:
+            particle = step(particle)
+        return particle
+
+    def _learn(self, particle: NDArray) -> tuple[Size, type]:
+        """Take shape and precision from the first particle that anybody reads."""
+        with self._share.learning:
+            if (known := self.known()) is None:
+                known = self._share.look = particle.shape, particle.dtype.type
+        return known
+
+    def _load(self, i: int) -> NDArray:
+        try:
+            with self._share.reading:
+                return as_volume(np.asarray(self.particles[int(self.which[i])]), self.name(i))
+        except (ImportError, MemoryError):
+            raise
+        except Exception as error:
+            if str(error).startswith("particles["):  # says already which one
+                raise
+            reason = " ".join(str(error).split()) or type(error).__name__
+            kind = OSError if isinstance(error, OSError) else ValueError
+            raise kind(f"{self.name(i)}: cannot be read ({reason})") from error
+
+    def _with(self, **changes: Any) -> Source:
+        other = object.__new__(Source)
+        other.__dict__.update(self.__dict__ | changes)
+        return other
+
+
+class _Shared:
+    """What all selections of one sequence share: its locks, and what was learnt of it."""
+
+    def __init__(self, thread_safe: bool):
+        self.thread_safe = thread_safe
+        self.look: tuple[Size, type] | None = None
+        self.kept: dict[int, NDArray] = {}
+        self.learning: Any = Lock()
+        self.reading: Any = nullcontext() if thread_safe else Lock()
+
+    def __reduce__(self) -> Any:  # locks do not travel to other processes
+        return _Shared, (self.thread_safe,)
+
+
+def _is_stack(particles: Any) -> bool:
+    """Return whether it is one array whose every particle is a volume of real numbers."""
+    return (
+        isinstance(particles, np.ndarray)
+        and particles.ndim == 4
+        and particles.size > 0
+        and particles.dtype.kind in "fiub"
+    )
+
+
+def _is_safe(particles: Any) -> bool:
+    if isinstance(particles, list | tuple):
+        return all(isinstance(particle, np.ndarray) for particle in particles)
+    return isinstance(particles, np.ndarray) or getattr(particles, "thread_safe", False) is True

@@ -1,0 +1,83 @@
+"""What all kernels share: how they are compiled, and the few functions that more than one file of them needs.
+
+Numba's cache does not notice changes here: after one, empty it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numba.core import types
+from numba.extending import overload
+
+from .._messages import warn
+
+
+def _probe() -> None:
+    """Do nothing, compiled or not."""
+
+
+def can_cache() -> bool:
+    """Return whether Numba finds a folder that it may write its cache to; say so if not.
+
+    Without one, asking for the cache makes the import fail, on read-only installations for instance.
+    """
+    try:
+        njit(cache=True)(_probe)
+    except RuntimeError:
+        warn(
+            "found no folder for Numba's cache, so every process compiles for some seconds; "
+            "need NUMBA_CACHE_DIR set to a writable folder"
+        )
+        return False
+    return True
+
+
+CACHE = can_cache()
+
+# Only the relaxations that keep NaN and infinity honest; "contract" is what allows fused multiply-adds.
+JIT: dict[str, Any] = {"nogil": True, "error_model": "numpy", "cache": CACHE, "fastmath": {"contract", "nsz"}}
+# Pointwise functions are inlined before typing: LLVM does not vectorise a loop that calls a function returning a tuple.
+JIT_INLINE: dict[str, Any] = {**JIT, "cache": False, "inline": "always"}
+# A sum that may be taken in any order is a sum that vectorises.
+JIT_SUM: dict[str, Any] = {**JIT, "fastmath": {"contract", "nsz", "reassoc"}}
+
+
+def like(constant, value):
+    """Return a constant in the precision of ``value``: a float64 literal would drag float32 loops to float64."""
+    return type(value)(constant)
+
+
+@overload(like, inline="always")
+def _typed_like(constant, value):
+    if value == types.float32:
+        return lambda constant, value: np.float32(constant)
+    return lambda constant, value: np.float64(constant)
+
+
+def narrow(number, value):
+    """Return a float64 number in the precision of ``value``."""
+    return type(value)(number)
+
+
+@overload(narrow, inline="always")
+def _typed_narrow(number, value):
+    if value == types.float32:
+        return lambda number, value: np.float32(number)
+    return lambda number, value: number
+
+
+@njit(**JIT)
+def add(target, scale, values):
+    """Add scale times the values to the target, along a row."""
+    for i in range(target.size):
+        target[i] += scale * values[i]
+
+
+@njit(**JIT)
+def copy(source, target):
+    """Copy a row."""
+    for i in range(target.size):
+        target[i] = source[i]

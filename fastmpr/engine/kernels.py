@@ -1,0 +1,795 @@
+"""The kernels of an iteration: pointwise functions, then loops over rows, then sweeps over slabs of planes.
+
+All of them are serial and release the GIL; `_threads.Team` runs them side by side on disjoint slabs. Those that call each
+other live in one file because Numba's cache does not notice changes in other files; read it from its end, where each
+sweep is spelt out, towards the formulas at its beginning. Symmetric 3x3 matrices are stored as their six distinct entries
+in the order zz, yy, xx, zy, zx, yx; the last three count twice in every sum.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+from numba.core import types
+from numba.extending import overload
+
+from .jit import JIT, JIT_INLINE, JIT_SUM, add, copy, like
+
+# Minimax polynomial of 2 cos(acos(r) / 3) on 0 <= r <= 1, off by at most 2e-8.
+_COS_THIRD = (
+    1.7320508268425336,
+    0.3333306540262685,
+    -0.09616363387419363,
+    0.04883769693243076,
+    -0.028728895038427592,
+    0.015546567095746946,
+    -0.006003182470609976,
+    0.0011299857597487331,
+)
+
+
+# ----------------------------------------------------------------------------------------------------
+# Pointwise functions
+# ----------------------------------------------------------------------------------------------------
+
+
+@njit(**JIT_INLINE)
+def smaller(a, b):
+    """The smaller of two numbers; unlike min, it vectorises."""
+    return a if a < b else b
+
+
+@njit(**JIT_INLINE)
+def larger(a, b):
+    """The larger of two numbers; unlike max, it vectorises."""
+    return a if a > b else b
+
+
+@njit(**JIT_INLINE)
+def clip(value, bound):
+    """Clip a number to [-bound, bound]."""
+    return larger(smaller(value, bound), -bound)
+
+
+def _polish(root, r):
+    """Return ``root`` of l^3 - 3 l = 2 r in full precision: float64 needs one step of Newton's, float32 none."""
+    return root if type(root) is np.float32 else root - (root * (root * root - 3) - 2 * r) / (3 * root * root - 3)
+
+
+@overload(_polish, inline="always")
+def _polish_typed(root, r):
+    if root == types.float32:
+        return lambda root, r: root
+    return lambda root, r: root - (root * (root * root - 3.0) - 2.0 * r) / (3.0 * root * root - 3.0)
+
+
+@njit(**JIT_INLINE)
+def two_cos_third(r):
+    """2 cos(acos(r) / 3) for 0 <= r <= 1: the largest root of l^3 - 3 l = 2 r, between sqrt(3) and 2.
+
+    Sums in pairs (Estrin's scheme) keep the chain of dependent operations short.
+    """
+    r2 = r * r
+    low = (like(_COS_THIRD[0], r) + like(_COS_THIRD[1], r) * r) + (
+        like(_COS_THIRD[2], r) + like(_COS_THIRD[3], r) * r
+    ) * r2
+    high = (like(_COS_THIRD[4], r) + like(_COS_THIRD[5], r) * r) + (
+        like(_COS_THIRD[6], r) + like(_COS_THIRD[7], r) * r
+    ) * r2
+    return _polish(low + high * (r2 * r2), r)
+
+
+# What follows is clipping the eigenvalues of M = mean I + A, with tr A = 0, in five steps. No eigenvector is formed.
+# A has a best separated eigenvalue l, whose projector is P = s adj(A - l I); its other two are -l / 2 +- g, and with
+# B = A + l / 2 I - (3 l / 2) P, of norm g sqrt(2), any function h of the spectrum is
+#
+#     h(M) = h(mean + l) P + (h(m + g) + h(m - g)) / 2 (I - P) + (h(m + g) - h(m - g)) / (2 g) B,   m = mean - l / 2.
+#
+# Where nothing is clipped this is M whatever l, P and g are, so what rounding does to them does no harm there. Entries
+# may be as large as 1e12 in float32, and count as zero below 1e-18.
+
+
+@njit(**JIT_INLINE)
+def deviator(zz, yy, xx, zy, zx, yx):
+    """Return the mean of a symmetric matrix, the rest's tr A^2 / 6 and det A / 2, and A's diagonal."""
+    half, third, tiny = like(0.5, zz), like(1 / 3, zz), like(1e-36, zz)
+    mean = (zz + yy + xx) * third
+    a, b, c = zz - mean, yy - mean, xx - mean
+    square = (half * (a * a + (b * b + c * c)) + (zy * zy + (zx * zx + yx * yx))) * third + tiny
+    det = (a * (b * c - yx * yx) - zy * (zy * c - zx * yx)) + zx * (zy * yx - b * zx)
+    return mean, square, half * det, a, b, c
+
+
+@njit(**JIT_INLINE)
+def separated_root(square, det):
+    """Return the best separated eigenvalue l of a deviator, and s = 1 / tr adj(A - l I)."""
+    one, three = like(1.0, det), like(3.0, det)
+    inverse, size = one / square, math.sqrt(square)
+    r = (det * inverse) * (size * inverse)
+    root = two_cos_third(smaller(abs(r), one))
+    return math.copysign(root * size, r), inverse / (three * root * root - three)
+
+
+@njit(**JIT_INLINE)
+def adjugate(root, a, b, c, d, e, f):
+    """adj(A - root I), six entries."""
+    a, b, c = a - root, b - root, c - root
+    return b * c - f * f, a * c - e * e, a * b - d * d, e * f - c * d, d * f - b * e, d * e - a * f
+
+
+@njit(**JIT_INLINE)
+def rest_square(root, s, a, b, c, d, e, f):
+    """g^2, half the squared norm of B."""
+    half, tiny = like(0.5, a), like(1e-37, a)
+    pa, pb, pc, pd, pe, pf = adjugate(root, a, b, c, d, e, f)
+    mid = -half * root
+    gap = (root - mid) * s
+    a, b, c = (a - mid) - gap * pa, (b - mid) - gap * pb, (c - mid) - gap * pc
+    d, e, f = d - gap * pd, e - gap * pe, f - gap * pf
+    return half * (a * a + (b * b + c * c)) + (d * d + (e * e + f * f)) + tiny
+
+
+@njit(**JIT_INLINE)
+def clipped(mean, root, s, square):
+    """Clip the spectrum to [-1, 1]: return (c0, c1, c2) of c0 I + c1 adj(A - root I) + c2 A; ``square`` is g^2."""
+    half, one = like(0.5, mean), like(1.0, mean)
+    mid = -half * root
+    g = math.sqrt(square)
+    low, high = clip((mean + mid) - g, one), clip((mean + mid) + g, one)
+    level = half * (low + high)
+    slope = (high - low) * (g * (half / square))
+    jump = clip(mean + root, one) - level
+    return level - slope * mid, (jump - slope * (root - mid)) * s, slope
+
+
+# ----------------------------------------------------------------------------------------------------
+# Rows: the steps of a sweep, each a loop over one-dimensional arrays
+# ----------------------------------------------------------------------------------------------------
+#
+# The sweeps work on volumes whose rows are at least two columns wider than the model, so that a chunk of several rows is
+# one long array and x + 1 and x + 2 are always the next elements. The extra columns of x repeat its first ones; those of
+# all else hold nothing of meaning.
+
+_CHUNK = 1600  # elements in a chunk: loops long enough to pay for their overhead, arrays that stay near the core
+
+
+@njit(**JIT)
+def wrap_edges(x, ny, nx, start, stop):
+    """Fill the extra columns and rows of planes with the first ones, so that periodic neighbours lie in line."""
+    for z in range(start, stop):
+        for y in range(ny):
+            for i in range(nx, x.shape[2]):
+                x[z, y, i] = x[z, y, i % nx]
+        for y in range(ny, x.shape[1]):
+            copy(x[z, y % ny], x[z, y])
+
+
+# What the five steps of clipping leave to each other, for the elements of a chunk: rows of one flat array, as rows at
+# distances known to LLVM need no checks for overlap. Five loops are faster than one: each is a short chain of dependent
+# operations, so that the processor works on many elements at once.
+_MEAN, _ROOT, _SCALE, _A, _B, _C, _D, _E, _F, _REST, _LEVEL = (k * _CHUNK for k in range(11))
+_WORK = 11 * _CHUNK
+
+
+@njit(**JIT)
+def _deviators(zz, yy, xx, zy, zx, yx, factor, work):
+    """First step, for factor times the given entries; root and scale still hold tr A^2 / 6 and det A / 2."""
+    for i in range(zz.size):
+        d, e, f = factor * zy[i], factor * zx[i], factor * yx[i]
+        mean, square, det, a, b, c = deviator(factor * zz[i], factor * yy[i], factor * xx[i], d, e, f)
+        work[_MEAN + i], work[_ROOT + i], work[_SCALE + i] = mean, square, det
+        work[_A + i], work[_B + i], work[_C + i] = a, b, c
+        work[_D + i], work[_E + i], work[_F + i] = d, e, f
+
+
+@njit(**JIT)
+def _hessian_deviators(x, right, right2, below, diagonal, beneath, zz, yy, xx, zy, zx, yx, factor, work):
+    """First step, for factor Hx + the given entries.
+
+    ``right`` is one row ahead of x, ``right2`` two, ``below`` one plane, ``beneath`` two, ``diagonal`` a row and a plane.
+    """
+    for i in range(zz.size):
+        dx, dy, dz = x[i + 1] - x[i], right[i] - x[i], below[i] - x[i]
+        d = factor * ((diagonal[i] - below[i]) - dy) + zy[i]
+        e = factor * ((below[i + 1] - below[i]) - dx) + zx[i]
+        f = factor * ((right[i + 1] - right[i]) - dx) + yx[i]
+        mean, square, det, a, b, c = deviator(
+            factor * ((beneath[i] - below[i]) - dz) + zz[i],
+            factor * ((right2[i] - right[i]) - dy) + yy[i],
+            factor * ((x[i + 2] - x[i + 1]) - dx) + xx[i],
+            d,
+            e,
+            f,
+        )
+        work[_MEAN + i], work[_ROOT + i], work[_SCALE + i] = mean, square, det
+        work[_A + i], work[_B + i], work[_C + i] = a, b, c
+        work[_D + i], work[_E + i], work[_F + i] = d, e, f
+
+
+@njit(**JIT)
+def _separated_roots(work, size):
+    for i in range(size):
+        work[_ROOT + i], work[_SCALE + i] = separated_root(work[_ROOT + i], work[_SCALE + i])
+
+
+@njit(**JIT)
+def _rest_squares(work, size):
+    for i in range(size):
+        a, b, c, d, e, f = work[_A + i], work[_B + i], work[_C + i], work[_D + i], work[_E + i], work[_F + i]
+        work[_REST + i] = rest_square(work[_ROOT + i], work[_SCALE + i], a, b, c, d, e, f)
+
+
+@njit(**JIT)
+def _clipped(work, size):
+    for i in range(size):
+        work[_LEVEL + i], work[_SCALE + i], work[_REST + i] = clipped(
+            work[_MEAN + i], work[_ROOT + i], work[_SCALE + i], work[_REST + i]
+        )
+
+
+@njit(**JIT)
+def _combine(work, keep, mix, grow, cut, twice, zz, yy, xx, zy, zx, yx, qzz, qyy, qxx, qzy, qzx, qyx):
+    """Last step: keep v + mix d, and q = grow v - cut d with its mixed entries times ``twice``; d is v clipped."""
+    for i in range(zz.size):
+        a, b, c, d, e, f = work[_A + i], work[_B + i], work[_C + i], work[_D + i], work[_E + i], work[_F + i]
+        mean, c0, c1, c2 = work[_MEAN + i], work[_LEVEL + i], work[_SCALE + i], work[_REST + i]
+        pa, pb, pc, pd, pe, pf = adjugate(work[_ROOT + i], a, b, c, d, e, f)
+        k0, k1, k2 = keep * mean + mix * c0, mix * c1, keep + mix * c2
+        zz[i], yy[i], xx[i] = k0 + k1 * pa + k2 * a, k0 + k1 * pb + k2 * b, k0 + k1 * pc + k2 * c
+        zy[i], zx[i], yx[i] = k1 * pd + k2 * d, k1 * pe + k2 * e, k1 * pf + k2 * f
+        k0, k1, k2 = grow * mean - cut * c0, -cut * c1, grow - cut * c2
+        qzz[i], qyy[i], qxx[i] = k0 + k1 * pa + k2 * a, k0 + k1 * pb + k2 * b, k0 + k1 * pc + k2 * c
+        k1, k2 = twice * k1, twice * k2
+        qzy[i], qzx[i], qyx[i] = k1 * pd + k2 * d, k1 * pe + k2 * e, k1 * pf + k2 * f
+
+
+@njit(**JIT)
+def _clip_chunk(work, size, steps, first, at, second, to):
+    """All but the first step; results go to the six rows of ``first``, from ``at`` on, and of ``second``, from ``to`` on."""
+    keep, mix, grow, cut, twice = steps
+    _separated_roots(work, size)
+    _rest_squares(work, size)
+    _clipped(work, size)
+    _combine(
+        work,
+        keep,
+        mix,
+        grow,
+        cut,
+        twice,
+        first[0, at : at + size],
+        first[1, at:],
+        first[2, at:],
+        first[3, at:],
+        first[4, at:],
+        first[5, at:],
+        second[0, to:],
+        second[1, to:],
+        second[2, to:],
+        second[3, to:],
+        second[4, to:],
+        second[5, to:],
+    )
+
+
+@njit(**JIT)
+def clip_spectra(entries, bound, out):
+    """Clip the eigenvalues of symmetric matrices, (6, n) entries, to [-bound, bound]."""
+    work, ignored = np.empty(_WORK, entries.dtype), np.empty((6, _CHUNK), entries.dtype)
+    zero, one = like(0.0, bound), like(1.0, bound)
+    for at in range(0, entries.shape[1], _CHUNK):
+        size = min(_CHUNK, entries.shape[1] - at)
+        zz, yy, xx = entries[0, at : at + size], entries[1, at:], entries[2, at:]
+        _deviators(zz, yy, xx, entries[3, at:], entries[4, at:], entries[5, at:], one / bound, work)
+        _clip_chunk(work, size, (zero, bound, zero, zero, zero), out, at, ignored, 0)
+
+
+@njit(**JIT)
+def _stay(v, d, relaxation, factor, state, q):
+    """Q = factor (mu Dx - d), from v = relaxation mu Dx + state; the state stays."""
+    for i in range(v.size):
+        q[i] = factor * ((v[i] - state[i]) / relaxation - d[i])
+
+
+@njit(**JIT_SUM)
+def _primal_norms(v, d, relaxation, state):
+    """Sums of squares of mu Dx - u, mu Dx, u and d along a row, from v = relaxation mu Dx + state and u = v - d."""
+    gap = v[0] - v[0]
+    first, second, third = gap, gap, gap
+    for i in range(v.size):
+        dx = (v[i] - state[i]) / relaxation
+        u = v[i] - d[i]
+        gap += (dx - u) * (dx - u)
+        first += dx * dx
+        second += u * u
+        third += d[i] * d[i]
+    return gap, first, second, third
+
+
+@njit(**JIT)
+def _accumulate(sums, weight, values):
+    for k in range(4):
+        sums[k] += weight * values[k]
+
+
+@njit(**JIT)
+def _wrap_left(q, first, width, nx):
+    """Put each row's last two columns right before it: the adjoint reaches back where the operator reaches ahead."""
+    for row in range(first, q.size, width):
+        q[row - 1] = q[row + nx - 1]
+        q[row - 2] = q[row + (nx - 2) % nx]
+
+
+@njit(**JIT)
+def _positivity(x, v2, out, relaxation, weight, rescale):
+    """Relax, project on x >= 0 and add weight (u - t d) = weight |v| to out; v holds u above zero, t d below."""
+    zero, keep = like(0.0, relaxation), like(1.0, relaxation) - relaxation
+    for i in range(v2.size):
+        v = v2[i]
+        v = relaxation * x[i] + (keep * v if v > zero else v)
+        v = v if v > zero else rescale * v
+        v2[i] = v
+        out[i] += weight * abs(v)
+
+
+@njit(**JIT)
+def _add_gap(x, v2, out, relaxation, weight):
+    """Add weight (x - d) to out; v2 stays."""
+    zero, keep = like(0.0, relaxation), like(1.0, relaxation) - relaxation
+    for i in range(v2.size):
+        v = v2[i]
+        v = relaxation * x[i] + (keep * v if v > zero else v)
+        out[i] += weight * (x[i] - smaller(v, zero))
+
+
+@njit(**JIT_SUM)
+def _positivity_norms(x, v2, relaxation):
+    """Squares of x - u, x, u and d along a row."""
+    zero, keep = like(0.0, relaxation), like(1.0, relaxation) - relaxation
+    gap, first, second, third = zero, zero, zero, zero
+    for i in range(v2.size):
+        v = v2[i]
+        v = relaxation * x[i] + (keep * v if v > zero else v)
+        u, d = larger(v, zero), smaller(v, zero)
+        gap += (x[i] - u) * (x[i] - u)
+        first += x[i] * x[i]
+        second += u * u
+        third += d * d
+    return gap, first, second, third
+
+
+@njit(**JIT)
+def _measure(v, d, relaxation, factor, state, nx, width, q, norms):
+    """`_stay` for a band, and `_primal_norms` of the true columns of its rows added to ``norms``."""
+    size = state.size
+    _stay(v[:size], d, relaxation, factor, state, q[width:])
+    for row in range(0, size, width):
+        end = row + nx
+        _accumulate(norms, factor, _primal_norms(v[row:end], d[row:end], relaxation, state[row:end]))
+
+
+@njit(**JIT)
+def _measure_positivity(x, v2, relaxation, nx, width, norms):
+    """Add `_positivity_norms` of the true columns of every row of a chunk."""
+    for row in range(0, v2.size, width):
+        end = row + nx
+        _accumulate(norms, like(1.0, relaxation), _positivity_norms(x[row:end], v2[row:end], relaxation))
+
+
+@njit(**JIT)
+def close_planes(out, carry, start):
+    """Give the first planes of a slab what the slab before owes them.
+
+    ``carry`` holds its last plane of what the adjoint differentiates once (1) and twice (0) along z.
+    """
+    one = like(1.0, carry[0, 0])
+    first, second = out[start].ravel(), out[(start + 1) % out.shape[0]].ravel()
+    add(first, one, carry[1])
+    add(first, -one, carry[0])
+    add(second, one, carry[0])
+
+
+# ----------------------------------------------------------------------------------------------------
+# Hessian: the sweep between two FFTs
+# ----------------------------------------------------------------------------------------------------
+
+
+@njit(**JIT)
+def _hessian_chunk(x, z, at, size, width, factor, state, work):
+    """`_hessian_deviators` of factor Hx + state for the ``size`` elements from ``at`` on of plane z."""
+    nz = x.shape[0]
+    here, below, beneath = x[z].ravel()[at:], x[(z + 1) % nz].ravel()[at:], x[(z + 2) % nz].ravel()[at:]
+    _hessian_deviators(
+        here,
+        here[width:],
+        here[2 * width :],
+        below,
+        below[width:],
+        beneath,
+        state[0, at : at + size],
+        state[1, at:],
+        state[2, at:],
+        state[3, at:],
+        state[4, at:],
+        state[5, at:],
+        factor,
+        work,
+    )
+
+
+@njit(**JIT)
+def _hessian_steps(x, z, at, size, width, factor, state, work, steps, first, to_first, second, to_second):
+    """Differences and proximal step of a band of rows, chunk by chunk; where the results go, see `_clip_chunk`."""
+    for i in range(0, size, _CHUNK):
+        n = min(_CHUNK, size - i)
+        _hessian_chunk(x, z, at + i, n, width, factor, state, work)
+        _clip_chunk(work, n, steps, first, to_first + i, second, to_second + i)
+
+
+@njit(**JIT)
+def _cross_terms(
+    qzz, qyy, previous_qyy, qzy, previous_qzy, qzx, left_qzx, qyx, left_qyx, wy, before_qzz, before_w, out
+):
+    """What the adjoint differentiates along y, and along z already differentiated.
+
+    ``wy`` takes qyy along y and qyx along x; w is qzz along z, qzy along y and qzx along x, and ``out`` is w along z.
+    ``before_qzz`` and ``before_w`` hold those of the previous plane and are given this one's.
+    """
+    for i in range(out.size):
+        along_z = qzz[i]
+        w = (before_qzz[i] - along_z) + (previous_qzy[i] - qzy[i]) + (left_qzx[i] - qzx[i])
+        before_qzz[i] = along_z
+        out[i] = before_w[i] - w
+        before_w[i] = w
+        wy[i] = (previous_qyy[i] - qyy[i]) + (left_qyx[i] - qyx[i])
+
+
+@njit(**JIT)
+def _plane_terms(qxx, wy, previous_wy, out):
+    """Add the adjoint along x of qxx (from two columns before on) and along y of wy."""
+    for i in range(out.size):
+        out[i] += ((qxx[i] - qxx[i + 1]) - (qxx[i + 1] - qxx[i + 2])) + (previous_wy[i] - wy[i])
+
+
+@njit(**JIT)
+def _hessian_adjoint(q, wy, carry, at, width, nx, out):
+    """The adjoint for a band, from its q and what is remembered of the row and the plane before.
+
+    q and wy begin with the row before the band; the mixed components of q hold twice their values. ``carry`` holds the
+    previous plane's qzz and w, and is given this plane's.
+    """
+    size, left = out.size, width - 1
+    for k in (2, 4, 5):
+        _wrap_left(q[k, : width + size], width, width, nx)
+    _cross_terms(
+        q[0, width:],
+        q[1, width:],
+        q[1],
+        q[3, width:],
+        q[3],
+        q[4, width:],
+        q[4, left:],
+        q[5, width:],
+        q[5, left:],
+        wy[width:],
+        carry[0, at:],
+        carry[1, at:],
+        out,
+    )
+    _plane_terms(q[2, width - 2 :], wy[width:], wy, out)
+    for row in (q[1], q[3], wy):
+        copy(row[size:], row[:width])
+
+
+@njit(**JIT)
+def _close_rows(qyy, qzy, wy, carry, out, width):
+    """Give the first rows of a plane what its last row owes them across the periodic edge."""
+    one = like(1.0, wy[0])
+    first = out[:width]
+    second = out[width : 2 * width] if out.size > width else first
+    add(first, one, wy)
+    add(first, -one, qyy)
+    add(second, one, qyy)
+    add(first, -one, qzy)
+    add(carry[1, :width], one, qzy)
+
+
+@njit(**JIT)
+def hessian_sweep(x, nx, state, v2, out, carry, steps, moves, norms, start, stop):
+    """Everything between two FFTs, for the planes of a slab: Hessian, proximal steps, adjoint, in one pass.
+
+    With s the state, r the relaxation, v = r mu Hx + s, d = v with its eigenvalues clipped to [-1, 1] and u = v - d:
+
+        s <- (1 - r) t u + d        out <- H^T (t u - d) + weight (u2 - d2 / t2)
+
+    if ``moves``; otherwise state and v2 stay, out <- H^T (mu Hx - d) + weight (x - d2), and norms[z] <- the squares of
+    mu Hx - u, mu Hx, u, d, then of x - u2, x, u2, d2, over plane z.
+
+    Parameters
+    ----------
+    x : (nz, ny + 2 or more, width), see `wrap_edges`
+    state : (nz, 6, ny * width)
+    v2, out : (nz, ny, width)
+    carry : (2, ny * width)
+        What the first two planes of the next slab lack, see `close_planes`.
+    steps : (r, mu, weight, t, t2)
+        t and t2 are the next penalty parameters over the present ones.
+    """
+    relaxation, mu, weight, growth, growth2 = steps
+    zero, one = like(0.0, mu), like(1.0, mu)
+    keep = (one - relaxation) * growth
+    going = (keep, one - keep, growth, growth + one, one + one)
+    standing = (zero, one, one, zero, one)  # d, and v
+    ny, width = out.shape[1], out.shape[2]
+    step = max(1, _CHUNK // width) * width
+    v, d = np.empty((6, step), x.dtype), np.empty((6, step), x.dtype)
+    work, q, wy = np.empty(_WORK, x.dtype), np.zeros((6, step + width), x.dtype), np.zeros(step + width, x.dtype)
+    factor = relaxation * mu
+    carry[:] = 0
+    for z in range(start, stop):
+        plane, plane2, target, s = x[z].ravel(), v2[z].ravel(), out[z].ravel(), state[z]
+        q[:, :width] = 0
+        wy[:width] = 0
+        norms[z] = 0
+        for at in range(0, ny * width, step):
+            size = min(step, ny * width - at)
+            chunk, pair = target[at : at + size], plane2[at : at + size]
+            if moves:
+                _hessian_steps(x, z, at, size, width, factor, s, work, going, s, at, q, width)
+                _hessian_adjoint(q, wy, carry, at, width, nx, chunk)
+                _positivity(plane[at:], pair, chunk, relaxation, weight, one / growth2)
+            else:
+                _hessian_steps(x, z, at, size, width, factor, s, work, standing, d, 0, v, 0)
+                for k in range(6):
+                    _measure(
+                        v[k],
+                        d[k],
+                        relaxation,
+                        one if k < 3 else one + one,
+                        s[k, at : at + size],
+                        nx,
+                        width,
+                        q[k],
+                        norms[z],
+                    )
+                _hessian_adjoint(q, wy, carry, at, width, nx, chunk)
+                _add_gap(plane[at:], pair, chunk, relaxation, weight)
+                _measure_positivity(plane[at:], pair, relaxation, nx, width, norms[z, 4:])
+        _close_rows(q[1, :width], q[3, :width], wy[:width], carry, target, width)
+
+
+@njit(**JIT_SUM)
+def _sum_nuclear_norms(work, size):
+    total, half = like(0.0, work[0]), like(0.5, work[0])
+    for i in range(size):
+        mean, root, g = work[_MEAN + i], work[_ROOT + i], math.sqrt(work[_REST + i])
+        mid = mean - half * root
+        total += abs(mean + root) + abs(mid + g) + abs(mid - g)
+    return total
+
+
+@njit(**JIT)
+def hessian_value(x, ny, nx, sums, start, stop):
+    """sums[z] <- the sum over plane z of the nuclear norm of the Hessian; x has its first columns and rows repeated."""
+    width, one = x.shape[2], like(1.0, x[0, 0, 0])
+    work, zeros = np.empty(_WORK, x.dtype), np.zeros((6, ny * width), x.dtype)
+    for z in range(start, stop):
+        sums[z] = 0
+        for y in range(ny):
+            for i in range(0, nx, _CHUNK):
+                size = min(_CHUNK, nx - i)
+                _hessian_chunk(x, z, y * width + i, size, width, one, zeros, work)
+                _separated_roots(work, size)
+                _rest_squares(work, size)
+                sums[z] += _sum_nuclear_norms(work, size)
+
+
+# ----------------------------------------------------------------------------------------------------
+# Total variation: the sweep between two FFTs
+# ----------------------------------------------------------------------------------------------------
+
+
+@njit(**JIT)
+def _shorten(here, right, below, factor, z, y, x, keep, mix, grow, cut, qz, qy, qx):
+    """Differences and proximal step: v = factor grad + (z, y, x), shortened to d with a length of at most 1.
+
+    (z, y, x) <- keep v + mix d, and q <- grow v - cut d.
+    """
+    one = like(1.0, factor)
+    for i in range(z.size):
+        vz, vy, vx = (
+            factor * (below[i] - here[i]) + z[i],
+            factor * (right[i] - here[i]) + y[i],
+            factor * (here[i + 1] - here[i]) + x[i],
+        )
+        shrink = one / math.sqrt(larger(vz * vz + (vy * vy + vx * vx), one))
+        k, kq = keep + mix * shrink, grow - cut * shrink
+        z[i], y[i], x[i] = k * vz, k * vy, k * vx
+        qz[i], qy[i], qx[i] = kq * vz, kq * vy, kq * vx
+
+
+@njit(**JIT)
+def _gradient_steps(x, z, at, size, width, factor, steps, state, to, q, to_q):
+    """`_shorten` for the ``size`` elements from ``at`` on of plane z; those of ``state`` and ``q`` begin elsewhere."""
+    keep, mix, grow, cut = steps
+    here, below = x[z].ravel()[at:], x[(z + 1) % x.shape[0]].ravel()[at:]
+    _shorten(
+        here,
+        here[width:],
+        below,
+        factor,
+        state[0, to : to + size],
+        state[1, to:],
+        state[2, to:],
+        keep,
+        mix,
+        grow,
+        cut,
+        q[0, to_q:],
+        q[1, to_q:],
+        q[2, to_q:],
+    )
+
+
+@njit(**JIT_SUM)
+def _sum_lengths(z, y, x):
+    total = like(0.0, z[0])
+    for i in range(z.size):
+        total += math.sqrt(z[i] * z[i] + (y[i] * y[i] + x[i] * x[i]))
+    return total
+
+
+@njit(**JIT)
+def _gather_differences(qz, previous_qz, qy, previous_qy, qx, previous_qx, out):
+    """Out = the adjoint along z of qz, along y of qy and along x of qx."""
+    for i in range(out.size):
+        out[i] = (previous_qz[i] - qz[i]) + (previous_qy[i] - qy[i]) + (previous_qx[i] - qx[i])
+
+
+@njit(**JIT)
+def _gradient_adjoint(q, carry, at, width, nx, out):
+    """`_hessian_adjoint` for the gradient; ``carry[1]`` holds the previous plane's qz."""
+    size = out.size
+    _wrap_left(q[2, : width + size], width, width, nx)
+    qz = q[0, width:]
+    _gather_differences(qz, carry[1, at:], q[1, width:], q[1], q[2, width:], q[2, width - 1 :], out)
+    copy(qz, carry[1, at : at + size])
+    copy(q[1, size:], q[1, :width])
+
+
+@njit(**JIT)
+def tv_sweep(x, nx, state, v2, out, carry, steps, moves, norms, start, stop):
+    """`hessian_sweep` for the gradient: three components, shortened to a length of 1 in place of clipped eigenvalues."""
+    relaxation, mu, weight, growth, growth2 = steps
+    zero, one = like(0.0, mu), like(1.0, mu)
+    keep = (one - relaxation) * growth
+    going = (keep, one - keep, growth, growth + one)
+    standing = (zero, one, one, zero)  # d, and v
+    ny, width = out.shape[1], out.shape[2]
+    step = max(1, _CHUNK // width) * width
+    v, d = np.empty((3, step), x.dtype), np.empty((3, step), x.dtype)
+    q = np.zeros((3, step + width), x.dtype)
+    factor = relaxation * mu
+    carry[:] = 0
+    for z in range(start, stop):
+        plane, plane2, target, s = x[z].ravel(), v2[z].ravel(), out[z].ravel(), state[z]
+        q[:, :width] = 0
+        norms[z] = 0
+        for at in range(0, ny * width, step):
+            size = min(step, ny * width - at)
+            chunk, pair = target[at : at + size], plane2[at : at + size]
+            if moves:
+                _gradient_steps(x, z, at, size, width, factor, going, s, at, q, width)
+                _gradient_adjoint(q, carry, at, width, nx, chunk)
+                _positivity(plane[at:], pair, chunk, relaxation, weight, one / growth2)
+            else:
+                for k in range(3):
+                    copy(s[k, at : at + size], d[k])
+                _gradient_steps(x, z, at, size, width, factor, standing, d, 0, v, 0)
+                for k in range(3):
+                    _measure(v[k], d[k], relaxation, one, s[k, at : at + size], nx, width, q[k], norms[z])
+                _gradient_adjoint(q, carry, at, width, nx, chunk)
+                _add_gap(plane[at:], pair, chunk, relaxation, weight)
+                _measure_positivity(plane[at:], pair, relaxation, nx, width, norms[z, 4:])
+        add(target[:width], one, q[1, :width])
+
+
+@njit(**JIT)
+def _difference(a, b, v):
+    for i in range(v.size):
+        v[i] = b[i] - a[i]
+
+
+@njit(**JIT)
+def tv_value(x, ny, nx, sums, start, stop):
+    """sums[z] <- the sum over plane z of the length of the gradient; x has its first columns and rows repeated."""
+    v = np.empty((3, nx), x.dtype)
+    for z in range(start, stop):
+        below = x[(z + 1) % x.shape[0]]
+        sums[z] = 0
+        for y in range(ny):
+            _difference(x[z, y], below[y], v[0])
+            _difference(x[z, y], x[z, y + 1], v[1])
+            _difference(x[z, y], x[z, y, 1:], v[2])
+            sums[z] += _sum_lengths(v[0], v[1], v[2])
+
+
+# ----------------------------------------------------------------------------------------------------
+# Fourier space
+# ----------------------------------------------------------------------------------------------------
+
+
+@njit(**JIT)
+def _solve_row(spectrum, inverse, bias):
+    for i in range(spectrum.size):
+        spectrum[i] = spectrum[i] * inverse[i] + bias[i]
+
+
+@njit(**JIT)
+def solve_columns(spectrum, inverse, bias, start, stop):
+    """Spectrum <- spectrum * inverse + bias, for the rows start <= y < stop of every plane: the x-step of ADMM."""
+    for z in range(spectrum.shape[0]):
+        for y in range(start, stop):
+            _solve_row(spectrum[z, y], inverse[z, y], bias[z, y])
+
+
+@njit(**JIT_SUM)
+def squares_of_difference(a, b, nx, norms, start, stop):
+    """norms[z] <- the sum of squares of a - b over the first nx columns of plane z."""
+    for z in range(start, stop):
+        total = 0.0
+        for y in range(a.shape[1]):
+            row, other, part = a[z, y, :nx], b[z, y, :nx], like(0.0, a[0, 0, 0])
+            for i in range(row.size):
+                part += (row[i] - other[i]) * (row[i] - other[i])
+            total += part
+        norms[z] = total
+
+
+@njit(**JIT)
+def _prepare_row(gram, rhs, lzy, lx, order, lam, mu, mu2, scale, inverse, bias):
+    for i in range(lx.size):
+        symbol = lzy + lx[i]
+        symbol = symbol * symbol if order == 2 else symbol
+        unit = scale / (mu * symbol + mu2 + lam * gram[i])
+        inverse[i] = unit
+        bias[i] = lam * unit * rhs[i]
+
+
+@njit(**JIT)
+def prepare_columns(gram, rhs, lz, ly, lx, order, lam, mu, mu2, scale, inverse, bias, start, stop):
+    """Fill ``inverse`` and ``bias`` of `solve_columns` for the x-step (mu D^T D + mu2 + lam S) x = r + lam B.
+
+    The symbol of D^T D is (lz + ly + lx) ** order; ``scale`` is the FFT's normalisation.
+    """
+    for z in range(start, stop):
+        for y in range(gram.shape[1]):
+            _prepare_row(
+                gram[z, y],
+                rhs[z, y],
+                lz[z] + ly[y],
+                lx,
+                order,
+                lam,
+                mu,
+                mu2,
+                scale,
+                inverse[z, y],
+                bias[z, y],
+            )
+
+
+@njit(**JIT_SUM)
+def gradient_norm(gram, rhs, spectrum, size, nx, start, stop, norms):
+    """norms[y] <- the squares of S x - B over the rows y, from ``spectrum`` = x^ / size; every frequency counted."""
+    half = (nx + 1) // 2
+    for y in range(start, stop):
+        total = 0.0
+        for z in range(spectrum.shape[0]):
+            for i in range(spectrum.shape[2]):
+                value = spectrum[z, y, i] * size * gram[z, y, i] - rhs[z, y, i]
+                square = value.real * value.real + value.imag * value.imag
+                total += square if i == 0 or i >= half else square + square
+        norms[y] = total

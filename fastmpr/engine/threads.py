@@ -1,0 +1,166 @@
+"""How many threads a call may use, and a team of them that runs one function side by side.
+
+The kernels are serial and release the GIL, and so do FFTW's one-thread plans: a team of Python threads runs both on
+disjoint parts of the arrays. Nothing here touches Numba's or FFTW's own pools, so the host's settings stay as they
+are, any number of solves may run at once, a fork is harmless, and no thread of one pool ever waits for a core that
+another pool's idle thread keeps busy.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numba.core import cgutils, types
+from numba.extending import intrinsic
+
+from .._validation import as_count
+from .jit import CACHE
+
+_LINE = 8  # int64 per cache line: each member's flag has a line of its own
+_SPINS = 20_000  # about 50 microseconds: longer than a phase's imbalance, shorter than a time slice
+
+
+def available_workers() -> int:
+    """Return the number of threads this process may use: its CPU affinity, cut by a container's CPU quota."""
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(count, _quota()))
+
+
+def _quota() -> int:
+    """Return the whole CPUs that the control group grants (version 2, then 1), or a very large number."""
+    root = Path("/sys/fs/cgroup")
+    try:
+        granted, period = (root / "cpu.max").read_text().split()
+    except (OSError, ValueError):
+        try:
+            granted = (root / "cpu/cpu.cfs_quota_us").read_text().strip()
+            period = (root / "cpu/cpu.cfs_period_us").read_text().strip()
+        except OSError:
+            return 1 << 30
+    if granted in ("max", "-1"):
+        return 1 << 30
+    return max(1, round(int(granted) / int(period)))
+
+
+def as_workers(workers: int | None) -> int:
+    """Return the thread count of a call: ``workers``, or all that the process may use."""
+    return available_workers() if workers is None else as_count(workers, "workers")
+
+
+@intrinsic
+def _load(typingctx, flags, index):
+    """Read an int64 so that all writes made before its release are seen."""
+
+    def build(context, builder, signature, args):
+        array = context.make_array(signature.args[0])(context, builder, args[0])
+        pointer = cgutils.get_item_pointer(context, builder, signature.args[0], array, [args[1]])
+        return builder.load_atomic(pointer, "acquire", 8)
+
+    return types.int64(flags, types.intp), build
+
+
+@intrinsic
+def _store(typingctx, flags, index, value):
+    """Write an int64 so that whoever reads it sees all earlier writes."""
+
+    def build(context, builder, signature, args):
+        array = context.make_array(signature.args[0])(context, builder, args[0])
+        pointer = cgutils.get_item_pointer(context, builder, signature.args[0], array, [args[1]])
+        builder.store_atomic(args[2], pointer, "release", 8)
+        return context.get_dummy_value()
+
+    return types.void(flags, types.intp, types.int64), build
+
+
+@njit(nogil=True, cache=CACHE)
+def _arrive(flags, member, generation):
+    """Say that a member has reached the barrier."""
+    _store(flags, member * _LINE, generation)
+
+
+@njit(nogil=True, cache=CACHE)
+def _spin(flags, members, generation):
+    """Wait a moment for all members; return whether they have come."""
+    spins = 0
+    for member in range(members):
+        while _load(flags, member * _LINE) < generation:
+            spins += 1
+            if spins > _SPINS:
+                return False
+    return True
+
+
+class TeamBroken(RuntimeError):
+    """Another member of the team has failed: stop waiting for it."""
+
+
+class Team:
+    """A number of threads that run one function at the same time, each on its own share.
+
+    Parameters
+    ----------
+    size : int
+        Number of members; member 0 is the thread that calls `run`.
+
+    Examples
+    --------
+    >>> from fastmpr.engine.threads import Team
+    >>> squares = [0, 0]
+    >>> def work(member):
+    ...     squares[member] = (member + 1) ** 2
+    >>> Team(2).run(work)
+    >>> squares
+    [1, 4]
+    """
+
+    def __init__(self, size: int):
+        self.size = size
+        self._flags = np.zeros(size * _LINE, np.int64)
+        self._generations = [0] * size
+        self._failed = False
+
+    def run(self, work: Callable[[int], Any]) -> None:
+        """Call ``work(member)`` in every member and return when all are done; the first error is raised here."""
+        errors: list[BaseException] = []
+
+        def guarded(member: int) -> None:
+            try:
+                work(member)
+            except BaseException as error:  # must reach the caller's thread, whatever it is
+                self._failed = True
+                errors.append(error)
+
+        self._failed = False
+        threads = [threading.Thread(target=guarded, args=(member,), daemon=True) for member in range(1, self.size)]
+        for thread in threads:
+            thread.start()
+        guarded(0)
+        for thread in threads:
+            thread.join()
+        if errors:
+            self._flags[:] = 0
+            self._generations = [0] * self.size
+            raise next((e for e in errors if not isinstance(e, TeamBroken)), errors[0])
+
+    def barrier(self, member: int) -> None:
+        """Wait until every member has come here. Spins briefly, then yields the core: sleeping costs ~100 us."""
+        if self.size == 1:
+            return
+        self._generations[member] += 1
+        generation = self._generations[member]
+        _arrive(self._flags, member, generation)
+        while not _spin(self._flags, self.size, generation):
+            if self._failed:
+                raise TeamBroken("another thread of this call has failed")
+            time.sleep(0)
+
+    def share(self, count: int, member: int) -> tuple[int, int]:
+        """Return the first and one past the last of ``count`` items that belong to a member."""
+        return count * member // self.size, count * (member + 1) // self.size

@@ -1,0 +1,73 @@
+"""The table of formats: a new one is a file beside this and a place in one of the two lists.
+
+A module of volumes has ``SUFFIXES`` and ``read(path)``, which returns a volume and its voxel size (z, y, x) in micrometres,
+or None. If it can, it has ``write(path, volume, voxel_size, overwrite)`` and ``Stack(path)``, a sequence of several
+volumes in one file, with ``names``, ``shape``, ``voxel_size`` and ``thread_safe``.
+
+A module of poses has ``SUFFIXES``, ``UNIT`` ("voxel" or "um"), ``read(path)``, which returns rotations, translations and
+names or None, and ``write(path, rotation, translation, names, overwrite)``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NoReturn
+
+from numpy.typing import ArrayLike, NDArray
+
+from .._validation import Vector
+from . import mrc, poses_csv, poses_star, tiff
+
+VOLUMES: tuple[Any, ...] = (tiff, mrc)
+POSES: tuple[Any, ...] = (poses_csv, poses_star)
+
+
+def read(path: str | Path) -> tuple[NDArray, Vector | None]:
+    """Read a 3-D volume and its voxel size (z, y, x) in micrometres, None where the file does not say.
+
+    Raises
+    ------
+    ValueError, OSError
+        Naming the file.
+    ImportError
+        Naming the package that the format needs.
+    """
+    return volume_format(path).read(path)
+
+
+def write(path: str | Path, volume: ArrayLike, voxel_size: ArrayLike | None = None, overwrite: bool = False) -> None:
+    """Write a 3-D volume, whole or not at all; ``voxel_size`` is (z, y, x) in micrometres.
+
+    Raises
+    ------
+    ValueError
+        For a suffix that no format has, or a volume that is not 3-D and finite.
+    OSError
+        If the file exists already, or its folder is missing or cannot be written in.
+    """
+    writable_format(path).write(path, volume, voxel_size, overwrite)
+
+
+def volume_format(path: str | Path) -> Any:
+    """Return the module of a volume's format; what has no known suffix is taken for TIFF, which has many."""
+    return _of_suffix(path, VOLUMES) or tiff
+
+
+def writable_format(path: str | Path) -> Any:
+    """Return the module that writes volumes of this name, or raise an error that names those suffixes that are written."""
+    writers = [module for module in VOLUMES if hasattr(module, "write")]
+    return _of_suffix(path, writers) or _refuse(path, writers)
+
+
+def pose_format(path: str | Path) -> Any:
+    """Return the module of the poses' format."""
+    return _of_suffix(path, POSES) or _refuse(path, POSES)
+
+
+def _of_suffix(path: str | Path, modules: Any) -> Any:
+    return next((module for module in modules if str(path).lower().endswith(module.SUFFIXES)), None)
+
+
+def _refuse(path: str | Path, modules: Any) -> NoReturn:
+    known = " or ".join(suffix for module in modules for suffix in module.SUFFIXES)
+    raise ValueError(f"{path}: found the suffix {Path(path).suffix!r}, need {known}")

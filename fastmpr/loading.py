@@ -1,0 +1,121 @@
+"""Files to a data set, with units."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from numpy.typing import ArrayLike, NDArray
+
+from . import io
+from ._validation import Vector
+from .data.dataset import Dataset
+from .io.particles import natural_key
+from .poses import Poses
+
+_NEED_SIZE = "need it in micrometres (voxel_size=, --voxel-size)"
+
+
+def load(
+    particles: str | os.PathLike | Sequence[ArrayLike] | NDArray | Dataset,
+    psf: str | os.PathLike | ArrayLike | None = None,
+    poses: str | os.PathLike | Poses | None = None,
+    *,
+    voxel_size: float | Vector | None = None,
+    psf_voxel_size: float | Vector | None = None,
+    **views: Any,
+) -> Dataset:
+    """Return a data set of files, or of some files and some arrays, in one unit.
+
+    Parameters
+    ----------
+    particles : path, sequence of (nz, ny, nx) arrays or Dataset
+        A folder of 3-D TIFF or MRC files, or one 4-D TIFF file; particles are read when they are used. A `Dataset` may be
+        completed by what it lacks.
+    psf : path or (nz, ny, nx) array_like, optional
+        A 3-D TIFF or MRC file.
+    poses : path or Poses, optional
+        A ``.csv`` (SPFluo's) or ``.star`` (RELION's) file. Names are matched; the volumes of one file have none, so there
+        the names must be in natural order.
+    voxel_size, psf_voxel_size : float or (z, y, x), optional
+        In micrometres; by default what the files say.
+    **views
+        Further keywords of `Dataset`.
+
+    Returns
+    -------
+    Dataset
+        Its ``assumed`` says what the files do not.
+
+    Raises
+    ------
+    ValueError
+        Naming the file: what it holds is not understood, or its lengths need a voxel size that is not known.
+    OSError, ImportError
+        As the formats do.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> import fastmpr
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for name in ("1.tif", "2.tif"):
+    ...         fastmpr.io.write(f"{folder}/{name}", np.ones((4, 5, 6)), voxel_size=(0.3, 0.1, 0.1))
+    ...     data = fastmpr.load(folder, poses=fastmpr.Poses.random(2, rng=0))
+    >>> data
+    <Dataset: 2 particles of 4 x 5 x 6, voxels of 0.3 x 0.1 x 0.1 um, no PSF, with poses>
+    """
+    if isinstance(particles, Dataset):
+        given = {"psf": psf, "poses": poses, "voxel_size": voxel_size, "psf_voxel_size": psf_voxel_size, **views}
+        return _completed(particles, {name: value for name, value in given.items() if value is not None})
+    where, opened = "particles", cast(Any, particles)
+    if isinstance(particles, str | os.PathLike):
+        where, opened = str(particles), io.open_particles(Path(particles))
+        views = {"names": opened.names, **views}
+        voxel_size = opened.voxel_size if voxel_size is None else voxel_size
+    if isinstance(psf, str | os.PathLike):
+        file = psf
+        psf, psf_file_voxel = io.read(Path(file))
+        psf_voxel_size = psf_file_voxel if psf_voxel_size is None else psf_voxel_size
+        if voxel_size is None and psf_voxel_size is not None:
+            raise ValueError(f"{where}: found no voxel size, but lengths in {file}, {_NEED_SIZE}")
+    if isinstance(poses, str | os.PathLike):
+        poses = _poses_of(poses, len(opened), views.get("names"), where, voxel_size is None)
+    return Dataset(opened, psf, poses, voxel_size=voxel_size, psf_voxel_size=psf_voxel_size, **views)
+
+
+def _completed(data: Dataset, given: dict[str, Any]) -> Dataset:
+    """Return a data set with what it lacked."""
+    for name in ("psf", "poses"):
+        if name in given and getattr(data, name) is not None:
+            raise ValueError(f"{name}: found one beside a Dataset that has its own, need data.replace({name}=...)")
+    if isinstance(file := given.get("psf"), str | os.PathLike):
+        given["psf"], file_voxel = io.read(Path(file))
+        given.setdefault("psf_voxel_size", file_voxel)
+    if isinstance(file := given.get("poses"), str | os.PathLike):
+        given["poses"] = _poses_of(file, len(data), data.names, "particles", data.unit == "voxel")
+    return data.replace(**given)
+
+
+def _poses_of(
+    path: str | os.PathLike, count: int, names: Sequence[str] | None, where: Any, size_is_unknown: bool
+) -> Poses:
+    """Return the poses in a file, in the order of the particles."""
+    path = Path(path)
+    poses = Poses.read(path)
+    if len(poses) != count:
+        raise ValueError(f"{path}: found {len(poses)} poses for {count} particles in {where}")
+    if size_is_unknown and poses.unit != "voxel" and poses.translation.any():
+        raise ValueError(f"{where}: found no voxel size, but lengths in {path}, {_NEED_SIZE}")
+    if names is not None:
+        try:
+            return poses.matched(names)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
+    # The volumes of one file have no names, so their poses must be in an order that leaves no doubt.
+    if poses.names and list(poses.names) != sorted(poses.names, key=natural_key):
+        raise ValueError(f"{path}: found names out of order, need 1, 2, ... 10 to tell the volumes of a stack")
+    return poses

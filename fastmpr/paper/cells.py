@@ -1,0 +1,185 @@
+"""Finished work as files in a folder, so that an interrupted run goes on where it stopped."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import __version__
+from ..baselines import Deconvolved, average
+from ..io.files import written_whole
+from ..quality.metrics import psnr
+from .experiment import FIRST_LAM, PSF_SHAPE, PSF_SIGMA, SEED, Experiment, Plan, best_lam
+from .report import METHODS
+
+
+@cache
+def source_checksum() -> int:
+    """Return a checksum of this package's source files."""
+    return zlib.crc32(b"".join(path.read_bytes() for path in sorted(Path(__file__).parents[1].rglob("*.py"))))
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One piece of work: the volume it is of, what is done with it, the function that does it and the picture it makes."""
+
+    volume: str
+    task: str
+    work: Callable[[], dict[str, Any]]
+    picture: Path | None = None
+
+    @property
+    def name(self) -> str:
+        """The name of the cell."""
+        return f"{self.volume}, {self.task}"
+
+
+class Cells:
+    """Finished cells as JSON files in a folder; those of other settings, or of another program, are done again."""
+
+    def __init__(self, folder: Path, plan: Plan, volumes: Mapping[str, NDArray]):
+        self.folder, self.volumes, self.plan = folder, volumes, plan
+        self.program = {"fastmpr": __version__, "checksum of its source": source_checksum()}
+        self.experiments = {name: Experiment(volume, plan) for name, volume in volumes.items()}
+        self.values: dict[str, dict[str, Any]] = {}
+
+    def setting(self, volume: str) -> dict[str, Any]:
+        """Return all that the values of a volume's cells depend on."""
+        setting = {
+            **self.program,
+            "plan": asdict(self.plan),
+            "psf": {"shape": PSF_SHAPE, "sigma": PSF_SIGMA},
+            "seed": SEED,
+            "volume": zlib.crc32(self.volumes[volume].tobytes()),
+        }
+        return json.loads(json.dumps(setting))
+
+    def finish(self, cell: Cell) -> None:
+        """Read a cell's file, or do its work and write it."""
+        path = self.folder / f"{file_name(cell.volume)}-{cell.task.replace(', ', '-').replace(' ', '_')}.json"
+        value = self._kept(cell, path)
+        if value is None:
+            start = time.perf_counter()
+            value = {**cell.work(), "seconds": time.perf_counter() - start}
+            kept = {"setting": self.setting(cell.volume), "picture": _checksum(cell.picture), "value": value}
+            with written_whole(path, overwrite=True) as temporary:
+                temporary.write_text(json.dumps(kept))
+        self.values[cell.name] = value
+
+    def _kept(self, cell: Cell, path: Path) -> dict[str, Any] | None:
+        """Return the value in a cell's file, None where it is of another setting, incomplete or not readable."""
+        try:
+            kept = json.loads(path.read_text())
+            if kept["setting"] == self.setting(cell.volume) and kept["picture"] == _checksum(cell.picture):
+                return kept["value"]
+        except (OSError, ValueError, KeyError, TypeError):
+            pass
+        return None
+
+    def all(self) -> Iterator[Cell]:
+        """Yield every cell, those first that others need."""
+        for volume in self.volumes:
+            for variance in self.plan.variances:
+                for method in METHODS:
+                    yield self._scored(volume, variance, method)
+        first = next(iter(self.volumes))
+        for method in ("deconvolve_average", "hessian"):
+            yield Cell(first, f"{method}, by poses", partial(self._by_poses, first, method))
+            yield Cell(first, f"{method}, times", partial(self._times, first, method))
+
+    def _scored(self, volume: str, variance: int, method: str) -> Cell:
+        """A method's entry in Table 1: lam from draw 0, PSNR on the others."""
+        experiment, n = self.experiments[volume], self.plan.n_poses
+        picture = self.picture(volume, method) if variance == self.plan.shown else None
+
+        def work() -> dict[str, Any]:
+            data = experiment.data(n, variance, 0)
+            lam = 1.0
+            if method != "average":
+                lam = best_lam(
+                    lambda lam: psnr(experiment.run(method, data, lam), experiment.truth),
+                    FIRST_LAM[method] / variance,
+                )
+            scores = []
+            for draw in range(1, self.plan.draws + 1):
+                x = experiment.run(method, experiment.data(n, variance, draw), lam)
+                scores.append(psnr(x, experiment.truth))
+            if picture:
+                with written_whole(picture, overwrite=True) as temporary, temporary.open("wb") as file:
+                    np.save(file, x)
+            return {"lam": lam, "psnr": scores}
+
+        return Cell(volume, f"{method}, variance {variance}", work, picture)
+
+    def scored(self, volume: str, variance: int, method: str) -> dict[str, Any]:
+        """Return an entry of Table 1."""
+        return self.values[f"{volume}, {method}, variance {variance}"]
+
+    def picture(self, volume: str, method: str) -> Path:
+        """Return where the volume of Figure 1 is kept."""
+        return self.folder / f"{file_name(volume)}-{method}.npy"
+
+    def lam(self, volume: str, method: str) -> float:
+        """Return the lam of Table 1 at the variance of the figures."""
+        return self.scored(volume, self.plan.shown, method)["lam"]
+
+    def _by_poses(self, volume: str, method: str) -> dict[str, Any]:
+        """PSNR against the number of poses, at the lam of Table 1."""
+        experiment, lam = self.experiments[volume], self.lam(volume, method)
+        data = experiment.data(max(self.plan.counts), self.plan.shown, 1)
+        if method == "deconvolve_average":  # each view is deconvolved once, then the first n are averaged for every n
+            options = {"max_iter": self.plan.max_iter, "tol": self.plan.tol, "regularizer": "tv", "workers": 1}
+            kept = np.empty((len(data), *data.particle_shape), data.dtype)
+            average(data.replace(particles=_Keeping(Deconvolved(data, lam, **options), kept)))
+            deconvolved = data.replace(particles=kept)
+            volumes = [average(deconvolved[:n]) for n in self.plan.counts]
+        else:
+            volumes = [experiment.run(method, data[:n], lam) for n in self.plan.counts]
+        return {"psnr": [psnr(x, experiment.truth) for x in volumes]}
+
+    def _times(self, volume: str, method: str) -> dict[str, Any]:
+        """Seconds against the number of poses, to the same accuracy, everything compiled."""
+        experiment, lam = self.experiments[volume], self.lam(volume, method)
+        data = experiment.data(max(self.plan.timed), self.plan.shown, 1)
+        experiment.run(method, data[:1], lam, timed=True)
+        times = []
+        for n in self.plan.timed:
+            start = time.perf_counter()
+            experiment.run(method, data[:n], lam, timed=True)
+            times.append(time.perf_counter() - start)
+        return {"times": times}
+
+
+def file_name(volume: str) -> str:
+    """Return a volume's name in the names of files."""
+    return re.sub(r"[^\w.]+", "_", volume).lower()
+
+
+def _checksum(path: Path | None) -> int | None:
+    return None if path is None else zlib.crc32(path.read_bytes())
+
+
+class _Keeping(Sequence[NDArray]):
+    """A sequence of volumes that keeps each one it gives."""
+
+    thread_safe = True
+
+    def __init__(self, volumes: Any, kept: NDArray):
+        self.volumes, self.kept = volumes, kept
+
+    def __len__(self) -> int:
+        return len(self.volumes)
+
+    def __getitem__(self, i: Any) -> Any:
+        self.kept[i] = self.volumes[i]
+        return self.kept[i]

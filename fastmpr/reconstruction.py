@@ -1,0 +1,131 @@
+"""The main job: from views to one volume."""
+
+from __future__ import annotations
+
+import functools
+import operator
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ._messages import Progress, telling
+from ._validation import Size
+from .data.background import without_background
+from .data.dataset import Dataset, as_dataset
+from .poses import Poses
+from .solver.admm import solve
+from .solver.control import Result
+from .solver.regularizers import Regularizer, as_regularizer
+from .solver.selection import ENOUGH_VIEWS, as_lam, infer_lam, select_lam
+from .sums.accumulate import accumulate_groups
+from .sums.resampling import inner
+
+
+def reconstruct(
+    data: Dataset | Sequence[ArrayLike] | NDArray,
+    psf: ArrayLike | None = None,
+    poses: Poses | None = None,
+    *,
+    lam: float | str = "auto",
+    regularizer: str | Regularizer = "hessian",
+    shape: int | Size | None = None,
+    max_iter: int = 200,
+    tol: float = 2e-3,
+    workers: int | None = None,
+    callback: Callable[[Result], Any] | None = None,
+    progress: bool | Progress | None = None,
+    **views: Any,
+) -> Result:
+    """Reconstruct one isotropic volume from many blurred views of a particle.
+
+    Subtracts each view's background, sums the normal equations (`accumulate`), chooses ``lam`` (by cross-validation of
+    halves of the views, `select_lam`; with fewer than 8 views by `infer_lam`), minimises (`solve`) and crops the padding.
+
+    Parameters
+    ----------
+    data : Dataset
+        With a PSF and poses; each particle is read once. ``particles, psf, poses`` and further keywords of `Dataset` are
+        its shorthand.
+    lam : float or "auto"
+        Weight of the data term, see `solve`. It scales as the inverse of the intensities.
+    regularizer : str or Regularizer
+        ``"hessian"``: the nuclear norm of the Hessian.
+    shape : int or (nz, ny, nx), optional
+        Shape of the result; by default what a particle image covers.
+    max_iter, tol, workers, callback
+        As in `fastmpr.solve`. While ``lam`` is being chosen, ``callback`` sees those iterations too.
+    progress : bool or callable, optional
+        True shows bars (needs tqdm); a callable is called with what is counted ("particles", then "iterations"), how many
+        are done, and of how many (None for the iterations).
+
+    Returns
+    -------
+    Result
+        ``x`` has cubic voxels as large as the smallest side of ``voxel_size``, and the precision of the first particle
+        (float32 unless that is float64).
+
+    Raises
+    ------
+    ValueError, TypeError
+        Naming the argument, if counts, shapes or units disagree, or a value is not finite or out of its range.
+
+    References
+    ----------
+    D. Fortun et al., "Reconstruction from multiple particles for 3D isotropic resolution in fluorescence microscopy", IEEE
+    Transactions on Medical Imaging 37(5), 2018.
+
+    Examples
+    --------
+    >>> import fastmpr
+    >>> truth = fastmpr.phantom.centriole((24, 24, 24))
+    >>> psf = fastmpr.psf.gaussian((15, 9, 9), sigma=(3, 1, 1))
+    >>> poses = fastmpr.Poses.random(20, rng=0)
+    >>> views = fastmpr.simulate(truth, psf, poses, noise_sigma=0.02, rng=0)
+    >>> data = fastmpr.Dataset(views, psf, poses)
+    >>> result = fastmpr.reconstruct(data)
+    >>> fastmpr.metrics.psnr(result.x, truth) > fastmpr.metrics.psnr(fastmpr.average(data), truth) + 3
+    True
+    """
+    lam, regularizer = as_lam(lam), as_regularizer(regularizer)
+    data = as_dataset(data, psf, poses, views)
+    _, model = data.placed, data.require_psf().model_shape(shape)
+    if data.frame == "particle":
+        data = data.then(without_background)
+    with telling(progress) as tell:
+        groups = 2 if lam == "auto" and len(data.used) >= ENOUGH_VIEWS else 1
+        halves = accumulate_groups(data, groups, shape, workers, tell)
+        options: dict[str, Any] = {
+            "regularizer": regularizer,
+            "workers": workers,
+            "callback": _counting(callback, tell),
+        }
+        chosen, start = _weight(lam, halves, options)
+        sums = functools.reduce(operator.add, halves)
+        result = solve(sums, chosen, x0=start, max_iter=max_iter, tol=tol, **options)
+    return replace(result, x=np.ascontiguousarray(result.x[inner(sums.shape, model)]))
+
+
+def _weight(lam: float | str, halves: list, options: dict[str, Any]) -> tuple[float, NDArray | None]:
+    """Return lam and a volume to start from."""
+    if lam != "auto":
+        return float(lam), None
+    return select_lam(*halves, **options) if len(halves) == 2 else infer_lam(*halves, **options)
+
+
+def _counting(callback: Callable[[Result], Any] | None, tell: Progress | None) -> Callable[[Result], Any] | None:
+    """Return a callback that also tells how many iterations are done, those that chose lam included."""
+    if tell is None:
+        return callback
+    done = 0
+
+    def count(intermediate_result: Result) -> None:
+        nonlocal done
+        done += 1
+        tell("iterations", done, None)
+        if callback is not None:
+            callback(intermediate_result)
+
+    return count

@@ -1,0 +1,157 @@
+"""The solver: ADMM on the sums, two FFTs per iteration whatever the number of views.
+
+One iteration, with r the relaxation, scaled duals d and d2, and u, u2 the split variables of D x = u, x = u2:
+
+    x  <- F^-1 { (F{ D^T (u - d) + mu2 (u2 - d2) } + lam B) / (mu |D^|^2 + mu2 + lam S) }
+    v  <- r mu D x + (1 - r) u  + d       d  <- P(v)            u  <- v  - d
+    v2 <- r x      + (1 - r) u2 + d2      u2 <- max(v2, 0)      d2 <- v2 - u2
+
+Here u and d are mu times those of the textbook: d is the multiplier itself, and P, which projects on the subgradients of
+phi, does not depend on mu. Neither is stored: the state s = (1 - r) u + d is all that the next v needs, and
+D^T (u - d) + mu2 (u2 - d2), here called the feedback, is all that the next x needs. A team of threads goes through four
+phases, each on its own slab of planes or block of columns, and meets at a barrier after each.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+from numpy.typing import NDArray
+
+from .._validation import as_count, as_finite, as_positive
+from ..engine.threads import Team, as_workers
+from ..sums.normal_equations import NormalEquations, as_sums
+from .control import Control, Result
+from .iteration import Iteration
+from .regularizers import Regularizer, Tikhonov, as_regularizer
+
+
+def objective(x: NDArray, sums: NormalEquations, lam: float, regularizer: str | Regularizer = "hessian") -> float:
+    """Return (lam / 2) sum_i w_i ||y_i - H_i x||^2 + phi(x), the function that `solve` minimises over x >= 0."""
+    as_sums(sums)
+    x = as_finite(x, "x")
+    if x.shape != sums.shape:
+        raise ValueError(f"x: found shape {x.shape}, need the shape of the sums, {sums.shape}")
+    return 0.5 * as_positive(lam, "lam") * sums.misfit(x) + as_regularizer(regularizer).value(x)
+
+
+def solve(
+    sums: NormalEquations,
+    lam: float,
+    regularizer: str | Regularizer = "hessian",
+    *,
+    x0: NDArray | None = None,
+    max_iter: int = 200,
+    tol: float = 2e-3,
+    mu: float | tuple[float, float] | None = None,
+    relaxation: float = 1.8,
+    workers: int | None = None,
+    deterministic: bool = False,
+    callback: Callable[[Result], Any] | None = None,
+    timeout: float | None = None,
+) -> Result:
+    """Minimise (lam / 2) sum_i w_i ||y_i - H_i x||^2 + phi(x) over x >= 0, on the periodic grid of the sums.
+
+    Pure ADMM: no padding, no resampling. Every array has the shape of the sums; ``sums.gram`` decides the precision.
+
+    Parameters
+    ----------
+    sums : NormalEquations
+        What `accumulate` made of the views.
+    lam : float
+        Weight of the data term: the larger, the closer to the data and the noisier. Where the prior has the weight instead,
+        as in scikit-image, that is 1 / lam.
+    regularizer : str or Regularizer
+        ``"hessian"``: the nuclear norm of the Hessian; ``"tv"``: isotropic total variation; ``"tikhonov"``: half the
+        squared gradient, in closed form and then clipped at 0, so that all options but ``lam`` are idle.
+    x0 : (nz, ny, nx) ndarray, optional
+        Where to start; by default from nothing.
+    max_iter : int
+        Most iterations.
+    tol : float
+        Stop when all normalised residuals are below it; at the default the objective is about 1e-3 phi(x) above its
+        minimum, with total variation up to 3e-3. 0 runs exactly ``max_iter`` iterations.
+    mu : float or (mu1, mu2), optional
+        Penalty parameters of D x = u and x = u2, then kept fixed. By default chosen, and adapted as it goes.
+    relaxation : float
+        Over-relaxation, between 0 and 2 (exclusive).
+    workers : int, optional
+        Threads; by default all that this process may use.
+    deterministic : bool
+        Promise the same bits from run to run with the same ``workers``. Grids under a million voxels keep it anyway.
+    callback : callable, optional
+        Called after every iteration with the `Result` so far; it may raise StopIteration to end the solve.
+    timeout : float, optional
+        Seconds after which to stop with what there is.
+
+    Returns
+    -------
+    Result
+        With ``success`` only if the residuals fell below ``tol``.
+
+    Raises
+    ------
+    ValueError
+        If ``lam``, ``mu``, ``relaxation``, ``max_iter``, ``tol``, ``timeout`` or ``x0`` is out of its range.
+
+    Notes
+    -----
+    The residuals are those of the optimality conditions. Primal: ||Dx - u|| and ||x - u2||, each over the larger of its
+    two parts. Dual: ||lam (S x - B) + mu D^T d + mu2 d2|| over the largest that the last two terms could be for their
+    d and d2. They cost no FFT. Without over-relaxation
+    and adaptation the iteration is that of [1]_; the nuclear norm follows [2]_.
+
+    References
+    ----------
+    .. [1] S. Boyd et al., "Distributed optimization and statistical learning via the alternating direction method of
+       multipliers", Foundations and Trends in Machine Learning 3(1), 2011.
+    .. [2] D. Fortun et al., "Reconstruction from multiple particles for 3D isotropic resolution in fluorescence
+       microscopy", IEEE Transactions on Medical Imaging 37(5), 2018.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastmpr
+    >>> gram = np.ones((8, 8, 5))
+    >>> y = np.zeros((8, 8, 8))
+    >>> y[4, 4, 4] = 1
+    >>> sums = fastmpr.NormalEquations(gram, np.fft.rfftn(y), 1.0, 1, (8, 8, 8), 1.0)
+    >>> fastmpr.solve(sums, lam=100.0).x.shape
+    (8, 8, 8)
+    """
+    lam = as_positive(lam, "lam")
+    max_iter = as_count(max_iter, "max_iter")
+    for name, value, low, high in (("tol", tol, 0, 1), ("relaxation", relaxation, 1e-3, 2 - 1e-3)):
+        if not low <= value <= high:
+            raise ValueError(f"{name}: found {value!r}, need a number from {low} to {high}")
+    if timeout is not None:
+        as_positive(timeout, "timeout")
+    as_sums(sums)
+    chosen = as_regularizer(regularizer)
+    if isinstance(chosen, Tikhonov):
+        return Result(chosen.minimiser(sums, lam), lam, 0, True, "closed form", [], sums.voxel_size)
+    team = Team(max(1, min(as_workers(workers), sums.shape[0] // 2)))
+    iteration = Iteration(sums, lam, chosen, mu, relaxation, team, deterministic)
+    if x0 is not None:
+        iteration.start_from(x0)
+    control = Control(iteration, max_iter, tol, callback, timeout)
+    team.run(lambda member: _loop(member, iteration, control))
+    return control.result()
+
+
+def _loop(member: int, iteration: Iteration, control: Control) -> None:
+    """What each member of the team does: step, now and then check the residuals, and stop when the control has a message."""
+    for nit in itertools.count(1):
+        check = control.checks(nit)
+        iteration.x_step(member, check)
+        if check:
+            iteration.measure(member)
+        if check or control.watched:
+            if member == 0:
+                control.decide(nit, check)
+            iteration.team.barrier(member)
+            if control.message:
+                return
+        iteration.u_step(member)

@@ -1,0 +1,108 @@
+"""When a solve ends, and what it returns: the residuals are checked now and then, and the penalties fitted to them."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._validation import Vector
+from .iteration import Iteration
+
+_CHECK_EVERY = 10  # iterations between two checks of the residuals; a check costs about half an iteration
+# mu times the rms of D x after the first checks; then mu stays fixed. Small steps find the shape, larger ones settle it;
+# first-order regularisers do best without growth.
+_GROWTH = (2.0, 6.0, 10.0)
+
+
+@dataclass
+class Result:
+    """What `solve` and `reconstruct` return, under scipy's names.
+
+    Attributes
+    ----------
+    x : (nz, ny, nx) ndarray
+        The volume; nowhere negative.
+    lam : float
+        The weight of the data term that was used.
+    nit : int
+        Iterations done.
+    success : bool
+        Whether the residuals fell below the tolerance.
+    message : str
+        Why the solver stopped.
+    history : list of dict
+        One entry per check of the residuals: ``nit``, ``primal`` and ``dual`` (normalised, see `solve`), ``mu``, ``mu2``.
+    voxel_size : (z, y, x)
+        Voxel of ``x``, in micrometres.
+    """
+
+    x: NDArray
+    lam: float
+    nit: int
+    success: bool
+    message: str
+    history: list[dict[str, float]]
+    voxel_size: Vector
+
+
+class Control:
+    """Checks the residuals, adapts the penalty parameters, and decides when and why to stop.
+
+    Members of the team keep in step by counting for themselves; they wait for a decision only where one may fall.
+    """
+
+    def __init__(self, iteration: Iteration, max_iter: int, tol: float, callback: Any, timeout: float | None):
+        self.iteration, self.max_iter, self.tol, self.callback = iteration, max_iter, tol, callback
+        self.deadline = np.inf if timeout is None else time.monotonic() + timeout
+        self.watched = callback is not None or timeout is not None
+        self.nit, self.converged, self.message = 0, False, ""
+        self.history: list[dict[str, float]] = []
+
+    def checks(self, nit: int) -> bool:
+        """Return whether to check the residuals of an iteration: to stop, to adapt or to report."""
+        adapts = self.iteration.adaptive and nit <= _CHECK_EVERY * len(_GROWTH)
+        return nit == self.max_iter or (nit % _CHECK_EVERY == 0 and (self.tol > 0 or adapts))
+
+    def decide(self, nit: int, check: bool) -> None:
+        """After the x-step of an iteration: take note of the residuals, adapt, fill ``message`` if it is the last."""
+        self.nit = nit
+        if check:
+            self._check()
+        if self.converged:
+            self.message = f"converged: all residuals below tol = {self.tol:g} after {nit} iterations"
+        elif nit == self.max_iter:
+            self.message = f"stopped at max_iter = {self.max_iter} iterations"
+        elif time.monotonic() > self.deadline:
+            self.message = f"stopped by the timeout after {nit} iterations"
+        if self.callback is not None:
+            try:
+                self.callback(self.result())
+            except StopIteration:
+                self.message = f"stopped by the callback after {nit} iterations"
+
+    def _check(self) -> None:
+        iteration = self.iteration
+        primal, primal2, dual = iteration.residuals()
+        record = {"primal": float(max(primal, primal2)), "dual": float(dual), "mu": iteration.mu, "mu2": iteration.mu2}
+        self.history.append({"nit": self.nit, **record})
+        self.converged = bool(max(primal, primal2, dual) < self.tol)
+        if iteration.adaptive and len(self.history) <= len(_GROWTH):
+            growth = _GROWTH[len(self.history) - 1] ** (iteration.regularizer.order - 1)
+            iteration.change_penalties(*iteration.fitting_penalties(growth))
+
+    def result(self) -> Result:
+        """Return the volume as it is now, and what is known of it."""
+        iteration = self.iteration
+        return Result(
+            x=iteration.volume(),
+            lam=iteration.lam,
+            nit=self.nit,
+            success=self.converged,
+            message=self.message,
+            history=list(self.history),
+            voxel_size=iteration.sums.voxel_size,
+        )

@@ -1,0 +1,74 @@
+"""What a regulariser is to the solver, and what any of them needs."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..._validation import Size
+
+
+class Regularizer(Protocol):
+    """A convex function phi(D x) that the solver can minimise; `Hessian` and `TotalVariation` are two.
+
+    An object with these four attributes, given as ``regularizer=``, is a new one. D must commute with translations of
+    the periodic grid. As the solver keeps only the dual, all its work between two FFTs is one sweep over the rows of
+    the volume; what differs between regularisers are D, its adjoint and the projection P on the set of all
+    subgradients of phi.
+
+    Attributes
+    ----------
+    components : int
+        Distinct components that D x has at each voxel.
+    order : {1, 2}
+        D^T D is multiplication by (sum_d (2 - 2 cos w_d)) ** order in Fourier space.
+    sweep : callable
+        ``sweep(x, nx, state, v2, out, carry, steps, moves, norms, start, stop)`` handles the planes start <= z < stop,
+        beside others that handle theirs; a compiled function without the GIL makes that parallel. Rows have
+        width = nx + 2 columns. ``x`` (nz, ny + 3, width) has its first columns and rows repeated behind the last;
+        ``state`` (nz, components, ny * width) is s; ``v2`` and ``out`` are (nz, ny, width), the first for the
+        positivity, see `kernels._positivity`; ``steps`` is (r, mu, weight, t, t2). With v = r mu D x + s, d = P(v) and
+        u = v - d:
+
+            s <- (1 - r) t u + d        out <- D^T (t u - d) + weight (u2 - d2 / t2)
+
+        if ``moves``. Otherwise s and v2 stay, out <- D^T (mu D x - d) + weight (x - d2), and norms[z] <- the squares of
+        mu D x - u, mu D x, u, d, then of x - u2, x, u2, d2, over the true columns of plane z. What D^T of the slab's
+        last plane owes to the planes behind the slab goes to ``carry`` (2, ny * width), set to zero first:
+        `kernels.close_planes` adds carry[1] - carry[0] to the next plane and carry[0] to the one after.
+
+    See Also
+    --------
+    fastmpr.engine.kernels.tv_sweep : the shortest one.
+    """
+
+    components: int
+    order: int
+    sweep: Any
+
+    def value(self, x: NDArray) -> float:
+        """Return phi(D x)."""
+
+
+def axis_symbols(shape: Size) -> list[NDArray]:
+    """Return 2 - 2 cos w along each axis of the half spectrum, float64."""
+    full = [2 - 2 * np.cos(2 * np.pi * np.arange(n) / n) for n in shape]
+    return [full[0], full[1], full[2][: shape[2] // 2 + 1]]
+
+
+def symbol(regularizer: Any, shape: Size) -> NDArray:
+    """Return |D^|^2 on the half spectrum: what D^T D multiplies by, shape (nz, ny, nx // 2 + 1), float64."""
+    lz, ly, lx = axis_symbols(shape)
+    return (lz[:, None, None] + ly[None, :, None] + lx) ** regularizer.order
+
+
+def sum_over_planes(kernel: Any, x: NDArray) -> float:
+    """Return the sum over planes of what a kernel finds in x / max |x|, times max |x|: no intensity is out of range."""
+    nz, ny, nx = x.shape
+    size = float(np.abs(x).max()) or 1.0
+    wrapped = np.pad(x / x.dtype.type(size), ((0, 0), (0, 3), (0, 2)), mode="wrap")
+    planes = np.empty(nz)
+    kernel(wrapped, ny, nx, planes, 0, nz)
+    return size * float(planes.sum())

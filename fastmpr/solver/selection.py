@@ -1,0 +1,157 @@
+"""The weight of the data term, chosen from the sums alone."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._validation import as_positive
+from ..sums.normal_equations import NormalEquations, as_sums, half_sum
+from .admm import solve
+from .iteration import wiener_size
+from .regularizers import Regularizer, as_regularizer
+
+ENOUGH_VIEWS = 8  # from which halves of the views can judge one another
+_STEP = math.log(4.0)  # between the weights that are tried
+_TRIALS = 7
+_ROUNDS = 5
+_TRIAL_OPTIONS: dict[str, Any] = {"max_iter": 30, "tol": 1e-2}
+_SEEN = 1e-6  # of the strongest frequency: below, no view has passed anything
+_INFORMATIVE = 16.0  # times the noise: a frequency that strong counts as a degree of freedom of the particle
+
+
+def as_lam(lam: Any) -> float | str:
+    """Return ``"auto"`` or a positive finite number."""
+    return "auto" if isinstance(lam, str) and lam == "auto" else as_positive(lam, "lam")
+
+
+def select_lam(
+    half: NormalEquations, other: NormalEquations, regularizer: str | Regularizer = "hessian", **options: Any
+) -> tuple[float, NDArray]:
+    """Choose lam by cross-validation: the one whose volume, made of half of the views, best predicts the other half.
+
+    The misfit of the other half needs their sums only. Weights a factor of 4 apart are tried uphill from a guess, each from
+    the last one's volume, and a parabola through the best three gives the answer. Scaling the intensities by s scales lam
+    by 1 / s.
+
+    Parameters
+    ----------
+    half, other : NormalEquations
+        Sums of two disjoint sets of views on one grid, each seeing the particle from all sides.
+    regularizer : str or Regularizer
+        As in `solve`.
+    **options
+        Passed on to `solve`.
+
+    Returns
+    -------
+    lam : float
+    x : (nz, ny, nx) ndarray
+        The volume of the best weight tried: a place for the final solve to start from.
+
+    Examples
+    --------
+    >>> import fastmpr
+    >>> truth = fastmpr.phantom.centriole((20, 20, 20))
+    >>> psf = fastmpr.psf.gaussian((15, 9, 9), sigma=(3, 1, 1))
+    >>> poses = fastmpr.Poses.random(20, rng=0)
+    >>> views = fastmpr.simulate(truth, psf, poses, noise_sigma=0.05, rng=0)
+    >>> half, other = (fastmpr.accumulate(views[k::2], psf, poses[k::2]) for k in (0, 1))
+    >>> lam, x = fastmpr.select_lam(half, other)
+    >>> lam > 0
+    True
+    """
+    volumes: dict[int, NDArray] = {}
+    misfits: dict[int, float] = {}
+    guess = _guess(as_sums(half) + as_sums(other), as_regularizer(regularizer))
+
+    def misfit(k: int) -> float:
+        if k not in misfits:
+            lam = guess * math.exp(k * _STEP)
+            nearest = min(volumes, key=lambda j: abs(j - k), default=None)
+            start = None if nearest is None else volumes[nearest]
+            volumes[k] = solve(half, lam, regularizer, x0=start, **{**_TRIAL_OPTIONS, **options}).x
+            misfits[k] = other.misfit(volumes[k])
+        return misfits[k]
+
+    best = 0
+    uphill = 1 if misfit(1) < misfit(0) else -1
+    while len(misfits) < _TRIALS and misfit(best + uphill) < misfit(best):
+        best += uphill
+    left, centre, right = misfit(best - 1), misfit(best), misfit(best + 1)
+    curvature = left - 2 * centre + right
+    shift = 0.5 * (left - right) / curvature if curvature > 0 else 0.0
+    return guess * math.exp((best + min(max(shift, -1.0), 1.0)) * _STEP), volumes[best]
+
+
+def infer_lam(
+    sums: NormalEquations, regularizer: str | Regularizer = "hessian", **options: Any
+) -> tuple[float, NDArray]:
+    """Choose lam so that the prior is as strong as the volume it yields suggests: for too few views to `select_lam`.
+
+    With a prior p(x) ~ theta^D exp(-theta phi(x)) over D degrees of freedom, the likeliest theta for a given x is D / phi(x)
+    [1]_; with noise of variance s^2 the objective's lam is then phi(x) / (D s^2). The equation lam = phi(x_lam) / (D s^2) is
+    solved by substitution, from above.
+
+    References
+    ----------
+    .. [1] M. Pereyra, J. M. Bioucas-Dias, M. A. T. Figueiredo, "Maximum-a-posteriori estimation with unknown
+       regularisation parameters", EUSIPCO 2015.
+    """
+    phi = as_regularizer(regularizer).value
+    as_sums(sums)
+    spread = noise_energy(sums) * _freedom(sums)
+    most = lam = math.sqrt(3) * math.prod(sums.shape) * wiener_size(sums, as_regularizer(regularizer)) / spread
+    x = np.zeros(sums.shape, sums.gram.dtype)
+    for _ in range(_ROUNDS):
+        x = solve(sums, lam, regularizer, x0=x, **{**_TRIAL_OPTIONS, **options}).x
+        previous, lam = lam, min(max(phi(x) / spread, 1e-6 * most), most)
+        if abs(math.log(lam / previous)) < 0.1:
+            break
+    return lam, x
+
+
+def noise_energy(sums: NormalEquations) -> float:
+    """Return the energy of the noise in one view, sigma^2 times its voxels.
+
+    At each frequency the N views determine one number of the particle, through B / sqrt(S); their other N - 1 numbers hold
+    noise alone, and so does what is left of the energy c. A single view has no such rest: its noise is read at the
+    frequencies that the microscope passes least.
+    """
+    seen, power = _power(sums)
+    count = math.prod(sums.shape)
+    if sums.n_poses > 1:
+        rest = sums.energy - half_sum(power, sums.shape) / count
+        noise = rest / (sums.n_poses - half_sum(seen, sums.shape) / count)
+    else:
+        weak = seen & (sums.gram <= np.quantile(sums.gram[seen], 0.1))
+        noise = float(np.median(power[weak])) / math.log(2)
+    return max(noise, 1e-8 * sums.energy / sums.n_poses) if sums.energy > 0 else float(count)
+
+
+def _guess(sums: NormalEquations, regularizer: Regularizer) -> float:
+    """Return a weight of the right order: the size of D x over the variance of the noise."""
+    variance = noise_energy(sums) / math.prod(sums.shape)
+    return 10 * wiener_size(sums, regularizer) / variance
+
+
+def _freedom(sums: NormalEquations) -> float:
+    """Return the share of frequencies at which the views say something: far above the noise, or passed well by the PSF."""
+    _, power = _power(sums)
+    loud = half_sum(power > _INFORMATIVE * noise_energy(sums), sums.shape)
+    passed = half_sum(sums.gram, sums.shape) ** 2 / half_sum(np.square(sums.gram, dtype=np.float64), sums.shape)
+    return max(loud, passed) / math.prod(sums.shape)
+
+
+def _power(sums: NormalEquations) -> tuple[NDArray, NDArray]:
+    """Return where the views have passed anything, and |B|^2 / S there."""
+    strongest = sums.gram.max()
+    if strongest == 0:
+        raise ValueError("sums: found a transfer function of zero, need a PSF that passes something")
+    seen = sums.gram > _SEEN * strongest
+    power = np.zeros(sums.gram.shape)
+    np.divide(sums.rhs.real**2 + sums.rhs.imag**2, sums.gram, out=power, where=seen)
+    return seen, power

@@ -1,0 +1,145 @@
+"""From views to sums: one FFT each, whatever the poses."""
+
+from __future__ import annotations
+
+import functools
+import math
+import operator
+from collections.abc import Callable, Sequence
+from threading import Lock
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .._messages import Progress, telling
+from .._validation import Size
+from ..data.dataset import Dataset, as_dataset
+from ..engine import view_kernels
+from ..engine.fft import ForwardFFT, fast_shape, half_shape
+from ..engine.threads import Team, as_workers
+from ..poses import Poses
+from .aligner import Aligner
+from .normal_equations import NormalEquations
+from .transfer import TransferFunction, energy_radius
+
+
+def accumulate(
+    data: Dataset | Sequence[ArrayLike] | NDArray,
+    psf: ArrayLike | None = None,
+    poses: Poses | None = None,
+    *,
+    shape: int | Size | None = None,
+    workers: int | None = None,
+    progress: bool | Progress | None = None,
+    **views: Any,
+) -> NormalEquations:
+    """Sum the normal equations of all views: one FFT each, whatever the poses.
+
+    Every view is brought into the frame of the model by a cubic spline, and the transfer function of its PSF is sampled
+    there from one table; B and S are made of the same samples, so they belong to one least-squares problem. Views are taken
+    as they are: no background is subtracted.
+
+    Parameters
+    ----------
+    data : Dataset
+        With a PSF and poses; each particle is read once. ``particles, psf, poses`` and further keywords of `Dataset` are
+        its shorthand.
+    shape : int or (nz, ny, nx), optional
+        Shape of the volume to reconstruct, before padding; by default what a particle image covers.
+    workers : int, optional
+        Threads; by default all that this process may use.
+    progress : bool or callable, optional
+        True shows a bar (needs tqdm); a callable is called with ("particles", how many are done, of how many).
+
+    Returns
+    -------
+    NormalEquations
+        On a padded periodic grid of cubic voxels, as large as the smallest side of ``voxel_size``; the model is in its
+        middle, as `reconstruct` crops it.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `Dataset` does, and for a particle that is not a finite volume like the others.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastmpr
+    >>> psf = fastmpr.psf.gaussian((9, 9, 9), sigma=(2, 1, 1))
+    >>> data = fastmpr.Dataset(np.ones((3, 8, 8, 8)), psf, fastmpr.Poses.random(3, rng=0))
+    >>> fastmpr.accumulate(data).n_poses
+    3
+    """
+    data = as_dataset(data, psf, poses, views)
+    with telling(progress) as tell:
+        (total,) = accumulate_groups(data, 1, shape, workers, tell)
+    return total
+
+
+def accumulate_groups(
+    data: Dataset, groups: int, shape: int | Size | None, workers: int | None, tell: Progress | None = None
+) -> list[NormalEquations]:
+    """Sum ``groups`` sets of views apart, the k-th of them views k, k + groups, ... of those that weigh anything."""
+    used = data.require_psf().used
+    if not len(used):
+        raise ValueError("weights: found only zeros, need a view that weighs more")
+    _ = data.placed  # without poses, say so before any particle is read
+    model, edge, dtype = data.model_shape(shape), data.model_voxel[0], data.dtype
+    threads = as_workers(workers)
+    grid = padded_shape(model, max(energy_radius(psf, data.psf_voxel_size) for psf in data.psfs) / edge)
+    transfers = [TransferFunction(psf, data.psf_voxel_size, dtype, threads) for psf in data.psfs]
+    team = Team(max(1, min(threads, len(used) // groups)))
+    parts: list[list[Any]] = [[None] * team.size for _ in range(groups)]
+    tick = _counted(tell, len(used))
+
+    def add_share(member: int) -> None:
+        aligner, fft = Aligner(data, grid, model), ForwardFFT(grid, dtype)
+        for group in range(groups):
+            chosen = used[group::groups]
+            first, last = team.share(len(chosen), member)
+            parts[group][member] = _sum_views(aligner, fft, transfers, chosen[first:last], tick)
+
+    team.run(add_share)
+    return [functools.reduce(operator.add, shares) for shares in parts]
+
+
+def _sum_views(
+    aligner: Aligner, fft: ForwardFFT, transfers: list[TransferFunction], which: NDArray, tick: Callable[[], None]
+) -> NormalEquations:
+    """Sum some of the views on the calling thread."""
+    data, grid = aligner.data, fft.image.shape
+    gram = np.zeros(half_shape(grid), data.dtype)
+    rhs = np.zeros_like(fft.spectrum)
+    energy = 0.0
+    for i in which:
+        transfer, weight = transfers[data.psf_of[i]], data.weights[i]
+        for rotation, square in aligner.align(i, fft.image):
+            energy += weight * square
+            fft.execute()
+            matrix = transfer.matrix(rotation, grid, data.model_voxel)
+            view_kernels.add_view(*transfer.table, matrix, grid, fft.spectrum, data.dtype(weight), gram, rhs)
+        tick()
+    return NormalEquations(gram, rhs, energy, len(which) * len(data.group), grid, data.model_voxel)
+
+
+def padded_shape(model: Size, margin: float) -> Size:
+    """Return a grid with fast FFTs on which light that leaves the model by ``margin`` voxels does not come back in."""
+    nz, ny, nx = (n + min(math.ceil(margin), n) if n > 1 else 1 for n in model)
+    return fast_shape((nz, ny, nx))
+
+
+def _counted(tell: Progress | None, total: int) -> Callable[[], None]:
+    """Return what any thread calls when it is done with a view."""
+    if tell is None:
+        return lambda: None
+    lock, done = Lock(), 0
+
+    def tick() -> None:
+        nonlocal done
+        with lock:
+            done += 1
+            tell("particles", done, total)
+
+    return tick

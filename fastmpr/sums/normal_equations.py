@@ -1,0 +1,144 @@
+"""The sums over all views that are everything the solver ever sees of them."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy  # scipy.fft is slow to import: this loads it at its first use
+from numpy.typing import NDArray
+
+from .._validation import Size, Vector, as_count, as_shape, as_voxel_size
+from ..engine.fft import complex_dtype, half_shape
+from ..io.files import written_whole
+
+
+@dataclass(frozen=True, eq=False)
+class NormalEquations:
+    """The data term (lam / 2) sum_i w_i ||y_i - H_i x||^2 = (lam / 2) (c - 2 <b, x> + <x, S x>), as three sums.
+
+    Parameters
+    ----------
+    gram : (nz, ny, nx // 2 + 1) float32 or float64
+        S = sum_i w_i |h_i^|^2. Its dtype decides the precision of the solver.
+    rhs : (nz, ny, nx // 2 + 1) complex
+        B = sum_i w_i conj(h_i^) y_i^, y_i^ being an unnormalised `numpy.fft.rfftn`.
+    energy : float
+        c = sum_i w_i ||y_i||^2.
+    n_poses : int
+        Number of views.
+    shape : (nz, ny, nx)
+        Shape of the periodic grid, in voxels.
+    voxel_size : float or (z, y, x)
+        Voxel of that grid, in micrometres.
+
+    Raises
+    ------
+    ValueError
+        If shapes disagree, a value is not finite, or ``gram`` or ``energy`` is negative.
+
+    Notes
+    -----
+    Sums of two sets of views add up: ``a + b`` holds the views of both.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastmpr import NormalEquations
+    >>> one = NormalEquations(np.ones((4, 4, 3)), np.ones((4, 4, 3), complex), 1.0, 1, (4, 4, 4), 1.0)
+    >>> (one + one).n_poses
+    2
+    """
+
+    gram: NDArray
+    rhs: NDArray
+    energy: float
+    n_poses: int
+    shape: Size
+    voxel_size: Vector
+
+    def __post_init__(self) -> None:
+        shape = as_shape(self.shape)
+        gram, rhs = np.asarray(self.gram), np.asarray(self.rhs)
+        if gram.dtype.kind not in "fiu" or rhs.dtype.kind not in "fiuc":
+            raise TypeError(f"gram: found {gram.dtype}, and rhs: {rhs.dtype}, need real and complex numbers")
+        for name, array in (("gram", gram), ("rhs", rhs)):
+            if array.shape != half_shape(shape):
+                raise ValueError(f"{name}: found shape {array.shape}, need {half_shape(shape)} for a grid of {shape}")
+            if not np.isfinite(array).all():
+                raise ValueError(f"{name}: found NaN or infinite values, need finite ones")
+        if gram.min() < 0:
+            raise ValueError(f"gram: found a negative value ({gram.min():g}), need |h^|^2 summed over views")
+        dtype = np.float64 if gram.dtype == np.float64 else np.float32
+        energy = np.asarray(self.energy, dtype=float)
+        if energy.ndim != 0 or not 0 <= energy < np.inf:
+            raise ValueError(f"energy: found {self.energy!r}, need a finite number that is not negative")
+        values = {
+            "shape": shape,
+            "voxel_size": as_voxel_size(self.voxel_size),
+            "gram": np.ascontiguousarray(gram, dtype),
+            "rhs": np.ascontiguousarray(rhs, complex_dtype(dtype)),
+            "energy": float(energy),
+            "n_poses": as_count(self.n_poses, "n_poses"),
+        }
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+
+    def __add__(self, other: NormalEquations) -> NormalEquations:
+        if not isinstance(other, NormalEquations):
+            return NotImplemented
+        if self.shape != other.shape or not np.allclose(self.voxel_size, other.voxel_size):
+            raise ValueError(
+                f"sums: found grids {self.shape} at {self.voxel_size} and {other.shape} at {other.voxel_size}, "
+                "need the same grid to add them"
+            )
+        return NormalEquations(
+            self.gram + other.gram,
+            self.rhs + other.rhs,
+            self.energy + other.energy,
+            self.n_poses + other.n_poses,
+            self.shape,
+            self.voxel_size,
+        )
+
+    def misfit(self, x: NDArray) -> float:
+        """Return sum_i w_i ||y_i - H_i x||^2 for a volume ``x`` of ``shape``, without touching a view."""
+        spectrum = scipy.fft.rfftn(x)
+        cross = half_sum((self.rhs.conj() * spectrum).real, self.shape)
+        square = half_sum(self.gram * (spectrum.real**2 + spectrum.imag**2), self.shape)
+        return self.energy + (square - 2 * cross) / x.size
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write the sums to an ``.npz`` file, in place of one that is there, whole or not at all."""
+        with written_whole(Path(path), overwrite=True) as temporary, open(temporary, "wb") as file:
+            np.savez(file, **vars(self))
+
+    @classmethod
+    def load(cls, path: str | os.PathLike) -> NormalEquations:
+        """Read what `save` wrote."""
+        try:
+            with open(path, "rb") as file, np.load(file, allow_pickle=False) as content:
+                fields = {name: content[name] for name in cls.__dataclass_fields__}
+            scalars = {name: fields[name].item() for name in ("energy", "n_poses")}
+            return cls(**fields | scalars | {name: fields[name].tolist() for name in ("shape", "voxel_size")})
+        except FileNotFoundError:
+            raise FileNotFoundError(f"{path}: found no such file, need one written by NormalEquations.save") from None
+        except Exception as error:  # zipfile, zlib and numpy each raise their own on a damaged file
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise ValueError(f"{path}: found {reason}; need a file written by NormalEquations.save") from None
+
+
+def as_sums(sums: Any, name: str = "sums") -> NormalEquations:
+    """Return ``sums`` itself, or raise an error that says what it is instead."""
+    if not isinstance(sums, NormalEquations):
+        raise TypeError(f"{name}: found {type(sums).__name__}, need fastmpr.NormalEquations")
+    return sums
+
+
+def half_sum(values: NDArray, shape: Size) -> float:
+    """Sum over the whole spectrum of a real quantity that is known on its half, in float64."""
+    mirrored = values[..., 1 : (shape[2] + 1) // 2]
+    return float(values.sum(dtype=np.float64) + mirrored.sum(dtype=np.float64))

@@ -1,0 +1,77 @@
+"""Cubic-spline resampling of volumes on rotated grids, and where grids lie in one another."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._validation import Size, Vector
+from ..engine import view_kernels
+
+_HORIZON = {
+    np.float32: 14,
+    np.float64: 30,
+}  # powers of the spline's pole (0.268) that matter in each precision
+
+
+class SplineVolume:
+    """A volume as a cubic spline, sampled on rotated grids; its buffer serves one volume after another.
+
+    Parameters
+    ----------
+    shape : (nz, ny, nx)
+        Of the volumes to come.
+    dtype : type
+        numpy.float32 or numpy.float64.
+    """
+
+    def __init__(self, shape: Size, dtype: Any):
+        self.shape, self.dtype = shape, np.dtype(dtype).type
+        self._coefficients = np.zeros([n + 2 * view_kernels.MARGIN for n in shape], dtype)
+
+    def load(self, volume: NDArray) -> None:
+        """Take a volume in; it is copied."""
+        inside = slice(view_kernels.MARGIN, -view_kernels.MARGIN)
+        self._coefficients[inside, inside, inside] = volume
+        view_kernels.spline_coefficients(self._coefficients, _HORIZON[self.dtype])
+
+    def sample(self, out: NDArray, matrix: NDArray, origin: NDArray, centre: NDArray) -> float:
+        """Fill out[p] with the spline at ``matrix (p - centre) + origin``, zero outside it; return the sum of squares."""
+        return view_kernels.gather(self._coefficients, np.ascontiguousarray(matrix), origin, out, centre)
+
+
+def middle(shape: Size) -> NDArray:
+    """Return the centre of a volume in samples, (n - 1) / 2 on each axis."""
+    return (np.array(shape) - 1) / 2
+
+
+def inner(padded: Size, shape: Size) -> tuple[slice, ...]:
+    """Return where a model of ``shape`` lies in its padded grid: in the middle, or half a voxel before it."""
+    return tuple(slice((m - n) // 2, (m - n) // 2 + n) for m, n in zip(padded, shape, strict=True))
+
+
+def inner_centre(padded: Size, shape: Size) -> NDArray:
+    """Return the centre of the model in samples of its padded grid."""
+    return np.array([part.start for part in inner(padded, shape)]) + middle(shape)
+
+
+def particle_samples(
+    rotation: NDArray, translation: NDArray, particle_shape: Size, particle_voxel: Vector, model_voxel: Vector
+) -> tuple[NDArray, NDArray]:
+    """Return (matrix, origin): offset p from the model's centre, in voxels, is at matrix p + origin in particle samples.
+
+    The point R p + t of the pose, in lengths, is divided by the particle's voxel.
+    """
+    voxel = np.array(particle_voxel)
+    return rotation * np.array(model_voxel) / voxel[:, None], middle(particle_shape) + translation / voxel
+
+
+def model_samples(
+    rotation: NDArray, translation: NDArray, model_shape: Size, model_voxel: Vector, particle_voxel: Vector
+) -> tuple[NDArray, NDArray]:
+    """Return (matrix, origin) of the way back: an offset from the particle's centre, to samples of the model."""
+    voxel = np.array(model_voxel)
+    back = rotation.T / voxel[:, None]
+    return back * np.array(particle_voxel), middle(model_shape) - back @ translation

@@ -1,0 +1,122 @@
+"""The transfer function of a PSF in any pose, sampled from one table without an FFT per pose."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import scipy  # scipy.fft is slow to import: this loads it at its first use
+from numpy.typing import NDArray
+
+from .._validation import Size, Vector, as_volume
+from ..engine import view_kernels
+from ..engine.fft import complex_dtype, half_shape
+
+_OVERSAMPLING = 2  # of the table: what cubic interpolation of a spectrum needs
+_NEGLIGIBLE = 3e-5  # of the transfer function at zero frequency: noise of a measured PSF, rounding of a computed one
+
+
+class TransferFunction:
+    """The Fourier transform of a PSF, as cubic B-spline coefficients on an oversampled grid of frequencies.
+
+    The PSF in the frame of the model is h(R q), so its transform at a frequency f is that of h at R f.
+
+    Parameters
+    ----------
+    psf : (nz, ny, nx) array_like
+        PSF in the frame of the particle, centred at ``size // 2`` on each axis; any sum above zero.
+    voxel_size : (z, y, x)
+        Its voxel.
+    dtype : numpy dtype
+        Precision of the samples: float32 or float64.
+    workers : int
+        Threads for the one FFT.
+
+    Raises
+    ------
+    ValueError
+        If the PSF is not 3-D and finite, or its sum is not positive.
+    """
+
+    def __init__(self, psf: Any, voxel_size: Vector, dtype: Any, workers: int = 1):
+        volume = as_psf(psf)
+        sizes = tuple(scipy.fft.next_fast_len(_OVERSAMPLING * n) for n in volume.shape)
+        half = _spline_spectrum(volume, sizes, dtype, workers)
+        ends, reach = _extent(half, sizes, _NEGLIGIBLE * abs(half[0, 0, 0]))
+        symmetric = np.abs(half.imag).max() < _NEGLIGIBLE * abs(half[0, 0, 0])
+        real = _central_box(half.real, sizes, ends, 1)
+        self.table = real, None if symmetric else _central_box(half.imag, sizes, ends, -1), reach
+        self._samples_per_frequency = np.array(sizes) * voxel_size
+
+    def matrix(self, rotation: NDArray, shape: Size, voxel_size: Vector) -> NDArray:
+        """Return the matrix from a grid's integer frequencies to the table's samples, for one rotation (3, 3)."""
+        frequencies = 1 / (np.array(shape) * voxel_size)
+        return self._samples_per_frequency[:, None] * rotation * frequencies
+
+    def sample(self, rotation: NDArray, shape: Size, voxel_size: Vector) -> NDArray:
+        """Return the transfer function of the rotated PSF on the half spectrum of a grid, complex."""
+        out = np.empty(half_shape(shape), complex_dtype(self.table[0].dtype))
+        view_kernels.sample_transfer(*self.table, self.matrix(rotation, shape, voxel_size), shape, out)
+        return out
+
+
+def as_psf(psf: Any) -> NDArray:
+    """Return a PSF as float64 of sum 1."""
+    volume = as_volume(psf, "psf").astype(np.float64)
+    total = volume.sum()
+    if not total > 0:
+        raise ValueError(f"psf: found a sum of {total:g}, need a PSF whose sum is positive")
+    return volume / total
+
+
+def energy_radius(psf: Any, voxel_size: Vector, share: float = 0.99) -> float:
+    """Return the radius, in the unit of ``voxel_size``, of the ball around the centre that holds a share of |psf|."""
+    weight = np.abs(as_psf(psf))
+    offsets = [(np.arange(n) - n // 2) * length for n, length in zip(weight.shape, voxel_size, strict=True)]
+    radius = np.sqrt(sum(np.meshgrid(*(u**2 for u in offsets), indexing="ij"))).ravel()
+    order = np.argsort(radius)
+    held = np.cumsum(weight.ravel()[order])
+    return float(radius[order][np.searchsorted(held, share * held[-1])])
+
+
+def _spline_spectrum(psf: NDArray, sizes: tuple[int, ...], dtype: Any, workers: int) -> NDArray:
+    """Return the B-spline coefficients of the half spectrum of a PSF, zero frequency first.
+
+    A prefilter along frequency is a division in space: by the transform (2 + cos(2 pi x / n)) / 3 of the sampled spline.
+    """
+    padded = np.zeros(sizes, dtype)
+    padded[tuple(slice(0, n) for n in psf.shape)] = psf
+    padded = np.roll(padded, [-(n // 2) for n in psf.shape], axis=(0, 1, 2))
+    for axis, n in enumerate(sizes):
+        divisor = (2 + np.cos(2 * np.pi * np.arange(n) / n)) / 3
+        padded /= divisor.astype(dtype).reshape([-1 if k == axis else 1 for k in range(3)])
+    return scipy.fft.rfftn(padded, workers=workers)
+
+
+def _extent(half: NDArray, sizes: tuple[int, ...], negligible: float) -> tuple[list[int], NDArray]:
+    """Return the box and the ellipsoid of its proportions around zero frequency, outside which a spectrum is negligible.
+
+    The box as its last frequency on each axis, the ellipsoid as its semi-axes.
+    """
+    loud = half.real**2 + half.imag**2 > negligible**2
+    rows = loud.any(axis=2)
+    last = loud.shape[2] - 1 - loud[:, :, ::-1].argmax(axis=2)  # along x, in the rows that are loud at all
+    z, y = (np.minimum(np.arange(n), n - np.arange(n)) for n in sizes[:2])
+    ends = [max(1, int(k.max())) for k in (z[rows.any(axis=1)], y[rows.any(axis=0)], last[rows])]
+    radius = (z[:, None] / ends[0]) ** 2 + (y / ends[1]) ** 2 + (last / ends[2]) ** 2
+    return ends, np.array(ends) * (1 + 1e-9) * max(1.0, math.sqrt(radius[rows].max()))
+
+
+def _central_box(half: NDArray, sizes: tuple[int, ...], ends: list[int], sign: int) -> NDArray:
+    """Return a box of the whole of a half spectrum's real (sign 1) or imaginary part (-1), zero frequency in its middle.
+
+    The box ends at Nyquist at the latest, and has 3 samples more on each side for the spline.
+    """
+    margins = (min(end + 1, n // 2) + 3 for end, n in zip(ends, sizes, strict=True))
+    z, y, x = (np.arange(-m, m + 1) % n for m, n in zip(margins, sizes, strict=True))
+    known = x < half.shape[2]
+    box = np.empty((len(z), len(y), len(x)), half.dtype)
+    box[:, :, known] = half[np.ix_(z, y, x[known])]
+    box[:, :, ~known] = sign * half[np.ix_(-z % sizes[0], -y % sizes[1], -x[~known] % sizes[2])]
+    return box

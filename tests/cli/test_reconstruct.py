@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+from commands import PSF, SHAPE, N, arguments, change, files, reconstruct, refusal
+from tqdm import tqdm
+
+import fastmpr
+from fastmpr.cli import main
+from fastmpr.io import tiff
+from fastmpr.poses import Poses
+from fastmpr.quality.metrics import psnr
+
+
+class TestReconstruct:
+    def test_output(self, views, capsys):
+        before = files(views)
+        x = reconstruct(views)
+        volume, voxel_size = tiff.read(views / "out.ome.tif")
+        assert x.shape == SHAPE
+        assert x.min() >= 0
+        assert voxel_size == pytest.approx((0.1, 0.1, 0.1))
+        assert files(views) == before | {"out.ome.tif"}
+        out, err = capsys.readouterr()
+        assert "15 x 16 x 18 voxels of 0.1 x 0.1 x 0.1 micrometres" in out
+        assert "lam 10, 3 iterations" in out
+        assert "particles" not in err  # no progress bar where nobody watches
+
+    @pytest.mark.parametrize("symmetry", [None, "C2"])
+    def test_same_as_python(self, views, symmetry):
+        poses = Poses.read(views / "poses.csv")
+        particles = [tiff.read(views / name)[0] for name in poses.names]
+        poses = Poses(poses.rotation, 0.1 * poses.translation)
+        if symmetry:
+            poses, particles = poses.symmetrized("C2"), [p for p in particles for _ in range(2)]
+        expected = fastmpr.reconstruct(particles, PSF, poses, lam=10, voxel_size=0.1, max_iter=3).x
+        x = reconstruct(views, symmetry=symmetry)
+        np.testing.assert_allclose(x, expected, atol=1e-5 * expected.max())
+
+    def test_is_the_truth(self, tmp_path):
+        """Enough views and iterations, everything else left to itself."""
+        line = [
+            "simulate",
+            "centriole",
+            "--shape",
+            "24",
+            "24",
+            "24",
+            "--poses",
+            "20",
+            "--noise",
+            "0.02",
+            "-q",
+        ]
+        assert main([*line, "-o", str(tmp_path / "v"), "--psf-sigma", "2.5", "0.8", "0.8"]) == 0
+        x = reconstruct(tmp_path / "v", lam=None, max_iter=None)
+        truth = tiff.read(tmp_path / "v" / "truth.tiff")[0]
+        blurred = np.mean([psnr(tiff.read(p)[0], truth) for p in (tmp_path / "v" / "particles").iterdir()])
+        assert psnr(x, truth) > blurred + 5
+
+    def test_rows_in_another_order(self, views):
+        x = reconstruct(views)
+        header, *rows = (views / "poses.csv").read_text().splitlines()
+        (views / "poses.csv").write_text("\n".join([header, *rows[::-1]]))
+        np.testing.assert_allclose(reconstruct(views, overwrite=True), x, atol=1e-5 * x.max())
+
+    def test_folder_under_another_name(self, views):
+        x = reconstruct(views)
+        (views / "particles").rename(views / "crops")
+        again = reconstruct(views, particles=views / "crops", overwrite=True)
+        np.testing.assert_allclose(again, x, atol=1e-5 * x.max())
+
+    @pytest.mark.parametrize("compression", [None, "zlib"])
+    def test_stack(self, views, compression):
+        x = reconstruct(views)
+        stack = np.stack([tiff.read(path)[0] for path in sorted((views / "particles").iterdir())])
+        metadata = {"axes": "TZYX"} | {f"PhysicalSize{axis}": 0.1 for axis in "XYZ"}
+        change(views / "stack.tif", stack, ome=True, metadata=metadata, compression=compression)
+        again = reconstruct(views, particles=views / "stack.tif", overwrite=True)
+        np.testing.assert_allclose(again, x, atol=1e-5 * x.max())
+
+    def test_stack_with_poses_out_of_order(self, views, capsys):
+        stack = np.stack([tiff.read(path)[0] for path in sorted((views / "particles").iterdir())])
+        change(views / "stack.tif", stack)
+        header, *rows = (views / "poses.csv").read_text().splitlines()
+        (views / "poses.csv").write_text("\n".join([header, *rows[::-1]]))
+        line = arguments(views, particles=views / "stack.tif", voxel_size=(0.1, 0.1, 0.1))
+        assert "poses.csv: found names out of order" in refusal(line, capsys)
+
+    def test_star(self, views):
+        """The same poses from RELION's file, whose translations carry their own unit."""
+        x = reconstruct(views)
+        poses = Poses.read(views / "poses.csv")
+        Poses(poses.rotation, 0.1 * poses.translation, names=poses.names).write(views / "poses.star")
+        again = reconstruct(views, poses=views / "poses.star", overwrite=True)
+        np.testing.assert_allclose(again, x, atol=1e-4 * x.max())
+
+    def test_voxel_size_only_scales(self, views):
+        """Translations in voxels: another voxel size for all, the same volume."""
+        x = reconstruct(views)
+        flags = {"voxel_size": (0.4, 0.4, 0.4), "psf_voxel_size": (0.4, 0.4, 0.4)}
+        again = reconstruct(views, **flags, overwrite=True)
+        np.testing.assert_allclose(again, x, atol=1e-4 * x.max())
+        assert tiff.read(views / "out.ome.tif")[1] == pytest.approx((0.4, 0.4, 0.4))
+
+    def test_no_voxel_size_anywhere(self, views, capsys):
+        x = reconstruct(views)
+        for path in [views / "psf.tiff", *(views / "particles").iterdir()]:
+            change(path, tiff.read(path)[0])
+        capsys.readouterr()
+        again = reconstruct(views, overwrite=True, verbose=True)
+        np.testing.assert_allclose(again, x, atol=1e-4 * x.max())
+        assert tiff.read(views / "out.ome.tif")[1] is None
+        out, err = capsys.readouterr()
+        assert "voxels of unknown size, taken as cubes" in out
+        assert "voxel size: not known, so lengths are in voxels" in err
+        assert "PSF's voxel size: not known, so the particles'" in err
+
+    def test_lengths_need_a_voxel_size(self, views, capsys):
+        for path in (views / "particles").iterdir():
+            change(path, tiff.read(path)[0])
+        assert "particles: found no voxel size, but lengths in" in refusal(arguments(views), capsys)
+        poses = Poses.read(views / "poses.csv")
+        change(views / "psf.tiff", PSF)
+        Poses(poses.rotation, poses.translation, names=poses.names).write(views / "poses.star")
+        line = arguments(views, poses=views / "poses.star")
+        assert "but lengths in" in (message := refusal(line, capsys))
+        assert "poses.star, need it in micrometres (voxel_size=, --voxel-size)" in message
+
+    def test_quiet_and_verbose(self, views, capsys):
+        main(arguments(views, quiet=True))
+        assert capsys.readouterr().out == ""
+        main(arguments(views, verbose=True, overwrite=True))
+        err = capsys.readouterr().err
+        for text in (
+            "3 particles of 15 x 16 x 18",
+            "voxels of 0.1 x 0.1 x 0.1 um",
+            "PSF of 9 x 9 x 9, with poses",
+            "lam 10, 3 it",
+        ):
+            assert text in err
+
+    def test_progress_bars_on_a_terminal(self, views, capsys, monkeypatch):
+        moved = []
+        monkeypatch.setattr(tqdm, "update", lambda bar, n: moved.append(bar.desc))
+        monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+        main(arguments(views))
+        assert moved.count("particles") == N
+        assert moved.count("iterations") == 3
+        assert "0/3" in capsys.readouterr().err
+        main(arguments(views, overwrite=True, quiet=True))
+        assert capsys.readouterr().err == "fastmpr: warning: stopped at max_iter = 3 iterations\n"

@@ -1,0 +1,206 @@
+"""How many threads, whose, and that they leave the process as they found it."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import naive
+import numba
+import numpy as np
+import pyfftw
+import pytest
+
+import fastmpr
+from fastmpr import NormalEquations
+from fastmpr.engine import threads as module
+from fastmpr.engine.threads import Team, as_workers, available_workers
+
+SHAPE = (12, 14, 13)
+
+
+def sums() -> NormalEquations:
+    gram, rhs, energy = naive.problem(SHAPE)
+    return NormalEquations(gram.astype(np.float32), rhs, energy, 4, SHAPE, 1.0)
+
+
+def solution() -> np.ndarray:
+    return fastmpr.solve(sums(), 30, tol=0, max_iter=10, workers=2).x
+
+
+class TestAvailableWorkers:
+    @pytest.fixture(autouse=True)
+    def eight_cpus(self, monkeypatch, tmp_path):
+        """A process that may run on eight CPUs, under a control group that is an empty folder."""
+        monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(8)), raising=False)
+        monkeypatch.setattr(module, "Path", lambda path: tmp_path)
+        self.root = tmp_path
+
+    def test_affinity(self, monkeypatch):
+        assert available_workers() == 8
+        monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {3, 5})
+        assert available_workers() == 2
+
+    def test_without_affinity_the_machines_count(self, monkeypatch):
+        monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+        monkeypatch.setattr(os, "cpu_count", lambda: 6)
+        assert available_workers() == 6
+        monkeypatch.setattr(os, "cpu_count", lambda: None)
+        assert available_workers() == 1
+
+    @pytest.mark.parametrize(
+        ("text", "expected"),
+        [("max 100000", 8), ("300000 100000", 3), ("50000 100000", 1), ("1600000 100000", 8), ("250000 100000\n", 2)],
+    )
+    def test_a_containers_quota(self, text, expected):
+        (self.root / "cpu.max").write_text(text)
+        assert available_workers() == expected
+
+    @pytest.mark.parametrize(("quota", "expected"), [("-1", 8), ("400000\n", 4), ("10000", 1)])
+    def test_a_containers_quota_in_the_first_version(self, quota, expected):
+        (self.root / "cpu").mkdir()
+        (self.root / "cpu/cpu.cfs_quota_us").write_text(quota)
+        (self.root / "cpu/cpu.cfs_period_us").write_text("100000\n")
+        assert available_workers() == expected
+
+    def test_workers_of_a_call(self):
+        assert as_workers(None) == 8
+        assert as_workers(3) == 3
+        assert as_workers(np.int64(100)) == 100
+
+
+class TestTeam:
+    @pytest.mark.parametrize("size", [1, 2, 5, 16])
+    def test_every_member_runs_once_at_the_same_time_in_a_thread_of_its_own(self, size):
+        team, seen = Team(size), []
+
+        def work(member: int) -> None:
+            team.barrier(member)  # passes only if all are there at once
+            seen.append((member, threading.get_ident()))
+
+        team.run(work)
+        assert sorted(member for member, _ in seen) == list(range(size))
+        assert len({thread for _, thread in seen}) == size
+        assert dict(seen)[0] == threading.get_ident()
+
+    @pytest.mark.parametrize("size", [2, 3, 16])
+    def test_barrier_orders_phases_however_uneven(self, size):
+        """Each member adds what its neighbour wrote in the phase before: any overtaking shows."""
+        team, values, phases = Team(size), np.zeros((2, size), np.int64), 300
+
+        def work(member: int) -> None:
+            for phase in range(phases):
+                before, now = values[phase % 2], values[1 - phase % 2]
+                if (phase + member) % 97 == 0:
+                    sum(range(20_000))
+                now[member] = before[member - 1] + 1
+                team.barrier(member)
+
+        team.run(work)
+        np.testing.assert_array_equal(values[phases % 2], phases)
+
+    @pytest.mark.parametrize("failing", [0, 1, 2])
+    def test_an_error_in_any_member_is_raised_and_nobody_waits_for_ever(self, failing):
+        team, passed = Team(3), []
+
+        def work(member: int) -> None:
+            team.barrier(member)
+            if member == failing:
+                raise KeyError("mine")
+            team.barrier(member)
+            passed.append(member)
+
+        for _ in range(2):  # and the team still works afterwards
+            with pytest.raises(KeyError, match="mine"):
+                team.run(work)
+        assert passed == []
+        team.run(team.barrier)
+
+    def test_an_interrupt_in_a_member_is_raised(self):
+        def work(member: int) -> None:
+            if member == 1:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            Team(2).run(work)
+
+    def test_no_thread_is_left(self):
+        before = threading.active_count()
+        Team(5).run(lambda member: None)
+        solution()
+        assert threading.active_count() == before
+
+    @pytest.mark.parametrize("size", [1, 2, 3, 7])
+    def test_shares_are_all_there_is_once_each_and_even(self, size):
+        for count in (0, 1, 5, 7, 100):
+            shares = [Team(size).share(count, member) for member in range(size)]
+            assert [i for first, last in shares for i in range(first, last)] == list(range(count))
+            sizes = [last - first for first, last in shares]
+            assert max(sizes) - min(sizes) <= 1
+
+
+def test_the_hosts_settings_stay_as_they_are():
+    settings = pyfftw.config.NUM_THREADS, pyfftw.config.PLANNER_EFFORT, numba.get_num_threads(), dict(os.environ)
+    layer_is_loaded = "numba.np.ufunc.omppool" in sys.modules
+    solution()
+    truth = fastmpr.phantom.centriole(12)
+    poses, psf = fastmpr.Poses.random(2, rng=0), fastmpr.psf.gaussian(5, sigma=1.0)
+    fastmpr.reconstruct(fastmpr.simulate(truth, psf, poses), psf, poses, workers=2, max_iter=3)
+    now = pyfftw.config.NUM_THREADS, pyfftw.config.PLANNER_EFFORT, numba.get_num_threads(), dict(os.environ)
+    assert now == settings
+    assert ("numba.np.ufunc.omppool" in sys.modules) == layer_is_loaded
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_forked_child_can_solve_after_its_parent_has():
+    expected = solution()
+    context = multiprocessing.get_context("fork")
+    receiver, sender = context.Pipe(duplex=False)
+
+    def child() -> None:
+        sender.send_bytes(solution().tobytes())
+
+    process = context.Process(target=child)
+    process.start()
+    try:
+        assert receiver.poll(60), "the child hangs"
+        np.testing.assert_array_equal(np.frombuffer(receiver.recv_bytes(), expected.dtype), expected.ravel())
+        process.join(60)
+        assert process.exitcode == 0
+    finally:
+        if process.is_alive():
+            process.kill()
+        process.join()
+        receiver.close()
+        sender.close()
+
+
+def test_more_workers_than_cores_give_the_same():
+    expected = fastmpr.solve(sums(), 30, tol=0, max_iter=10, workers=1).x
+    many = fastmpr.solve(sums(), 30, tol=0, max_iter=10, workers=6 * (os.cpu_count() or 1)).x
+    np.testing.assert_allclose(many, expected, rtol=0, atol=1e-5 * expected.max())
+
+
+def test_works_in_a_process_bound_to_one_cpu():
+    """Spinning threads must let one another run."""
+    if not hasattr(os, "sched_setaffinity"):
+        pytest.skip("needs sched_setaffinity")
+    code = (
+        "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\n"
+        "import test_threads, fastmpr\n"
+        "assert fastmpr.engine.threads.available_workers() == 1\n"
+        "print(float(test_threads.solution().sum()))"
+    )
+    here = Path(__file__).parent
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join([str(here), str(here.parent), str(Path(fastmpr.__file__).parents[1])])
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=300, env=environment
+    )
+    assert float(done.stdout) == pytest.approx(float(solution().sum()), rel=1e-6)
