@@ -4,7 +4,8 @@
     python -m benchmarks.peers
 
 Every peer starts from nothing, does the same iterations with the same threads in float32, and must end at the same
-objective. They get the formulas of `whole_arrays`, with the best prox that could be written for them. The table goes to ``benchmarks/results/peers.md``.
+objective. They get the formulas of `whole_arrays`, with the best prox that could be written for them. The table goes to
+``benchmarks/results/peers.md``.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from .whole_arrays import (
     PAIRS,
     RELAXATION,
     Six,
+    State,
     adjoint,
     closed_form,
     fourier,

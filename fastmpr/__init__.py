@@ -8,13 +8,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from . import io, paper, phantom, psf
+    from . import io, metrics, paper, phantom, plot, psf
     from ._messages import FastmprWarning
     from .baselines import average, deconvolve_average
     from .data.dataset import Dataset
     from .loading import load
     from .poses import Poses
-    from .quality import metrics, plot
     from .reconstruction import reconstruct
     from .simulation import simulate
     from .solver.admm import objective, solve
@@ -25,14 +24,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_MODULES = {
-    "io": "io",
-    "metrics": "quality.metrics",
-    "paper": "paper",
-    "phantom": "phantom",
-    "plot": "quality.plot",
-    "psf": "psf",
-}
+_MODULES = {"io", "metrics", "paper", "phantom", "plot", "psf"}
 # The module that each other public name stands in; none has the name of a function, or one would hide the other.
 _HOME = {
     "Dataset": "data.dataset",
@@ -78,7 +70,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name in _MODULES:
-        value: Any = import_module(f".{_MODULES[name]}", __name__)
+        value: Any = import_module(f".{name}", __name__)
     elif name in _HOME:
         value = getattr(import_module(f".{_HOME[name]}", __name__), name)
     else:

@@ -61,7 +61,7 @@ def average(
     1.0
     """
     data = as_dataset(data, None, poses, views)
-    _, used = data.placed, data.used
+    used = data.require(psf=False).used
     model, dtype = data.model_shape(shape), data.dtype
     team = Team(max(1, min(as_workers(workers), len(used))))
     sums = np.zeros((team.size, *model), dtype)
@@ -133,7 +133,7 @@ def deconvolve_average(
     >>> fastmpr.metrics.psnr(sharp, truth) > fastmpr.metrics.psnr(blurred, truth)
     True
     """
-    data = as_dataset(data, psf, poses, views).require_psf()
+    data = as_dataset(data, psf, poses, views).require()
     if data.frame == "particle":
         data = data.then(without_background)
     alone = Deconvolved(data, as_lam(lam), regularizer=regularizer, max_iter=max_iter, tol=tol, workers=1)

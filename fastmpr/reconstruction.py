@@ -91,7 +91,7 @@ def reconstruct(
     """
     lam, regularizer = as_lam(lam), as_regularizer(regularizer)
     data = as_dataset(data, psf, poses, views)
-    _, model = data.placed, data.require_psf().model_shape(shape)
+    model = data.require().model_shape(shape)
     if data.frame == "particle":
         data = data.then(without_background)
     with telling(progress) as tell:

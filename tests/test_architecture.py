@@ -21,6 +21,7 @@ FLOORS = [
     "phantom psf",
     "io",
     "quality",
+    "metrics plot",
     "symmetry",
     "poses",
     "data",

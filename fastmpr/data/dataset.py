@@ -175,8 +175,7 @@ class Dataset:
     @cached_property
     def placed(self) -> Poses:
         """The poses with translations in the unit of ``voxel_size``."""
-        if self.poses is None:
-            raise ValueError("poses: found none, need fastmpr.Poses, given with the particles or by replace(poses=...)")
+        assert self.poses is not None, "see require"
         return self.poses.in_unit_of(self.voxel_size if self.unit == "um" else None)
 
     @cached_property
@@ -195,9 +194,11 @@ class Dataset:
         """Return particle ``i``: finite, native, C-ordered, float32 or float64. Any thread may ask."""
         return self.source.read(i)
 
-    def require_psf(self) -> Dataset:
-        """Return itself, or raise an error where it has no PSF."""
-        if not self.psfs:
+    def require(self, psf: bool = True) -> Dataset:
+        """Return itself, or raise an error where it has no poses or no PSF: before any particle is read."""
+        if self.poses is None:
+            raise ValueError("poses: found none, need fastmpr.Poses, given with the particles or by replace(poses=...)")
+        if psf and not self.psfs:
             raise ValueError("psf: found none, need a PSF, given with the particles or by replace(psf=...)")
         return self
 

@@ -132,8 +132,9 @@ def _inside(start, step, low, high, first, last):
     a, b = (low - start) / step, (high - start) / step
     if a > b:
         a, b = b, a
-    first = max(first, int(math.ceil(a)))
-    return first, max(first, min(last, int(math.floor(b)) + 1))
+    # a step of rounding's size puts the ends beyond what an integer holds
+    first = int(math.ceil(min(max(a, first), last)))
+    return first, max(first, int(math.floor(min(max(b, first - 1), last - 1))) + 1)
 
 
 # The four cubic B-spline weights at a fraction f past the second of four samples, as polynomials in f: constants first.

@@ -82,10 +82,9 @@ def accumulate_groups(
     data: Dataset, groups: int, shape: int | Size | None, workers: int | None, tell: Progress | None = None
 ) -> list[NormalEquations]:
     """Sum ``groups`` sets of views apart, the k-th of them views k, k + groups, ... of those that weigh anything."""
-    used = data.require_psf().used
+    used = data.require().used
     if not len(used):
         raise ValueError("weights: found only zeros, need a view that weighs more")
-    _ = data.placed  # without poses, say so before any particle is read
     model, edge, dtype = data.model_shape(shape), data.model_voxel[0], data.dtype
     threads = as_workers(workers)
     grid = padded_shape(model, max(energy_radius(psf, data.psf_voxel_size) for psf in data.psfs) / edge)

@@ -282,3 +282,14 @@ def test_a_psf_says_nothing_beyond_its_own_nyquist_frequency():
         turned = np.einsum("ij,j...->i...", rotation, f) * np.reshape(sigma, (3, 1, 1, 1))
         microscope = np.exp(-2 * np.pi**2 * (turned**2).sum(axis=0))
         assert np.abs(transfer.sample(rotation, grid, (1.0, 1.0, 1.0)) - microscope).max() < 0.01
+
+
+@pytest.mark.parametrize("tiny", [1e-300, -7e-33, 1e-20])
+def test_a_half_turn_that_is_off_by_rounding_loses_nothing(tiny):
+    volume = np.random.default_rng(0).random((6, 7, 8))
+    spline, out = SplineVolume(volume.shape, np.float64), np.empty_like(volume)
+    spline.load(volume)
+    matrix = np.diag([-1.0, -1.0, 1.0]) + tiny * (1 - np.eye(3))
+    centre = (np.array(volume.shape) - 1) / 2
+    spline.sample(out, matrix, centre, centre)
+    np.testing.assert_allclose(out, volume[::-1, ::-1], atol=1e-12)

@@ -1,0 +1,5 @@
+"""The public door to `fastmpr.quality.metrics`."""
+
+from .quality.metrics import psnr
+
+__all__ = ["psnr"]

@@ -1,0 +1,5 @@
+"""The public door to `fastmpr.quality.plot`."""
+
+from .quality.plot import sections
+
+__all__ = ["sections"]

@@ -1,0 +1,125 @@
+"""From files, arrays, or both, to one data set in one unit."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import fastmpr
+from fastmpr import Dataset, Poses
+
+SHAPE = (10, 12, 14)
+PSF = fastmpr.psf.gaussian((9, 7, 7), sigma=(2, 1, 1))
+VOXEL = (0.3, 0.1, 0.1)
+N = 4
+RANDOM = Poses.random(N, max_translation=1.0, rng=0)
+NAMES = [f"particles/{i}.tif" for i in range(N)]
+VIEWS = fastmpr.simulate(fastmpr.phantom.centriole(SHAPE), PSF, RANDOM, noise_sigma=0.05, rng=0)
+POSES = Poses(RANDOM.rotation, RANDOM.translation, names=NAMES, unit="voxel")
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Four particles, PSF and poses, all with their lengths; the poses in another order."""
+    (tmp_path / "particles").mkdir()
+    for name, view in zip(NAMES, VIEWS, strict=True):
+        fastmpr.io.write(tmp_path / name, view, VOXEL)
+    fastmpr.io.write(tmp_path / "psf.tif", PSF, VOXEL)
+    POSES[[2, 0, 3, 1]].write(tmp_path / "poses.csv")
+    in_um = POSES.in_unit_of(VOXEL)[[3, 1, 0, 2]]
+    in_um.write(tmp_path / "poses.star")
+    return tmp_path
+
+
+def same(a: Dataset, b: Dataset) -> bool:
+    """Whether both give the same sums, up to the digits of a file."""
+    x, y = fastmpr.accumulate(a), fastmpr.accumulate(b)
+    return x.voxel_size == pytest.approx(y.voxel_size) and bool(
+        np.allclose(x.rhs, y.rhs, rtol=0, atol=1e-4 * np.abs(y.rhs).max())
+    )
+
+
+IN_MEMORY = Dataset(VIEWS, PSF, POSES, voxel_size=VOXEL)
+
+
+@pytest.mark.parametrize("poses", ["poses.csv", "poses.star"])
+def test_files_are_the_arrays_in_one_unit(files, poses):
+    data = fastmpr.load(files / "particles", files / "psf.tif", files / poses)
+    assert same(data, IN_MEMORY)
+    assert data.names == tuple(NAMES)
+    assert data.voxel_size == pytest.approx(VOXEL)
+    assert data.unit == "um"
+    assert data.assumed == ()
+    assert data.source.thread_safe
+
+
+def test_some_files_and_some_arrays(files):
+    for data in (
+        fastmpr.load(files / "particles", PSF, files / "poses.csv"),
+        fastmpr.load(str(files / "particles"), str(files / "psf.tif"), POSES),
+        fastmpr.load(VIEWS, files / "psf.tif", files / "poses.csv", voxel_size=VOXEL, names=NAMES),
+        fastmpr.load(fastmpr.load(files / "particles"), files / "psf.tif", files / "poses.csv"),
+        fastmpr.load(Dataset(VIEWS, PSF, voxel_size=VOXEL, names=NAMES), poses=files / "poses.csv"),
+    ):
+        assert same(data, IN_MEMORY)
+
+
+def test_a_stack(files):
+    import tifffile
+
+    tifffile.imwrite(files / "stack.tif", VIEWS, photometric="minisblack", metadata={"axes": "QZYX"})
+    POSES.write(files / "ordered.csv")
+    data = fastmpr.load(files / "stack.tif", PSF, files / "ordered.csv", voxel_size=VOXEL)
+    assert same(data, IN_MEMORY)
+    assert data.assumed[-1].startswith("poses: not matched by name")
+    with pytest.raises(ValueError, match=r"poses\.csv: found names out of order"):
+        fastmpr.load(files / "stack.tif", PSF, files / "poses.csv", voxel_size=VOXEL)
+
+
+def test_keywords_of_a_dataset_pass_through(files):
+    data = fastmpr.load(files / "particles", PSF, POSES, weights=[1, 2, 3, 4], symmetry="C9")
+    assert data.weights.tolist() == [1, 2, 3, 4]
+    assert data.symmetry == "C9"
+
+
+def test_a_file_is_read_once(files, monkeypatch):
+    from fastmpr.io import tiff
+
+    read, count = tiff.read, []
+    monkeypatch.setattr(tiff, "read", lambda path: count.append(path.name) or read(path))
+    data = fastmpr.load(files / "particles", PSF, POSES)
+    assert count == ["0.tif"]  # what tells shape and voxel size
+    fastmpr.accumulate(data)
+    assert sorted(count) == ["0.tif", "1.tif", "2.tif", "3.tif"]
+
+
+def test_mrc_particles(tmp_path):
+    import mrcfile
+
+    for i, view in enumerate(VIEWS):
+        with mrcfile.new(tmp_path / f"{i}.mrc") as file:
+            file.set_data(view)
+            file.voxel_size = tuple(1e4 * length for length in VOXEL[::-1])
+    assert same(fastmpr.load(tmp_path, PSF, Poses(POSES.rotation, POSES.translation, unit="voxel")), IN_MEMORY)
+
+
+def test_bad_input(files):
+    load = fastmpr.load
+    with pytest.raises(ValueError, match="poses: found one beside a Dataset that has its own"):
+        load(IN_MEMORY, poses=files / "poses.csv")
+    with pytest.raises(ValueError, match="psf: found one beside a Dataset"):
+        load(IN_MEMORY, PSF)
+    with pytest.raises(ValueError, match=r"poses\.csv: found 4 poses for 2 particles"):
+        load(VIEWS[:2], PSF, files / "poses.csv")
+    with pytest.raises(ValueError, match=r"particles: found no voxel size, but lengths in .*psf\.tif"):
+        load(VIEWS, files / "psf.tif", POSES)
+    with pytest.raises(ValueError, match=r"particles: found no voxel size, but lengths in .*poses\.star"):
+        load(VIEWS, PSF, files / "poses.star")
+    with pytest.raises(ValueError, match=r"poses\.csv: poses: found none for 'x'"):
+        load(VIEWS, PSF, files / "poses.csv", names=["x", *NAMES[1:]])
+    with pytest.raises(FileNotFoundError, match="nowhere: does not exist"):
+        load(files / "nowhere")
+    with pytest.raises(FileNotFoundError, match=r"psf2\.tif: does not exist"):
+        load(VIEWS, files / "psf2.tif")
+    with pytest.raises(ValueError, match=r"found the suffix '.txt', need .csv or .star"):
+        load(VIEWS, PSF, files / "poses.txt")
