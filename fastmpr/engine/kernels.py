@@ -686,7 +686,7 @@ def tv_sweep(x, nx, state, v2, out, carry, steps, moves, norms, start, stop):
                 _positivity(plane[at:], pair, chunk, relaxation, weight, one / growth2)
             else:
                 for k in range(3):
-                    copy(s[k, at : at + size], d[k])
+                    copy(s[k, at : at + size], d[k, :size])
                 _gradient_steps(x, z, at, size, width, factor, standing, d, 0, v, 0)
                 for k in range(3):
                     _measure(v[k], d[k], relaxation, one, s[k, at : at + size], nx, width, q[k], norms[z])

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 from numba.core import cgutils, types
-from numba.extending import intrinsic
+from numba.extending import intrinsic, overload
 
 from .._validation import as_count
 from .jit import CACHE
@@ -54,10 +54,18 @@ def as_workers(workers: int | None) -> int:
     return available_workers() if workers is None else as_count(workers, "workers")
 
 
-@intrinsic
-def _load(typingctx, flags, index):
+def _load(flags, index):
     """Read an int64 so that all writes made before its release are seen."""
+    return flags[index]
 
+
+def _store(flags, index, value):
+    """Write an int64 so that whoever reads it sees all earlier writes."""
+    flags[index] = value
+
+
+@intrinsic
+def _load_acquire(typingctx, flags, index):
     def build(context, builder, signature, args):
         array = context.make_array(signature.args[0])(context, builder, args[0])
         pointer = cgutils.get_item_pointer(context, builder, signature.args[0], array, [args[1]])
@@ -67,9 +75,7 @@ def _load(typingctx, flags, index):
 
 
 @intrinsic
-def _store(typingctx, flags, index, value):
-    """Write an int64 so that whoever reads it sees all earlier writes."""
-
+def _store_release(typingctx, flags, index, value):
     def build(context, builder, signature, args):
         array = context.make_array(signature.args[0])(context, builder, args[0])
         pointer = cgutils.get_item_pointer(context, builder, signature.args[0], array, [args[1]])
@@ -77,6 +83,16 @@ def _store(typingctx, flags, index, value):
         return context.get_dummy_value()
 
     return types.void(flags, types.intp, types.int64), build
+
+
+@overload(_load, inline="always")
+def _load_typed(flags, index):
+    return lambda flags, index: _load_acquire(flags, index)
+
+
+@overload(_store, inline="always")
+def _store_typed(flags, index, value):
+    return lambda flags, index, value: _store_release(flags, index, value)
 
 
 @njit(nogil=True, cache=CACHE)

@@ -12,7 +12,7 @@ import numpy as np
 from llvmlite import ir
 from numba import njit
 from numba.core import types
-from numba.extending import intrinsic
+from numba.extending import intrinsic, overload
 
 from .jit import JIT, add, copy, like, narrow
 
@@ -141,9 +141,16 @@ def _inside(start, step, low, high, first, last):
 _SPLINE = ((1 / 6, 2 / 3, 1 / 6, 0), (-1 / 2, 0, 1 / 2, 0), (1 / 2, -1, 1 / 2, 0), (-1 / 6, 1 / 2, -1 / 2, 1 / 6))
 
 
+def _spline_value(a, at, row, plane, fz, fy, fx):
+    """Sum of the 4 x 4 x 4 coefficients from flat index ``at`` on, weighted for the fractions fz, fy and fx."""
+    wz, wy, wx = (np.array(_SPLINE, a.dtype).T @ f ** np.arange(4, dtype=a.dtype) for f in (fz, fy, fx))
+    block = at + plane * np.arange(4)[:, None, None] + row * np.arange(4)[:, None] + np.arange(4)
+    return a.dtype.type(np.einsum("zyx,z,y,x", a[block], wz, wy, wx))
+
+
 @intrinsic
-def _spline_value(typingctx, a, at, row, plane, fz, fy, fx):
-    """Sum of the 4 x 4 x 4 coefficients from flat index ``at`` on, weighted for the fractions fz, fy and fx.
+def _spline_vectors(typingctx, a, at, row, plane, fz, fy, fx):
+    """Do what `_spline_value` does, in vectors of four.
 
     Numba does not combine neighbouring scalar operations, so all that comes in fours is written as vectors here: 16 loads
     instead of 64.
@@ -187,6 +194,11 @@ def _spline_value(typingctx, a, at, row, plane, fz, fy, fx):
         return builder.fadd(builder.fadd(a, c), builder.fadd(b, d))
 
     return real(a, types.intp, types.intp, types.intp, real, real, real), build
+
+
+@overload(_spline_value, inline="always")
+def _spline_value_typed(a, at, row, plane, fz, fy, fx):
+    return lambda a, at, row, plane, fz, fy, fx: _spline_vectors(a, at, row, plane, fz, fy, fx)
 
 
 @njit(**JIT)
