@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from hypothesis import strategies as st
+from scipy.spatial.transform import Rotation
 
 from fastmpr.poses import Poses
 
@@ -24,3 +25,8 @@ def turn(axis: int, degrees: float) -> np.ndarray:
 def distance(a: Poses, b: Poses) -> float:
     """The largest angle in degrees between rotations of the same place."""
     return float(np.degrees((a.rotation * b.rotation.inv()).magnitude()).max())
+
+
+def random_rotations(n: int, rng) -> Rotation:
+    """Rotations uniform over all rotations, by any version of scipy."""
+    return Rotation.from_quat(np.random.default_rng(rng).standard_normal((n, 4)))

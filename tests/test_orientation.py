@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import scipy.ndimage
 import scipy.optimize
+from rotations import random_rotations
 from scipy.spatial.transform import Rotation
 
 import fastmpr
@@ -198,7 +199,7 @@ def about(axis: int, degrees: float) -> np.ndarray:
 def test_turning_the_model_turns_the_sums_and_the_result(turn):
     """The same views, seen as those of a particle turned by G in poses R G^-1."""
     turn = np.rint(turn)
-    poses = Poses(Rotation.random(12, rng=7), np.random.default_rng(7).uniform(-1, 1, (12, 3)))
+    poses = Poses(random_rotations(12, 7), np.random.default_rng(7).uniform(-1, 1, (12, 3)))
     turned = Poses(poses.matrix @ turn.T, poses.translation)
     views = fastmpr.simulate(phantom((25, 25, 25)).astype(float), LONG, poses, noise_sigma=0.02, rng=1)
     b, s = [], []

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import functools
-import os
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
+from shared_data import DATA
 
 import fastmpr
 from fastmpr import Poses
@@ -172,9 +172,8 @@ class TestPsnr:
 
 
 def centriole_folder() -> Path:
-    """Ten particles that SPFluo simulated; the folder ``data`` is named by FASTMPR_DATA or lies beside the checkout."""
-    root = os.environ.get("FASTMPR_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data"
-    folder = Path(root) / "centriole-translations"
+    """Ten particles that SPFluo simulated."""
+    folder = DATA / "centriole-translations"
     if not folder.is_dir():
         pytest.skip(f"needs {folder.name} in the folder named by FASTMPR_DATA (found no {folder})")
     return folder

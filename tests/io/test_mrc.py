@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import gzip
-import os
 from pathlib import Path
 
 import numpy as np
 import pytest
+from shared_data import DATA
 
 from fastmpr.io import mrc
 
 mrcfile = pytest.importorskip("mrcfile")
 
 VOLUME = np.random.default_rng(0).random((4, 5, 6)).astype(np.float32)
-DATA = Path(os.environ.get("FASTMPR_DATA", Path(__file__).parents[2] / "shared" / "data"))
 PORE = DATA / "nuclear-pore" / "All_COMBINED.mrc.gz"
 
 

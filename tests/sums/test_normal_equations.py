@@ -9,7 +9,7 @@ import os
 import naive
 import numpy as np
 import pytest
-from scipy.spatial.transform import Rotation
+from rotations import random_rotations
 
 import fastmpr
 from fastmpr import NormalEquations, Poses
@@ -17,7 +17,7 @@ from fastmpr.sums.transfer import TransferFunction
 
 RNG = np.random.default_rng(0)
 PSF = naive.lopsided_psf((17, 11, 12))
-POSES = Poses(Rotation.random(5, rng=1), RNG.uniform(-2, 2, (5, 3)))
+POSES = Poses(random_rotations(5, 1), RNG.uniform(-2, 2, (5, 3)))
 VIEWS = np.stack([naive.embedded(RNG.standard_normal((9, 8, 11)), (13, 12, 15)) for _ in POSES])
 VIEWS += 0.1 * RNG.standard_normal(VIEWS.shape)
 WEIGHTS = np.array([1.0, 0.5, 2.0, 0.0, 3.0])
