@@ -13,7 +13,7 @@ import math
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -99,7 +99,7 @@ class Page(OutputPublisher):
 
 
 def _label(repo: Any, commit: str, length: int) -> str:
-    day = datetime.fromtimestamp(repo.get_date(commit) / 1000, timezone.utc)
+    day = datetime.fromtimestamp(repo.get_date(commit) / 1000, UTC)
     return f"{commit[:length]} of {day:%Y-%m-%d}"
 
 

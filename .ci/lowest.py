@@ -1,0 +1,13 @@
+"""Print the lowest version that pyproject.toml allows of everything that fastmpr and its extras for users need."""
+
+import re
+import tomllib
+from pathlib import Path
+
+project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+extras = project["optional-dependencies"]
+for requirement in [*project["dependencies"], *extras["cli"], *extras["mrc"]]:
+    if found := re.fullmatch(r"([\w-]+)>=([\w.]+)", requirement):
+        print(f"{found[1]}=={found[2]}")
+    else:
+        raise SystemExit(f"pyproject.toml: found {requirement!r}, need NAME>=VERSION")
