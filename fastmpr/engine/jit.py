@@ -5,10 +5,11 @@ Numba's cache does not notice changes here: after one, empty it.
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
+import numba
 import numpy as np
-from numba import njit
 from numba.core import types
 from numba.extending import overload
 
@@ -25,7 +26,7 @@ def can_cache() -> bool:
     Without one, asking for the cache makes the import fail, on read-only installations for instance.
     """
     try:
-        njit(cache=True)(_probe)
+        numba.njit(cache=True)(_probe)
     except RuntimeError:
         warn(
             "found no folder for Numba's cache, so every process compiles for some seconds; "
@@ -36,6 +37,59 @@ def can_cache() -> bool:
 
 
 CACHE = can_cache()
+
+
+class ForgivingCache:
+    """Numba's cache of one function: a damaged file or a full disk costs the time to compile, not the run."""
+
+    said = False
+
+    def __init__(self, cache: Any):
+        self._cache = cache
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._cache, name)
+
+    def load_overload(self, signature: Any, target: Any) -> Any:
+        """Return the compiled function, None where there is none or it cannot be read."""
+        try:
+            return self._cache.load_overload(signature, target)
+        except Exception as error:  # pickle raises whatever the damage looks like
+            self._say(error)
+            return None
+
+    def save_overload(self, signature: Any, data: Any) -> None:
+        """Keep a compiled function, if that is possible; an index that cannot be read is begun anew."""
+        try:
+            self._cache.save_overload(signature, data)
+        except OSError as error:
+            self._say(error)
+        except Exception:
+            with contextlib.suppress(Exception):
+                self._cache.flush()
+                self._cache.save_overload(signature, data)
+
+    def _say(self, error: Exception) -> None:
+        if not ForgivingCache.said:
+            ForgivingCache.said = True
+            reason = " ".join(str(error).split()) or type(error).__name__
+            warn(
+                f"found trouble with Numba's cache in {self._cache.cache_path} ({reason}), so some functions are compiled "
+                "again; need room there, or that folder emptied, or NUMBA_CACHE_DIR set to another one"
+            )
+
+
+def njit(**options: Any) -> Any:
+    """`numba.njit`, whose cache forgives."""
+
+    def compiled(function: Any) -> Any:
+        dispatcher = numba.njit(**options)(function)
+        if options.get("cache") and hasattr(dispatcher, "_cache"):  # a plain function where JIT is disabled
+            dispatcher._cache = ForgivingCache(dispatcher._cache)
+        return dispatcher
+
+    return compiled
+
 
 # Only the relaxations that keep NaN and infinity honest; "contract" is what allows fused multiply-adds.
 JIT: dict[str, Any] = {"nogil": True, "error_model": "numpy", "cache": CACHE, "fastmath": {"contract", "nsz"}}

@@ -11,11 +11,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 from numba.core import types
 from numba.extending import overload
 
-from .jit import JIT, JIT_INLINE, JIT_SUM, add, copy, like
+from .jit import JIT, JIT_INLINE, JIT_SUM, add, copy, like, njit
 
 # Minimax polynomial of 2 cos(acos(r) / 3) on 0 <= r <= 1, off by at most 2e-8.
 _COS_THIRD = (

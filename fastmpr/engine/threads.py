@@ -16,12 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numba.core import cgutils, types
 from numba.extending import intrinsic, overload
 
 from .._validation import as_count
-from .jit import CACHE
+from .jit import CACHE, njit
 
 _LINE = 8  # int64 per cache line: each member's flag has a line of its own
 _SPINS = 20_000  # about 50 microseconds: longer than a phase's imbalance, shorter than a time slice

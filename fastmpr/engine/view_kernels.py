@@ -10,11 +10,10 @@ import math
 
 import numpy as np
 from llvmlite import ir
-from numba import njit
 from numba.core import types
 from numba.extending import intrinsic, overload
 
-from .jit import JIT, add, copy, like, narrow
+from .jit import JIT, add, copy, like, narrow, njit
 
 # ----------------------------------------------------------------------------------------------------
 # Resampling with cubic B-splines

@@ -97,6 +97,10 @@ def written_whole(path: str | Path, overwrite: bool = False) -> Iterator[Path]:
     try:
         yield temporary
         os.replace(temporary, path)
+    except OSError as error:
+        if str(path) in str(error):
+            raise
+        raise OSError(f"{path}: cannot be written ({error}), need room for it") from error
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -1,11 +1,14 @@
-"""Where no cache can be written, everything works, with one warning."""
+"""The compiler's cache: none, damaged or full, or no compiler at all: everything works, with one warning."""
 
 import ast
 import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
+import pytest
 
 PROGRAM = """
 import warnings
@@ -30,6 +33,63 @@ def test_without_a_cache():
     done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True)
     assert done.stdout.startswith("True [")
     assert done.stdout.count("NUMBA_CACHE_DIR") == 1
+
+
+CACHED = """
+import pathlib, resource, sys, warnings
+import numpy as np
+
+limit, report = int(sys.argv[1]), []
+if limit:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+with warnings.catch_warnings(record=True) as seen:
+    warnings.simplefilter("always")
+    from fastmpr.engine.jit import add, copy
+
+    out = np.ones(3, np.float32)
+    add(out, np.float32(2), np.ones(3, np.float32))
+    copy(2 * out, out)
+print([bool(np.allclose(out, 6)), [str(w.message) for w in seen if w.category.__name__ == "FastmprWarning"]])
+"""
+
+
+def cached(folder: Path, limit: int = 0) -> list:
+    """What a process says that finds such a cache: whether it computes right, and its warnings."""
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(folder)}
+    done = subprocess.run(
+        [sys.executable, "-c", CACHED, str(limit)], capture_output=True, text=True, check=True, env=environment
+    )
+    return ast.literal_eval(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cache")
+    assert cached(folder) == [True, []]
+    return folder
+
+
+@pytest.mark.parametrize("kind", ["*.nbi", "*.nbc"])
+@pytest.mark.parametrize("kept", [0, 300])
+def test_a_damaged_cache_is_mended_with_one_warning(whole, tmp_path, kind, kept):
+    folder = Path(shutil.copytree(whole, tmp_path / "cache"))
+    files = list(folder.rglob(kind))
+    assert len(files) == 2
+    for file in files:
+        file.write_bytes(file.read_bytes()[:kept])
+    right, (warning,) = cached(folder)
+    assert right
+    assert str(folder) in warning
+    assert "NUMBA_CACHE_DIR" in warning
+    assert cached(folder) == [True, []]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs limits on the size of files")
+def test_a_full_disk_costs_a_warning(tmp_path):
+    right, (warning,) = cached(tmp_path / "cache", limit=4096)
+    assert right
+    assert "too large" in warning
+    assert str(tmp_path) in warning
 
 
 SMALL = """
