@@ -25,6 +25,8 @@ def as_volume(value: Any, name: str) -> NDArray:
 
 
 def _as_array(value: Any, name: str) -> NDArray:
+    if np.ma.is_masked(value):  # numpy would drop the mask
+        raise ValueError(f"{name}: found {np.ma.count_masked(value)} masked values, need a volume without a mask")
     try:
         return np.asarray(value)
     except ValueError:

@@ -20,6 +20,7 @@ from .solver.regularizers import Regularizer
 from .solver.selection import as_lam, infer_lam
 from .sums.accumulate import padded_shape
 from .sums.aligner import Aligner
+from .sums.frame import check_in_frame
 from .sums.normal_equations import NormalEquations
 from .sums.resampling import inner
 from .sums.transfer import TransferFunction, energy_radius
@@ -63,6 +64,7 @@ def average(
     data = as_dataset(data, None, poses, views)
     used = data.require(psf=False).used
     model, dtype = data.model_shape(shape), data.dtype
+    check_in_frame(data, model)
     team = Team(max(1, min(as_workers(workers), len(used))))
     sums = np.zeros((team.size, *model), dtype)
     counts = np.zeros((team.size, *model), dtype)

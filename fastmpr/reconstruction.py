@@ -21,6 +21,7 @@ from .solver.control import Result
 from .solver.regularizers import Regularizer, as_regularizer
 from .solver.selection import ENOUGH_VIEWS, as_lam, infer_lam, select_lam
 from .sums.accumulate import accumulate_groups
+from .sums.halves import accumulate_halves
 from .sums.resampling import inner
 
 
@@ -95,8 +96,10 @@ def reconstruct(
     if data.frame == "particle":
         data = data.then(without_background)
     with telling(progress) as tell:
-        groups = 2 if lam == "auto" and len(data.used) >= ENOUGH_VIEWS else 1
-        halves = accumulate_groups(data, groups, shape, workers, tell)
+        if lam == "auto":
+            halves = accumulate_halves(data, ENOUGH_VIEWS, shape, workers, tell)
+        else:
+            halves = accumulate_groups(data, [data.used], shape, workers, tell)
         options: dict[str, Any] = {
             "regularizer": regularizer,
             "workers": workers,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
+from os import PathLike
 from threading import Lock
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._validation import Size, as_float_type, as_volume
+from .suspects import fingerprint, suspicion, warn_of
 
 
 class Source:
@@ -31,9 +33,7 @@ class Source:
     """
 
     def __init__(self, particles: Any, thread_safe: bool | None = None):
-        if isinstance(particles, Mapping) or not (hasattr(particles, "__len__") and hasattr(particles, "__getitem__")):
-            raise TypeError(f"particles: found {type(particles).__name__}, need a sequence of 3-D arrays")
-        self.particles = particles
+        self.particles = particles = _as_sequence(particles)
         self.thread_safe = _is_safe(particles) if thread_safe is None else bool(thread_safe)
         self.steps: tuple[Callable[[NDArray], NDArray], ...] = ()
         self.which = np.arange(len(particles))
@@ -80,9 +80,28 @@ class Source:
         shape, _ = self._learn(particle)
         if particle.shape != shape:
             raise ValueError(f"{self.name(i)}: found shape {particle.shape}, need {shape} like the first particle")
+        self._share.note(int(self.which[i]), particle)
         for step in self.steps:
             particle = step(particle)
         return particle
+
+    def tell_suspects(self) -> None:
+        """Warn, once, of particles that were read and look as if something went wrong before they came here."""
+        found, self._share.suspects = self._share.suspects, {}
+        warn_of(found)
+
+    def copies(self) -> dict[int, int]:
+        """Return which of the particles that were read show the same image as an earlier one, by their places."""
+        first: dict[int, int] = {}
+        found = {}
+        for i, place in sorted(enumerate(self.which.tolist()), key=lambda pair: pair[1]):
+            mark = self._share.fingerprints.get(place)
+            if mark is None or place == (other := first.setdefault(mark, place)):
+                continue
+            j = int(np.flatnonzero(self.which == other)[0])
+            if np.array_equal(self._load(i), self._load(j)):
+                found[place] = other
+        return found
 
     def _learn(self, particle: NDArray) -> tuple[Size, type]:
         """Take shape and precision from the first particle that anybody reads."""
@@ -94,7 +113,7 @@ class Source:
     def _load(self, i: int) -> NDArray:
         try:
             with self._share.reading:
-                return as_volume(np.asarray(self.particles[int(self.which[i])]), self.name(i))
+                return as_volume(self.particles[int(self.which[i])], self.name(i))
         except (ImportError, MemoryError):
             raise
         except Exception as error:
@@ -116,12 +135,35 @@ class _Shared:
     def __init__(self, thread_safe: bool):
         self.thread_safe = thread_safe
         self.look: tuple[Size, type] | None = None
+        self.fingerprints: dict[int, int] = {}
+        self.suspects: dict[int, str] = {}
         self.kept: dict[int, NDArray] = {}
         self.learning: Any = Lock()
         self.reading: Any = nullcontext() if thread_safe else Lock()
 
+    def note(self, place: int, particle: NDArray) -> None:
+        """Keep what may have to be said of a particle that is read for the first time."""
+        if place not in self.fingerprints:
+            self.fingerprints[place] = fingerprint(particle)
+            if (wrong := suspicion(particle)) is not None:
+                self.suspects[place] = wrong
+
     def __reduce__(self) -> Any:  # locks do not travel to other processes
         return _Shared, (self.thread_safe,)
+
+
+def _as_sequence(particles: Any) -> Any:
+    """Return something whose ``[i]`` is the i-th particle, whatever it is in itself."""
+    if isinstance(particles, str | PathLike):
+        raise TypeError(f"particles: found the path {str(particles)!r}, need arrays, or fastmpr.load for files")
+    if type(particles).__name__ == "Series" and hasattr(particles, "to_list"):  # pandas' [i] goes by labels
+        return particles.to_list()
+    if isinstance(particles, Mapping):
+        kind = type(particles).__name__
+        raise TypeError(f"particles: found a {kind}, need a sequence: list(particles.values()), names=list(particles)")
+    if hasattr(particles, "__len__") and hasattr(particles, "__getitem__") and not hasattr(particles, "iloc"):
+        return particles
+    raise TypeError(f"particles: found {type(particles).__name__}, need a sequence of 3-D arrays")
 
 
 def _is_stack(particles: Any) -> bool:

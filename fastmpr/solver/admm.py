@@ -18,11 +18,12 @@ import itertools
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from .._validation import as_count, as_finite, as_positive
 from ..engine.threads import Team, as_workers
-from ..sums.normal_equations import NormalEquations, as_sums
+from ..sums.normal_equations import RANGE, NormalEquations, as_sums
 from .control import Control, Result
 from .iteration import Iteration
 from .regularizers import Regularizer, Tikhonov, as_regularizer
@@ -128,17 +129,38 @@ def solve(
             raise ValueError(f"{name}: found {value!r}, need a number from {low} to {high}")
     if timeout is not None:
         as_positive(timeout, "timeout")
-    as_sums(sums)
+    _check_lam(lam, as_sums(sums))
     chosen = as_regularizer(regularizer)
     if isinstance(chosen, Tikhonov):
-        return Result(chosen.minimiser(sums, lam), lam, 0, True, "closed form", [], sums.voxel_size)
+        return _finite(Result(chosen.minimiser(sums, lam), lam, 0, True, "closed form", [], sums.voxel_size))
     team = Team(max(1, min(as_workers(workers), sums.shape[0] // 2)))
     iteration = Iteration(sums, lam, chosen, mu, relaxation, team, deterministic)
     if x0 is not None:
         iteration.start_from(x0)
     control = Control(iteration, max_iter, tol, callback, timeout)
     team.run(lambda member: _loop(member, iteration, control))
-    return control.result()
+    return _finite(control.result())
+
+
+def _finite(result: Result) -> Result:
+    """Return a result, or raise an error where it is none."""
+    if not np.isfinite(result.x).all():
+        size = f"lam = {result.lam:.3g}, {result.x.dtype}"
+        raise ValueError(
+            f"sums: found numbers out of range while solving ({size}), need a smaller lam, mu or intensities"
+        )
+    return result
+
+
+def _check_lam(lam: float, sums: NormalEquations) -> None:
+    """Refuse a weight with which the data term leaves the range of the precision."""
+    least, most = (limit**2 for limit in RANGE[sums.gram.dtype.type])
+    largest = max(sums.sizes())
+    if largest and not least < lam * largest < most:
+        raise ValueError(
+            f"lam: found {lam:g}, need between {least / largest:.1g} and {most / largest:.1g} for these sums in "
+            f"{sums.gram.dtype}"
+        )
 
 
 def _loop(member: int, iteration: Iteration, control: Control) -> None:

@@ -89,7 +89,7 @@ class Control:
         primal, primal2, dual = iteration.residuals()
         record = {"primal": float(max(primal, primal2)), "dual": float(dual), "mu": iteration.mu, "mu2": iteration.mu2}
         self.history.append({"nit": self.nit, **record})
-        self.converged = bool(max(primal, primal2, dual) < self.tol)
+        self.converged = bool(np.max([primal, primal2, dual]) < self.tol)  # which NaN is not, and max would skip it
         if iteration.adaptive and len(self.history) <= len(_GROWTH):
             growth = _GROWTH[len(self.history) - 1] ** (iteration.regularizer.order - 1)
             iteration.change_penalties(*iteration.fitting_penalties(growth))

@@ -20,6 +20,7 @@ from ..engine.fft import ForwardFFT, fast_shape, half_shape
 from ..engine.threads import Team, as_workers
 from ..poses import Poses
 from .aligner import Aligner
+from .frame import check_in_frame
 from .normal_equations import NormalEquations
 from .transfer import TransferFunction, energy_radius
 
@@ -74,33 +75,34 @@ def accumulate(
     """
     data = as_dataset(data, psf, poses, views)
     with telling(progress) as tell:
-        (total,) = accumulate_groups(data, 1, shape, workers, tell)
+        (total,) = accumulate_groups(data, [data.used], shape, workers, tell)
     return total
 
 
 def accumulate_groups(
-    data: Dataset, groups: int, shape: int | Size | None, workers: int | None, tell: Progress | None = None
+    data: Dataset, groups: list[NDArray], shape: int | Size | None, workers: int | None, tell: Progress | None = None
 ) -> list[NormalEquations]:
-    """Sum ``groups`` sets of views apart, the k-th of them views k, k + groups, ... of those that weigh anything."""
-    used = data.require().used
-    if not len(used):
+    """Sum several sets of views apart, each given by the places of its views."""
+    count = sum(map(len, groups))
+    if data.require() and not count:
         raise ValueError("weights: found only zeros, need a view that weighs more")
+    check_in_frame(data, data.model_shape(shape))
     model, edge, dtype = data.model_shape(shape), data.model_voxel[0], data.dtype
     threads = as_workers(workers)
     grid = padded_shape(model, max(energy_radius(psf, data.psf_voxel_size) for psf in data.psfs) / edge)
     transfers = [TransferFunction(psf, data.psf_voxel_size, dtype, threads) for psf in data.psfs]
-    team = Team(max(1, min(threads, len(used) // groups)))
-    parts: list[list[Any]] = [[None] * team.size for _ in range(groups)]
-    tick = _counted(tell, len(used))
+    team = Team(max(1, min(threads, count // len(groups))))
+    parts: list[list[Any]] = [[None] * team.size for _ in groups]
+    tick = _counted(tell, count)
 
     def add_share(member: int) -> None:
         aligner, fft = Aligner(data, grid, model), ForwardFFT(grid, dtype)
-        for group in range(groups):
-            chosen = used[group::groups]
+        for group, chosen in enumerate(groups):
             first, last = team.share(len(chosen), member)
             parts[group][member] = _sum_views(aligner, fft, transfers, chosen[first:last], tick)
 
     team.run(add_share)
+    data.source.tell_suspects()
     return [functools.reduce(operator.add, shares) for shares in parts]
 
 

@@ -15,6 +15,9 @@ from .._validation import Size, Vector, as_count, as_shape, as_voxel_size
 from ..engine.fft import complex_dtype, half_shape
 from ..io.files import written_whole
 
+# What the largest entry of S and of B may be: products and squares of them are formed.
+RANGE: dict[type, tuple[float, float]] = {np.float32: (1e-16, 1e18), np.float64: (1e-140, 1e140)}
+
 
 @dataclass(frozen=True, eq=False)
 class NormalEquations:
@@ -104,6 +107,11 @@ class NormalEquations:
             self.voxel_size,
         )
 
+    def sizes(self) -> tuple[float, float]:
+        """Return the largest entry of ``gram``, and of ``rhs`` in its real and imaginary parts."""
+        parts = self.rhs.view(self.gram.dtype)
+        return float(self.gram.max()), float(max(parts.max(), -parts.min()))
+
     def misfit(self, x: NDArray) -> float:
         """Return sum_i w_i ||y_i - H_i x||^2 for a volume ``x`` of ``shape``, without touching a view."""
         spectrum = scipy.fft.rfftn(x)
@@ -132,9 +140,16 @@ class NormalEquations:
 
 
 def as_sums(sums: Any, name: str = "sums") -> NormalEquations:
-    """Return ``sums`` itself, or raise an error that says what it is instead."""
+    """Return ``sums`` itself, or raise an error: it is something else, or too large or small to be squared."""
     if not isinstance(sums, NormalEquations):
         raise TypeError(f"{name}: found {type(sums).__name__}, need fastmpr.NormalEquations")
+    least, most = RANGE[sums.gram.dtype.type]
+    for part, size in zip(("gram", "rhs"), sums.sizes(), strict=True):
+        if size and not least < size < most:
+            raise ValueError(
+                f"{name}.{part}: found values up to {size:.1g}, need between {least:g} and {most:g} in {sums.gram.dtype}: "
+                "scale the intensities or weights of the particles, or give them in float64"
+            )
     return sums
 
 

@@ -394,5 +394,5 @@ class TestBadInput:
             fastmpr.accumulate(Dataset(Failing(lambda: VIEWS[3][:5]), PSF, POSES)[2:5])
 
     def test_a_dict_is_no_sequence(self):
-        with pytest.raises(TypeError, match="particles: found dict"):
+        with pytest.raises(TypeError, match="particles: found a dict"):
             Dataset({0: VIEWS[0]})

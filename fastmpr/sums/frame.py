@@ -1,0 +1,53 @@
+"""Whether views show the model at all."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._messages import warn
+from .._validation import Size
+from ..data.dataset import Dataset
+
+_LEAST = 0.1  # of what a view would show were it not moved: less looks like a mistake
+_POINTS = (np.arange(5) - 2) / 5  # centres of fifths of a box, of which it is -1/2 to 1/2
+
+
+def check_in_frame(data: Dataset, model: Size) -> None:
+    """Refuse translations that move every view out of the model; warn of those that are nearly all outside.
+
+    Raises
+    ------
+    ValueError
+        Where no view shows anything of the model: it says how far off they are.
+    """
+    if data.frame == "model":
+        return
+    used, extent = data.used, np.multiply(model, data.model_voxel)
+    if np.abs(data.placed.translation).max() < 0.2 * min(*extent, *np.multiply(data.particle_shape, data.voxel_size)):
+        return
+    seen = _share_seen(data, extent, data.placed.translation[used])
+    outside = used[seen < _LEAST]
+    if not len(outside):
+        return
+    distance = np.linalg.norm(data.placed.translation, axis=1) / data.model_voxel[0]
+    hint = "the unit of the translations may be another (Poses(..., unit=...)), or the voxel size"
+    if not seen.any():
+        raise ValueError(
+            f"poses: found every view outside the model, the nearest {distance[used].min():.3g} voxels from its centre, "
+            f"need the particle in its image of {' x '.join(map(str, data.particle_shape))} voxels: {hint}"
+        )
+    named = ", ".join(f"{data.source.name(i)} ({distance[i]:.3g} voxels off)" for i in outside[:3])
+    more = f" and {len(outside) - 3} more" if len(outside) > 3 else ""
+    warn(f"poses: found less than a tenth of the model in {named}{more}; {hint}", stacklevel=4)
+
+
+def _share_seen(data: Dataset, extent: NDArray, translation: NDArray) -> NDArray[np.float64]:
+    """Return how much of the model each view shows, over what it would show without its translation."""
+    points = np.stack(np.meshgrid(*(_POINTS * length for length in extent), indexing="ij"), axis=-1).reshape(-1, 3)
+    half = 0.5 * np.multiply(data.particle_shape, data.voxel_size)
+    turned = points @ data.placed.matrix[data.used].transpose(0, 2, 1)
+    still, moved = (
+        np.count_nonzero((np.abs(turned + t) <= half).all(axis=2), axis=1) for t in (0.0, translation[:, None])
+    )
+    return moved / np.maximum(still, 1)

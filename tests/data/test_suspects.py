@@ -1,0 +1,98 @@
+"""Containers with a meaning of their own, and particles that a camera spoiled."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+
+import fastmpr
+from fastmpr import Dataset, FastmprWarning, Poses
+
+PSF = fastmpr.psf.gaussian((9, 7, 7), sigma=(2, 1, 1))
+POSES = Poses.random(3, max_translation=1.0, rng=0)
+VIEWS = fastmpr.simulate(fastmpr.phantom.centriole(14), PSF, POSES, noise_sigma=0.03, rng=0)
+COUNTS = np.rint(1000 * (VIEWS - VIEWS.min())).astype(np.uint16)
+
+
+def rhs(views, poses=POSES):
+    return fastmpr.accumulate(views, PSF, poses, workers=1).rhs
+
+
+class TestContainers:
+    def test_masks_are_refused(self):
+        masked = np.ma.masked_less(VIEWS, -0.05)
+        count = np.count_nonzero(VIEWS[0] < -0.05)
+        for views in (masked, list(masked)):
+            with pytest.raises(ValueError, match=rf"particles\[0\]: found {count} masked values"):
+                rhs(views)
+        with pytest.raises(ValueError, match="psf: found 1 masked values"):
+            fastmpr.accumulate(VIEWS, np.ma.masked_array(PSF, np.arange(PSF.size).reshape(PSF.shape) == 0), POSES)
+        assert np.array_equal(rhs(np.ma.masked_array(VIEWS)), rhs(VIEWS))
+
+    def test_a_series_is_in_the_order_of_its_rows(self):
+        pandas = pytest.importorskip("pandas")
+        series = pandas.Series(list(VIEWS)).iloc[[2, 0, 1]]
+        assert np.array_equal(rhs(series, POSES[[2, 0, 1]]), rhs(VIEWS[[2, 0, 1]], POSES[[2, 0, 1]]))
+        assert np.array_equal(rhs(pandas.Series(list(VIEWS)).iloc[1:], POSES[1:]), rhs(VIEWS[1:], POSES[1:]))
+
+    @pytest.mark.parametrize(
+        ("views", "message"),
+        [
+            ({"a": VIEWS[0]}, r"particles: found a dict, need a sequence: list\(particles.values\(\)\)"),
+            ("views/particles", r"particles: found the path 'views/particles', need arrays, or fastmpr.load"),
+            (set("abc"), "particles: found set"),
+        ],
+    )
+    def test_what_is_no_sequence_is_named(self, views, message):
+        with pytest.raises(TypeError, match=message):
+            rhs(views)
+
+
+class TestSpoiled:
+    @pytest.mark.parametrize("dtype", [np.uint16, np.float32])
+    def test_a_hot_pixel(self, dtype):
+        views = COUNTS.astype(dtype)
+        views[1, 3, 4, 5] = 65535
+        with pytest.warns(FastmprWarning, match=r"particles\[1\]: found one voxel far brighter than all others"):
+            rhs(views)
+
+    @pytest.mark.parametrize("dtype", [np.uint16, np.float32])
+    def test_saturated(self, dtype):
+        views = np.minimum(COUNTS, COUNTS.max() // 2).astype(dtype)
+        with pytest.warns(FastmprWarning, match=r"voxels of exactly .* saturated.*in 2 more"):
+            rhs(views)
+
+    def test_at_the_most_of_its_type(self):
+        views = np.minimum(np.rint(COUNTS.astype(float) * 300 / COUNTS.max()), 255).astype(np.uint8)
+        with pytest.warns(FastmprWarning, match=r"particles\[0\]: found \d+ voxels"):
+            rhs(views)
+
+    def test_it_is_said_once(self):
+        views = COUNTS.copy()
+        views[1, 3, 4, 5] = 65535
+        data = Dataset(views, PSF, POSES)
+        with pytest.warns(FastmprWarning):
+            fastmpr.accumulate(data)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            fastmpr.accumulate(data[:2])
+
+    def test_no_false_alarm(self):
+        rng = np.random.default_rng(0)
+        sharp = fastmpr.simulate(fastmpr.phantom.centriole(14), fastmpr.psf.gaussian(5, sigma=0.5), POSES)
+        cases = [
+            VIEWS,
+            COUNTS,
+            sharp,
+            rng.poisson(0.3, VIEWS.shape).astype(np.uint8),  # dark, photons counted
+            rng.poisson(5 * np.clip(VIEWS, 0, None)).astype(np.uint16),
+            np.rint(255 * (VIEWS - VIEWS.min()) / np.ptp(VIEWS)).astype(np.uint8),  # stretched to eight bits
+            np.zeros_like(VIEWS) + np.arange(3.0)[:, None, None, None],
+            rng.standard_normal(VIEWS.shape),
+        ]
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            for views in cases:
+                rhs(views)
