@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -11,7 +12,16 @@ from importlib.util import find_spec
 def say(args: argparse.Namespace, text: str) -> None:
     """Print, unless --quiet."""
     if not args.quiet:
-        print(text)
+        put(text)
+
+
+def put(text: str) -> None:
+    """Print; letters that the terminal does not know, or a reader who has gone, do not undo what was done."""
+    encoding = sys.stdout.encoding or "utf-8"
+    try:
+        print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def explain(args: argparse.Namespace, text: str) -> None:

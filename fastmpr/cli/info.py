@@ -10,6 +10,7 @@ from typing import Any
 from .. import __version__
 from ..engine.threads import available_workers
 from ._arguments import new_command
+from ._words import put
 
 CITE = "D. Fortun et al., IEEE Trans. Med. Imaging 37(5), 2018 (the method); CITATION.cff (this software)"
 
@@ -21,12 +22,12 @@ def add(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Print what a bug report needs."""
-    print(f"{'fastmpr':11} {__version__}")
-    print(f"{'python':11} {platform.python_version()} on {platform.platform()}")
+    put(f"{'fastmpr':11} {__version__}")
+    put(f"{'python':11} {platform.python_version()} on {platform.platform()}")
     for package in ("numba", "numpy", "pyfftw", "scipy", "tifffile", "matplotlib", "tqdm"):
         try:
-            print(f"{package:11} {version(package)}")
+            put(f"{package:11} {version(package)}")
         except PackageNotFoundError:
-            print(f"{package:11} not installed")
-    print(f"{'threads':11} {available_workers()}")
-    print(f"{'cite':11} {CITE}")
+            put(f"{package:11} not installed")
+    put(f"{'threads':11} {available_workers()}")
+    put(f"{'cite':11} {CITE}")

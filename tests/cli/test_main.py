@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+from commands import arguments
 
 from fastmpr import cli
 from fastmpr.cli import main
@@ -45,3 +47,26 @@ class TestHelp:
         assert run.returncode == 2
         assert run.stderr.count("\n") == 1
         assert "dance" in run.stderr
+
+
+class TestOutput:
+    """Once the volume is written, nothing that happens to words makes it a failure."""
+
+    def run(self, views, output, **options):
+        line = [sys.executable, "-m", "fastmpr", *arguments(views, output=output)]
+        return subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
+
+    def test_letters_that_the_terminal_does_not_know(self, views):
+        output = views / "volumé.ome.tif"
+        process = self.run(views, output, env=os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"})
+        out, err = process.communicate()
+        assert (process.returncode, output.exists()) == (0, True), err
+        assert b"volum\\xe9.ome.tif: 15 x 16 x 18 voxels" in out
+
+    def test_a_reader_who_has_gone(self, views):
+        output = views / "volume.ome.tif"
+        with self.run(views, output) as process:
+            process.stdout.close()
+            err = process.stderr.read()
+        assert (process.returncode, output.exists()) == (0, True), err
+        assert b"Exception" not in err
