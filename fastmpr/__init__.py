@@ -7,6 +7,8 @@ floors of the house: each imports only those below it, from `cli` at the top dow
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from ._version import __version__ as __version__
+
 if TYPE_CHECKING:
     from . import io, metrics, paper, phantom, plot, psf
     from ._messages import FastmprWarning
@@ -21,8 +23,6 @@ if TYPE_CHECKING:
     from .solver.selection import infer_lam, select_lam
     from .sums.accumulate import accumulate
     from .sums.normal_equations import NormalEquations
-
-__version__ = "0.1.0"
 
 _MODULES = {"io", "metrics", "paper", "phantom", "plot", "psf"}
 # The module that each other public name stands in; none has the name of a function, or one would hide the other.

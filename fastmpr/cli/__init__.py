@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
-from .. import __version__
+from .._version import __version__
 from ._arguments import Parser
 
 

@@ -7,7 +7,7 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from .. import __version__
+from .._version import __version__
 from ..engine.threads import available_workers
 from ._arguments import new_command
 from ._words import put

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import __version__
+from .._version import __version__
 from ..baselines import Deconvolved, average
 from ..io.files import written_whole
 from ..quality.metrics import psnr
