@@ -145,24 +145,39 @@ class Team:
         """Call ``work(member)`` in every member and return when all are done; the first error is raised here."""
         errors: list[BaseException] = []
 
+        def fail(error: BaseException) -> None:
+            self._failed = True  # releases those who wait at a barrier
+            errors.append(error)
+
         def guarded(member: int) -> None:
             try:
                 work(member)
             except BaseException as error:  # must reach the caller's thread, whatever it is
-                self._failed = True
-                errors.append(error)
+                fail(error)
 
         self._failed = False
         threads = [threading.Thread(target=guarded, args=(member,), daemon=True) for member in range(1, self.size)]
+        try:
+            for thread in threads:
+                thread.start()
+            guarded(0)
+        except BaseException as error:  # no more threads to be had, or Ctrl-C between two lines
+            fail(error)
         for thread in threads:
-            thread.start()
-        guarded(0)
-        for thread in threads:
-            thread.join()
+            while thread.ident is not None and thread.is_alive():
+                try:
+                    thread.join()
+                except BaseException as error:
+                    fail(error)
         if errors:
             self._flags[:] = 0
             self._generations = [0] * self.size
-            raise next((e for e in errors if not isinstance(e, TeamBroken)), errors[0])
+            first = next((e for e in errors if not isinstance(e, TeamBroken)), errors[0])
+            errors.clear()  # a list that its own traceback holds would keep the buffers of all members
+            try:
+                raise first
+            finally:
+                del first
 
     def barrier(self, member: int) -> None:
         """Wait until every member has come here. Spins briefly, then yields the core: sleeping costs ~100 us."""

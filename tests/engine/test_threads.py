@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import multiprocessing
 import os
 import subprocess
 import sys
 import threading
+import weakref
 from pathlib import Path
 
 import naive
@@ -127,6 +130,57 @@ class TestTeam:
 
         with pytest.raises(KeyboardInterrupt):
             Team(2).run(work)
+
+    def test_a_thread_that_cannot_start_leaves_none_that_waits(self, monkeypatch):
+        start, before = threading.Thread.start, threading.active_count()
+
+        def second_fails(thread):
+            if threading.active_count() > before:
+                raise RuntimeError("can't start new thread")
+            start(thread)
+
+        monkeypatch.setattr(threading.Thread, "start", second_fails)
+        team = Team(4)
+        with pytest.raises(RuntimeError, match="can't start new thread"):
+            team.run(team.barrier)
+        assert threading.active_count() == before
+
+    def test_an_interrupt_while_threads_start_leaves_none_that_waits(self, monkeypatch):
+        start, before = threading.Thread.start, threading.active_count()
+
+        def interrupted(thread):
+            start(thread)
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(threading.Thread, "start", interrupted)
+        team = Team(3)
+        with pytest.raises(KeyboardInterrupt):
+            team.run(team.barrier)
+        assert threading.active_count() == before
+
+    @pytest.mark.parametrize("failing", [0, 1])
+    def test_a_failed_call_keeps_no_buffer(self, failing):
+        class Buffer:
+            pass
+
+        def call() -> weakref.ref:
+            buffer = Buffer()
+
+            def work(member: int) -> None:
+                held = buffer
+                if member == failing:
+                    raise ValueError(str(held))
+
+            with contextlib.suppress(ValueError):
+                Team(2).run(work)
+            return weakref.ref(buffer)
+
+        gc.collect()
+        gc.disable()
+        try:
+            assert call()() is None
+        finally:
+            gc.enable()
 
     def test_no_thread_is_left(self):
         before = threading.active_count()
