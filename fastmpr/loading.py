@@ -10,7 +10,8 @@ from typing import Any, cast
 from numpy.typing import ArrayLike, NDArray
 
 from . import io
-from ._validation import Vector
+from . import psf as psfs
+from ._validation import Vector, as_voxel_size
 from .data.dataset import Dataset
 from .io.particles import natural_key
 from .poses import Poses
@@ -25,6 +26,7 @@ def load(
     *,
     voxel_size: float | Vector | None = None,
     psf_voxel_size: float | Vector | None = None,
+    psf_measured: bool = False,
     **views: Any,
 ) -> Dataset:
     """Return a data set of files, or of some files and some arrays, in one unit.
@@ -40,7 +42,9 @@ def load(
         A ``.csv`` (SPFluo's) or ``.star`` (RELION's) file. Names are matched; the volumes of one file have none, so there
         the names must be in natural order.
     voxel_size, psf_voxel_size : float or (z, y, x), optional
-        In micrometres; by default what the files say.
+        In micrometres; by default what the files say. Needed where they say a part, or something that is not understood.
+    psf_measured : bool
+        Whether ``psf`` is a bead as the camera gave it, to be made a PSF by `fastmpr.psf.measured`; several are averaged.
     **views
         Further keywords of `Dataset`.
 
@@ -68,36 +72,54 @@ def load(
     >>> data
     <Dataset: 2 particles of 4 x 5 x 6, voxels of 0.3 x 0.1 x 0.1 um, no PSF, with poses>
     """
+    if psf_measured and psf is None:
+        raise ValueError("psf_measured: found True and no psf, need the bead")
     if isinstance(particles, Dataset):
         given = {"psf": psf, "poses": poses, "voxel_size": voxel_size, "psf_voxel_size": psf_voxel_size, **views}
-        return _completed(particles, {name: value for name, value in given.items() if value is not None})
-    where, opened = "particles", cast(Any, particles)
+        return _completed(particles, {name: value for name, value in given.items() if value is not None}, psf_measured)
+    where, opened, bead = "particles", cast(Any, particles), psf
     if isinstance(particles, str | os.PathLike):
-        where, opened = str(particles), io.open_particles(Path(particles))
+        where, opened = str(particles), io.open_particles(Path(particles), voxel_size)
         views = {"names": opened.names, **views}
-        voxel_size = opened.voxel_size if voxel_size is None else voxel_size
+        voxel_size = opened.voxel_size
     if isinstance(psf, str | os.PathLike):
         file = psf
-        psf, psf_file_voxel = io.read(Path(file))
-        psf_voxel_size = psf_file_voxel if psf_voxel_size is None else psf_voxel_size
+        psf, psf_voxel_size = _psf_of(file, psf_voxel_size)
         if voxel_size is None and psf_voxel_size is not None:
             raise ValueError(f"{where}: found no voxel size, but lengths in {file}, {_NEED_SIZE}")
     if isinstance(poses, str | os.PathLike):
         poses = _poses_of(poses, len(opened), views.get("names"), where, voxel_size is None)
+    if psf_measured:
+        psf = _measured(psf, bead)
     return Dataset(opened, psf, poses, voxel_size=voxel_size, psf_voxel_size=psf_voxel_size, **views)
 
 
-def _completed(data: Dataset, given: dict[str, Any]) -> Dataset:
+def _completed(data: Dataset, given: dict[str, Any], psf_measured: bool) -> Dataset:
     """Return a data set with what it lacked."""
     for name in ("psf", "poses"):
         if name in given and getattr(data, name) is not None:
             raise ValueError(f"{name}: found one beside a Dataset that has its own, need data.replace({name}=...)")
-    if isinstance(file := given.get("psf"), str | os.PathLike):
-        given["psf"], file_voxel = io.read(Path(file))
-        given.setdefault("psf_voxel_size", file_voxel)
+    if isinstance(bead := given.get("psf"), str | os.PathLike):
+        given["psf"], given["psf_voxel_size"] = _psf_of(bead, given.get("psf_voxel_size"))
     if isinstance(file := given.get("poses"), str | os.PathLike):
         given["poses"] = _poses_of(file, len(data), data.names, "particles", data.unit == "voxel")
+    if psf_measured:
+        given["psf"] = _measured(given["psf"], bead)
     return data.replace(**given)
+
+
+def _psf_of(path: str | os.PathLike, voxel_size: float | Vector | None) -> tuple[NDArray, Vector | None]:
+    """Return the PSF in a file and its voxel size: the one given, else what the file says."""
+    given = None if voxel_size is None else as_voxel_size(voxel_size, "psf_voxel_size")
+    return io.read(Path(path), given)
+
+
+def _measured(stack: Any, given: Any) -> NDArray:
+    """Return the PSF of a bead, or of several, naming the file that it was given as where it cannot be made."""
+    try:
+        return psfs.measured(stack)
+    except ValueError as error:
+        raise ValueError(f"{given if isinstance(given, str | os.PathLike) else 'psf'}: {error}") from None
 
 
 def _poses_of(

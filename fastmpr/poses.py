@@ -3,31 +3,27 @@
 from __future__ import annotations
 
 import operator
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.transform import Rotation
 
-from ._validation import Vector, as_count
+from ._rotations import as_rotation
+from ._validation import Size, Vector, as_count, as_voxel_size
 from .io import pose_format
+from .io.conventions import CENTRES, MICROMETRES, MIDDLE, off_middle, translations_for
+from .io.particles import places_of
 from .symmetry import as_group
-
-_UNITS = {"um": 1.0, "nm": 1e-3, "A": 1e-4}  # in micrometres
-
-# A matrix rounded to four decimals is still taken as a rotation; anything further off is a mistake.
-_ORTHONORMAL_TOLERANCE = 1e-4
 
 
 class Poses:
     """The poses of N particles: a rotation R and a translation t each.
 
     A point at p from the centre of the model lies at ``R p + t`` from the centre of the particle image.
-    Vectors are (z, y, x); the centre of n samples is at (n - 1) / 2. A `Poses` never changes after it has
-    been made.
+    Vectors are (z, y, x). A `Poses` never changes after it has been made.
 
     Parameters
     ----------
@@ -39,6 +35,9 @@ class Poses:
         The name of each particle, such as its file's.
     unit : {"voxel", "um", "nm", "A"}, optional
         Of the translations; by default that of the ``voxel_size`` they are used with, thus voxels where there is none.
+    centre : {"(n - 1) / 2", "n // 2"}
+        Of a box of n voxels: the point that the rotations are about. ``"n // 2"`` is that of RELION, Xmipp and Dynamo, and
+        the middle of a voxel; boxes of odd n know no difference.
 
     Raises
     ------
@@ -58,7 +57,7 @@ class Poses:
            [0., 2., 1.]])
     """
 
-    __slots__ = ("_matrix", "_names", "_rotation", "_translation", "_unit")
+    __slots__ = ("_centre", "_matrix", "_names", "_rotation", "_translation", "_unit")
 
     def __init__(
         self,
@@ -67,11 +66,14 @@ class Poses:
         *,
         names: Iterable[str] | None = None,
         unit: str | None = None,
+        centre: str = MIDDLE,
     ) -> None:
-        if unit not in (None, "voxel", *_UNITS):
+        if unit not in (None, "voxel", *MICROMETRES):
             raise ValueError(f"unit: found {unit!r}, need 'voxel', 'um', 'nm' or 'A'")
-        self._unit = unit
-        self._rotation = _as_rotation(rotation)
+        if centre not in CENTRES:
+            raise ValueError(f"centre: found {centre!r}, need {' or '.join(map(repr, CENTRES))}")
+        self._unit, self._centre = unit, centre
+        self._rotation = as_rotation(rotation)
         self._matrix = _frozen(self._rotation.as_matrix())
         self._translation = _frozen(_as_translation(translation, len(self._matrix)))
         self._names = _as_names(names, len(self._matrix))
@@ -97,6 +99,11 @@ class Poses:
         return self._unit
 
     @property
+    def centre(self) -> str:
+        """The point of a box of n voxels that the rotations are about, "(n - 1) / 2" or "n // 2"."""
+        return self._centre
+
+    @property
     def matrix(self) -> NDArray[np.float64]:
         """The rotations as matrices, shape (N, 3, 3), read-only."""
         return self._matrix
@@ -113,7 +120,7 @@ class Poses:
             index = [i]
         chosen = np.arange(len(self))[index if isinstance(index, slice) else np.asarray(index)]
         names = None if self._names is None else [self._names[i] for i in chosen]
-        return Poses(self._rotation[chosen], self._translation[chosen], names=names, unit=self._unit)
+        return self._with(self._rotation[chosen], self._translation[chosen], names)
 
     def __iter__(self) -> Iterator[Poses]:
         return (self[i] for i in range(len(self)))
@@ -157,7 +164,7 @@ class Poses:
         group = as_group(symmetry)
         matrices = (self._matrix[:, np.newaxis] @ group).reshape(-1, 3, 3)
         names = None if self._names is None else [name for name in self._names for _ in group]
-        return Poses(matrices, np.repeat(self._translation, len(group), axis=0), names=names, unit=self._unit)
+        return self._with(matrices, np.repeat(self._translation, len(group), axis=0), names)
 
     def in_unit_of(self, voxel_size: Vector | None) -> Poses:
         """Return the same poses with translations in the unit of a voxel size.
@@ -184,16 +191,49 @@ class Poses:
         if self._unit == "voxel":
             factor = np.asarray(voxel_size, dtype=float)
         elif voxel_size is not None or not self._translation.any():
-            factor = np.full(3, _UNITS[self._unit])
+            factor = np.full(3, MICROMETRES[self._unit])
         else:
             raise ValueError(f"voxel_size: found none, need it since the poses' translations are in {self._unit}")
-        return Poses(self._rotation, self._translation * factor, names=self._names)
+        return Poses(self._rotation, self._translation * factor, names=self._names, centre=self._centre)
+
+    def about_middle(
+        self, shape: int | Size, voxel_size: Vector | float | None = None, symmetry: str | None = None
+    ) -> Poses:
+        """Return the same poses, with rotations about the middle (n - 1) / 2 of a box of n voxels.
+
+        What turns about voxel n // 2, which lies at d from the middle, moves the middle: t becomes t + (1 - R) d. Model and
+        image then keep their voxels. The axes of a symmetric particle must pass through the middle of the model, so there
+        the model is moved by what of d the symmetry does not leave unchanged: t becomes t + d - R P d, where P is the mean
+        of the group.
+
+        Parameters
+        ----------
+        shape : int or (nz, ny, nx)
+            Of a particle image.
+        voxel_size : float or (z, y, x), optional
+            Of the particles, in micrometres; the translations become lengths (see `in_unit_of`).
+        symmetry : str, optional
+            Of the particle, where each of these poses stands for all that it cannot tell from it.
+
+        Examples
+        --------
+        >>> poses = Poses([[1, 0, 0], [0, -1, 0], [0, 0, -1]], centre="n // 2")  # half a turn about z
+        >>> poses.about_middle((32, 32, 32)).translation
+        array([[0., 1., 1.]])
+        """
+        voxel = None if voxel_size is None else as_voxel_size(voxel_size)
+        poses = self.in_unit_of(voxel)
+        if self._centre == MIDDLE:
+            return poses
+        delta = off_middle(shape, 1.0 if voxel is None else voxel)
+        kept = as_group(symmetry).mean(axis=0) @ delta
+        return Poses(self._rotation, poses.translation + delta - self._matrix @ kept, names=self._names)
 
     def matched(self, names: Sequence[str]) -> Poses:
         """Return the poses of these particles, in this order.
 
-        Names are compared whole; if some are not found so, by their last part alone (``0.tiff`` of
-        ``particles/0.tiff``).
+        Names are compared whole, then whatever their form of Unicode and their slashes, then by their last part alone
+        (``0.tiff`` of ``particles/0.tiff``): in the first way that finds all.
 
         Parameters
         ----------
@@ -220,22 +260,8 @@ class Poses:
         """
         if self._names is None:
             raise ValueError("poses: found no names, need them to tell which pose belongs to which particle")
-        own, wanted = list(self._names), list(names)
-        if not set(wanted) <= set(own):
-            own, wanted = (
-                [PurePosixPath(name).name for name in own],
-                [PurePosixPath(name).name for name in wanted],
-            )
-        count = Counter(own)
-        missing = [name for name, key in zip(names, wanted, strict=True) if count[key] == 0]
-        if missing:
-            raise ValueError(f"poses: found none for {_listed(missing)}, need one pose of each particle")
-        twice = [name for name, key in zip(names, wanted, strict=True) if count[key] > 1 or wanted.count(key) > 1]
-        if twice:
-            raise ValueError(f"poses: found several for {_listed(twice)}, need one pose of each particle")
-        place = {name: i for i, name in enumerate(own)}
-        chosen = [place[name] for name in wanted]
-        return Poses(self._rotation[chosen], self._translation[chosen], names=names, unit=self._unit)
+        chosen = places_of(names, self._names)
+        return self._with(self._rotation[chosen], self._translation[chosen], names)
 
     @classmethod
     def random(cls, n: int, *, max_translation: float = 0.0, rng: np.random.Generator | int | None = None) -> Poses:
@@ -276,7 +302,7 @@ class Poses:
         ----------
         path : path
             ``.csv``: SPFluo's, with translations in voxels. ``.star``: RELION's, with translations in micrometres (its
-            angstroms times 1e-4). `unit` says which.
+            angstroms times 1e-4) and rotations about voxel n // 2. `unit` and `centre` say which.
 
         Returns
         -------
@@ -290,9 +316,16 @@ class Poses:
         """
         reader = pose_format(path)
         rotation, translation, names = reader.read(path)
-        return cls(rotation, translation, names=names, unit=reader.UNIT)
+        return cls(rotation, translation, names=names, unit=reader.UNIT, centre=reader.CENTRE)
 
-    def write(self, path: str | Path, overwrite: bool = False) -> None:
+    def write(
+        self,
+        path: str | Path,
+        overwrite: bool = False,
+        *,
+        shape: int | Size | None = None,
+        voxel_size: Vector | float | None = None,
+    ) -> None:
         """Write the poses to a ``.csv`` or ``.star`` file, whole or not at all.
 
         Parameters
@@ -302,11 +335,16 @@ class Poses:
             a ``.star``. A ``.csv`` calls poses without names 0, 1, 2 and so on.
         overwrite : bool
             Whether a file that is there already may be replaced.
+        shape : int or (nz, ny, nx), optional
+            Of a particle, needed where the format's rotations are not about the same `centre`: about (n - 1) / 2 in a
+            ``.csv``, about n // 2 in a ``.star``.
+        voxel_size : float or (z, y, x), optional
+            Of the particles, in micrometres, needed to go from voxels to lengths or back, and to another centre.
 
         Raises
         ------
         ValueError
-            For another suffix, or translations in a unit that the format does not keep.
+            For another suffix, or if a shape or a voxel size is needed and not given.
         OSError
             If the file exists already, or its folder is missing or cannot be written in.
 
@@ -320,45 +358,13 @@ class Poses:
         ('0', '1')
         """
         writer = pose_format(path)
-        translation = self._translation
-        if self._unit in _UNITS and writer.UNIT == "um":
-            translation = translation * _UNITS[self._unit]
-        elif self._unit not in (None, writer.UNIT):
-            raise ValueError(f"{path}: found translations in {self._unit}, need them in {writer.UNIT} for this format")
+        voxel = None if voxel_size is None else as_voxel_size(voxel_size)
+        translation = translations_for(path, writer, self, shape, voxel)
         writer.write(path, self._rotation, translation, self._names, overwrite)
 
-
-def _as_rotation(value: Any) -> Rotation:
-    """Return a copy of ``value`` as a `Rotation` of length N."""
-    if not isinstance(value, Rotation):
-        return Rotation.from_matrix(_as_rotation_matrices(value))
-    quaternions = np.atleast_2d(value.as_quat())
-    if quaternions.ndim != 2 or len(quaternions) == 0:
-        raise ValueError(f"rotation: found rotations of shape {quaternions.shape[:-1]}, need (N,) with N at least 1")
-    if not np.isfinite(quaternions).all():
-        raise ValueError("rotation: found NaN or infinite values, need finite ones")
-    return Rotation.from_quat(quaternions)
-
-
-def _as_rotation_matrices(value: Any) -> NDArray[np.float64]:
-    """Return rotation matrices of shape (N, 3, 3), checked: scipy takes even 2 * identity for a rotation."""
-    try:
-        matrices = np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise TypeError(f"rotation: found {type(value).__name__}, need a scipy Rotation or matrices") from None
-    if matrices.shape == (3, 3):
-        matrices = matrices[np.newaxis]
-    if matrices.ndim != 3 or matrices.shape[1:] != (3, 3) or len(matrices) == 0:
-        raise ValueError(f"rotation: found an array of shape {matrices.shape}, need (N, 3, 3) with N at least 1")
-    if not np.isfinite(matrices).all():
-        raise ValueError("rotation: found NaN or infinite values, need finite ones")
-    error = np.abs(matrices @ matrices.transpose(0, 2, 1) - np.eye(3)).max(axis=(1, 2))
-    worst = int(error.argmax())
-    if error[worst] > _ORTHONORMAL_TOLERANCE:
-        raise ValueError(f"rotation: found matrix {worst} off R R^T = 1 by {error[worst]:.2g}, need rotation matrices")
-    if (reflections := np.flatnonzero(np.linalg.det(matrices) < 0)).size:
-        raise ValueError(f"rotation: found a reflection (determinant -1) in matrix {reflections[0]}, need rotations")
-    return matrices
+    def _with(self, rotation: Any, translation: Any, names: Iterable[str] | None) -> Poses:
+        """Return other poses that mean the same by their translations."""
+        return Poses(rotation, translation, names=names, unit=self._unit, centre=self._centre)
 
 
 def _as_translation(value: Any, n: int) -> NDArray[np.float64]:
@@ -392,8 +398,3 @@ def _as_names(value: Iterable[str] | None, n: int) -> tuple[str, ...] | None:
 def _frozen(array: NDArray[np.float64]) -> NDArray[np.float64]:
     array.flags.writeable = False
     return array
-
-
-def _listed(names: list[str], at_most: int = 3) -> str:
-    more = f" and {len(names) - at_most} more" if len(names) > at_most else ""
-    return ", ".join(repr(name) for name in names[:at_most]) + more

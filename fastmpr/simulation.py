@@ -86,7 +86,7 @@ def simulate(
     if not 0 <= noise_sigma < np.inf:
         raise ValueError(f"noise_sigma: found {noise_sigma!r}, need a finite number that is not negative")
     voxel = as_voxel_size(voxel_size)
-    translation = poses.in_unit_of(voxel).translation
+    translation = poses.about_middle(x.shape if shape is None else shape, voxel).translation
     psf_voxel = voxel if psf_voxel_size is None else as_voxel_size(psf_voxel_size, "psf_voxel_size")
     model_voxel = voxel if model_voxel_size is None else as_voxel_size(model_voxel_size, "model_voxel_size")
     size = x.shape if shape is None else as_shape(shape)

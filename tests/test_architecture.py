@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.metadata import requires
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,7 @@ import fastmpr
 ROOT = Path(fastmpr.__file__).parent
 # From the ground to the roof: a file or folder imports only what stands below it. A new one is put in its place here.
 FLOORS = [
-    "_messages _validation",
+    "_version _messages _rotations _validation",
     "engine",
     "phantom psf",
     "io",
@@ -37,7 +39,7 @@ MOST_LINES = 400
 KERNELS = {"kernels.py"}  # they call each other, and Numba's cache does not notice changes in other files
 ORDER = [module for floor in FLOORS for module in floor.split()]
 CORE = {"numba", "llvmlite", "numpy", "pyfftw", "scipy"}  # llvmlite is a part of numba
-EXTRAS = {"matplotlib", "mrcfile", "tifffile", "tqdm"}
+EXTRAS = {re.split(r"[^\w-]", line)[0] for line in requires("fastmpr") or [] if "extra ==" in line} - {"fastmpr"}
 FILES = sorted(ROOT.rglob("*.py"))
 
 

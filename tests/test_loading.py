@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import tifffile
+from images import UNCLEAR, imagej_text, unclear
 
 import fastmpr
 from fastmpr import Dataset, Poses
+from fastmpr.cli import main
 
 SHAPE = (10, 12, 14)
 PSF = fastmpr.psf.gaussian((9, 7, 7), sigma=(2, 1, 1))
@@ -27,7 +30,7 @@ def files(tmp_path):
     fastmpr.io.write(tmp_path / "psf.tif", PSF, VOXEL)
     POSES[[2, 0, 3, 1]].write(tmp_path / "poses.csv")
     in_um = POSES.in_unit_of(VOXEL)[[3, 1, 0, 2]]
-    in_um.write(tmp_path / "poses.star")
+    in_um.write(tmp_path / "poses.star", shape=SHAPE, voxel_size=VOXEL)
     return tmp_path
 
 
@@ -65,8 +68,6 @@ def test_some_files_and_some_arrays(files):
 
 
 def test_a_stack(files):
-    import tifffile
-
     tifffile.imwrite(files / "stack.tif", VIEWS, photometric="minisblack", metadata={"axes": "QZYX"})
     POSES.write(files / "ordered.csv")
     data = fastmpr.load(files / "stack.tif", PSF, files / "ordered.csv", voxel_size=VOXEL)
@@ -86,7 +87,7 @@ def test_a_file_is_read_once(files, monkeypatch):
     from fastmpr.io import tiff
 
     read, count = tiff.read, []
-    monkeypatch.setattr(tiff, "read", lambda path: count.append(path.name) or read(path))
+    monkeypatch.setattr(tiff, "read", lambda path, size: count.append(path.name) or read(path, size))
     data = fastmpr.load(files / "particles", PSF, POSES)
     assert count == ["0.tif"]  # what tells shape and voxel size
     fastmpr.accumulate(data)
@@ -101,6 +102,81 @@ def test_mrc_particles(tmp_path):
             file.set_data(view)
             file.voxel_size = tuple(1e4 * length for length in VOXEL[::-1])
     assert same(fastmpr.load(tmp_path, PSF, Poses(POSES.rotation, POSES.translation, unit="voxel")), IN_MEMORY)
+
+
+@pytest.mark.parametrize("name", UNCLEAR)
+def test_an_unclear_voxel_size_is_settled_by_the_callers(tmp_path, name):
+    file = unclear(tmp_path / "v.tif", name, PSF)
+    particles = np.ones((2, *SHAPE))
+    for load, argument in (
+        (lambda **size: fastmpr.load(file, **size), "voxel_size"),
+        (lambda **size: fastmpr.load(particles, file, voxel_size=1.0, **size), "psf_voxel_size"),
+        (lambda **size: fastmpr.load(Dataset(particles, voxel_size=1.0), file, **size), "psf_voxel_size"),
+    ):
+        with pytest.raises(ValueError, match=r"v\.tif: found a voxel size that is not clear .* need its voxel size"):
+            load()
+        assert getattr(load(**{argument: VOXEL}), argument) == VOXEL
+        with pytest.raises(ValueError, match=f"^{argument}: found"):
+            load(**{argument: (1, 1, -1)})
+    with pytest.raises(ValueError, match=r"v\.tif: found a voxel size that is not clear"):
+        fastmpr.io.read(file)
+    assert fastmpr.io.read(file, 0.1)[1] == (0.1, 0.1, 0.1)
+
+
+def test_an_unclear_voxel_size_is_settled_on_the_command_line(files, capsys):
+    for name in NAMES:
+        imagej_text(files / name, text="unit=MM\nspacing=0.3\n", array=tifffile.imread(files / name))
+    line = [
+        "reconstruct",
+        str(files / "particles"),
+        "--poses",
+        str(files / "poses.csv"),
+        "--psf",
+        str(files / "psf.tif"),
+    ]
+    line += ["-o", str(files / "x.tif"), "--max-iter", "1", "--lam", "10", "--quiet", "--tol", "0"]
+    assert main(line) != 0
+    assert "0.tif: found a voxel size that is not clear (z 0.3 MM, y 0.1 MM, x 0.1 MM), need" in capsys.readouterr().err
+    assert main([*line, "--voxel-size", "0.3", "0.1", "0.1"]) == 0
+    line = [
+        "simulate",
+        str(files / NAMES[0]),
+        "-o",
+        str(files / "views"),
+        "--psf",
+        str(files / NAMES[0]),
+        "--poses",
+        "1",
+    ]
+    assert main(line) != 0
+    sizes = ["0.3", "0.1", "0.1"]
+    assert main([*line, "--quiet", "--voxel-size", *sizes, "--psf-voxel-size", *sizes]) == 0
+    assert fastmpr.io.read(files / "views" / "psf.tiff")[1] == pytest.approx(VOXEL)
+
+
+class Counted(list):
+    """Particles that count how often one is read."""
+
+    reads = 0
+
+    def __getitem__(self, i):
+        type(self).reads += 1
+        return np.zeros(SHAPE)
+
+
+def test_only_rotations_about_another_point_need_a_particle(files):
+    """To learn its shape, and only when the poses are used; whether units fit is seen at once."""
+    star = Poses.read(files / "poses.star").matched(NAMES)
+    for poses in (POSES, star):
+        data = Dataset(Counted(range(N)), poses=poses, voxel_size=VOXEL)
+        assert Counted.reads == 0
+        np.testing.assert_allclose(data.placed.translation, POSES.in_unit_of(VOXEL).translation, atol=1e-12)
+        assert data.placed.centre == "(n - 1) / 2"
+        assert Counted.reads == (poses is star)
+    Counted.reads = 0
+    with pytest.raises(ValueError, match="voxel_size: found none, need it since the poses' translations are in um"):
+        Dataset(Counted(range(N)), poses=star)
+    assert Counted.reads == 0
 
 
 def test_bad_input(files):

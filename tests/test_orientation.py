@@ -187,6 +187,90 @@ def test_spfluos_csv_means_what_the_conventions_say(tmp_path):
     assert fastmpr.metrics.psnr(average, truth) > 30
 
 
+ANGLES = random_rotations(8, 11).as_euler("ZYZ", degrees=True)  # Rot, Tilt, Psi
+ORIGINS = np.random.default_rng(11).uniform(-1.5, 1.5, (8, 3))  # x, y, z
+TO_IMAGE = Rotation.from_euler("ZYZ", ANGLES, degrees=True).inv().as_matrix()[:, ::-1, ::-1]
+
+
+def relion(path, edge: float = 1.0) -> Poses:
+    """The poses from a file as RELION writes it, with origins of so many edges, in angstroms; an edge is in micrometres."""
+    labels = ["_rlnAngle" + name for name in ("Rot", "Tilt", "Psi")] + [f"_rlnOrigin{axis}Angst" for axis in "XYZ"]
+    rows = [" ".join(f"{value:.8f}" for value in row) for row in np.hstack([ANGLES, 1e4 * edge * ORIGINS])]
+    path.write_text("\n".join(["data_particles", "", "loop_", *labels, *rows, ""]))
+    return Poses.read(path)
+
+
+@pytest.mark.parametrize("shape", [(32, 32, 32), (31, 31, 31), (30, 33, 32)])
+def test_relion_turns_boxes_about_voxel_n_half(shape, tmp_path):
+    """Views turned by scipy about voxel n // 2; their average lies on the volume, voxel by voxel, even or odd."""
+    centre = np.array(shape) // 2
+    truth = phantom(shape, shift=centre - (np.array(shape) - 1) / 2)
+    views = []
+    for matrix, origin in zip(TO_IMAGE, ORIGINS[:, ::-1], strict=True):
+        offset = centre - matrix.T @ (centre - origin)
+        views.append(scipy.ndimage.affine_transform(truth, matrix.T, offset, order=5))
+    average = fastmpr.average(np.array(views), relion(tmp_path / "p.star"), voxel_size=1.0)
+    assert fastmpr.metrics.psnr(average, truth) > 40
+    assert np.abs(displacement(average, truth)).max() < 0.05
+    for p in BLOBS:
+        np.testing.assert_allclose(found_near(average, centre + p, 2.5, np.ones(3)), centre + p, atol=0.1)
+
+
+@pytest.mark.parametrize("voxel", [(2.0, 1.0, 1.0), (2.0, 1.5, 1.0)])
+@pytest.mark.parametrize("shape", [(16, 32, 32), (15, 31, 31), (16, 31, 32)])
+def test_a_box_of_long_voxels_turns_about_its_voxel_n_half(shape, voxel, tmp_path):
+    """Drawn from the formula, in lengths; the model's cubes keep what lies in voxel n // 2 of the box where it is."""
+    off = (np.array(shape) // 2 - (np.array(shape) - 1) / 2) * voxel
+    index = np.stack(np.meshgrid(*((np.arange(n) - n // 2) for n in shape), indexing="ij"), axis=-1) * voxel
+    views = []
+    for matrix, origin in zip(TO_IMAGE, ORIGINS[:, ::-1], strict=True):
+        squares = {p: ((index - matrix @ p + origin) ** 2).sum(axis=-1) for p in BLOBS}
+        views.append(sum(weight * np.exp(-squares[p] / (2 * 1.8**2)) for p, weight in BLOBS.items()))
+    average = fastmpr.average(np.array(views), relion(tmp_path / "p.star"), voxel_size=voxel)
+    truth = phantom(average.shape, shift=off, sigma=1.8)
+    assert fastmpr.metrics.psnr(average, truth) > 35
+    assert np.abs(displacement(average, truth)).max() < 0.1
+
+
+@pytest.mark.parametrize(("symmetry", "free"), [("C4", (1, 0, 0)), ("D2", (0, 0, 0))])
+def test_the_axes_of_a_symmetric_particle_pass_through_the_middle(symmetry, free, tmp_path):
+    """RELION's pass through voxel n // 2: the model is moved there by what the symmetry does not leave unchanged."""
+    shape, group = (32, 32, 32), fastmpr.Dataset(np.ones((1, 2, 2, 2)), symmetry=symmetry).group
+    index = np.stack(np.meshgrid(*((np.arange(n) - n // 2) for n in shape), indexing="ij"), axis=-1)
+
+    def drawn(matrix, shift):
+        return sum(
+            weight * np.exp(-((index - matrix @ g @ p - shift) ** 2).sum(axis=-1) / (2 * 1.3**2))
+            for p, weight in BLOBS.items()
+            for g in group
+        )
+
+    views = [drawn(matrix, -origin) for matrix, origin in zip(TO_IMAGE, ORIGINS[:, ::-1], strict=True)]
+    poses = relion(tmp_path / "p.star")
+    average = fastmpr.average(np.array(views), poses, voxel_size=1.0, symmetry=symmetry)
+    truth = drawn(np.eye(3), 0.5 * np.array(free) - 0.5)
+    assert fastmpr.metrics.psnr(average, truth) > 60  # 74; half a voxel beside the axis leaves 44
+    assert np.abs(displacement(average, truth)).max() < 0.05
+    # written out, pose by pose, the axis stays where RELION has it
+    copies = np.repeat(views, len(group), axis=0)
+    average = fastmpr.average(copies, poses.symmetrized(symmetry), voxel_size=1.0)
+    assert np.abs(displacement(average, drawn(np.eye(3), 0))).max() < 0.05
+
+
+@pytest.mark.parametrize("shape", [(26, 26, 26), (25, 28, 26)])
+def test_simulate_and_reconstruct_turn_about_the_same_point(shape, tmp_path):
+    poses = relion(tmp_path / "p.star", edge=0.1)
+    truth = phantom(shape)
+    views = fastmpr.simulate(truth, SHARP, poses, voxel_size=0.1)
+    for view, matrix, origin in zip(views, TO_IMAGE, ORIGINS[:, ::-1], strict=True):
+        off = np.array(shape) // 2 - (np.array(shape) - 1) / 2
+        for p in BLOBS:
+            expected = np.array(shape) // 2 + matrix @ (p - off) - origin
+            np.testing.assert_allclose(found_near(view, expected, 3.0, np.ones(3)), expected, atol=0.1)
+    average = fastmpr.average(views, poses, voxel_size=0.1)
+    assert np.abs(displacement(average, truth)).max() < 0.05
+
+
 def about(axis: int, degrees: float) -> np.ndarray:
     """The matrix on (axis 0, axis 1, axis 2) vectors that turns about one of them: the next towards the one after."""
     c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 from rotations import distance, random_rotations, turn
@@ -46,6 +49,26 @@ class TestPoses:
             assert chosen.names == tuple("abcde"[i] for i in places)
         with pytest.raises(IndexError, match="index 5"):
             poses[5]
+
+    def test_the_centre_stays(self):
+        poses = Poses.random(4, max_translation=1, rng=0)
+        assert poses.centre == "(n - 1) / 2"
+        poses = Poses(poses.rotation, poses.translation, names=list("abcd"), unit="voxel", centre="n // 2")
+        for other in (
+            poses[1:],
+            poses[2],
+            *poses,
+            poses.symmetrized("C3"),
+            poses.matched(list("dbca")),
+            poses.in_unit_of((0.3, 0.1, 0.1)),
+            pickle.loads(pickle.dumps(poses)),
+            copy.deepcopy(poses),
+        ):
+            assert other.centre == "n // 2"
+        with pytest.raises(AttributeError):
+            poses.centre = "(n - 1) / 2"
+        with pytest.raises(ValueError, match=r"^centre: found 'n / 2', need '\(n - 1\) / 2' or 'n // 2'"):
+            Poses(np.eye(3), centre="n / 2")
 
     def test_iteration_gives_one_at_a_time(self):
         poses = Poses.random(3, max_translation=1, rng=0)
@@ -193,6 +216,33 @@ class TestMatched:
         wanted = ["0.tiff", *(f"{i}.tiff" for i in range(20, 26))]
         with pytest.raises(ValueError, match="none for '20.tiff', '21.tiff', '22.tiff' and 3 more"):
             self.poses.matched(wanted)
+
+    @pytest.mark.parametrize(
+        ("own", "wanted"),
+        [
+            ("caf\u00e9.tif", "cafe\u0301.tif"),  # e with acute, in one code point and in two
+            ("particles\\a.tif", "particles/a.tif"),
+            ("C:\\run 1\\caf\u00e9.tif", "run 2/cafe\u0301.tif"),
+        ],
+    )
+    def test_names_of_other_systems(self, own, wanted):
+        for a, b in ((own, wanted), (wanted, own)):
+            poses = Poses(Rotation.identity(2), np.diag([1, 2, 3])[:2], names=["other.tif", a])
+            matched = poses.matched([b])
+            np.testing.assert_array_equal(matched.translation, [[0, 2, 0]])
+            assert matched.names == (b,)
+
+    def test_the_same_name_in_two_forms_belongs_to_two(self):
+        names = ["\u00e9.tif", "e\u0301.tif"]
+        poses = Poses(Rotation.identity(2), np.diag([1, 2, 3])[:2], names=names)
+        np.testing.assert_array_equal(poses.matched(names[::-1]).translation, [[0, 2, 0], [1, 0, 0]])
+
+    def test_a_message_shows_how_words_differ(self):
+        for own, wanted in (("a.tif", "\u0430.tif"), ("a.tif", "a\u00a0.tif"), ("a.tif", "a\u200b.tif")):
+            with pytest.raises(ValueError, match="poses: found none for") as error:
+                Poses(Rotation.identity(1), names=[own]).matched([wanted])
+            assert repr(own) in str(error.value)
+            assert ascii(wanted) in str(error.value)
 
     def test_without_names(self):
         with pytest.raises(ValueError, match="found no names"):

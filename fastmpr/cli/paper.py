@@ -45,7 +45,8 @@ def run(args: argparse.Namespace) -> None:
     names = [_stem(path) for path in args.volume]
     if len(set(names)) < len(names):
         raise ValueError("--volume: found two files of the same name, need different ones")
-    read = {name: fastmpr.io.read(path)[0] for name, path in zip(names, args.volume, strict=True)}
+    # the experiment counts in voxels, of whatever size
+    read = {name: fastmpr.io.read(path, 1.0)[0] for name, path in zip(names, args.volume, strict=True)}
     volumes = {name: paper.fitted(read[name], name=path) for name, path in zip(names, args.volume, strict=True)}
     start, cells = time.perf_counter(), paper.count(len(volumes) or 2, plan)
     with telling(watched(args)) as tell:

@@ -50,6 +50,11 @@ def add(commands: Any) -> None:
         metavar=ZYX,
         help="in micrometres (default: what PSF says, else the particles')",
     )
+    add(
+        "--psf-measured",
+        action="store_true",
+        help="PSF is a bead as the camera gave it: take its offset off and centre it",
+    )
     add("--symmetry", metavar="Cn|Dn", help="of the particle about its z axis, such as C9 (default: none)")
     add("--max-iter", type=count, default=200, metavar="N", help="stop after so many iterations (default: %(default)s)")
     add(
@@ -73,6 +78,7 @@ def run(args: argparse.Namespace) -> None:
         args.poses,
         voxel_size=args.voxel_size,
         psf_voxel_size=args.psf_voxel_size,
+        psf_measured=args.psf_measured,
         symmetry=args.symmetry,
     )
     for text in (repr(data).strip("<>"), *data.assumed):

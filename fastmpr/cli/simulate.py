@@ -73,6 +73,13 @@ def add(commands: Any) -> None:
         metavar=ZYX,
         help="in micrometres (default: what VOLUME says, if anything)",
     )
+    add(
+        "--psf-voxel-size",
+        type=positive,
+        nargs=3,
+        metavar=ZYX,
+        help="in micrometres (default: what PSF says, else that of VOLUME)",
+    )
     add("--seed", type=int, default=0, help="of the random poses and the noise (default: %(default)s)")
     add("--overwrite", action="store_true", help="replace what is there")
     add_talk(simulate)
@@ -114,14 +121,13 @@ def _truth(args: argparse.Namespace) -> tuple[NDArray, Vector | None]:
         return getattr(fastmpr.phantom, args.volume)(shape, voxel_size=args.voxel_size), args.voxel_size
     if args.shape:
         raise ValueError(f"--shape: is for {' and '.join(PHANTOMS)}, {args.volume} has its own")
-    truth, voxel_size = fastmpr.io.read(args.volume)
-    return truth, args.voxel_size or voxel_size
+    return fastmpr.io.read(args.volume, args.voxel_size)
 
 
 def _psf(args: argparse.Namespace, voxel_size: Vector | None) -> tuple[NDArray, Vector | None]:
     """Return the PSF to simulate with, from a file or a Gaussian, and its voxel size."""
     if args.psf:
-        psf, psf_voxel_size = fastmpr.io.read(args.psf)
+        psf, psf_voxel_size = fastmpr.io.read(args.psf, args.psf_voxel_size)
         if voxel_size is None and psf_voxel_size is not None:
             raise ValueError(f"{args.volume}: found no voxel size, but lengths in {args.psf}, need --voxel-size")
         return psf, psf_voxel_size or voxel_size

@@ -3,21 +3,35 @@
 from __future__ import annotations
 
 from typing import Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._validation import as_volume
 from ..poses import Poses
+from ..psf.checks import check as check_psf
 
 
 def as_psfs(psf: Any) -> tuple[NDArray, ...]:
-    """Return the PSFs as volumes of our own."""
+    """Return the PSFs as volumes of our own, each looked at once for likely mistakes."""
     if psf is None:
         return ()
     several = _dimensions(psf) == 4 or (isinstance(psf, list | tuple) and {_dimensions(one) for one in psf} == {3})
-    volumes = [as_volume(one, f"psf[{k}]") for k, one in enumerate(psf)] if several else [as_volume(psf, "psf")]
-    return tuple(frozen(volume.copy()) for volume in volumes)
+    named = [(f"psf[{k}]", one) for k, one in enumerate(psf)] if several else [("psf", psf)]
+    return tuple(_as_psf(one, name) for name, one in named)
+
+
+_ours: WeakValueDictionary[int, NDArray] = WeakValueDictionary()  # the PSFs that were looked at, by their id
+
+
+def _as_psf(psf: Any, name: str) -> NDArray:
+    if (ours := _ours.get(id(psf))) is not None:  # of another data set: it cannot have changed
+        return ours
+    volume = frozen(as_volume(psf, name).copy())
+    check_psf(volume, name)
+    _ours[id(volume)] = volume
+    return volume
 
 
 def _dimensions(value: Any) -> int:

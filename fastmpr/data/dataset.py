@@ -141,7 +141,7 @@ class Dataset:
         }
         vars(self).update(values)
         if matched is not None:
-            _ = self.placed  # raises where units do not fit
+            matched.in_unit_of(None if voxel_size is None else voxel)  # raises where units do not fit
         for text in self.assumed:
             log.info(text)
 
@@ -174,9 +174,12 @@ class Dataset:
 
     @cached_property
     def placed(self) -> Poses:
-        """The poses with translations in the unit of ``voxel_size``."""
+        """The poses with translations in the unit of ``voxel_size``, and rotations about the middle of a particle."""
         assert self.poses is not None, "see require"
-        return self.poses.in_unit_of(self.voxel_size if self.unit == "um" else None)
+        poses = self.poses.in_unit_of(self.voxel_size if self.unit == "um" else None)
+        if poses.centre == "(n - 1) / 2":  # no particle need be read to learn its shape
+            return poses
+        return poses.about_middle(self.particle_shape, self.voxel_size, self.symmetry)
 
     @cached_property
     def group(self) -> NDArray[np.float64]:

@@ -135,7 +135,7 @@ class _Shared:
     def __init__(self, thread_safe: bool):
         self.thread_safe = thread_safe
         self.look: tuple[Size, type] | None = None
-        self.fingerprints: dict[int, int] = {}
+        self.fingerprints: dict[int, int | None] = {}
         self.suspects: dict[int, str] = {}
         self.kept: dict[int, NDArray] = {}
         self.learning: Any = Lock()

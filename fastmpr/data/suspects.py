@@ -39,7 +39,10 @@ def warn_of(found: dict[int, str]) -> None:
         )
 
 
-def fingerprint(particle: NDArray) -> int:
-    """Return a number that tells different images apart, all but surely, from a thousand of their voxels."""
-    flat = particle.ravel()
-    return hash((particle.shape, flat[:: max(1, flat.size // 1024)].tobytes()))
+def fingerprint(particle: NDArray) -> int | None:
+    """Return a number that tells different images apart, all but surely, from a thousand of their voxels.
+
+    None where those are all the same: an empty image is no copy of another.
+    """
+    sample = particle.ravel()[:: max(1, particle.size // 1024)]
+    return None if sample.min() == sample.max() else hash((particle.shape, sample.tobytes()))

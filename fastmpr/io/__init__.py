@@ -6,8 +6,10 @@
 `particles`    a folder of volumes, or one stack, read one particle at a time
 `tiff`         3-D volumes and 4-D stacks, with their voxel size
 `mrc`          3-D volumes as electron microscopes give them
+`units`        lengths as files write them, and what they say of a voxel
 `poses_csv`    poses as SPFluo writes them
 `poses_star`   poses as RELION writes them
+`conventions`  the unit and the centre of poses
 =============  ====================================================================
 """
 

@@ -1,11 +1,14 @@
 """The table of formats: a new one is a file beside this and a place in one of the two lists.
 
-A module of volumes has ``SUFFIXES`` and ``read(path)``, which returns a volume and its voxel size (z, y, x) in micrometres,
-or None. If it can, it has ``write(path, volume, voxel_size, overwrite)`` and ``Stack(path)``, a sequence of several
-volumes in one file, with ``names``, ``shape``, ``voxel_size`` and ``thread_safe``.
+A module of volumes has ``SUFFIXES`` and ``read(path, voxel_size=None)``, which returns a volume and its voxel size
+(z, y, x) in micrometres: the one given, else what the file says, None where it says nothing. What it says in part, or so
+that it is not understood, is an error. If it can, it has ``write(path, volume, voxel_size, overwrite)`` and
+``Stack(path, voxel_size=None)``, a sequence of several volumes in one file, with ``names``, ``shape``, ``voxel_size`` and
+``thread_safe``.
 
-A module of poses has ``SUFFIXES``, ``UNIT`` ("voxel" or "um"), ``read(path)``, which returns rotations, translations and
-names or None, and ``write(path, rotation, translation, names, overwrite)``.
+A module of poses has ``SUFFIXES``, ``UNIT`` of translations ("voxel" or "um"), ``CENTRE``, the point of a box of n voxels
+that rotations are about ("(n - 1) / 2" or "n // 2"), ``read(path)``, which returns rotations, translations and names or
+None, and ``write(path, rotation, translation, names, overwrite)``.
 """
 
 from __future__ import annotations
@@ -15,15 +18,18 @@ from typing import Any, NoReturn
 
 from numpy.typing import ArrayLike, NDArray
 
-from .._validation import Vector
+from .._validation import Vector, as_voxel_size
 from . import mrc, poses_csv, poses_star, tiff
 
 VOLUMES: tuple[Any, ...] = (tiff, mrc)
 POSES: tuple[Any, ...] = (poses_csv, poses_star)
 
 
-def read(path: str | Path) -> tuple[NDArray, Vector | None]:
-    """Read a 3-D volume and its voxel size (z, y, x) in micrometres, None where the file does not say.
+def read(path: str | Path, voxel_size: float | Vector | None = None) -> tuple[NDArray, Vector | None]:
+    """Read a 3-D volume and its voxel size (z, y, x) in micrometres: the one given, else what the file says.
+
+    It is None where the file says nothing. Where it says a part, or something that is not understood, reading takes a
+    ``voxel_size``, as it does where the file is wrong.
 
     Raises
     ------
@@ -32,7 +38,7 @@ def read(path: str | Path) -> tuple[NDArray, Vector | None]:
     ImportError
         Naming the package that the format needs.
     """
-    return volume_format(path).read(path)
+    return volume_format(path).read(path, None if voxel_size is None else as_voxel_size(voxel_size))
 
 
 def write(path: str | Path, volume: ArrayLike, voxel_size: ArrayLike | None = None, overwrite: bool = False) -> None:

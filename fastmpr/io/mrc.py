@@ -10,16 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._validation import Vector, as_volume
+from . import units
 from .files import FileError, check_fits_memory
 
 SUFFIXES = (".mrc", ".map", ".rec", ".mrc.gz", ".map.gz", ".rec.gz")
 
-_ANGSTROM = 1e-4  # in micrometres
 # bytes of a voxel, by the mode in the header; modes 3 and 4 are complex
 _BYTES = {0: 1, 1: 2, 2: 4, 6: 2, 12: 2}
 
 
-def read(path: str | Path) -> tuple[NDArray, Vector | None]:
+def read(path: str | Path, voxel_size: Vector | None = None) -> tuple[NDArray, Vector | None]:
     """Read a 3-D volume.
 
     Parameters
@@ -27,18 +27,20 @@ def read(path: str | Path) -> tuple[NDArray, Vector | None]:
     path : path
         An MRC2014 file or its like, of any byte order, plain or gzipped. A machine stamp or map label that the standard
         does not know is no obstacle.
+    voxel_size : (float, float, float), optional
+        Where it is known better than the header does: what the header says of it is then not looked at.
 
     Returns
     -------
     volume : (nz, ny, nx) ndarray, float32
         Its axes in the order z, y, x, whatever order the file keeps.
     voxel_size : (float, float, float) or None
-        (z, y, x) in micrometres; None where the header does not give all three.
+        (z, y, x) in micrometres, as given or as the header says; None where it says nothing.
 
     Raises
     ------
     ValueError
-        Naming the file: no MRC file, truncated, 2-D, 4-D, complex, NaN or infinite values.
+        Naming the file: no MRC file, truncated, 2-D, 4-D, complex, NaN or infinite values, a part of a voxel size.
     ImportError
         If mrcfile is not installed.
 
@@ -78,7 +80,7 @@ def read(path: str | Path) -> tuple[NDArray, Vector | None]:
         raise FileError(f"{path}: found the file truncated, need all of it")
     if data.ndim != 3:
         raise FileError(f"{path}: found an image of shape {data.shape}, need a 3-D volume (z, y, x)")
-    return as_volume(data.transpose(_axis_order(path, header)), str(path)), _voxel_size(lengths)
+    return as_volume(data.transpose(_axis_order(path, header)), str(path)), voxel_size or _voxel_size(path, lengths)
 
 
 def _mrcfile() -> Any:
@@ -110,7 +112,7 @@ def _axis_order(path: Path, header: Any) -> tuple[int, ...]:
     return tuple(axes.index(axis) for axis in (3, 2, 1))
 
 
-def _voxel_size(lengths: Any) -> Vector | None:
-    """Return (z, y, x) in micrometres from angstroms; None, never a guess, unless all three are there."""
-    z, y, x = (float(lengths[axis]) * _ANGSTROM for axis in "zyx")
-    return (z, y, x) if all(np.isfinite(length) and length > 0 for length in (z, y, x)) else None
+def _voxel_size(path: Path, lengths: Any) -> Vector | None:
+    """Return (z, y, x) in micrometres from angstroms, None where there are none (0, or 0 / 0 samples)."""
+    z, y, x = ((None if np.isnan(lengths[axis]) else float(lengths[axis]), "Å") for axis in "zyx")
+    return units.voxel_size(path, z=z, y=y, x=x)

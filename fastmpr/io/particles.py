@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from pathlib import Path
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .._validation import Vector, as_voxel_size
 from .formats import VOLUMES, volume_format
 
 
@@ -20,6 +23,8 @@ class ParticleFolder(Sequence[NDArray]):
     ----------
     path : path
         A folder with volumes of one format (see `formats`); other files and hidden ones are left alone.
+    voxel_size : (float, float, float), optional
+        Where it is known better than the files do: what they say of it is then not looked at.
 
     Attributes
     ----------
@@ -39,12 +44,12 @@ class ParticleFolder(Sequence[NDArray]):
 
     thread_safe = True
 
-    def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+    def __init__(self, path: str | Path, voxel_size: Vector | None = None) -> None:
+        self.path, self._given = Path(path), voxel_size
         self._format, self._files = _volumes_in(self.path)
         folder = self.path.resolve().name
         self.names = tuple(f"{folder}/{file.name}" for file in self._files)
-        first = self._format.read(self._files[0])
+        first = self._format.read(self._files[0], voxel_size)
         self.shape, self.voxel_size = first[0].shape, first[1]
         self._kept = {0: first}  # until it is asked for, so that no file is read twice
 
@@ -55,7 +60,7 @@ class ParticleFolder(Sequence[NDArray]):
         """Read particle ``index``, float32 or float64."""
         i = range(len(self))[index]
         file = self._files[i]
-        particle, voxel_size = self._kept.pop(i, None) or self._format.read(file)
+        particle, voxel_size = self._kept.pop(i, None) or self._format.read(file, self._given)
         first = self._files[0].name
         if particle.shape != self.shape:
             raise ValueError(f"{file}: found shape {particle.shape}, need {self.shape} as in {first}")
@@ -64,10 +69,10 @@ class ParticleFolder(Sequence[NDArray]):
         return particle
 
 
-def open_particles(path: str | Path) -> Any:
+def open_particles(path: str | Path, voxel_size: float | Vector | None = None) -> Any:
     """Return the particles in a folder of 3-D volumes or in one file of several; both have len and [i].
 
-    They have ``names`` (None in one file), ``shape`` and ``voxel_size``.
+    They have ``names`` (None in one file), ``shape`` and ``voxel_size``: the one given, else what the files say.
 
     Raises
     ------
@@ -79,12 +84,13 @@ def open_particles(path: str | Path) -> Any:
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"{path}: does not exist, need a folder of volumes or one file of them")
+    given = None if voxel_size is None else as_voxel_size(voxel_size)
     if path.is_dir():
-        return ParticleFolder(path)
+        return ParticleFolder(path, given)
     reader = volume_format(path)
     if not hasattr(reader, "Stack"):
         raise ValueError(f"{path}: found the suffix {path.suffix!r}, need a folder of such files, or one 4-D TIFF file")
-    return reader.Stack(path)
+    return reader.Stack(path, given)
 
 
 def _volumes_in(folder: Path) -> tuple[Any, list[Path]]:
@@ -108,6 +114,47 @@ def natural_key(name: str) -> list[Any]:
     """
     parts = re.split(r"(\d+)", name)  # text and digits take turns, so like is compared with like
     return [int(part) if i % 2 else part for i, part in enumerate(parts)]
+
+
+def places_of(names: Sequence[str], own: Sequence[str]) -> list[int]:
+    r"""Return where in ``own`` each of the names stands, compared in the first of three ways that finds them all.
+
+    Raises
+    ------
+    ValueError
+        If one is not found exactly once in any way.
+
+    Examples
+    --------
+    >>> places_of(["b.tif", "a.tif"], ["run\\a.tif", "run\\b.tif"])
+    [1, 0]
+    """
+    for key in _KEYS:
+        wanted, there = [key(name) for name in names], [key(name) for name in own]
+        if set(wanted) <= set(there):
+            break
+    count, asked = Counter(there), Counter(wanted)
+    show = repr if "".join([*names, *own]).isascii() else ascii  # what differs must show, even where it looks the same
+    if missing := [name for name, key in zip(names, wanted, strict=True) if count[key] == 0]:
+        need = f"need one pose of each particle (these are for {_listed(list(own), show)})"
+        raise ValueError(f"poses: found none for {_listed(missing, show)}, {need}")
+    if twice := [name for name, key in zip(names, wanted, strict=True) if count[key] > 1 or asked[key] > 1]:
+        raise ValueError(f"poses: found several for {_listed(twice, show)}, need one pose of each particle")
+    place = {key: i for i, key in enumerate(there)}
+    return [place[key] for key in wanted]
+
+
+def _plain(name: str) -> str:
+    """Return a name in one form of Unicode, since file systems and programs differ, and with one kind of slash."""
+    return unicodedata.normalize("NFC", name).replace("\\", "/")
+
+
+_KEYS: tuple[Callable[[str], str], ...] = (str, _plain, lambda name: PurePosixPath(_plain(name)).name)
+
+
+def _listed(names: list[str], show: Callable[[str], str], at_most: int = 3) -> str:
+    more = f" and {len(names) - at_most} more" if len(names) > at_most else ""
+    return ", ".join(map(show, names[:at_most])) + more
 
 
 def _agree(a: Any, b: Any) -> bool:

@@ -2,7 +2,8 @@
 
 The angles are intrinsic Euler angles in degrees, ``Rotation.from_euler("XZX", [rot1, rot2, rot3])``, where
 the letters X, Y, Z mean the array axes 0, 1, 2, that is z, y, x. The translations follow the same axes, in
-voxels.
+voxels. Where there is a header, its titles say which column is which, in any case and order; other columns may
+stand beside.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ from .files import written_whole
 
 SUFFIXES = (".csv",)
 UNIT = "voxel"  # of the translations
+CENTRE = "(n - 1) / 2"  # of a box, what the rotations are about
 COLUMNS = ("name", "rot1", "rot2", "rot3", "t1", "t2", "t3")
+_SHORT_HEADER = ("name", "rot1", "rot2", "rot3", "t")  # what a version of SPFluo writes over the same seven columns
 
 
 def read(path: str | Path) -> tuple[Rotation, NDArray[np.float64], tuple[str, ...] | None]:
@@ -29,27 +32,31 @@ def read(path: str | Path) -> tuple[Rotation, NDArray[np.float64], tuple[str, ..
     Raises
     ------
     ValueError
-        Naming the file and its line: a row that has not seven columns, a value that is not a finite number, a
-        name that occurs twice.
+        Naming the file and its line: a header without all seven titles, a row of another width, a value that is
+        not a finite number, a name that occurs twice.
     """
     rows = _read_rows(path)
-    if rows and not any(_is_number(text) for text in rows[0][1][1:]):
-        _check_header(path, rows.pop(0)[1])
+    titles: tuple[str, ...] = COLUMNS
+    if rows and not any(_is_number(text) for text in rows[0][1]):
+        titles = _titles(path, rows.pop(0)[1])
+    places = [titles.index(column) for column in COLUMNS]
     if not rows:
         raise ValueError(f"{path}: found no poses, need rows of {','.join(COLUMNS)}")
 
     line_of: dict[str, int] = {}
     values = []
     for line, row in rows:
-        if len(row) != len(COLUMNS):  # a header may be narrower than its rows, so only the rows are counted
-            raise ValueError(f"{path}, line {line}: found {len(row)} columns, need 7 ({','.join(COLUMNS)})")
-        if row[0] and row[0] in line_of:
-            raise ValueError(f"{path}, line {line}: found {row[0]!r} again after line {line_of[row[0]]}")
-        line_of[row[0]] = line
-        values.append([_number(path, line, *pair) for pair in zip(COLUMNS[1:], row[1:], strict=True)])
+        if len(row) != len(titles):
+            need = f"need {len(titles)} ({','.join(titles)})"
+            raise ValueError(f"{path}, line {line}: found {len(row)} columns, {need}")
+        name, *texts = (row[place] for place in places)
+        if name and name in line_of:
+            raise ValueError(f"{path}, line {line}: found {name!r} again after line {line_of[name]}")
+        line_of[name] = line
+        values.append([_number(path, line, *pair) for pair in zip(COLUMNS[1:], texts, strict=True)])
 
     table = np.array(values)
-    names = tuple(row[0] for _, row in rows)
+    names = tuple(row[places[0]] for _, row in rows)
     return Rotation.from_euler("XZX", table[:, :3], degrees=True), table[:, 3:], names if any(names) else None
 
 
@@ -87,11 +94,15 @@ def _read_rows(path: str | Path) -> list[tuple[int, list[str]]]:
     return [(line, row) for line, row in rows if any(row)]
 
 
-def _check_header(path: str | Path, header: list[str]) -> None:
-    """Refuse a header whose columns come in another order; one that is too short is common and harmless."""
-    for place, title in enumerate(header):
-        if title in COLUMNS and COLUMNS.index(title) != place:
-            raise ValueError(f"{path}: found the header {','.join(header)}, need {','.join(COLUMNS)}")
+def _titles(path: str | Path, header: list[str]) -> tuple[str, ...]:
+    """Return the titles of a header that has each of `COLUMNS` once."""
+    titles = tuple(title.casefold() for title in header)
+    if titles == _SHORT_HEADER:
+        return COLUMNS
+    if all(titles.count(column) == 1 for column in COLUMNS):
+        return titles
+    found = ascii(",".join(header))  # so that what only looks like a title shows
+    raise ValueError(f"{path}: found the header {found}, need each of {','.join(COLUMNS)} once")
 
 
 def _is_number(text: str) -> bool:

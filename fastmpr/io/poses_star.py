@@ -2,8 +2,13 @@
 
 RELION [1]_ works in (x, y, z), gives intrinsic ZYZ Euler angles in degrees (Rot, Tilt, Psi) of the *inverse*
 of the rotation that takes the model into the image, and gives as origin, in angstroms, what must be
-*subtracted*: the particle lies at minus the origin from the centre of its image. Here vectors are (z, y, x)
-and lengths micrometres.
+*subtracted*: the particle lies at minus the origin from the centre of its image. It turns a box of n voxels about
+the voxel n // 2. Here vectors are (z, y, x) and lengths micrometres.
+
+RELION 4 and 5 keep a second turn of each subtomogram (rlnTomoSubtomogramRot, -Tilt, -Psi): from the box to the
+tomogram, since it cuts its boxes along axes turned by it. In such a box the particle lies as the first three angles
+and the origin say, so the second turn is left alone, with a warning where it is not zero: it would have to be composed
+with the first for boxes that another program cut along the axes of the tomogram.
 
 References
 ----------
@@ -23,12 +28,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from .._messages import warn
 from .files import written_whole
 
 SUFFIXES = (".star",)
 UNIT = "um"  # of the translations
+CENTRE = "n // 2"  # of a box, what the rotations are about
 ANGLES = ("rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi")
 ORIGINS = ("rlnOriginXAngst", "rlnOriginYAngst", "rlnOriginZAngst")
+SUBTOMOGRAM = ("rlnTomoSubtomogramRot", "rlnTomoSubtomogramTilt", "rlnTomoSubtomogramPsi")
 NAME = "rlnImageName"
 MICROMETRES_PER_ANGSTROM = 1e-4
 
@@ -45,7 +53,12 @@ def read(path: str | Path) -> tuple[Rotation, NDArray[np.float64], tuple[str, ..
     ------
     ValueError
         Naming the file: no table of particles, a column that is missing, a value that is not a finite number,
-        a name that occurs twice.
+        a name that occurs twice, what is neither a loop nor a pair of label and value.
+
+    Warns
+    -----
+    FastmprWarning
+        If boxes are turned against their tomogram: the angles are taken to be those in the box.
     """
     table = _particle_table(path)
     if missing := [column for column in ANGLES if column not in table]:
@@ -58,6 +71,14 @@ def read(path: str | Path) -> tuple[Rotation, NDArray[np.float64], tuple[str, ..
         if column in table:
             origins[:, axis] = _numbers(path, table, column)
 
+    turned = [column for column in SUBTOMOGRAM if column in table and any(_numbers(path, table, column))]
+    if turned:
+        warn(
+            f"{path}: found {', '.join('_' + column for column in turned)} that are not zero; the boxes are taken to be cut "
+            "along axes turned by them, as RELION does; where they were cut along the tomogram's, compose both turns into "
+            "_rlnAngleRot, -Tilt and -Psi first",
+            stacklevel=3,
+        )
     names = tuple(table[NAME]) if NAME in table else None
     if names and len(set(names)) < len(names):
         twice = next(name for i, name in enumerate(names) if name in names[:i])
@@ -96,13 +117,15 @@ def _reverse_axes(rotation: Rotation) -> Rotation:
 
 
 def _particle_table(path: str | Path) -> Table:
-    """Return the columns of ``data_particles``, or of the only table there is."""
+    """Return the columns of ``data_particles``, or of the only table with angles."""
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}: found no text that reads as STAR ({error})") from None
     tables = _tables(path, text)
-    table = next(iter(tables.values())) if len(tables) == 1 else tables.get("particles", {})
+    with_angles = [table for table in tables.values() if set(ANGLES) & set(table)]
+    table = with_angles[0] if len(with_angles) == 1 else {}
+    table = tables.get("particles", table)
     if not table:
         found = ", ".join(f"data_{name}" for name in tables) or "none"
         raise ValueError(f"{path}: found no table of particles (loops: {found}), need a loop_ in data_particles")
@@ -112,26 +135,32 @@ def _particle_table(path: str | Path) -> Table:
 
 
 def _tables(path: str | Path, text: str) -> dict[str, Table]:
-    """Return the first ``loop_`` of every ``data_`` block, as block name -> column -> texts."""
+    """Return the table of every ``data_`` block, block name -> column -> texts: a ``loop_``, or pairs, which are one row."""
     tables: dict[str, Table] = {}
-    block, in_loop = "", False
+    block, loop = "", False
     for number, line in enumerate((line.strip() for line in text.splitlines()), 1):
-        words = _words(line)
+        words, table = _words(line), tables.get(block, {})
+        where = f"{path}, line {number}"
+        is_label, is_alone = line.startswith("_"), len(words) == 1
         if not words:
             continue
-        if line.startswith("data_"):
-            block, in_loop = words[0].removeprefix("data_"), False
-        elif line.startswith("loop_"):
-            in_loop = block not in tables
-            tables.setdefault(block, {})
-        elif in_loop and line.startswith("_"):
-            tables[block][words[0].removeprefix("_")] = []
-        elif in_loop:
-            table = tables[block]
-            if len(words) != len(table):
-                raise ValueError(f"{path}, line {number}: found {len(words)} columns, need {len(table)}")
+        if line.startswith("data_") and is_alone:  # a row of a loop may begin so too
+            block, loop = words[0].removeprefix("data_"), False
+        elif line.startswith("loop_") and is_alone:
+            if block in tables:
+                raise ValueError(f"{where}: found a second table in data_{block}, need one")
+            tables[block], loop = {}, True
+        elif is_label and (loop or len(words) == 2):
+            if any(table.values()) and loop:
+                raise ValueError(f"{where}: found the label {words[0]} behind rows, need all labels before them")
+            tables.setdefault(block, table)[words[0].removeprefix("_")] = [] if loop else [words[1]]
+        elif loop and len(words) == len(table):
             for column, word in zip(table.values(), words, strict=True):
                 column.append(word)
+        elif loop:
+            raise ValueError(f"{where}: found {len(words)} columns, need {len(table)}")
+        else:
+            raise ValueError(f"{where}: found {line[:40]!r} outside a loop_, need a label and its value")
     return tables
 
 

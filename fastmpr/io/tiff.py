@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import struct
 import weakref
 from collections.abc import Iterator, Sequence
@@ -16,48 +15,42 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._validation import Vector, as_shape, as_volume, as_voxel_size
+from . import units
 from .files import FileError, check_fits_memory, written_whole
 
 SUFFIXES = (".tif", ".tiff")
 
-_MICROMETRES = {
-    "µm": 1.0,  # micro sign
-    "μm": 1.0,  # Greek mu
-    "um": 1.0,
-    "micron": 1.0,
-    "microns": 1.0,
-    "nm": 1e-3,
-    "Å": 1e-4,
-    "mm": 1e3,
-    "cm": 1e4,
-    "m": 1e6,
-}
+_NEED_VOLUME = "need each volume whole, in a file of its own"
 
 # bytes of each data type of a TIFF tag, by its number
 _TYPE_SIZES = np.array([0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4, 0, 0, 8, 8, 8, 0], dtype=np.uint64)
 
 
-def read(path: str | Path) -> tuple[NDArray, Vector | None]:
+def read(path: str | Path, voxel_size: Vector | None = None) -> tuple[NDArray, Vector | None]:
     """Read a 3-D volume.
 
     Parameters
     ----------
     path : path
-        A TIFF file that holds one grey-level volume (z, y, x), compressed or not, of any byte order.
+        A TIFF file that holds one grey-level volume (z, y, x), compressed or not, of any byte order. Of a set of files with
+        common OME metadata, this file alone.
+    voxel_size : (float, float, float), optional
+        Where it is known better than the file does: what the file says of it is then not looked at.
 
     Returns
     -------
     volume : ndarray, float32 or float64
         Finite; float64 stays float64, all else becomes float32.
     voxel_size : (float, float, float) or None
-        (z, y, x) in micrometres; None where the file does not give all three.
+        (z, y, x) in micrometres, as given; else as OME's or ImageJ's metadata say; None where they say nothing.
 
     Raises
     ------
     ValueError
-        Naming the file: no TIFF, truncated, 2-D, 4-D, RGB, several channels, NaN or infinite values.
+        Naming the file: no TIFF, truncated, 2-D, 4-D, RGB, several channels, a part of a volume, NaN or infinite values, a
+        voxel size of which it says a part or something that is not understood.
     ImportError
-        If tifffile is not installed.
+        If tifffile is not installed, or imagecodecs where the compression needs it.
 
     Examples
     --------
@@ -69,11 +62,11 @@ def read(path: str | Path) -> tuple[NDArray, Vector | None]:
     >>> volume.shape, voxel_size
     ((4, 5, 6), (0.3, 0.1, 0.1))
     """
-    with _named(path), _opened(path) as (tif, series):
+    with _named(path), _opened(path, alone=True) as (tif, series):
         if len(series.shape) != 3 or "C" in series.axes:
             raise FileError(f"{path}: {_found(series)}, need a 3-D volume (z, y, x)")
         check_fits_memory(path, series.nbytes)
-        array, voxel_size = series.asarray(), _voxel_size(tif)
+        array, voxel_size = series.asarray(), voxel_size or _voxel_size(path, tif)
     return as_volume(array, str(path)), voxel_size
 
 
@@ -84,13 +77,15 @@ class Stack(Sequence[NDArray]):
     ----------
     path : path
         The file.
+    voxel_size : (float, float, float), optional
+        Where it is known better than the file does.
 
     Attributes
     ----------
     shape : (int, int, int)
         Of one volume.
     voxel_size : (float, float, float) or None
-        (z, y, x) in micrometres; None where the file does not give all three.
+        (z, y, x) in micrometres, as `read` finds it.
 
     Raises
     ------
@@ -101,7 +96,7 @@ class Stack(Sequence[NDArray]):
     names = None
     thread_safe = True
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, voxel_size: Vector | None = None) -> None:
         self.path = Path(path)
         with ExitStack() as opened, _named(self.path):
             tif, series = opened.enter_context(_opened(self.path))
@@ -109,7 +104,7 @@ class Stack(Sequence[NDArray]):
                 raise FileError(f"{path}: {_found(series)}, need a 4-D stack of volumes (n, z, y, x)")
             self._n, *sizes = series.shape if len(series.shape) == 4 else (1, *series.shape)
             self.shape = as_shape(sizes)
-            self.voxel_size = _voxel_size(tif)
+            self.voxel_size = voxel_size or _voxel_size(path, tif)
             check_fits_memory(path, series.nbytes // self._n)
             if series.dataoffset is not None:  # all of it lies uncompressed in one piece
                 self._map = _tifffile().memmap(path, mode="r").reshape(self._n, *self.shape)
@@ -184,12 +179,17 @@ def _named(path: str | Path) -> Iterator[None]:
     except (FileError, OSError, ImportError, MemoryError):
         raise
     except Exception as error:
+        if "imagecodecs" in str(error):
+            raise ImportError(f"{path}: cannot be read ({error}): pip install imagecodecs") from None
         raise FileError(f"{path}: cannot be read as a TIFF file ({error})") from None
 
 
 @contextmanager
-def _opened(path: str | Path) -> Iterator[tuple[Any, Any]]:
-    """Give (file, image) of a TIFF file that holds one image, all of it, in grey levels."""
+def _opened(path: str | Path, alone: bool = False) -> Iterator[tuple[Any, Any]]:
+    """Give (file, image) of a TIFF file that holds one image, all of it, in grey levels.
+
+    Where the file belongs to a set, the image is that of the set, or that of the file alone.
+    """
     tifffile = _tifffile()
     path = Path(path)
     if path.is_dir():
@@ -198,8 +198,11 @@ def _opened(path: str | Path) -> Iterator[tuple[Any, Any]]:
         raise FileNotFoundError(f"{path}: does not exist, need a TIFF file")
     if path.stat().st_size == 0:
         raise FileError(f"{path}: found an empty file, need a TIFF file")
-    with tifffile.TiffFile(path) as tif:
+    with ExitStack() as files:
+        tif = files.enter_context(tifffile.TiffFile(path))
         _check_chain(path, tif)
+        if alone and tif.is_ome and _is_whole_volume_of_set(path, tif):
+            tif = files.enter_context(tifffile.TiffFile(path, is_ome=False))
         if len(tif.series) != 1:
             raise FileError(f"{path}: found {len(tif.series)} separate images, need one")
         series = tif.series[0]
@@ -252,36 +255,71 @@ def _found(series: Any) -> str:
     return f"found an image of shape {series.shape} with axes {series.axes}"
 
 
-def _voxel_size(tif: Any) -> Vector | None:
-    """Return (z, y, x) in micrometres; None, never a guess, unless the file gives all three."""
-    if tif.is_ome:
-        lengths = _ome_lengths(tif.ome_metadata)
-    elif tif.is_imagej:
-        lengths = _imagej_lengths(tif)
-    else:
-        return None
-    return lengths if all(math.isfinite(length) and length > 0 for length in lengths) else None
+def _is_whole_volume_of_set(path: Path, tif: Any) -> bool:
+    """Whether the file belongs to a set of files with common OME metadata; then it must hold one whole volume in order.
+
+    Each ``TiffData`` of the metadata gives a run of planes, the file they are in, and their first page there (OME-TIFF
+    specification, "The TiffData element").
+    """
+    root = ElementTree.fromstring(tif.ome_metadata)
+    if root.find("{*}BinaryOnly") is not None:
+        raise FileError(f"{path}: found a part of an OME set whose metadata lie in another file, {_NEED_VOLUME}")
+    if len({uuid.text or uuid.get("FileName") for uuid in root.iterfind(".//{*}TiffData/{*}UUID")}) < 2:
+        return False
+    planes = sorted(plane for pixels in root.iterfind(".//{*}Pixels") for plane in _own_planes(pixels, root, path.name))
+    n = len(tif.pages)
+    in_order = [(page, z) for page, z, *_ in planes] == [(i, i) for i in range(n)]
+    if not in_order or any(plane[2:] != (n, planes[0][3]) for plane in planes):
+        raise FileError(f"{path}: found a part of a set of OME files that is not one whole volume, {_NEED_VOLUME}")
+    return True
 
 
-def _ome_lengths(xml: str) -> Vector:
-    """Return the physical sizes (z, y, x) of the first image, NaN where there is none."""
-    pixels = ElementTree.fromstring(xml).find(".//{*}Pixels")
-    attributes = {} if pixels is None else pixels.attrib
+def _own_planes(pixels: Any, root: Any, name: str) -> Iterator[tuple[int, int, int, tuple[Any, ...]]]:
+    """Yield (page, z, number of planes in a volume, what else tells the volume) of the planes that lie in this file."""
+    own, order, depth = root.get("UUID"), pixels.get("DimensionOrder", "XYZCT"), int(pixels.get("SizeZ", 1))
+    for element in pixels.iterfind("{*}TiffData"):
+        uuid = element.find("{*}UUID")
+        if uuid is None or (uuid.text != own if uuid.text and own else uuid.get("FileName") != name):
+            continue
+        count = int(element.get("PlaneCount", 1 if "IFD" in element.attrib else depth))
+        first = {axis: int(element.get(f"First{axis}", 0)) for axis in "ZCT"}
+        for k in range(count):
+            place = first | {order[2]: first[order[2]] + k}
+            yield int(element.get("IFD", 0)) + k, place["Z"], depth, (pixels.get("ID"), place["C"], place["T"])
 
-    def length(axis: str) -> float:
-        unit = attributes.get(f"PhysicalSize{axis}Unit", "µm")  # the default of the OME schema
-        return float(attributes.get(f"PhysicalSize{axis}", "nan")) * _MICROMETRES.get(unit, math.nan)
 
-    return length("Z"), length("Y"), length("X")
+def _voxel_size(path: str | Path, tif: Any) -> Vector | None:
+    """Return (z, y, x) in micrometres from the metadata of OME or ImageJ, None where they say nothing."""
+    if tif.pages[0].is_ome:
+        return _ome_voxel_size(path, tif.pages[0].description)
+    return _imagej_voxel_size(path, tif) if tif.is_imagej else None
 
 
-def _imagej_lengths(tif: Any) -> Vector:
-    """Return ImageJ's lengths (z, y, x), NaN if unknown: spacing along z, 1 / resolution along y and x."""
+def _ome_voxel_size(path: str | Path, xml: str) -> Vector | None:
+    """Read the physical sizes of the image in this file, the first where they do not say which that is."""
+    root = ElementTree.fromstring(xml)
+    images = root.findall(".//{*}Pixels")
+    own = [pixels for pixels in images if any(_own_planes(pixels, root, Path(path).name))] or images
+    given = own[0].attrib if own else {}
+
+    def said(axis: str) -> tuple[Any, str]:  # micrometres are the default of the OME schema
+        return given.get(f"PhysicalSize{axis}"), given.get(f"PhysicalSize{axis}Unit", "µm")
+
+    return units.voxel_size(path, z=said("Z"), y=said("Y"), x=said("X"))
+
+
+def _imagej_voxel_size(path: str | Path, tif: Any) -> Vector | None:
+    """Read ImageJ's spacing along z, 1 / resolution along y and x; units along y and z are told where they differ from x."""
     metadata, tags = tif.imagej_metadata, tif.pages[0].tags
-    unit = _MICROMETRES.get(str(metadata.get("unit", "")).replace("\\u00B5", "µ"), math.nan)
+    unit = metadata.get("unit", "")
 
-    def length(name: str) -> float:
+    def said(name: str, axis: str) -> tuple[Any, str]:
         pixels, per = tags[name].value if name in tags else (0, 1)
-        return per / pixels * unit if pixels else math.nan
+        return per / pixels if pixels else None, str(metadata.get(axis, unit))
 
-    return metadata.get("spacing", math.nan) * unit, length("YResolution"), length("XResolution")
+    return units.voxel_size(
+        path,
+        z=(metadata.get("spacing"), str(metadata.get("zunit", unit))),
+        y=said("YResolution", "yunit"),
+        x=said("XResolution", "unit"),
+    )

@@ -93,7 +93,7 @@ class TestReconstruct:
         """The same poses from RELION's file, whose translations carry their own unit."""
         x = reconstruct(views)
         poses = Poses.read(views / "poses.csv")
-        Poses(poses.rotation, 0.1 * poses.translation, names=poses.names).write(views / "poses.star")
+        poses.write(views / "poses.star", shape=SHAPE, voxel_size=0.1)
         again = reconstruct(views, poses=views / "poses.star", overwrite=True)
         np.testing.assert_allclose(again, x, atol=1e-4 * x.max())
 
@@ -124,7 +124,7 @@ class TestReconstruct:
         assert "particles: found no voxel size, but lengths in" in refusal(arguments(views), capsys)
         poses = Poses.read(views / "poses.csv")
         change(views / "psf.tiff", PSF)
-        Poses(poses.rotation, poses.translation, names=poses.names).write(views / "poses.star")
+        poses.write(views / "poses.star", shape=SHAPE, voxel_size=0.1)
         line = arguments(views, poses=views / "poses.star")
         assert "but lengths in" in (message := refusal(line, capsys))
         assert "poses.star, need it in micrometres (voxel_size=, --voxel-size)" in message

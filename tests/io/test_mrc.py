@@ -58,6 +58,18 @@ def test_no_voxel_size_is_none(tmp_path):
     assert mrc.read(written(tmp_path / "a.mrc"))[1] is None
 
 
+@pytest.mark.parametrize(
+    "lengths", [(10.0, 20.0, 0.0), (10.0, -20.0, 30.0), (np.inf, 20.0, 30.0), (np.nan, 20.0, 30.0)]
+)
+def test_a_part_of_a_voxel_size_must_be_completed(tmp_path, lengths):
+    cell = np.rec.array([tuple(np.multiply(lengths, VOLUME.shape[::-1]))], dtype=[(axis, "f4") for axis in "xyz"])[0]
+    path = written(tmp_path / "a.mrc", cella=cell)
+    assert "found a voxel size that is not clear" in refusal(path)
+    volume, voxel_size = mrc.read(path, (0.3, 0.1, 0.1))
+    np.testing.assert_array_equal(volume, VOLUME)
+    assert voxel_size == (0.3, 0.1, 0.1)
+
+
 @pytest.mark.parametrize("dtype", [np.int8, np.int16, np.uint16, np.float16])
 def test_other_modes_become_float32(tmp_path, dtype):
     volume = (10 * VOLUME).astype(dtype)

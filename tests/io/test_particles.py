@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from images import OME, STACK, VOLUME, save
+from images import OME, STACK, UNCLEAR, VOLUME, ome_set, save, unclear
 
 from fastmpr.io import tiff
 from fastmpr.io.particles import ParticleFolder, natural_key, open_particles
@@ -52,6 +52,31 @@ class TestParticles:
         save(folder / "2.tiff", VOLUME, ome=True, metadata=OME)
         with pytest.raises(ValueError, match=r"2\.tiff: found voxel size \(0.3, 0.2, 0.1\), need None"):
             list(open_particles(folder))
+
+    @pytest.mark.parametrize("name", UNCLEAR)
+    def test_unclear_voxel_sizes_must_be_given(self, tmp_path, name):
+        for file in ("0.tif", "1.tif"):
+            unclear(tmp_path / file, name)
+        with pytest.raises(ValueError, match=r"0\.tif: found a voxel size that is not clear"):
+            open_particles(tmp_path)
+        for path in (tmp_path, tmp_path / "0.tif"):
+            particles = open_particles(path, voxel_size=0.1)
+            assert particles.voxel_size == (0.1, 0.1, 0.1)
+            np.testing.assert_array_equal(particles[len(particles) - 1], VOLUME)
+        with pytest.raises(ValueError, match="^voxel_size: found"):
+            open_particles(tmp_path, voxel_size=0)
+
+    def test_one_unclear_file_among_clear_ones(self, tmp_path):
+        save(tmp_path / "0.tif", VOLUME, ome=True, metadata=OME)
+        unclear(tmp_path / "1.tif", "no z")
+        with pytest.raises(ValueError, match=r"1\.tif: found a voxel size that is not clear"):
+            list(open_particles(tmp_path))
+
+    def test_a_set_of_files_is_a_folder_of_particles(self, tmp_path):
+        ome_set(tmp_path, STACK, {f"{t}.ome.tif": [(t, z) for z in range(5)] for t in range(4)})
+        particles = open_particles(tmp_path)
+        assert particles.voxel_size == (0.3, 0.1, 0.1)
+        np.testing.assert_array_equal(np.stack(list(particles)), STACK)
 
     def test_natural_order(self):
         names = ["a10", "a9", "9", "10", "b", "", "a09b"]

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from rotations import ANGLE, X, Y, Z, distance, turn
 from scipy.spatial.transform import Rotation
 
+from fastmpr import FastmprWarning
 from fastmpr.poses import Poses
 
 
@@ -36,6 +37,8 @@ _rlnOriginXAngst #5
 _rlnOriginYAngst #6
 _rlnOriginZAngst #7
 """
+ROW = "a 1 2 3 4 5 6\n"
+TWO = STAR.replace("data_particles", "data_a") + ROW + "data_b" + STAR.split("data_particles")[1] + ROW
 
 
 class TestCSV:
@@ -76,6 +79,10 @@ class TestCSV:
             "name,rot1,rot2,rot3,t\na,1,2,3,4,5,6\nb,1,2,3,4,5,7\n",  # narrower than its rows
             "\ufeff" + HEADER.replace("\n", "\r\n") + "a,1,2,3,4,5,6\r\n\r\n b , 1, 2,3,4,5,7\r\n",  # from Excel
             HEADER + "a,1,2,3,4,5,6\nb,1,2,3,4,5,7",  # no end of the last line
+            "Name,ROT1,Rot2,rot3,T\na,1,2,3,4,5,6\nb,1,2,3,4,5,7\n",
+            "name,t1,t2,t3,rot1,rot2,rot3\na,4,5,6,1,2,3\nb,4,5,7,1,2,3\n",
+            "T3,T2,T1,NAME,Rot2,Rot1,Rot3\n6,5,4,a,2,1,3\n7,5,4,b,2,1,3\n",
+            ",name,score,rot1,rot2,rot3,t1,t2,t3\n0,a,x,1,2,3,4,5,6\n1,b,,1,2,3,4,5,7\n",  # an index, another column
         ],
     )
     def test_forms_that_occur(self, tmp_path, text):
@@ -104,7 +111,12 @@ class TestCSV:
             (HEADER + "a,1,2,3,4,5,6,7\n", "line 2: found 8 columns, need 7"),
             (HEADER + "a;1;2;3;4;5;6\n", "line 2: found 1 columns, need 7"),
             ("a,b,2,3,4,5,6\n", "line 1: found 'b' for rot1"),
-            ("name,t1,t2,t3,rot1,rot2,rot3\na,1,2,3,4,5,6\n", "found the header name,t1"),
+            ("image,tx,ty,tz,phi,theta,psi\na,1,2,3,4,5,6\n", "header 'image,tx,ty,tz,phi,theta,psi', need each of"),
+            ("name,t1,t2,t3,qx,qy,qz,qw\na,1,2,3,0,0,0,1\n", "header 'name,t1,t2,t3,qx,qy,qz,qw', need each of"),
+            ("name,rot1,rot2,rot3,t1,t2,t2\na,1,2,3,4,5,6\n", "header 'name,rot1,rot2,rot3,t1,t2,t2', need each"),
+            ("name,rot1,rot2,rot3\na,1,2,3,4,5,6\n", "found the header 'name,rot1,rot2,rot3', need each of"),
+            ("n\u0430me,rot1,rot2,rot3,t1,t2,t3\na,1,2,3,4,5,6\n", r"found the header 'n.u0430me"),  # a Cyrillic a
+            ("name,rot1,rot2,rot3,t1,t2,t3,score\na,1,2,3,4,5,6\n", "line 2: found 7 columns, need 8"),
         ],
     )
     def test_bad_files(self, tmp_path, text, message):
@@ -167,7 +179,8 @@ class TestSTAR:
         st.lists(st.floats(-10, 10), min_size=3, max_size=3),
     )
     def test_round_trip(self, tmp_path_factory, angles, t):
-        poses = Poses(Rotation.from_euler("ZYZ", angles, degrees=True), np.tile(t, (len(angles), 1)))
+        t = np.tile(t, (len(angles), 1))
+        poses = Poses(Rotation.from_euler("ZYZ", angles, degrees=True), t, centre="n // 2")
         path = tmp_path_factory.mktemp("star") / "p.star"
         poses.write(path)
         back = Poses.read(path)
@@ -177,7 +190,7 @@ class TestSTAR:
 
     def test_names_survive(self, tmp_path):
         names = ("000001@stack.mrcs", "with blank.tif", "it's.tif", "#1", "_x", "data_", "two  's")
-        Poses(Rotation.identity(7), names=names).write(tmp_path / "p.star")
+        Poses(Rotation.identity(7), names=names).write(tmp_path / "p.star", shape=7)
         assert Poses.read(tmp_path / "p.star").names == names
 
     def test_only_angles_in_an_only_table(self, tmp_path):
@@ -187,9 +200,48 @@ class TestSTAR:
         np.testing.assert_array_equal(poses.translation, 0)
         assert poses.names is None
 
+    def test_names_that_look_like_keywords(self, tmp_path):
+        text = STAR + "data_a.mrc 90 0 0 0 0 0\nloop_b.mrc 0 0 0 10 20 30\n"
+        poses = Poses.read(written(tmp_path / "p.star", text))
+        assert poses.names == ("data_a.mrc", "loop_b.mrc")
+        np.testing.assert_allclose(poses.matrix[0] @ Y, X, atol=1e-15)
+        np.testing.assert_allclose(poses.translation[1], [-0.003, -0.002, -0.001], atol=1e-15)
+
+    def test_one_particle_without_a_loop(self, tmp_path):
+        columns = ("rlnImageName a", "rlnAngleRot 90", "rlnAngleTilt 0", "rlnAnglePsi 0", "rlnOriginXAngst 10")
+        pairs = "".join(f"_{column}\n" for column in columns)
+        for text in (f"data_particles\n{pairs}", f"data_general\n_rlnTomoSubTomosAre2DStacks 0\n\ndata_\n{pairs}"):
+            poses = Poses.read(written(tmp_path / "p.star", text))
+            assert poses.names == ("a",)
+            np.testing.assert_allclose(poses.matrix[0] @ Y, X, atol=1e-15)
+            np.testing.assert_allclose(poses.translation, [[0, 0, -0.001]], atol=1e-15)
+
+    def test_the_angles_of_a_subtomogram(self, tmp_path):
+        """RELION cuts its boxes along the axes turned by them: the particle lies in its box as its own angles say."""
+        labels = "".join(f"_rlnTomoSubtomogram{name}\n" for name in ("Rot", "Tilt", "Psi"))
+        plain = Poses.read(written(tmp_path / "plain.star", STAR + "a 10 20 30 40 50 60\n"))
+        zero = Poses.read(written(tmp_path / "zero.star", STAR + labels + "a 10 20 30 40 50 60 0 0.0 0\n"))
+        text = STAR + labels + "a 10 20 30 40 50 60 0 70 0\n"
+        with pytest.warns(FastmprWarning, match=r"p\.star: found _rlnTomoSubtomogramTilt that are not zero") as caught:
+            turned = Poses.read(written(tmp_path / "p.star", text))
+        assert caught[0].filename == __file__
+        for poses in (zero, turned):
+            np.testing.assert_array_equal(poses.matrix, plain.matrix)
+            np.testing.assert_array_equal(poses.translation, plain.translation)
+
     @pytest.mark.parametrize(
         ("text", "message"),
         [
+            (STAR + "a 1 2 3 4 5 6\n\nloop_\n_rlnX\n1\n", r"line \d+: found a second table in data_particles"),
+            (STAR + "a 1 2 3 4 5 6\n\ndata_particles\nloop_\n_rlnX\n1\n", "found a second table in data_particles"),
+            (STAR + "a 1 2 3 4 5 6\n_rlnX 3\n", "found the label _rlnX behind rows"),
+            (
+                "data_particles\n_rlnAngleRot\n90\n",
+                "line 2: found '_rlnAngleRot' outside a loop_, need a label and its",
+            ),
+            ("data_particles\na 1 2 3\n" + STAR, "line 2: found 'a 1 2 3' outside a loop_"),
+            (STAR + "data_x.mrc 1 2 3 4 5\n", r"line \d+: found 6 columns, need 7"),
+            (TWO, "no table of particles .loops: data_optics, data_a, data_b"),
             ("", "found no table of particles .loops: none"),
             (STAR.split("data_particles")[0] + "data_x\nloop_\n_a\n1\n", "loops: data_optics, data_x"),
             (STAR, "empty table"),
@@ -209,6 +261,87 @@ class TestSTAR:
         assert "\n" not in str(error.value)
 
 
+class TestCentres:
+    """A box of n voxels is turned about n // 2 in a .star, about (n - 1) / 2 in a .csv."""
+
+    voxel = (0.3, 0.1, 0.2)
+    random = Poses.random(5, max_translation=2.0, rng=0)
+    poses = Poses(random.rotation, random.translation, names=list("abcde"), unit="voxel")
+
+    @pytest.mark.parametrize("shape", [(32, 32, 32), (31, 31, 31), (12, 15, 16)])
+    def test_the_point_that_is_turned_about_stays(self, tmp_path, shape):
+        """With no translation, what lies in voxel n // 2 stays there, whatever the rotation."""
+        path = written(tmp_path / "p.star", STAR + "a 10 20 30 0 0 0\nb 0 0 180 0 0 0\nc 70 80 10 0 0 0\n")
+        poses = Poses.read(path).about_middle(shape, self.voxel)
+        p = (np.array(shape) // 2 - (np.array(shape) - 1) / 2) * self.voxel
+        np.testing.assert_allclose(poses.matrix @ p + poses.translation, np.tile(p, (3, 1)), atol=1e-15)
+        assert poses.centre == "(n - 1) / 2"
+        assert poses.about_middle(shape, self.voxel) is poses
+
+    def test_lengths_and_voxels_move_alike(self):
+        """Rotations turn lengths, whatever the translations are counted in."""
+        in_voxels = Poses(self.random.rotation, self.random.translation, unit="voxel", centre="n // 2")
+        lengths = self.random.translation * self.voxel
+        for unit, factor in (("um", 1.0), ("nm", 1e3), ("A", 1e4)):
+            poses = Poses(self.random.rotation, factor * lengths, unit=unit, centre="n // 2")
+            moved, expected = (p.about_middle((12, 15, 16), self.voxel) for p in (poses, in_voxels))
+            np.testing.assert_allclose(moved.translation, expected.translation, atol=1e-12)
+        with pytest.raises(ValueError, match="voxel_size: found none"):
+            poses.about_middle((12, 15, 16))
+
+    @pytest.mark.parametrize("shape", [(32, 32, 32), (31, 31, 31), (12, 15, 16)])
+    def test_there_and_back(self, tmp_path, shape):
+        self.poses.write(tmp_path / "p.star", shape=shape, voxel_size=self.voxel)
+        star = Poses.read(tmp_path / "p.star")
+        assert (star.unit, star.centre, star.names) == ("um", "n // 2", self.poses.names)
+        expected = self.poses.in_unit_of(self.voxel)
+        np.testing.assert_allclose(star.about_middle(shape, self.voxel).translation, expected.translation, atol=1e-12)
+        star.write(tmp_path / "p.csv", shape=shape, voxel_size=self.voxel)
+        csv = Poses.read(tmp_path / "p.csv")
+        assert (csv.unit, csv.centre) == ("voxel", "(n - 1) / 2")
+        np.testing.assert_allclose(csv.translation, self.poses.translation, atol=1e-10)
+        assert distance(csv, self.poses) < 1e-6
+
+    def test_even_boxes_move_by_half_a_voxel(self, tmp_path):
+        """On paper: half a turn about z takes the middle of voxel n // 2 from half a voxel behind to half a voxel before."""
+        poses = Poses(turn(0, 180), unit="voxel")
+        poses.write(tmp_path / "even.star", shape=(5, 8, 6), voxel_size=self.voxel)
+        np.testing.assert_allclose(Poses.read(tmp_path / "even.star").translation, [[0, -0.1, -0.2]], atol=1e-15)
+        poses.write(tmp_path / "odd.star", shape=7, voxel_size=self.voxel)
+        np.testing.assert_allclose(Poses.read(tmp_path / "odd.star").translation, [[0, 0, 0]], atol=1e-15)
+
+    def test_what_was_read_is_written_unchanged(self, tmp_path):
+        text = STAR + "a 10 20 30 40 50 60\nb 5 6 7 -8 9 10\n"
+        star = Poses.read(written(tmp_path / "p.star", text))
+        star.write(tmp_path / "again.star")
+        again = Poses.read(tmp_path / "again.star")
+        np.testing.assert_allclose(again.translation, star.translation, atol=1e-15)
+        assert distance(again, star) < 1e-6
+        self.poses.write(tmp_path / "p.csv")
+        np.testing.assert_array_equal(Poses.read(tmp_path / "p.csv").translation, self.poses.translation)
+
+    def test_what_is_needed_is_asked_for(self, tmp_path):
+        star = Poses.read(written(tmp_path / "p.star", STAR + "a 10 20 30 40 50 60\n"))
+        lengths = self.poses.in_unit_of(self.voxel)
+        for poses, name, options, message in (
+            (self.poses, "x.star", {}, "translations in voxel, need them in um for this format, or voxel_size="),
+            (lengths, "x.star", {}, r"about \(n - 1\) / 2 of a box .* keeps n // 2, need shape="),
+            (lengths, "x.star", {"shape": 8}, "need voxel_size= in micrometres to move them by half a voxel"),
+            (star, "x.csv", {"shape": 8}, "translations in um, need them in voxel for this format, or voxel_size="),
+            (Poses(np.eye(3), centre="n // 2"), "x.csv", {"shape": 8}, "need voxel_size= in micrometres to move them"),
+            (star, "x.csv", {"voxel_size": 0.1}, r"about n // 2 of a box .* keeps \(n - 1\) / 2, need shape="),
+        ):
+            with pytest.raises(ValueError, match=message) as error:
+                poses.write(tmp_path / name, **options)
+            assert str(error.value).startswith(str(tmp_path / name))
+            assert not (tmp_path / name).exists()
+        lengths.write(tmp_path / "odd.star", shape=(7, 7, 7))  # nothing moves, so no voxel size is needed
+        with pytest.raises(ValueError, match="^shape: found"):
+            lengths.write(tmp_path / "x.star", shape=0, voxel_size=1)
+        with pytest.raises(ValueError, match="^voxel_size: found"):
+            lengths.write(tmp_path / "x.star", shape=7, voxel_size=-1)
+
+
 class TestFiles:
     poses = Poses.random(2, rng=0)
 
@@ -223,9 +356,9 @@ class TestFiles:
     def test_no_overwriting_unasked(self, tmp_path, name):
         path = written(tmp_path / name, "mine")
         with pytest.raises(FileExistsError, match="exists already"):
-            self.poses.write(path)
+            self.poses.write(path, shape=7)
         assert path.read_text() == "mine"
-        self.poses.write(path, overwrite=True)
+        self.poses.write(path, overwrite=True, shape=7)
         assert distance(Poses.read(path), self.poses) < 1e-4
         assert list(tmp_path.iterdir()) == [path]
 

@@ -1,14 +1,31 @@
 from __future__ import annotations
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
-from images import LAYOUTS, NANOMETRES, OME, STACK, VOLUME, hide, imagej, one_line, save
+from images import (
+    LAYOUTS,
+    NANOMETRES,
+    OME,
+    STACK,
+    UNCLEAR,
+    VOLUME,
+    hide,
+    imagej,
+    imagej_text,
+    ome_set,
+    one_line,
+    save,
+    unclear,
+)
 
 from fastmpr.io import tiff
+
+PIXEL = (("", 1.0), ("Unit", "pixel"))  # what stands for no size
 
 
 class TestRead:
@@ -36,15 +53,17 @@ class TestRead:
         [
             ({"ome": True, "metadata": OME}, (0.3, 0.2, 0.1)),
             ({"ome": True, "metadata": OME | NANOMETRES}, (3e-4, 2e-4, 1e-4)),
-            ({"ome": True, "metadata": OME | {"PhysicalSizeXUnit": "pixel"}}, None),
-            ({"ome": True, "metadata": OME | {"PhysicalSizeZ": 0.0}}, None),
-            ({"ome": True, "metadata": {k: v for k, v in OME.items() if k != "PhysicalSizeZ"}}, None),
+            ({"ome": True, "metadata": OME | {"PhysicalSizeZ": 3e-6, "PhysicalSizeZUnit": "dm"}}, (0.3, 0.2, 0.1)),
+            ({"ome": True, "metadata": OME | {"PhysicalSizeZ": 3000, "PhysicalSizeZUnit": "\u212b"}}, (0.3, 0.2, 0.1)),
+            ({"ome": True, "metadata": {f"PhysicalSize{a}{b}": c for a in "XYZ" for b, c in PIXEL}}, None),
+            ({"ome": True, "metadata": {}}, None),
             (imagej(10, 5, spacing=0.3, unit="um"), (0.3, 0.2, 0.1)),
             (imagej(10, 5, spacing=0.3, unit="\\u00B5m"), (0.3, 0.2, 0.1)),
             (imagej(0.01, 0.01, spacing=40, unit="nm"), (0.04, 0.1, 0.1)),
-            (imagej(10, 5, spacing=0.3), None),
-            (imagej(10, 5, unit="um"), None),
-            (imagej(10, 5, spacing=0.3, unit="inch"), None),
+            (imagej(254000, 127000, spacing=0.3 / 25400, unit="inch"), (0.3, 0.2, 0.1)),
+            (imagej(1, 1, unit="pixel"), None),
+            (imagej(1, 1, spacing=1.0), None),
+            (imagej(1, 1, unit="pixels", spacing=1), None),
             ({"resolution": (10, 10), "resolutionunit": "CENTIMETER"}, None),
         ],
     )
@@ -52,6 +71,81 @@ class TestRead:
         metadata = {"axes": "ZYX"} | options.get("metadata", {})
         _, voxel_size = tiff.read(save(tmp_path / "v.tif", VOLUME, **(options | {"metadata": metadata})))
         assert voxel_size == (expected and pytest.approx(expected, rel=1e-6))
+
+    @pytest.mark.parametrize(
+        ("resolution", "text"),
+        [
+            ((10, 5), "unit=um\nzunit=nm\nspacing=300.0\n"),
+            ((10, 0.005), "unit=um\nyunit=nm\nspacing=0.3\n"),
+            ((0.01, 0.005), "unit=nm\nyunit=nm\nzunit=mm\nspacing=0.0003\n"),
+            ((10, 5), "unit=micrometer\nspacing=0.3\n"),
+            ((10, 5), "unit=Micron\nspacing=0.3\n"),
+            ((10, 5), "unit=\u00b5m\nspacing=0.3\n"),
+            ((10, 5), "unit=\u00c2\u00b5m\nspacing=0.3\n"),
+        ],
+    )
+    def test_imagej_tells_each_axis_in_its_own_unit(self, tmp_path, resolution, text):
+        path = imagej_text(tmp_path / "v.tif", resolution, text)
+        assert tiff.read(path)[1] == pytest.approx((0.3, 0.2, 0.1))
+        assert tiff.Stack(path).voxel_size == pytest.approx((0.3, 0.2, 0.1))
+
+    @pytest.mark.parametrize("reader", [tiff.read, lambda *args: list(tiff.Stack(*args))])
+    @pytest.mark.parametrize("name", UNCLEAR)
+    def test_a_part_of_a_size_is_none_but_may_be_completed(self, tmp_path, name, reader):
+        path = unclear(tmp_path / "v.tif", name)
+        with pytest.raises(ValueError, match="found a voxel size that is not clear .* need its voxel size") as error:
+            reader(path)
+        assert one_line(error, path)
+        np.testing.assert_array_equal(reader(path, (3.0, 1.0, 1.0))[0], VOLUME)
+        assert tiff.read(path, (3.0, 1.0, 1.0))[1] == tiff.Stack(path, (3.0, 1.0, 1.0)).voxel_size == (3.0, 1.0, 1.0)
+
+    def test_what_is_given_goes_before_what_the_file_says(self, tmp_path):
+        path = save(tmp_path / "v.tif", VOLUME, ome=True, metadata=OME)
+        assert tiff.read(path, (3.0, 2.0, 1.0))[1] == (3.0, 2.0, 1.0)
+
+    def test_a_set_of_files_is_read_one_by_one(self, tmp_path):
+        """Each holds one volume of all that the common description names, whatever its place among them."""
+        planes = {f"{t}.ome.tif": [(t, z) for z in range(5)] for t in range(4)}
+        for path, expected in zip(ome_set(tmp_path, STACK, planes), STACK, strict=True):
+            volume, voxel_size = tiff.read(path)
+            np.testing.assert_array_equal(volume, expected)
+            assert voxel_size == (0.3, 0.1, 0.1)
+
+    @pytest.mark.parametrize(
+        "planes",
+        [
+            {f"{z}.ome.tif": [(0, z)] for z in range(5)},  # one plane each
+            {f"{z}.ome.tif": [(t, z) for t in range(4)] for z in range(5)},  # pages of several volumes
+            {"a.ome.tif": [(0, z) for z in (1, 0, 2, 3, 4)], "b.ome.tif": [(1, z) for z in range(5)]},  # out of order
+            {"a.ome.tif": [(0, 0), (0, 1), (0, 2)], "b.ome.tif": [(0, 3), (0, 4)]},
+            {"a.ome.tif": [(t, z) for t in (0, 1) for z in range(5)], "b.ome.tif": [(2, z) for z in range(5)]},
+        ],
+    )
+    def test_a_set_of_files_that_hold_no_whole_volume(self, tmp_path, planes):
+        path = ome_set(tmp_path, STACK, planes)[0]
+        with pytest.raises(
+            ValueError, match="a part of a set of OME files .* need each volume whole, in a file"
+        ) as error:
+            tiff.read(path)
+        assert one_line(error, path)
+
+    def test_metadata_in_another_file(self, tmp_path):
+        xml = '<?xml version="1.0"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06" UUID="urn:uuid:1">'
+        xml += '<BinaryOnly MetadataFile="all.companion.ome" UUID="urn:uuid:2"/></OME>'
+        path = save(tmp_path / "v.ome.tif", VOLUME, description=xml, metadata=None)
+        with pytest.raises(ValueError, match="whose metadata lie in another file, need each volume whole"):
+            tiff.read(path)
+
+    @pytest.mark.skipif(find_spec("imagecodecs") is not None, reason="imagecodecs is there")
+    def test_a_compression_that_needs_another_package(self, tmp_path):
+        path = save(tmp_path / "v.tif", VOLUME, metadata=None, compression="zlib")
+        with tifffile.TiffFile(path, mode="r+") as tif:
+            for page in tif.pages:
+                page.tags["Compression"].overwrite(34892, dtype="H")  # lossy JPEG, which no Python alone decodes
+        for reader in (tiff.read, lambda path: tiff.Stack(path)[0]):
+            with pytest.raises(ImportError, match="pip install imagecodecs") as error:
+                reader(path)
+            assert one_line(error, path)
 
     @pytest.mark.parametrize("layout", LAYOUTS)
     @pytest.mark.parametrize("part", [0.001, 0.1, 0.5, 0.8, 0.9, 0.97])

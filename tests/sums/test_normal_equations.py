@@ -18,6 +18,7 @@ from fastmpr.sums.transfer import TransferFunction
 RNG = np.random.default_rng(0)
 PSF = naive.lopsided_psf((17, 11, 12))
 POSES = Poses(random_rotations(5, 1), RNG.uniform(-2, 2, (5, 3)))
+NEAR = Poses(POSES.rotation, 0.1 * POSES.translation)
 VIEWS = np.stack([naive.embedded(RNG.standard_normal((9, 8, 11)), (13, 12, 15)) for _ in POSES])
 VIEWS += 0.1 * RNG.standard_normal(VIEWS.shape)
 WEIGHTS = np.array([1.0, 0.5, 2.0, 0.0, 3.0])
@@ -55,7 +56,7 @@ def check(sums: NormalEquations, views, psf, psf_voxel, weights) -> None:
         ("particle", np.float64, {}),
         ("particle", np.float32, {}),
         ("particle", np.float64, {"voxel_size": (1.4, 0.7, 0.9)}),
-        ("particle", np.float64, {"voxel_size": 0.1, "psf_voxel_size": (0.2, 0.08, 0.1)}),
+        ("particle", np.float64, {"voxel_size": 1.3, "psf_voxel_size": (2.6, 1.04, 1.3)}),
         ("particle", np.float64, {"shape": (16, 11, 10)}),
         ("particle", np.float64, {"weights": WEIGHTS, "workers": 3}),
     ],
@@ -217,11 +218,11 @@ class TestInput:
 
 
 class TestFile:
-    SUMS = fastmpr.accumulate(VIEWS, PSF, POSES, voxel_size=0.1, weights=WEIGHTS)
+    SUMS = fastmpr.accumulate(VIEWS, PSF, NEAR, voxel_size=0.1, weights=WEIGHTS)
 
     @pytest.mark.parametrize("dtype", [np.float32, np.float64])
     def test_round_trip(self, tmp_path, dtype):
-        sums = fastmpr.accumulate(VIEWS.astype(dtype), PSF, POSES, voxel_size=0.1)
+        sums = fastmpr.accumulate(VIEWS.astype(dtype), PSF, NEAR, voxel_size=0.1)
         for path in (tmp_path / "sums.npz", str(tmp_path / "no suffix")):
             sums.save(path)
             loaded = NormalEquations.load(path)

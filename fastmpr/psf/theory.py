@@ -1,4 +1,4 @@
-"""Point spread functions: volumes (z, y, x), centred at ``size // 2`` on each axis, of sum 1."""
+"""PSFs that are computed: a Gaussian, and Born and Wolf's for a widefield or a confocal microscope."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import make_interp_spline
-from scipy.ndimage import center_of_mass
-from scipy.ndimage import shift as scipy_shift
 from scipy.special import j0, roots_legendre
 
-from ._validation import Size, Vector, as_float_dtype, as_positive, as_shape, as_volume, as_voxel_size
+from .._validation import Size, Vector, as_float_dtype, as_positive, as_shape, as_voxel_size
 
 _AIRY_RADIUS = 0.6098349  # of the first dark ring, in wavelength / NA: the first zero of J1 over 2 pi
 _MOST_PINHOLE = 100  # Airy units: no microscope has so wide a one, and the tables reach as far as it does
@@ -156,40 +154,6 @@ def born_wolf(
         table = table * _intensity(radius[: len(table)], depth, excitation, na, index)
     planes = make_interp_spline(radius[: len(table)], table, k=5)(distance)
     return _normalised(np.moveaxis(planes[..., plane], -1, 0), dtype)
-
-
-def centred(psf: ArrayLike) -> NDArray:
-    """Move a measured PSF so that its centre of mass lies at ``size // 2`` on each axis.
-
-    Parameters
-    ----------
-    psf : (nz, ny, nx) array_like
-        PSF of positive sum, its background subtracted.
-
-    Returns
-    -------
-    (nz, ny, nx) ndarray
-        Shifted by a cubic spline, zero where nothing was measured; float64 stays, all else is float32.
-
-    Raises
-    ------
-    ValueError
-        If the PSF is not 3-D and finite, or its sum is not positive.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from fastmpr import psf
-    >>> h = psf.gaussian(15, sigma=1.5)
-    >>> bool(np.allclose(psf.centred(np.roll(h, 2, axis=0)), h, atol=1e-5))
-    True
-    """
-    volume = as_volume(psf, "psf")
-    total = volume.sum(dtype=np.float64)
-    if not total > 0:
-        raise ValueError(f"psf: found a sum of {total:g}, need a PSF whose sum is positive")
-    shift = [n // 2 - centre for n, centre in zip(volume.shape, center_of_mass(volume), strict=True)]
-    return scipy_shift(volume, shift, order=3, mode="constant")
 
 
 def _intensity(radius: NDArray, depth: NDArray, wavelength: float, na: float, index: float) -> NDArray:

@@ -307,11 +307,6 @@ def test_numbers_may_be_text_where_float_reads_them():
     np.testing.assert_array_equal(psf.born_wolf(**options, pinhole="1"), psf.born_wolf(**options, pinhole=1))
 
 
-def test_a_ragged_list_is_no_psf():
-    with pytest.raises(ValueError, match="psf: found lists of unequal lengths, need an array"):
-        psf.centred([[[1, 2], [3]]])
-
-
 @pytest.mark.parametrize(
     "change, message",
     [

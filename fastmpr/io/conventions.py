@@ -1,0 +1,61 @@
+"""What a translation means: the unit it is in, and the point of the box that its rotation is about."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._validation import Vector, as_shape
+
+MIDDLE = "(n - 1) / 2"  # of n samples, as SPFluo and this library count
+CENTRES = (MIDDLE, "n // 2")  # the second as RELION, Xmipp and Dynamo do
+MICROMETRES = {"um": 1.0, "nm": 1e-3, "A": 1e-4}
+
+
+def off_middle(shape: Any, voxel_size: Vector | float = 1.0) -> NDArray[np.float64]:
+    """Return where voxel n // 2 lies from the middle of a box: half a voxel along each even axis.
+
+    Examples
+    --------
+    >>> off_middle((31, 32, 32), (0.3, 0.1, 0.1))
+    array([0.  , 0.05, 0.05])
+    """
+    sizes = np.array(as_shape(shape))
+    return (sizes // 2 - (sizes - 1) / 2) * voxel_size
+
+
+def translations_for(path: str | Path, form: Any, poses: Any, shape: Any, voxel: Vector | None) -> NDArray[np.float64]:
+    """Return the translations of `Poses` in the unit and about the centre that a format keeps.
+
+    Raises
+    ------
+    ValueError
+        Naming the file, if that takes a shape or a voxel size that is not given.
+    """
+    translation = poses.translation * _factor(path, form.UNIT, poses.unit, voxel)
+    if poses.centre == form.CENTRE:
+        return translation
+    found = f"{path}: found rotations about {poses.centre} of a box of n voxels, where this format keeps {form.CENTRE}"
+    if shape is None:
+        raise ValueError(f"{found}, need shape=(nz, ny, nx) of a particle to move them")
+    if not off_middle(shape).any():
+        return translation
+    if voxel is None:
+        raise ValueError(f"{found}, need voxel_size= in micrometres to move them by half a voxel")
+    delta = off_middle(shape, voxel)
+    lengths = (delta - poses.matrix @ delta) * (1 if form.CENTRE == MIDDLE else -1)
+    return translation + (lengths if form.UNIT == "um" else lengths / voxel)
+
+
+def _factor(path: str | Path, wanted: str, unit: str | None, voxel: Vector | None) -> Any:
+    """Return what takes translations from their unit to "voxel" or "um"."""
+    if unit is None or unit == wanted:
+        return 1.0
+    if wanted == "um" and unit in MICROMETRES:
+        return MICROMETRES[unit]
+    if voxel is None:
+        raise ValueError(f"{path}: found translations in {unit}, need them in {wanted} for this format, or voxel_size=")
+    return np.array(voxel) if unit == "voxel" else MICROMETRES[unit] / np.array(voxel)

@@ -1,0 +1,117 @@
+"""Lengths as files write them, and what they say of a voxel, in micrometres.
+
+A file that says nothing of its voxel is one thing; one that says a part of it, or something that is not understood, is
+another: that is an error, never a guess.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from pathlib import Path
+from typing import Any
+
+from .._validation import Vector
+from .files import FileError
+
+_PREFIXES = {
+    **dict(zip(("Y", "Z", "E", "P", "T", "G", "M", "k"), range(24, 0, -3), strict=True)),
+    **{"h": 2, "da": 1, "": 0, "d": -1, "c": -2},
+    **dict(zip(("m", "μ", "n", "p", "f", "a", "z", "y"), range(-3, -27, -3), strict=True)),
+}
+_INCH = 25_400.0
+# the units of length of OME, in micrometres; case matters: a mm is no Mm
+_SYMBOLS = {
+    **{f"{prefix}m": float(f"1e{power + 6}") for prefix, power in _PREFIXES.items()},
+    **{"Å": 1e-4, "thou": _INCH / 1000, "li": _INCH / 12, "pt": _INCH / 72, "in": _INCH},
+    **{"ft": 12 * _INCH, "yd": 36 * _INCH, "mi": 63_360 * _INCH},
+}
+# other names, in which case does not matter
+_SPELLED = {"pico": -12, "nano": -9, "micro": -6, "milli": -3, "centi": -2, "deci": -1, "": 0}
+_NAMES = {
+    **{f"{p}met{ending}": float(f"1e{power + 6}") for p, power in _SPELLED.items() for ending in ("er", "re")},
+    **{"micron": 1.0, "μm": 1.0, "um": 1.0, "angstrom": 1e-4, "ångström": 1e-4, "inch": _INCH, "inches": _INCH},
+}
+_NO_UNIT = ("", "pixel", "pixels")
+_NEED = "need its voxel size in micrometres from you (voxel_size=, --voxel-size; of a PSF psf_voxel_size=, --psf-voxel-size)"
+
+
+def micrometres(unit: str) -> float | None:
+    """Return how many micrometres a unit is; None where it has not one plain meaning.
+
+    Examples
+    --------
+    >>> micrometres("nm"), micrometres("Micron "), micrometres("inch"), micrometres("pixel")
+    (0.001, 1.0, 25400.0, None)
+    """
+    text = unicodedata.normalize("NFKC", _mended(unit)).strip()  # one code point for each of mu and angstrom
+    if text in _SYMBOLS:
+        return _SYMBOLS[text]
+    name = text.casefold()
+    return _NAMES.get(name, _NAMES.get(name.removesuffix("s")))
+
+
+def voxel_size(path: str | Path, z: tuple[Any, str], y: tuple[Any, str], x: tuple[Any, str]) -> Vector | None:
+    """Return (z, y, x) in micrometres from what a file says of each axis, a number or None and its unit.
+
+    Returns None where it says nothing: no number, 0, or 1 pixel.
+
+    Raises
+    ------
+    ValueError
+        Naming the file, if it says a part, or something that is not understood.
+
+    Examples
+    --------
+    >>> voxel_size("a.tif", z=(300, "nm"), y=(0.1, "um"), x=(0.1, "um"))
+    (0.3, 0.1, 0.1)
+    >>> voxel_size("a.tif", z=(None, "um"), y=(0.1, "um"), x=(0.1, "um"))  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    fastmpr.io.files.FileError: a.tif: found a voxel size that is not clear (z not given, y 0.1 um, x 0.1 um), need its ...
+    """
+    said = {"z": z, "y": y, "x": x}
+    if not any(_says_something(*pair) for pair in said.values()):
+        return None
+    lengths = [_length(*pair) for pair in said.values()]
+    if all(math.isfinite(length) and length > 0 for length in lengths):
+        return lengths[0], lengths[1], lengths[2]
+    found = ", ".join(f"{axis} {_shown(*pair)}" for axis, pair in said.items())
+    raise FileError(f"{path}: found a voxel size that is not clear ({found}), {_NEED}")
+
+
+def _mended(unit: str) -> str:
+    """Return a unit without ImageJ's escapes, and with its bytes read as UTF-8 where they were read as something else."""
+    unit = re.sub(r"\\u([0-9a-fA-F]{4})", lambda match: chr(int(match[1], 16)), unit)
+    for wrong in ("latin-1", "cp1252"):
+        try:
+            return unit.encode(wrong).decode("utf-8")
+        except UnicodeError:
+            continue
+    return unit
+
+
+def _says_something(number: Any, unit: str) -> bool:
+    return number is not None and _number(number) != 0 and not (_number(number) == 1 and unit.strip() in _NO_UNIT)
+
+
+def _length(number: Any, unit: str) -> float:
+    """Return a length in micrometres, NaN where it is not understood."""
+    factor = micrometres(unit)
+    return math.nan if number is None or factor is None else _number(number) * factor
+
+
+def _number(value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return math.nan
+
+
+def _shown(number: Any, unit: str) -> str:
+    if number is None:
+        return "not given"
+    shown = f"{number:g}" if isinstance(number, float) else str(number)
+    plain = micrometres(unit) is not None or (unit.isascii() and unit.isprintable())
+    return f"{shown} {unit if plain else ascii(unit)}".strip()
