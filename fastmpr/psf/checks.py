@@ -21,7 +21,7 @@ _BESIDE = 0.16  # of a standard deviation, between the centre and where it shoul
 _EXACT = 0.05  # voxels: a PSF whose centre of mass was moved there has it as near as this
 _SHARPEST = 0.5  # voxels, the standard deviation of the narrowest PSF that its voxels can show
 _NARROW = 0.75  # of the peak, at the border: costs 0.4 to 10 dB, and half of it often nothing
-_NEGATIVE_NOISE = np.sqrt(2 / np.pi)  # standard deviations: the mean size of what is negative of noise
+_NEGATIVE_NOISE = 1.1 * np.sqrt(2 / np.pi)  # standard deviations: the mean size of what is negative of noise, and room
 _MEASURED = "fastmpr.psf.measured (--psf-measured)"
 
 

@@ -16,10 +16,8 @@ from . import border
 _SMALLEST = 5  # voxels along an axis: with fewer, a stack is border and bead at once
 _CERTAIN = 10  # standard deviations of smoothed noise that a bead's peak has at least
 _FAINT = 3  # standard deviations of smoothed noise that a bead's light has at least
-_SMOOTHING = (
-    4 * np.pi
-) ** 0.75  # of white noise by a Gaussian of one voxel: its standard deviation falls to 1 over this
-_CUT, _LOST = 0.2, 0.5  # of the peak, at the border: costs half a decibel; more than half of the bead may be missing
+_SMOOTHING = (4 * np.pi) ** 0.75  # what a Gaussian of one voxel divides the standard deviation of white noise by
+_CUT, _LOST = 0.2, 0.5  # of the peak, at the border: costs half a decibel; costs 2 dB, or the peak may be outside
 _FLAT = 8  # voxels at the very maximum that a symmetric peak between voxels may have
 
 
@@ -104,7 +102,7 @@ def measured(stack: ArrayLike | Sequence[ArrayLike]) -> NDArray:
     True
     """
     beads, dtype = _as_beads(stack)
-    placed = [_placed(volume, name) for name, volume in beads.items()]
+    placed = [*map(_placed, beads.values(), beads)]
     mean = np.mean([light for light, _ in placed], axis=0)
     noise = np.sqrt(sum(sigma**2 for _, sigma in placed)) / len(placed)
     psf = np.where(_body(mean, noise), np.maximum(mean, 0), 0)
@@ -113,7 +111,7 @@ def measured(stack: ArrayLike | Sequence[ArrayLike]) -> NDArray:
 
 def _as_beads(stack: Any) -> tuple[dict[str, NDArray], Any]:
     """Return the stacks in float64 by their names, and the precision asked for."""
-    several = np.ndim(stack) == 4 if isinstance(stack, np.ndarray) else _holds_volumes(stack)
+    several = stack.ndim == 4 and len(stack) > 0 if isinstance(stack, np.ndarray) else _holds_volumes(stack)
     given = {f"stack[{k}]": one for k, one in enumerate(stack)} if several else {"stack": stack}
     beads = {name: as_volume(one, name) for name, one in given.items()}
     shape = next(iter(beads.values())).shape
@@ -141,7 +139,7 @@ def _placed(volume: NDArray, name: str) -> tuple[NDArray, float]:
     bright = np.where(body, light, 0)
     shift = [n // 2 - centre for n, centre in zip(light.shape, ndimage.center_of_mass(bright**2), strict=True)]
     total = bright.sum()
-    return ndimage.shift(light, shift, order=5, mode="constant") / total, noise / total
+    return ndimage.shift(light, shift, order=5, mode="grid-constant") / total, noise / total
 
 
 def _body(light: NDArray, noise: float) -> NDArray[np.bool_]:
@@ -157,12 +155,12 @@ def _check_whole(light: NDArray, noise: float, name: str) -> None:
     peak = float(smooth.max())
     if not peak > _CERTAIN * noise / _SMOOTHING:
         raise ValueError(
-            f"{name}: found no bead, its peak is {light.max():.4g} above noise of {noise:.4g}, need a brighter one"
+            f"{name}: found a peak of {light.max():.4g} in noise of {noise:.4g}, need a bead that stands out"
         )
-    share = float(border.values(border.faces(smooth)).max()) / peak
+    share = max(_share_at_border(light, axis) for axis in range(3))
     if share > _LOST:
         raise ValueError(
-            f"{name}: found a bead cut off by the border, where it has {share:.0%} of its peak, need a whole one"
+            f"{name}: found a bead cut off by the border, with {share:.0%} of its peak there, need it whole"
         )
     if share > _CUT:
         warn(
@@ -170,6 +168,13 @@ def _check_whole(light: NDArray, noise: float, name: str) -> None:
             "take more of the stack around it",
             stacklevel=4,
         )
+
+
+def _share_at_border(light: NDArray, axis: int) -> float:
+    """Return how bright the faces across an axis are beside the brightest plane, each smoothed within itself only."""
+    smooth = ndimage.gaussian_filter(light, [float(k != axis) for k in range(3)], mode="nearest")
+    profile = smooth.max(axis=tuple({0, 1, 2} - {axis}))
+    return float(max(profile[0], profile[-1]) / profile.max())
 
 
 def _warn_of_saturation(bright: NDArray, name: str) -> None:

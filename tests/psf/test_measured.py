@@ -8,7 +8,7 @@ from scipy.ndimage import center_of_mass
 import fastmpr
 from fastmpr import FastmprWarning, psf
 
-ODD, EVEN = (21, 13, 13), (22, 16, 14)
+ODD, EVEN, SMALL = (21, 13, 13), (22, 16, 14), (20, 12, 12)
 SHIFTS = [(0, 0, 0), (0.5, 0.5, 0.5), (3, 0, 0), (0, -3, 3), (-2.3, 1.7, 2.6)]
 
 
@@ -20,7 +20,7 @@ def difference(found, expected):
 # ---- measured
 
 
-@pytest.mark.parametrize("shape", [ODD, EVEN])
+@pytest.mark.parametrize("shape", [ODD, EVEN, SMALL])
 @pytest.mark.parametrize("shift", SHIFTS)
 @pytest.mark.parametrize("offset", [10, 100, 400])
 def test_a_bead_becomes_the_psf(shape, shift, offset):
@@ -29,7 +29,7 @@ def test_a_bead_becomes_the_psf(shape, shift, offset):
     assert found.dtype == np.float32
     assert found.min() >= 0
     assert found.sum(dtype=float) == pytest.approx(1, abs=1e-6)
-    assert difference(found, gaussian(shape)) < 0.035  # what lay outside of the stack is 0.02 for (-2.3, 1.7, 2.6)
+    assert difference(found, gaussian(shape)) < 0.06  # what lay outside of the stack is as much
 
 
 @pytest.mark.parametrize("shift", SHIFTS)
@@ -99,7 +99,7 @@ def test_several_beads_are_averaged_once_centred_and_scaled():
     [
         (lambda: gaussian(ODD)[10], "stack: found an array of shape"),
         (lambda: gaussian((4, 13, 13)), r"stack: found shape \(4, 13, 13\), need at least 5 voxels"),
-        (lambda: np.full(ODD, 100), "stack: found a peak of 0 in noise of 0, need a bead"),
+        (lambda: np.full(ODD, 100), "stack: found a peak of .* in noise of 0, need a bead"),
         (lambda: np.random.default_rng(0).normal(100, 5, ODD), "stack: found a peak of .* in noise of .*, need a bead"),
         (
             lambda: gaussian(ODD, shift=(9, 0, 0)),
@@ -109,6 +109,7 @@ def test_several_beads_are_averaged_once_centred_and_scaled():
         (lambda: [gaussian(ODD), gaussian(EVEN)], r"stack\[1\]: found shape \(22, 16, 14\), need \(21, 13, 13\)"),
         (lambda: [gaussian(ODD), np.full(ODD, np.nan)], r"stack\[1\]: found 3549 NaN"),
         (lambda: [], "stack: found"),
+        (lambda: np.zeros((0, 9, 9, 9)), "stack: found"),
     ],
 )
 def test_what_is_no_bead_is_refused(make, message):
@@ -118,8 +119,8 @@ def test_what_is_no_bead_is_refused(make, message):
 
 
 def test_a_bead_that_is_cut_or_saturated_is_told():
-    with pytest.warns(FastmprWarning, match=r"stack: found 4\d% of the bead's peak at the border") as told:
-        psf.measured(counts(gaussian(ODD, shift=(6, 0, 0)), 100))
+    with pytest.warns(FastmprWarning, match=r"stack: found 25% of the bead's peak at the border") as told:
+        psf.measured(counts(gaussian(ODD, shift=(5, 0, 0)), 100))
     assert told[0].filename == __file__
     saturated = np.minimum(counts(gaussian(ODD), 100), 2500)
     with pytest.warns(
@@ -152,7 +153,7 @@ def test_reconstructions_are_as_good_as_with_the_clean_psf():
 def test_centred_moves_the_centre_of_mass():
     moved = psf.centred(gaussian(EVEN, shift=(1.3, -0.7, 0.5)))
     np.testing.assert_allclose(center_of_mass(moved), np.array(EVEN) // 2, atol=0.05)
-    assert difference(moved, gaussian(EVEN)) < 0.1
+    assert difference(moved / moved.sum(), gaussian(EVEN)) < 0.1
 
 
 def test_a_ragged_list_is_no_psf():

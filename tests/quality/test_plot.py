@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from images import VOLUME, hide
 
-from fastmpr import plot
+from fastmpr.quality import plot
 
 
 class TestSections:
