@@ -2,16 +2,39 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
+from .._validation import Size
+
+_FLATNESS = 4  # a patch is so many times wider than thick
+_OUTLIERS = 50  # one voxel in so many, at either end of a patch's values, may be hot or dead
+_REACH = 1.5  # patches up to so many standard errors above the background are taken for dark
+_LOWERED = 0.1388  # phi(1.5) / Phi(1.5): errors that stay below +1.5 have their mean so far below 0
+
 
 def without_background(particle: NDArray) -> NDArray:
-    """Return a particle less the median of its darkest face; the given array is not changed.
+    """Return a particle less its background; the given array is not changed.
 
-    Cameras add an offset and cells a haze, but the model assumes darkness wherever a view saw nothing. A particle seldom
-    reaches all six faces of its image, so the darkest face shows the background; noise alone lowers it by about a
-    twentieth of its standard deviation.
+    Cameras add an offset and cells a haze, but the model assumes darkness wherever a view saw nothing. A particle
+    seldom reaches all faces of its image, and their corners least. So the background is sought in 24 patches, one at
+    each corner of each face, and those of them are pooled that are dark within their noise. Where all are, the error's
+    mean over many views is about nothing, and its standard deviation 1.4 % of the noise's in 28 x 28 x 28 voxels.
+
+    Parameters
+    ----------
+    particle : (nz, ny, nx) ndarray
+        In any unit.
+
+    Returns
+    -------
+    (nz, ny, nx) ndarray
+        In the same unit; float32 or float64 as given, integers become one of them. A constant that is added to
+        ``particle`` changes nothing but the rounding.
 
     Examples
     --------
@@ -22,5 +45,50 @@ def without_background(particle: NDArray) -> NDArray:
     >>> float(without_background(particle).max()), float(without_background(particle).min())
     (7.0, 0.0)
     """
-    faces = (np.take(particle, end, axis) for axis in range(3) for end in (0, -1))
-    return particle - min(np.median(face) for face in faces).astype(particle.dtype)
+    return particle - _background(particle)
+
+
+def _background(particle: NDArray) -> np.floating:
+    """Return the level that the dark ones among the patches have in common.
+
+    The least of several noisy levels lies below it, and so does the mean of those below a limit. But where the limit
+    is b + 1.5 standard errors, and b the common level, the mean of Gaussian levels lies 0.1388 standard errors below b,
+    and bright patches have no part in it. Of the levels b that this is true of, the one with most patches is returned.
+    """
+    samples = np.sort(particle.ravel()[_patches(particle.shape)], axis=1)
+    samples = samples.astype(np.result_type(samples, np.float32), copy=False)
+    count = samples.shape[1]
+    cut = count // _OUTLIERS
+    samples[:, :cut] = samples[:, cut, None]
+    samples[:, count - cut :] = samples[:, count - cut - 1, None]
+    base = samples[0, count // 2]
+    samples -= base  # so that a constant comes out exactly
+    level = samples.mean(axis=1)
+    samples -= level[:, None]
+    # the squared standard error of a trimmed mean: Tukey and McLaughlin, Sankhya A 25, 331, 1963
+    kept = count - 2 * cut
+    variance = np.einsum("ij,ij->i", samples, samples) / max(kept * (kept - 1), 1)
+    darkest = np.argsort(level, kind="stable")
+    level, pooled = level[darkest], np.arange(1, len(level) + 1, dtype=level.dtype)
+    error = np.sqrt(np.cumsum(variance[darkest]) / pooled)
+    background = np.cumsum(level) / pooled + _LOWERED * error
+    dark = level <= background + _REACH * error
+    return base + background[np.flatnonzero(dark)[-1]]
+
+
+@functools.lru_cache(maxsize=8)
+def _patches(shape: Size) -> NDArray:
+    """Return the flat indices (24, n) of the patches: at each corner, one along each face (fewer in thin volumes).
+
+    Together they have twice as many voxels as the faces, but where that is much, a patch is a quarter of an octant.
+    """
+    octant = tuple(n // 2 or 1 for n in shape)
+    size = max(1, min(math.prod(octant) // 4, sum(math.prod(shape) // n for n in shape) // 6))
+    nearest = []
+    for axis in range(3):
+        depths = [np.arange(n // 2 or 1) / n * (_FLATNESS if a == axis else 1) for a, n in enumerate(shape)]
+        nearest.append(np.argsort(functools.reduce(np.maximum.outer, depths), axis=None, kind="stable")[:size])
+    index = np.arange(math.prod(shape)).reshape(shape)
+    flips = itertools.product(*((1, -1)[:n] for n in shape))
+    corners = [index[::z, ::y, ::x][tuple(map(slice, octant))].ravel() for z, y, x in flips]
+    return np.array([corner[voxels] for corner in corners for voxels in nearest])
