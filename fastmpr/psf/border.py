@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+import scipy  # its parts are slow to import: this loads them at their first use
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
 
 LOWEST = 0.05  # of the border: dark in every PSF that fits its array, cones and rings included
 _LOWEST_SIGMAS = 1.645  # that quantile of a normal distribution, below its mean
@@ -43,7 +43,7 @@ def low_level(outermost: NDArray, sigma: float) -> float:
 
 def level(border: list[tuple[NDArray, NDArray]]) -> float:
     """Return the mean of what is as dark as the darkest part of a border, smoothed lest faint light hides in noise."""
-    smooth = values([tuple(gaussian_filter(face, _WIDTH) for face in pair) for pair in border])
+    smooth = values([tuple(scipy.ndimage.gaussian_filter(face, _WIDTH) for face in pair) for pair in border])
     sigma = noise(border) / (2 * np.sqrt(np.pi) * _WIDTH)
     found = low_level(smooth, sigma)
     for _ in range(10):

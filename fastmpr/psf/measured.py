@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import scipy  # its parts are slow to import: this loads them at their first use
 from numpy.typing import ArrayLike, NDArray
-from scipy import ndimage
 
 from .._messages import warn
 from .._validation import as_volume
@@ -51,8 +51,8 @@ def centred(psf: ArrayLike) -> NDArray:
     total = volume.sum(dtype=np.float64)
     if not total > 0:
         raise ValueError(f"psf: found a sum of {total:g}, need a PSF whose sum is positive")
-    shift = [n // 2 - centre for n, centre in zip(volume.shape, ndimage.center_of_mass(volume), strict=True)]
-    return ndimage.shift(volume, shift, order=3, mode="constant")
+    shift = [n // 2 - centre for n, centre in zip(volume.shape, scipy.ndimage.center_of_mass(volume), strict=True)]
+    return scipy.ndimage.shift(volume, shift, order=3, mode="constant")
 
 
 def measured(stack: ArrayLike | Sequence[ArrayLike]) -> NDArray:
@@ -137,21 +137,21 @@ def _placed(volume: NDArray, name: str) -> tuple[NDArray, float]:
     body = _body(light, noise)
     _warn_of_saturation(volume[body], name)
     bright = np.where(body, light, 0)
-    shift = [n // 2 - centre for n, centre in zip(light.shape, ndimage.center_of_mass(bright**2), strict=True)]
+    shift = [n // 2 - centre for n, centre in zip(light.shape, scipy.ndimage.center_of_mass(bright**2), strict=True)]
     total = bright.sum()
-    return ndimage.shift(light, shift, order=5, mode="grid-constant") / total, noise / total
+    return scipy.ndimage.shift(light, shift, order=5, mode="grid-constant") / total, noise / total
 
 
 def _body(light: NDArray, noise: float) -> NDArray[np.bool_]:
     """Return where a bead's light stands above the noise, in one piece around its peak."""
-    smooth = ndimage.gaussian_filter(light, 1, mode="nearest")
-    pieces, _ = ndimage.label(smooth > _FAINT * noise / _SMOOTHING)
+    smooth = scipy.ndimage.gaussian_filter(light, 1, mode="nearest")
+    pieces, _ = scipy.ndimage.label(smooth > _FAINT * noise / _SMOOTHING)
     return pieces == pieces[np.unravel_index(smooth.argmax(), light.shape)]
 
 
 def _check_whole(light: NDArray, noise: float, name: str) -> None:
     """Refuse a stack without a bead, or with one near its border; warn of one that reaches it."""
-    smooth = ndimage.gaussian_filter(light, 1, mode="nearest")
+    smooth = scipy.ndimage.gaussian_filter(light, 1, mode="nearest")
     peak = float(smooth.max())
     if not peak > _CERTAIN * noise / _SMOOTHING:
         raise ValueError(
@@ -172,7 +172,7 @@ def _check_whole(light: NDArray, noise: float, name: str) -> None:
 
 def _share_at_border(light: NDArray, axis: int) -> float:
     """Return how bright the faces across an axis are beside the brightest plane, each smoothed within itself only."""
-    smooth = ndimage.gaussian_filter(light, [float(k != axis) for k in range(3)], mode="nearest")
+    smooth = scipy.ndimage.gaussian_filter(light, [float(k != axis) for k in range(3)], mode="nearest")
     profile = smooth.max(axis=tuple({0, 1, 2} - {axis}))
     return float(max(profile[0], profile[-1]) / profile.max())
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import scipy  # its parts are slow to import: this loads them at their first use
 from numpy.typing import ArrayLike, NDArray
-from scipy.interpolate import make_interp_spline
-from scipy.special import j0, roots_legendre
 
 from .._validation import Size, Vector, as_float_dtype, as_positive, as_shape, as_voxel_size
 
@@ -152,7 +151,7 @@ def born_wolf(
     if confocal:
         table = _average_over_disc(radius, table, disc) if pinhole > 1e-3 else table  # less is a point, to 1e-6
         table = table * _intensity(radius[: len(table)], depth, excitation, na, index)
-    planes = make_interp_spline(radius[: len(table)], table, k=5)(distance)
+    planes = scipy.interpolate.make_interp_spline(radius[: len(table)], table, k=5)(distance)
     return _normalised(np.moveaxis(planes[..., plane], -1, 0), dtype)
 
 
@@ -161,10 +160,10 @@ def _intensity(radius: NDArray, depth: NDArray, wavelength: float, na: float, in
     v = 2 * np.pi / wavelength * na * radius
     u = 2 * np.pi / wavelength * na**2 / index * depth
     # the integrand's phase turns by up to v + u / 2: Gauss needs half a node per radian, and a few more
-    nodes, weights = roots_legendre(20 + int(0.5 * (v.max() + u.max())))
+    nodes, weights = scipy.special.roots_legendre(20 + int(0.5 * (v.max() + u.max())))
     rho = 0.5 * (nodes + 1)
     pupil = weights * rho * np.exp(-0.5j * np.outer(u, rho**2))
-    amplitude = j0(np.outer(v, rho)) @ pupil.T
+    amplitude = scipy.special.j0(np.outer(v, rho)) @ pupil.T
     return amplitude.real**2 + amplitude.imag**2
 
 
@@ -178,9 +177,9 @@ def _average_over_disc(radius: NDArray, table: NDArray, disc: float) -> NDArray:
 
     which is periodic and smooth in phi, so that the midpoint rule gives all digits.
     """
-    flux = make_interp_spline(radius, radius[:, None] * table, k=5).antiderivative()(radius)
+    flux = scipy.interpolate.make_interp_spline(radius, radius[:, None] * table, k=5).antiderivative()(radius)
     g = np.concatenate([table[:1] / 2, flux[1:] / radius[1:, None] ** 2])
-    g_at = make_interp_spline(radius, g, k=5)
+    g_at = scipy.interpolate.make_interp_spline(radius, g, k=5)
     centre = radius[radius + disc <= radius[-1]]
     count = 24 + int(disc / radius[1])  # g oscillates no faster than the intensity, which radius[1] resolves
     total = np.zeros((len(centre), table.shape[1]))
