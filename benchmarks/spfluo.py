@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 import fastmpr
 from fastmpr.io import tiff
 from fastmpr.io.particles import open_particles
-from fastmpr.quality.metrics import psnr
+from fastmpr.metrics import psnr
 
 from .common import seconds
 from .peers import limit_threads

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -17,9 +18,12 @@ class FastmprWarning(UserWarning):
     """A likely mistake: what was found, why it looks wrong, what to do."""
 
 
-def warn(message: str, stacklevel: int = 2) -> None:
-    """Warn, in the name of the caller's caller."""
-    warnings.warn(message, FastmprWarning, stacklevel=stacklevel + 1)
+def warn(message: str) -> None:
+    """Warn, in the name of the first caller outside this package."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] == __package__:
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, FastmprWarning, stacklevel=level)
 
 
 @contextmanager

@@ -15,15 +15,14 @@ from .data.dataset import Dataset, as_dataset
 from .engine.fft import ForwardFFT
 from .engine.threads import Team, as_workers
 from .poses import Poses
-from .solver.admm import solve
-from .solver.regularizers import Regularizer
+from .solver.admm import as_stopping, solve
+from .solver.regularizers import Regularizer, as_regularizer
 from .solver.selection import as_lam, infer_lam
-from .sums.accumulate import padded_shape
+from .sums.accumulate import padded_shape, transfer_functions
 from .sums.aligner import Aligner
 from .sums.frame import check_in_frame
 from .sums.normal_equations import NormalEquations
 from .sums.resampling import inner
-from .sums.transfer import TransferFunction, energy_radius
 
 
 def average(
@@ -78,13 +77,15 @@ def average(
             weight = dtype(data.weights[i])
             for k, _ in enumerate(aligner.align(i, out)):
                 sums[member] += weight * out
-                if data.frame == "particle":
+                if data.frame == "particle" or k > 0:
                     seen.resample(i, k, out)
                 else:
                     out[:] = 1
                 counts[member] += weight * out
+            team.check()
 
     team.run(add_share)
+    data.source.tell_suspects()
     total, count = sums.sum(axis=0), counts.sum(axis=0)
     half = 0.5 * dtype(min(1.0, data.weights[used].min(initial=1.0)))
     return np.divide(total, count, out=np.zeros_like(total), where=count > half)
@@ -138,16 +139,13 @@ def deconvolve_average(
     data = as_dataset(data, psf, poses, views).require()
     if data.frame == "particle":
         data = data.then(without_background)
-    alone = Deconvolved(data, as_lam(lam), regularizer=regularizer, max_iter=max_iter, tol=tol, workers=1)
-    deconvolved = Dataset(
-        alone,
-        poses=data.placed,
-        voxel_size=data.model_voxel,
-        weights=data.weights,
-        frame=data.frame,
-        symmetry=data.symmetry,
-    )
-    return average(deconvolved, shape=data.model_shape(shape), workers=workers)
+    max_iter, tol = as_stopping(max_iter, tol)
+    options = {"regularizer": as_regularizer(regularizer), "max_iter": max_iter, "tol": tol, "workers": 1}
+    alone = Deconvolved(data, as_lam(lam), **options)
+    cubic = {"psf": None, "psf_voxel_size": None, "voxel_size": data.model_voxel, "poses": data.placed, "names": None}
+    mean = average(data.replace(particles=alone, **cubic), shape=data.model_shape(shape), workers=workers)
+    data.source.tell_suspects()
+    return mean
 
 
 class Deconvolved(Sequence[NDArray]):
@@ -161,9 +159,7 @@ class Deconvolved(Sequence[NDArray]):
     def __init__(self, data: Dataset, lam: float | str, **options: Any):
         self.lam, self.options = lam, options
         self.model = data.model_shape()
-        radius = max(energy_radius(psf, data.psf_voxel_size) for psf in data.psfs)
-        self.grid = padded_shape(self.model, radius / data.model_voxel[0])
-        self.transfers = [TransferFunction(psf, data.psf_voxel_size, data.dtype) for psf in data.psfs]
+        self.grid, self.transfers = padded_shape(data, self.model), transfer_functions(data)
         # In its own frame a particle has the pose of the model; views in the model's frame keep their turned PSFs.
         own = data.placed if data.frame == "model" else Poses(Rotation.identity(len(data)))
         self.data = data.replace(poses=own, names=None, symmetry=None)

@@ -75,37 +75,29 @@ def load(
     if psf_measured and psf is None:
         raise ValueError("psf_measured: found True and no psf, need the bead")
     if isinstance(particles, Dataset):
-        given = {"psf": psf, "poses": poses, "voxel_size": voxel_size, "psf_voxel_size": psf_voxel_size, **views}
-        return _completed(particles, {name: value for name, value in given.items() if value is not None}, psf_measured)
-    where, opened, bead = "particles", cast(Any, particles), psf
-    if isinstance(particles, str | os.PathLike):
-        where, opened = str(particles), io.open_particles(Path(particles), voxel_size)
-        views = {"names": opened.names, **views}
-        voxel_size = opened.voxel_size
+        for name, given in (("psf", psf), ("poses", poses)):
+            if given is not None and getattr(particles, name) is not None:
+                raise ValueError(f"{name}: found one beside a Dataset that has its own, need data.replace({name}=...)")
+        voxel_size = particles.known_voxel if voxel_size is None else voxel_size
+        names, count, where = views.get("names", particles.names), len(particles), "particles"
+    else:
+        where, opened = "particles", cast(Any, particles)
+        if isinstance(particles, str | os.PathLike):
+            where, opened = str(particles), io.open_particles(Path(particles), voxel_size)
+            views, voxel_size = {"names": opened.names, **views}, opened.voxel_size
+        names, count = views.get("names"), len(opened) if hasattr(opened, "__len__") else 0
+    found = {"psf": psf, "poses": poses, "voxel_size": voxel_size, "psf_voxel_size": psf_voxel_size, **views}
     if isinstance(psf, str | os.PathLike):
-        file = psf
-        psf, psf_voxel_size = _psf_of(file, psf_voxel_size)
-        if voxel_size is None and psf_voxel_size is not None:
-            raise ValueError(f"{where}: found no voxel size, but lengths in {file}, {_NEED_SIZE}")
+        found["psf"], found["psf_voxel_size"] = _psf_of(psf, psf_voxel_size)
+        if voxel_size is None and found["psf_voxel_size"] is not None:
+            raise ValueError(f"{where}: found no voxel size, but lengths in {psf}, {_NEED_SIZE}")
+    if psf_measured:
+        found["psf"] = _measured(found["psf"], psf)
     if isinstance(poses, str | os.PathLike):
-        poses = _poses_of(poses, len(opened), views.get("names"), where, voxel_size is None)
-    if psf_measured:
-        psf = _measured(psf, bead)
-    return Dataset(opened, psf, poses, voxel_size=voxel_size, psf_voxel_size=psf_voxel_size, **views)
-
-
-def _completed(data: Dataset, given: dict[str, Any], psf_measured: bool) -> Dataset:
-    """Return a data set with what it lacked."""
-    for name in ("psf", "poses"):
-        if name in given and getattr(data, name) is not None:
-            raise ValueError(f"{name}: found one beside a Dataset that has its own, need data.replace({name}=...)")
-    if isinstance(bead := given.get("psf"), str | os.PathLike):
-        given["psf"], given["psf_voxel_size"] = _psf_of(bead, given.get("psf_voxel_size"))
-    if isinstance(file := given.get("poses"), str | os.PathLike):
-        given["poses"] = _poses_of(file, len(data), data.names, "particles", data.unit == "voxel")
-    if psf_measured:
-        given["psf"] = _measured(given["psf"], bead)
-    return data.replace(**given)
+        found["poses"] = _poses_of(poses, count, names, where, voxel_size is None)
+    if isinstance(particles, Dataset):
+        return particles.replace(**{name: value for name, value in found.items() if value is not None})
+    return Dataset(opened, **found)
 
 
 def _psf_of(path: str | os.PathLike, voxel_size: float | Vector | None) -> tuple[NDArray, Vector | None]:

@@ -16,11 +16,12 @@ from ._validation import Size
 from .data.background import without_background
 from .data.dataset import Dataset, as_dataset
 from .poses import Poses
-from .solver.admm import solve
+from .solver.admm import as_stopping, solve
 from .solver.control import Result
 from .solver.regularizers import Regularizer, as_regularizer
 from .solver.selection import ENOUGH_VIEWS, as_lam, infer_lam, select_lam
 from .sums.accumulate import accumulate_groups
+from .sums.frame import check_in_frame
 from .sums.halves import accumulate_halves
 from .sums.resampling import inner
 
@@ -42,14 +43,15 @@ def reconstruct(
 ) -> Result:
     """Reconstruct one isotropic volume from many blurred views of a particle.
 
-    Subtracts each view's background, sums the normal equations (`accumulate`), chooses ``lam`` (by cross-validation of
-    halves of the views, `select_lam`; with fewer than 8 views by `infer_lam`), minimises (`solve`) and crops the padding.
+    Subtracts each view's background (not with ``frame="model"``), sums the normal equations (`accumulate`), chooses ``lam``
+    (by cross-validation of halves of the views, `select_lam`; with fewer than 8 views by `infer_lam`), minimises (`solve`)
+    and crops the padding.
 
     Parameters
     ----------
     data : Dataset
-        With a PSF and poses; each particle is read once. ``particles, psf, poses`` and further keywords of `Dataset` are
-        its shorthand.
+        With a PSF and poses; each particle is read once, where copies of an image are found twice. ``particles, psf, poses``
+        and further keywords of `Dataset` are its shorthand.
     lam : float or "auto"
         Weight of the data term, see `solve`. It scales as the inverse of the intensities.
     regularizer : str or Regularizer
@@ -91,15 +93,17 @@ def reconstruct(
     True
     """
     lam, regularizer = as_lam(lam), as_regularizer(regularizer)
+    max_iter, tol = as_stopping(max_iter, tol)
     data = as_dataset(data, psf, poses, views)
     model = data.require().model_shape(shape)
+    check_in_frame(data, model)
     if data.frame == "particle":
         data = data.then(without_background)
     with telling(progress) as tell:
         if lam == "auto":
-            halves = accumulate_halves(data, ENOUGH_VIEWS, shape, workers, tell)
+            halves = accumulate_halves(data, ENOUGH_VIEWS, model, workers, tell)
         else:
-            halves = accumulate_groups(data, [data.used], shape, workers, tell)
+            halves = accumulate_groups(data, [data.used], model, workers, tell)
         options: dict[str, Any] = {
             "regularizer": regularizer,
             "workers": workers,
@@ -107,6 +111,7 @@ def reconstruct(
         }
         chosen, start = _weight(lam, halves, options)
         sums = functools.reduce(operator.add, halves)
+        del halves  # as large as the solver's own arrays
         result = solve(sums, chosen, x0=start, max_iter=max_iter, tol=tol, **options)
     return replace(result, x=np.ascontiguousarray(result.x[inner(sums.shape, model)]))
 

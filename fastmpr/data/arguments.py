@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -10,7 +11,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from .._validation import as_volume
 from ..poses import Poses
-from ..psf.checks import check as check_psf
+from ..psf.checks import check as check_psfs
+
+
+def check_keywords(given: Iterable[str], known: Iterable[str]) -> None:
+    """Refuse a keyword that a Dataset does not take."""
+    for name in given:
+        if name not in known:
+            raise TypeError(f"{name}: found a keyword that nothing here takes, need one of {', '.join(known)}")
 
 
 def as_psfs(psf: Any) -> tuple[NDArray, ...]:
@@ -18,20 +26,20 @@ def as_psfs(psf: Any) -> tuple[NDArray, ...]:
     if psf is None:
         return ()
     several = _dimensions(psf) == 4 or (isinstance(psf, list | tuple) and {_dimensions(one) for one in psf} == {3})
-    named = [(f"psf[{k}]", one) for k, one in enumerate(psf)] if several else [("psf", psf)]
-    return tuple(_as_psf(one, name) for name, one in named)
+    given = {f"psf[{k}]": one for k, one in enumerate(psf)} if several else {"psf": psf}
+    volumes = {name: _ours.get(id(one)) for name, one in given.items()}  # of another data set: it cannot have changed
+    new = {name: as_volume(given[name], name).copy() for name, ours in volumes.items() if ours is None}
+    check_psfs(new)
+    return tuple(own(new[name]) if ours is None else ours for name, ours in volumes.items())
 
 
 _ours: WeakValueDictionary[int, NDArray] = WeakValueDictionary()  # the PSFs that were looked at, by their id
 
 
-def _as_psf(psf: Any, name: str) -> NDArray:
-    if (ours := _ours.get(id(psf))) is not None:  # of another data set: it cannot have changed
-        return ours
-    volume = frozen(as_volume(psf, name).copy())
-    check_psf(volume, name)
-    _ours[id(volume)] = volume
-    return volume
+def own(psf: NDArray) -> NDArray:
+    """Return a PSF that is ours, frozen, and known as one that was looked at."""
+    _ours[id(psf)] = frozen(psf)
+    return psf
 
 
 def _dimensions(value: Any) -> int:
@@ -64,14 +72,16 @@ def as_poses(poses: Any, names: tuple[str, ...] | None, count: int) -> Poses | N
         raise TypeError(f"poses: found {type(poses).__name__}, need fastmpr.Poses")
     if len(poses) != count:
         raise ValueError(f"particles: found {count} for {len(poses)} poses, need one each")
-    return poses.matched(names) if names and poses.names else poses
+    if names is None or poses.names is None or poses.names == names:  # in the order of the particles already
+        return poses
+    return poses.matched(names)
 
 
 def as_names(names: Any, count: int) -> tuple[str, ...] | None:
     """Return one name for each particle, or None."""
     if names is None:
         return None
-    if isinstance(names, str) or len(names) != count:
+    if isinstance(names, str) or not hasattr(names, "__len__") or len(names) != count:
         raise ValueError(f"names: found {names!r:.40}, need {count} of them, one for each particle")
     return tuple(str(name) for name in names)
 
@@ -80,7 +90,12 @@ def as_weights(weights: ArrayLike | None, count: int) -> NDArray[np.float64]:
     """Return one finite weight per view, none negative."""
     if weights is None:
         return frozen(np.ones(count))
-    array = np.array(weights, dtype=float)
+    try:
+        array = np.array(weights, dtype=float)
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"weights: found {type(weights).__name__} of what is no number, need ({count},) numbers"
+        ) from None
     if array.shape != (count,):
         raise ValueError(f"weights: found shape {array.shape}, need ({count},), one for each particle")
     if not (np.isfinite(array).all() and array.min() >= 0 and array.max() > 0):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,7 +16,7 @@ from .._messages import log
 from .._validation import Size, Vector, as_count, as_shape, as_voxel_size
 from ..poses import Poses
 from ..symmetry import as_group
-from .arguments import as_names, as_poses, as_psf_of, as_psfs, as_weights, assumptions, frozen
+from .arguments import as_names, as_poses, as_psf_of, as_psfs, as_weights, assumptions, check_keywords, frozen, own
 from .source import Source
 
 
@@ -23,8 +24,8 @@ from .source import Source
 class Dataset:
     """Particles and what belongs to them: PSF, poses, voxel sizes, weights, frame, symmetry, names.
 
-    It never changes, holds no particle in memory, and is cheap to slice. Every function that works on views takes one;
-    their shorthand, ``f(particles, psf, poses, **keywords)``, makes one of the same keywords.
+    It never changes, holds at most the first particle in memory, and is cheap to slice. Every function that works on views
+    takes one; their shorthand, ``f(particles, psf, poses, **keywords)``, makes one of the same keywords.
 
     Parameters
     ----------
@@ -42,7 +43,7 @@ class Dataset:
     voxel_size : float or (z, y, x), optional
         Voxel of the particles, in micrometres. Where it is not known, lengths are in voxels, which are then taken for cubes.
     psf_voxel_size : float or (z, y, x), optional
-        Voxel of the PSF; by default that of the particles.
+        Voxel of the PSF, which needs ``voxel_size``; by default that of the particles.
     weights : (N,) array_like, optional
         Weight of each view, at least 0; 1 by default. A view that weighs nothing is never read.
     frame : {"particle", "model"}
@@ -88,13 +89,12 @@ class Dataset:
     psfs: tuple[NDArray, ...]
     psf_of: NDArray[np.intp]
     poses: Poses | None
-    voxel_size: Vector
-    psf_voxel_size: Vector
     weights: NDArray[np.float64]
     frame: str
     symmetry: str | None
     names: tuple[str, ...] | None
-    unit: str
+    known_voxel: Vector | None
+    known_psf_voxel: Vector | None
     assumed: tuple[str, ...]
 
     def __init__(
@@ -112,38 +112,58 @@ class Dataset:
         names: Sequence[str] | None = None,
         thread_safe: bool | None = None,
     ):
-        source = particles if isinstance(particles, Source) else Source(particles, thread_safe)
+        given = {
+            "particles": particles,
+            "psf": psf,
+            "poses": poses,
+            "psf_of": psf_of,
+            "voxel_size": voxel_size,
+            "psf_voxel_size": psf_voxel_size,
+            "weights": weights,
+            "frame": frame,
+            "symmetry": symmetry,
+            "names": names,
+            "thread_safe": thread_safe,
+        }
+        self._fill(**given)
+        for text in self.assumed:
+            log.info(text)
+
+    def _fill(self, particles: Any, psf: Any, poses: Any, frame: Any, symmetry: Any, names: Any, **rest: Any) -> None:
+        """Check all arguments, and take them in."""
+        source = particles if isinstance(particles, Source) else Source(particles)
         count = len(source)
         if count == 0:
             raise ValueError("particles: found none, need at least one")
-        as_group(symmetry)
-        voxel = as_voxel_size(1.0 if voxel_size is None else voxel_size)
+        voxel, psf_voxel = (
+            None if rest[name] is None else as_voxel_size(rest[name], name) for name in ("voxel_size", "psf_voxel_size")
+        )
         if frame not in ("particle", "model"):
             raise ValueError(f"frame: found {frame!r}, need 'particle' or 'model'")
-        if frame == "model" and not np.allclose(voxel, min(voxel)):
+        if frame == "model" and voxel is not None and not np.allclose(voxel, min(voxel)):
             raise ValueError(f"voxel_size: found {voxel}, need cubic voxels with frame='model'")
+        if psf_voxel is not None and voxel is None:
+            raise ValueError("voxel_size: found none beside psf_voxel_size, need both in micrometres")
+        as_group(symmetry)
         psfs = as_psfs(psf)
         labels = as_names(names, count)
         matched = as_poses(poses, labels, count)
+        if matched is not None:
+            matched.in_unit_of(voxel)  # raises where units do not fit
         values = {
-            "source": source,
+            "source": source if rest["thread_safe"] is None else source.guarded(rest["thread_safe"]),
             "psfs": psfs,
-            "psf_of": as_psf_of(psf_of, count, len(psfs)),
+            "psf_of": as_psf_of(rest["psf_of"], count, len(psfs)),
             "poses": matched,
-            "voxel_size": voxel,
-            "psf_voxel_size": voxel if psf_voxel_size is None else as_voxel_size(psf_voxel_size, "psf_voxel_size"),
-            "weights": as_weights(weights, count),
+            "weights": as_weights(rest["weights"], count),
             "frame": frame,
             "symmetry": symmetry,
             "names": labels or (matched.names if matched else None),
-            "unit": "voxel" if voxel_size is None else "um",
-            "assumed": tuple(assumptions(voxel_size, psf_voxel_size, psfs, matched, labels)),
+            "known_voxel": voxel,
+            "known_psf_voxel": psf_voxel,
+            "assumed": tuple(assumptions(voxel, psf_voxel, psfs, matched, labels)),
         }
         vars(self).update(values)
-        if matched is not None:
-            matched.in_unit_of(None if voxel_size is None else voxel)  # raises where units do not fit
-        for text in self.assumed:
-            log.info(text)
 
     # ---- what it holds ---------------------------------------------------------------------------------
 
@@ -151,6 +171,21 @@ class Dataset:
     def psf(self) -> NDArray | tuple[NDArray, ...] | None:
         """The PSF, a tuple where there are several, None where there is none."""
         return self.psfs[0] if len(self.psfs) == 1 else self.psfs or None
+
+    @property
+    def voxel_size(self) -> Vector:
+        """The voxel (z, y, x) of the particles, in `unit`."""
+        return self.known_voxel or (1.0, 1.0, 1.0)
+
+    @property
+    def psf_voxel_size(self) -> Vector:
+        """The voxel (z, y, x) of the PSF, in `unit`."""
+        return self.known_psf_voxel or self.voxel_size
+
+    @property
+    def unit(self) -> str:
+        """The unit of all lengths: "um", or "voxel" where no voxel size is known."""
+        return "voxel" if self.known_voxel is None else "um"
 
     @property
     def particle_shape(self) -> Size:
@@ -176,7 +211,7 @@ class Dataset:
     def placed(self) -> Poses:
         """The poses with translations in the unit of ``voxel_size``, and rotations about the middle of a particle."""
         assert self.poses is not None, "see require"
-        poses = self.poses.in_unit_of(self.voxel_size if self.unit == "um" else None)
+        poses = self.poses.in_unit_of(self.known_voxel)
         if poses.centre == "(n - 1) / 2":  # no particle need be read to learn its shape
             return poses
         return poses.about_middle(self.particle_shape, self.voxel_size, self.symmetry)
@@ -198,11 +233,13 @@ class Dataset:
         return self.source.read(i)
 
     def require(self, psf: bool = True) -> Dataset:
-        """Return itself, or raise an error where it has no poses or no PSF: before any particle is read."""
+        """Return itself, or raise an error where it lacks poses, a PSF or weight: before any particle is read."""
         if self.poses is None:
             raise ValueError("poses: found none, need fastmpr.Poses, given with the particles or by replace(poses=...)")
         if psf and not self.psfs:
             raise ValueError("psf: found none, need a PSF, given with the particles or by replace(psf=...)")
+        if not len(self.used):
+            raise ValueError("weights: found only zeros, need a view that weighs more")
         return self
 
     # ---- other data sets from it -------------------------------------------------------------------------
@@ -227,15 +264,23 @@ class Dataset:
             "particles": self.source,
             "psf": self.psf,
             "poses": self.poses,
-            "psf_of": self.psf_of if len(self.psfs) > 1 and "psf" not in changes else None,
-            "voxel_size": None if self.unit == "voxel" else self.voxel_size,
-            "psf_voxel_size": None if self.psf_voxel_size == self.voxel_size else self.psf_voxel_size,
+            "psf_of": self.psf_of,
+            "voxel_size": self.known_voxel,
+            "psf_voxel_size": self.known_psf_voxel,
             "weights": self.weights,
             "frame": self.frame,
             "symmetry": self.symmetry,
             "names": self.names,
+            "thread_safe": None,
         }
-        return Dataset(**{**given, **changes})
+        check_keywords(changes, given)
+        if "psf" in changes and "psf_of" not in changes and len(as_psfs(changes["psf"])) != len(self.psfs):
+            given["psf_of"] = None
+        if self.poses is not None and "poses" not in changes:
+            given["poses"] = self._poses_beside(changes)
+        other = object.__new__(Dataset)
+        other._fill(**{**given, **changes})
+        return other
 
     def then(self, step: Callable[[NDArray], NDArray]) -> Dataset:
         """Return the same views, each particle to go through a function when it is read."""
@@ -285,18 +330,28 @@ class Dataset:
         """The place of the first view that weighs anything: the one to learn shape and precision from."""
         return int(self.used[0]) if len(self.used) else 0
 
+    def _poses_beside(self, changes: dict[str, Any]) -> Poses:
+        """Return the poses that mean the same beside other names or a voxel size that was not known before."""
+        poses = cast(Poses, self.poses)
+        names = None if "names" in changes else poses.names  # they are in the order of the particles already
+        becomes_known = self.known_voxel is None and changes.get("voxel_size") is not None
+        unit = "voxel" if becomes_known and poses.unit is None else poses.unit
+        if (names, unit) == (poses.names, poses.unit):
+            return poses
+        return Poses(poses.rotation, poses.translation, names=names, unit=unit, centre=poses.centre)
+
     def _places(self, index: Any) -> NDArray[np.intp]:
         """Return the places that an index means, none negative."""
         places = np.arange(len(self))
         if isinstance(index, slice):
             chosen = places[index]
-        elif np.ndim(index) == 0 and not isinstance(index, bool | np.bool_):
+        elif np.ndim(index) == 0 and hasattr(index, "__index__") and not isinstance(index, bool | np.bool_):
             chosen = np.array([operator.index(index)])
         else:
             chosen = np.asarray(index)
             if chosen.dtype == bool and chosen.shape != (len(self),):
                 raise ValueError(f"mask: found shape {chosen.shape}, need ({len(self)},), one for each particle")
-            if chosen.size and (chosen.ndim != 1 or chosen.dtype.kind not in "biu"):
+            if chosen.ndim == 0 or chosen.size and (chosen.ndim != 1 or chosen.dtype.kind not in "biu"):
                 raise TypeError(
                     f"index: found {chosen.dtype} of shape {chosen.shape}, need integers, a slice or a mask"
                 )
@@ -310,14 +365,22 @@ class Dataset:
 
     def _with(self, **changes: Any) -> Dataset:
         other = object.__new__(Dataset)
-        kept = {name: value for name, value in vars(self).items() if name in Dataset.__dataclass_fields__}
-        vars(other).update(kept | changes)
+        vars(other).update(self.__getstate__() | changes)
         return other
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name in Dataset.__dataclass_fields__}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for array in (state["weights"], state["psf_of"]):  # a pickled array can be written to again
+            frozen(array)
+        vars(self).update(state | {"psfs": tuple(own(psf) for psf in state["psfs"])})
 
 
 def as_dataset(data: Any, psf: Any = None, poses: Any = None, views: dict[str, Any] | None = None) -> Dataset:
     """Return a Dataset: ``data`` itself, or what the shorthand ``(particles, psf, poses, **keywords)`` means."""
     given = {"psf": psf, "poses": poses, **(views or {})}
+    check_keywords(given, inspect.signature(Dataset).parameters)
     if not isinstance(data, Dataset):
         return Dataset(data, **given)
     if names := [name for name, value in given.items() if value is not None]:

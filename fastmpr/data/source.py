@@ -15,6 +15,10 @@ from .._validation import Size, as_float_type, as_volume
 from .suspects import fingerprint, suspicion, warn_of
 
 
+class ParticleError(ValueError):
+    """A particle that cannot be used; the message begins with its place."""
+
+
 class Source:
     """A sequence of particles, or some of it, read by any thread.
 
@@ -36,7 +40,7 @@ class Source:
         self.particles = particles = _as_sequence(particles)
         self.thread_safe = _is_safe(particles) if thread_safe is None else bool(thread_safe)
         self.steps: tuple[Callable[[NDArray], NDArray], ...] = ()
-        self.which = np.arange(len(particles))
+        self.which = self.places = np.arange(len(particles))  # in the sequence; in that which was first given
         self._share = _Shared(self.thread_safe)
 
     def __len__(self) -> int:
@@ -44,15 +48,20 @@ class Source:
 
     def select(self, index: NDArray[np.intp]) -> Source:
         """Return some of the particles, by their places; what is known of one is known of all."""
-        return self._with(which=self.which[index])
+        return self._with(which=self.which[index], places=self.places[index])
+
+    def guarded(self, thread_safe: bool) -> Source:
+        """Return the same particles, for threads that may or may not read them side by side."""
+        return self._with(thread_safe=bool(thread_safe), _share=_Shared(bool(thread_safe)))
 
     def then(self, step: Callable[[NDArray], NDArray]) -> Source:
         """Return the same particles, each to go through a function when it is read."""
         return self._with(steps=(*self.steps, step))
 
     def name(self, i: int) -> str:
-        """Return what errors call particle ``i``: its place in the sequence that was given."""
-        return f"particles[{self.which[i]}]"
+        """Return what errors call particle ``i``: its place in the sequence that was given, and its file's name."""
+        names = getattr(self.particles, "names", None) if _is_reader(self.particles) else None
+        return f"particles[{self.places[i]}]" + (f" ({names[self.which[i]]})" if names else "")
 
     def known(self) -> tuple[Size, type] | None:
         """Return shape and precision where they are known without reading a particle."""
@@ -62,7 +71,7 @@ class Source:
 
     def known_shape(self) -> Size | None:
         """Return the shape of a particle where it is known without reading one: files tell it."""
-        told = getattr(self.particles, "shape", None) if hasattr(self.particles, "voxel_size") else None
+        told = self.particles.shape if _is_reader(self.particles) else None
         return known[0] if (known := self.known()) else told
 
     def look(self, i: int = 0) -> tuple[Size, type]:
@@ -70,35 +79,37 @@ class Source:
         if (known := self.known()) is not None:
             return known
         particle = self._load(i)
-        self._share.kept[int(self.which[i])] = particle
+        self._share.kept[int(self.places[i])] = particle
         return self._learn(particle)
 
     def read(self, i: int) -> NDArray:
         """Return particle ``i``, finite, native, C-ordered, float32 or float64, of the shape of all others."""
-        kept = self._share.kept.pop(int(self.which[i]), None)
+        kept = self._share.kept.pop(int(self.places[i]), None)
         particle = self._load(i) if kept is None else kept
         shape, _ = self._learn(particle)
         if particle.shape != shape:
             raise ValueError(f"{self.name(i)}: found shape {particle.shape}, need {shape} like the first particle")
-        self._share.note(int(self.which[i]), particle)
+        self._share.note(int(self.places[i]), particle)
         for step in self.steps:
             particle = step(particle)
         return particle
 
     def tell_suspects(self) -> None:
         """Warn, once, of particles that were read and look as if something went wrong before they came here."""
-        found, self._share.suspects = self._share.suspects, {}
-        warn_of(found)
+        found = {
+            place: self._share.suspects.pop(place) for place in self._share.suspects.keys() & set(self.places.tolist())
+        }
+        warn_of({self.name(int(np.flatnonzero(self.places == place)[0])): found[place] for place in sorted(found)})
 
     def copies(self) -> dict[int, int]:
         """Return which of the particles that were read show the same image as an earlier one, by their places."""
         first: dict[int, int] = {}
         found = {}
-        for i, place in sorted(enumerate(self.which.tolist()), key=lambda pair: pair[1]):
+        for i, place in sorted(enumerate(self.places.tolist()), key=lambda pair: pair[1]):
             mark = self._share.fingerprints.get(place)
             if mark is None or place == (other := first.setdefault(mark, place)):
                 continue
-            j = int(np.flatnonzero(self.which == other)[0])
+            j = int(np.flatnonzero(self.places == other)[0])
             if np.array_equal(self._load(i), self._load(j)):
                 found[place] = other
         return found
@@ -114,14 +125,21 @@ class Source:
         try:
             with self._share.reading:
                 return as_volume(self.particles[int(self.which[i])], self.name(i))
-        except (ImportError, MemoryError):
+        except (ImportError, MemoryError, ParticleError):
             raise
         except Exception as error:
-            if str(error).startswith("particles["):  # says already which one
-                raise
             reason = " ".join(str(error).split()) or type(error).__name__
-            kind = OSError if isinstance(error, OSError) else ValueError
-            raise kind(f"{self.name(i)}: cannot be read ({reason})") from error
+            if not reason.startswith(self.name(i)):
+                reason = f"{self.name(i)}: cannot be read ({reason})"
+            kind = OSError if isinstance(error, OSError) else ParticleError
+            raise kind(reason) from error
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Send no more than the chosen particles to other processes, where that can be told."""
+        state = dict(self.__dict__)
+        if isinstance(self.particles, np.ndarray):
+            state |= {"particles": self.particles[self.which], "which": np.arange(len(self))}
+        return state
 
     def _with(self, **changes: Any) -> Source:
         other = object.__new__(Source)
@@ -164,6 +182,11 @@ def _as_sequence(particles: Any) -> Any:
     if hasattr(particles, "__len__") and hasattr(particles, "__getitem__") and not hasattr(particles, "iloc"):
         return particles
     raise TypeError(f"particles: found {type(particles).__name__}, need a sequence of 3-D arrays")
+
+
+def _is_reader(particles: Any) -> bool:
+    """Return whether it reads files: then it tells ``names``, ``shape`` and ``voxel_size``."""
+    return hasattr(particles, "voxel_size") and hasattr(particles, "names")
 
 
 def _is_stack(particles: Any) -> bool:

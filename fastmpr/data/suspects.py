@@ -9,33 +9,48 @@ from .._messages import warn
 
 _FULL_SCALES = (255.0, 1023.0, 4095.0, 16383.0, 65535.0)  # of cameras with 8, 10, 12, 14 and 16 bits
 _FEW = 2  # voxels above a quarter of the range: light that went through a microscope fills more
+_ALONE = 0.1  # of the range, at most, beside a hot pixel: the sharpest image of a point has more
 _MANY = 20  # voxels of exactly one value: noise does not repeat itself that often at its top
+_STEPS = 50  # of an integer scale, below which its top may well be a few values wide
 
 
 def suspicion(particle: NDArray) -> str | None:
     """Return what looks wrong with the brightest voxels of a particle, None where nothing does."""
     least, most = particle.min(), particle.max()
-    if particle.size < 1000 or least == most:
+    extent = most - least
+    if particle.size < 1000 or extent == 0:
         return None
-    if np.count_nonzero(particle > least + 0.25 * (most - least)) <= _FEW:
-        return "one voxel far brighter than all others, as a hot pixel is"
+    if np.count_nonzero(particle > least + 0.25 * extent) <= _FEW:
+        around = _neighbours(particle, int(particle.argmax()))
+        return "one voxel far brighter than all others, as a hot pixel is" if around < least + _ALONE * extent else None
     at_top = np.count_nonzero(particle == most)
-    if at_top >= _MANY and at_top > 3 * (np.count_nonzero(particle > least + 0.9 * (most - least)) - at_top):
-        return f"{at_top} voxels of exactly {most:g} and few just below, as where a camera is saturated"
-    if most in _FULL_SCALES and particle.size > at_top > 1 and np.array_equal(particle, np.rint(particle)):
-        return f"{at_top} voxels at {most:g}, the most that a camera of so many bits can tell"
+    if at_top < _MANY or (extent < _STEPS and np.array_equal(particle, np.rint(particle))):
+        return None
+    below = np.count_nonzero(particle > least + 0.9 * extent) - at_top
+    if at_top > 3 * below or most in _FULL_SCALES:
+        return f"{at_top} voxels of exactly {most:g} and {below} in the tenth below, as where a camera is saturated"
     return None
 
 
-def warn_of(found: dict[int, str]) -> None:
-    """Warn of suspicious particles, by their places, in one line."""
+def _neighbours(particle: NDArray, at: int) -> float:
+    """Return the brightest of the voxels that share a face with one."""
+    centre = np.unravel_index(at, particle.shape)
+    found = []
+    for axis, n in enumerate(particle.shape):
+        for k in (centre[axis] - 1, centre[axis] + 1):
+            if 0 <= k < n:
+                found.append(float(particle[(*centre[:axis], k, *centre[axis + 1 :])]))
+    return max(found)
+
+
+def warn_of(found: dict[str, str]) -> None:
+    """Warn of suspicious particles, by their names, in one line."""
     if found:
-        first = min(found)
+        name, wrong = next(iter(found.items()))
         others = f" (and something of the kind in {len(found) - 1} more)" if len(found) > 1 else ""
         warn(
-            f"particles[{first}]: found {found[first]}{others}; such voxels spoil the volume around them: mend them "
-            "(a median of their neighbours) or leave those particles out",
-            stacklevel=4,
+            f"{name}: found {wrong}{others}; such voxels spoil the volume around them: mend them (a median of their "
+            "neighbours) or leave those particles out"
         )
 
 

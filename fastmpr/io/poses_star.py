@@ -76,8 +76,7 @@ def read(path: str | Path) -> tuple[Rotation, NDArray[np.float64], tuple[str, ..
         warn(
             f"{path}: found {', '.join('_' + column for column in turned)} that are not zero; the boxes are taken to be cut "
             "along axes turned by them, as RELION does; where they were cut along the tomogram's, compose both turns into "
-            "_rlnAngleRot, -Tilt and -Psi first",
-            stacklevel=3,
+            "_rlnAngleRot, -Tilt and -Psi first"
         )
     names = tuple(table[NAME]) if NAME in table else None
     if names and len(set(names)) < len(names):

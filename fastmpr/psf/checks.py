@@ -6,7 +6,7 @@ of it, in an array that is not much smaller than its bright part.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,17 +20,27 @@ _NEGATIVE = 0.02  # of the sum, beyond what noise explains: costs 0.3 dB
 _BESIDE = 0.16  # of a standard deviation, between the centre and where it should be: costs 0.3 dB
 _EXACT = 0.05  # voxels: a PSF whose centre of mass was moved there has it as near as this
 _SHARPEST = 0.5  # voxels, the standard deviation of the narrowest PSF that its voxels can show
+_SMALLEST = 4  # voxels along an axis of odd size: with fewer, all of it is border
 _NARROW = 0.75  # of the peak, at the border: costs 0.4 to 10 dB, and half of it often nothing
 _NEGATIVE_NOISE = 1.1 * np.sqrt(2 / np.pi)  # standard deviations: the mean size of what is negative of noise, and room
 _MEASURED = "fastmpr.psf.measured (--psf-measured)"
 
 
-def check(psf: NDArray, name: str) -> None:
-    """Warn of what looks wrong in a PSF, in the name of whom the caller of this function was called by."""
+def check(psfs: Mapping[str, NDArray]) -> None:
+    """Warn of what looks wrong in the first of several PSFs that is not as it should be, and of how many others are not."""
+    found = {name: texts for name, psf in psfs.items() if (texts := list(_look(psf)))}
+    if not found:
+        return
+    name, texts = next(iter(found.items()))
+    others = f" (and something of the kind in {len(found) - 1} more)" if len(found) > 1 else ""
+    for text in texts:
+        warn(f"{name}: {text}{others}")
+
+
+def _look(psf: NDArray) -> Iterator[str]:
     odd = psf[tuple(slice(1 - n % 2, None) for n in psf.shape)]  # an even axis has one sample more before the centre
     if odd.size > 1 and odd.sum(dtype=np.float64) > 0:  # or it is an error where it is used
-        for text in _findings(odd):
-            warn(f"{name}: {text}", stacklevel=6)
+        yield from _findings(odd)
 
 
 def _findings(psf: NDArray) -> Iterator[str]:
@@ -43,7 +53,7 @@ def _findings(psf: NDArray) -> Iterator[str]:
     share = level * psf.size / total
     dark = (outermost == 0).mean() > border.LOWEST  # as around what `measured` returns
     uniform = level > _UNIFORM * np.median(outermost) and outermost.max() < peak
-    offset = share > _OFFSET and uniform and not dark
+    offset = share > _OFFSET and uniform and not dark and min(psf.shape) >= _SMALLEST
     beside = _beside(psf - psf.dtype.type(level) if offset else psf)
     if not beside and outermost.max() > _NARROW * peak:
         yield (

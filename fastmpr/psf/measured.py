@@ -165,8 +165,7 @@ def _check_whole(light: NDArray, noise: float, name: str) -> None:
     if share > _CUT:
         warn(
             f"{name}: found {share:.0%} of the bead's peak at the border, which cuts it off and makes the PSF too small: "
-            "take more of the stack around it",
-            stacklevel=4,
+            "take more of the stack around it"
         )
 
 
@@ -184,6 +183,5 @@ def _warn_of_saturation(bright: NDArray, name: str) -> None:
     if count > _FLAT and 4 * count > (bright > 0.9 * top).sum():
         warn(
             f"{name}: found {count} voxels at the maximum, {top:g}, so the bead looks saturated and the PSF too wide: "
-            "take one that is exposed less",
-            stacklevel=4,
+            "take one that is exposed less"
         )

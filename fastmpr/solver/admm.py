@@ -123,10 +123,8 @@ def solve(
     (8, 8, 8)
     """
     lam = as_positive(lam, "lam")
-    max_iter = as_count(max_iter, "max_iter")
-    for name, value, low, high in (("tol", tol, 0, 1), ("relaxation", relaxation, 1e-3, 2 - 1e-3)):
-        if not low <= value <= high:
-            raise ValueError(f"{name}: found {value!r}, need a number from {low} to {high}")
+    max_iter, tol = as_stopping(max_iter, tol)
+    relaxation = _as_number(relaxation, "relaxation", 1e-3, 2 - 1e-3)
     if timeout is not None:
         as_positive(timeout, "timeout")
     _check_lam(lam, as_sums(sums))
@@ -140,6 +138,22 @@ def solve(
     control = Control(iteration, max_iter, tol, callback, timeout)
     team.run(lambda member: _loop(member, iteration, control))
     return _finite(control.result())
+
+
+def as_stopping(max_iter: Any, tol: Any) -> tuple[int, float]:
+    """Return when to stop: after how many iterations, and at which residuals."""
+    return as_count(max_iter, "max_iter"), _as_number(tol, "tol", 0, 1)
+
+
+def _as_number(value: Any, name: str, low: float, high: float) -> float:
+    """Return a number in a range."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = np.nan
+    if not low <= number <= high:
+        raise ValueError(f"{name}: found {value!r}, need a number from {low} to {high}")
+    return number
 
 
 def _finite(result: Result) -> Result:

@@ -37,7 +37,7 @@ class Result:
     history : list of dict
         One entry per check of the residuals: ``nit``, ``primal`` and ``dual`` (normalised, see `solve`), ``mu``, ``mu2``.
     voxel_size : (z, y, x)
-        Voxel of ``x``, in micrometres.
+        Voxel of ``x``, in the unit of the views' (1, 1, 1 where none is known).
     """
 
     x: NDArray

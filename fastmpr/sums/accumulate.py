@@ -73,30 +73,26 @@ def accumulate(
     >>> fastmpr.accumulate(data).n_poses
     3
     """
-    data = as_dataset(data, psf, poses, views)
+    data = as_dataset(data, psf, poses, views).require()
+    model = data.model_shape(shape)
+    check_in_frame(data, model)
     with telling(progress) as tell:
-        (total,) = accumulate_groups(data, [data.used], shape, workers, tell)
+        (total,) = accumulate_groups(data, [data.used], model, workers, tell)
     return total
 
 
 def accumulate_groups(
-    data: Dataset, groups: list[NDArray], shape: int | Size | None, workers: int | None, tell: Progress | None = None
+    data: Dataset, groups: list[NDArray], model: Size, workers: int | None, tell: Progress | None = None
 ) -> list[NormalEquations]:
     """Sum several sets of views apart, each given by the places of its views."""
-    count = sum(map(len, groups))
-    if data.require() and not count:
-        raise ValueError("weights: found only zeros, need a view that weighs more")
-    check_in_frame(data, data.model_shape(shape))
-    model, edge, dtype = data.model_shape(shape), data.model_voxel[0], data.dtype
     threads = as_workers(workers)
-    grid = padded_shape(model, max(energy_radius(psf, data.psf_voxel_size) for psf in data.psfs) / edge)
-    transfers = [TransferFunction(psf, data.psf_voxel_size, dtype, threads) for psf in data.psfs]
-    team = Team(max(1, min(threads, count // len(groups))))
+    grid, transfers = padded_shape(data, model), transfer_functions(data, threads)
+    team = Team(min(threads, *map(len, groups)))
     parts: list[list[Any]] = [[None] * team.size for _ in groups]
-    tick = _counted(tell, count)
+    tick = _counted(team, tell, sum(map(len, groups)))
 
     def add_share(member: int) -> None:
-        aligner, fft = Aligner(data, grid, model), ForwardFFT(grid, dtype)
+        aligner, fft = Aligner(data, grid, model), ForwardFFT(grid, data.dtype)
         for group, chosen in enumerate(groups):
             first, last = team.share(len(chosen), member)
             parts[group][member] = _sum_views(aligner, fft, transfers, chosen[first:last], tick)
@@ -125,20 +121,27 @@ def _sum_views(
     return NormalEquations(gram, rhs, energy, len(which) * len(data.group), grid, data.model_voxel)
 
 
-def padded_shape(model: Size, margin: float) -> Size:
-    """Return a grid with fast FFTs on which light that leaves the model by ``margin`` voxels does not come back in."""
+def padded_shape(data: Dataset, model: Size) -> Size:
+    """Return a grid with fast FFTs on which light that a PSF carries out of the model does not come back in."""
+    margin = max(energy_radius(psf, data.psf_voxel_size) for psf in data.psfs) / data.model_voxel[0]
     nz, ny, nx = (n + min(math.ceil(margin), n) if n > 1 else 1 for n in model)
     return fast_shape((nz, ny, nx))
 
 
-def _counted(tell: Progress | None, total: int) -> Callable[[], None]:
+def transfer_functions(data: Dataset, workers: int = 1) -> list[TransferFunction]:
+    """Return the transfer function of each PSF."""
+    return [TransferFunction(psf, data.psf_voxel_size, data.dtype, workers) for psf in data.psfs]
+
+
+def _counted(team: Team, tell: Progress | None, total: int) -> Callable[[], None]:
     """Return what any thread calls when it is done with a view."""
     if tell is None:
-        return lambda: None
+        return team.check
     lock, done = Lock(), 0
 
     def tick() -> None:
         nonlocal done
+        team.check()
         with lock:
             done += 1
             tell("particles", done, total)

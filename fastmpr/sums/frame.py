@@ -39,7 +39,7 @@ def check_in_frame(data: Dataset, model: Size) -> None:
         )
     named = ", ".join(f"{data.source.name(i)} ({distance[i]:.3g} voxels off)" for i in outside[:3])
     more = f" and {len(outside) - 3} more" if len(outside) > 3 else ""
-    warn(f"poses: found less than a tenth of the model in {named}{more}; {hint}", stacklevel=4)
+    warn(f"poses: found less than a tenth of the model in {named}{more}; {hint}")
 
 
 def _share_seen(data: Dataset, extent: NDArray, translation: NDArray) -> NDArray[np.float64]:

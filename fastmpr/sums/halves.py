@@ -15,7 +15,7 @@ from .normal_equations import NormalEquations
 
 
 def accumulate_halves(
-    data: Dataset, least: int, shape: int | Size | None, workers: int | None, tell: Progress | None = None
+    data: Dataset, least: int, model: Size, workers: int | None, tell: Progress | None = None
 ) -> list[NormalEquations]:
     """Sum two halves of the views apart, by turns in their order; all of them at once where fewer than ``least`` differ.
 
@@ -23,20 +23,19 @@ def accumulate_halves(
     stay in one, and count as one view of more weight where their poses agree too. Views that were selected more than once
     are known to be copies; others are found while they are read, and then all views are read once more.
     """
-    images = data.source.which
-    sums = _accumulate(data, images, least, shape, workers, tell)
+    images = data.source.places
+    sums = _accumulate(data, images, least, model, workers, tell)
     if not (copies := data.source.copies()):
         return sums
     copy, original = next(iter(copies.items()))
     warn(
         f"particles[{copy}]: found the same image as particles[{original}], and {len(copies)} such copies in all; they are "
         "kept in one half of the views, or automatic lam would take their noise for signal; need each image once: weights= "
-        "for views that count more, symmetry= for a symmetric particle",
-        stacklevel=3,
+        "for views that count more, symmetry= for a symmetric particle"
     )
-    return _accumulate(
-        data, np.array([copies.get(place, place) for place in images.tolist()]), least, shape, workers, tell
-    )
+    del sums
+    images = np.array([copies.get(place, place) for place in images.tolist()])
+    return _accumulate(data, images, least, model, workers, tell)
 
 
 def _accumulate(data: Dataset, images: NDArray, least: int, *options: Any) -> list[NormalEquations]:

@@ -396,3 +396,118 @@ class TestBadInput:
     def test_a_dict_is_no_sequence(self):
         with pytest.raises(TypeError, match="particles: found a dict"):
             Dataset({0: VIEWS[0]})
+
+
+class TestReplace:
+    """What is kept means the same beside what is new."""
+
+    def test_names_that_stand_there_twice_are_no_obstacle(self):
+        named = Poses(POSES.rotation, POSES.translation, names=[f"n{i}" for i in range(N)])
+        data = Dataset(VIEWS, PSF, named)[[4, 4, 7]].replace(weights=[1, 2, 3])
+        assert data.names == ("n4", "n4", "n7")
+        np.testing.assert_allclose(data.poses.matrix, POSES.matrix[[4, 4, 7]], atol=1e-12)
+
+    def test_new_names_do_not_move_poses(self):
+        names = [f"n{i}" for i in range(N)]
+        named = Poses(POSES.rotation, POSES.translation, names=names)
+        for new in (names[::-1], [f"p{i}" for i in range(N)]):
+            data = Dataset(VIEWS, PSF, named).replace(names=new)
+            assert data.names == tuple(new)
+            np.testing.assert_allclose(data.poses.matrix, POSES.matrix, atol=1e-12)
+
+    def test_new_poses_are_matched_by_name(self):
+        names = [f"n{i}" for i in range(N)]
+        shuffled = Poses(POSES.rotation, POSES.translation, names=names)[::-1]
+        data = Dataset(VIEWS, PSF, names=names).replace(poses=shuffled)
+        np.testing.assert_allclose(data.poses.matrix, POSES.matrix, atol=1e-12)
+
+    def test_translations_in_voxels_stay_so_when_the_voxel_becomes_known(self):
+        data = Dataset(VIEWS, PSF, POSES).replace(voxel_size=(0.3, 0.1, 0.1))
+        np.testing.assert_allclose(data.placed.translation, POSES.translation * (0.3, 0.1, 0.1))
+
+    def test_a_psfs_voxel_that_was_given_is_kept(self):
+        data = Dataset(VIEWS, PSF, POSES, voxel_size=0.1, psf_voxel_size=0.1).replace(voxel_size=(0.3, 0.1, 0.1))
+        assert data.psf_voxel_size == (0.1, 0.1, 0.1)
+        with pytest.raises(ValueError, match="voxel_size: found none beside psf_voxel_size"):
+            Dataset(VIEWS, PSF, POSES, psf_voxel_size=0.1)
+
+    def test_which_psf_is_kept_where_as_many_come(self):
+        which = np.arange(N) % 2
+        data = Dataset(VIEWS, [PSF, PSF], POSES, psf_of=which)
+        assert data.replace(psf=[PSF, 2 * PSF]).psf_of.tolist() == which.tolist()
+        assert not data.replace(psf=PSF).psf_of.any()
+
+    def test_threads_take_turns_when_told_so(self):
+        data = Dataset(VIEWS, PSF, POSES)
+        assert not data.replace(thread_safe=False).source.thread_safe
+        assert data.replace(weights=np.ones(N)).source.thread_safe
+
+    def test_nothing_is_logged_again(self, caplog):
+        data = Dataset(VIEWS, PSF, POSES)
+        with caplog.at_level(logging.INFO, "fastmpr"):
+            data.replace(weights=np.ones(N))
+            fastmpr.deconvolve_average(data, lam=9.0, max_iter=1)
+        assert not caplog.records
+        assert data.replace(weights=np.ones(N)).assumed == data.assumed
+
+    def test_a_slice_sends_no_more_than_itself(self):
+        whole, part = len(pickle.dumps(DATA)), len(pickle.dumps(DATA[:1]))
+        assert part < whole / 4
+        assert pickle.loads(pickle.dumps(DATA[3:5])).source.name(1) == "particles[4]"
+
+
+def test_symmetric_views_in_the_models_frame_are_averaged_over_what_they_saw():
+    ones = np.ones((1, 8, 8, 8))
+    mean = fastmpr.average(ones, Poses(np.eye(3)), frame="model", symmetry="C8")
+    np.testing.assert_allclose(mean, 1, atol=1e-6)
+
+
+def test_unknown_keywords_are_named():
+    for call in (
+        lambda: fastmpr.average(DATA, lam=3),
+        lambda: DATA.replace(lamb=3),
+        lambda: fastmpr.accumulate(DATA, x=None),
+    ):
+        with pytest.raises(TypeError, match="found a keyword that nothing here takes"):
+            call()
+
+
+def test_more_threads_than_views_of_a_half():
+    which = np.concatenate([np.zeros(60, int), np.arange(1, 9)])
+    poses = Poses.random(len(which), rng=5)
+    views = VIEWS[which]
+    with pytest.warns(fastmpr.FastmprWarning, match="such copies"):
+        fastmpr.reconstruct(views, PSF, poses, workers=16, max_iter=2)
+
+
+def test_a_particle_that_fails_stops_the_other_threads():
+    class Slow(Failing):
+        def __getitem__(self, i):
+            self.reads.append(i)
+            time.sleep(0.01)
+            return super().__getitem__(i)
+
+        def __len__(self):
+            return 40
+
+    source = Slow(lambda: fail(OSError("gone")))
+    source.views = np.concatenate([VIEWS] * 4)
+    with pytest.raises(OSError, match="particles"):
+        fastmpr.accumulate(source, PSF, Poses.random(40, rng=0), workers=2, thread_safe=True)
+    assert len(source.reads) < 15
+
+
+def test_a_warning_points_at_who_called():
+    views = VIEWS.copy()
+    views[1, 3, 4, 5] = 1e4
+    calls = (
+        lambda: fastmpr.accumulate(views, PSF, POSES),
+        lambda: fastmpr.reconstruct(views, PSF, POSES, max_iter=1),
+        lambda: fastmpr.average(views, POSES),
+        lambda: fastmpr.deconvolve_average(views, PSF, POSES, lam=1.0, max_iter=1),
+        lambda: fastmpr.accumulate(VIEWS, PSF + 0.01 * PSF.max(), POSES),
+    )
+    for call in calls:
+        with pytest.warns(fastmpr.FastmprWarning) as seen:
+            call()
+        assert {warning.filename for warning in seen} == {__file__}

@@ -65,7 +65,7 @@ class TestSpoiled:
             rhs(views)
 
     def test_at_the_most_of_its_type(self):
-        views = np.minimum(np.rint(COUNTS.astype(float) * 300 / COUNTS.max()), 255).astype(np.uint8)
+        views = np.minimum(np.rint(COUNTS.astype(float) * 600 / COUNTS.max()), 255).astype(np.uint8)
         with pytest.warns(FastmprWarning, match=r"particles\[0\]: found \d+ voxels"):
             rhs(views)
 
@@ -91,6 +91,9 @@ class TestSpoiled:
             np.rint(255 * (VIEWS - VIEWS.min()) / np.ptp(VIEWS)).astype(np.uint8),  # stretched to eight bits
             np.zeros_like(VIEWS) + np.arange(3.0)[:, None, None, None],
             rng.standard_normal(VIEWS.shape),
+            np.stack([fastmpr.psf.gaussian(21, sigma=0.5)] * 3)
+            * np.arange(1, 4, dtype=np.float32)[:, None, None, None],
+            *(rng.poisson(0.05, VIEWS.shape) for _ in range(9)),
         ]
         with warnings.catch_warnings():
             warnings.simplefilter("error")
