@@ -64,6 +64,7 @@ HEADLINE_BENCHMARKS = {
 }
 STYLE = {"svg.fonttype": "none", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
 COLOURS = ["#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#000000"]  # for the colour-blind too
+ENVIRONMENT = ("machine", "cpu", "num_cpu", "python", "numba")  # a machine's record may lack any
 QUANTITIES = {"seconds": ("time", "s"), "bytes": ("memory", "B")}
 
 
@@ -161,7 +162,7 @@ def _section(folder: Path, benchmark: dict, graphs: list[Any], commits: dict[int
     name, shown = benchmark["name"], []
     for number, graph in enumerate(graphs):
         if history := _history(graph):
-            where = "{machine}: {cpu}, {num_cpu} CPUs, Python {python}".format_map(graph.params)
+            where = ", ".join(f"{key} {graph.params[key]}" for key in ENVIRONMENT if key in graph.params)
             paths = _draw(folder, f"plots/{name}-{number}", benchmark, history, commits)
             images = "\n".join(f'<img src="{path}" alt="{name}" loading="lazy">' for path in paths)
             shown.append(f"<p>{escape(where)}</p>\n<figure>{images}</figure>")

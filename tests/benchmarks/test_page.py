@@ -18,7 +18,7 @@ page = importlib.util.module_from_spec(SPEC)
 SPEC.loader.exec_module(page)
 
 READINGS, SAMPLES = page.HEADLINE_BENCHMARKS
-ENVIRONMENT = {"machine": "m", "cpu": "<c>", "num_cpu": "2", "python": "3.12"}
+ENVIRONMENT = {"machine": "m", "cpu": "<c>", "python": "3.12"}
 COMMITS = {3: "aaaaaaaa of 2026-01-01", 5: "bbbbbbbb of 2026-01-02", 9: "cccccccc of 2026-01-03"}
 
 
@@ -76,7 +76,7 @@ def test_page_shows_all_public_names_first_and_without_scripts(publish, tmp_path
     assert all((tmp_path / path).stat().st_size for path in pictures)
     assert "<script" not in shown
     assert "http" not in shown
-    assert "<c>" not in shown
+    assert "<p>machine m, cpu &lt;c&gt;, python 3.12</p>" in shown
     assert all(benchmark["less_is_better"] for benchmark in benchmarks.values())
 
 
