@@ -57,7 +57,7 @@ PAGE = """<!doctype html>
 </html>
 """
 HEADLINE = """<p class="headline">Time per iteration against the number of poses: it must be flat, for the iterations never
-see the views, only their sums. By the newest figures 1,000 views cost {}.</p>"""
+see the views, only their sums. By the newest figures 1,000 views cost {} times what one costs.</p>"""
 HEADLINE_BENCHMARKS = {
     "iteration.AgainstPoses.track_iteration": "per iteration",
     "iteration.AgainstPoses.time_hundred_iterations": "per solve of a hundred iterations",
@@ -120,8 +120,8 @@ def _headline(benchmarks: dict[str, dict], graphs: Any) -> str:
         history = {revision: v for graph in graphs.get_graph_group(name) for revision, v in _history(graph).items()}
         if history:
             seconds = dict(zip(benchmarks[name]["params"][0], history[max(history)], strict=True))
-            costs.append(f"{seconds['1000'] / seconds['1']:.2f} times one {unit}")
-    return HEADLINE.format(", ".join(costs)) if costs else ""
+            costs.append(f"{seconds['1000'] / seconds['1']:.2f} ({unit})")
+    return HEADLINE.format(" and ".join(costs)) if costs else ""
 
 
 def _add_interactive_page(folder: Path) -> str:
@@ -166,7 +166,8 @@ def _section(folder: Path, benchmark: dict, graphs: list[Any], commits: dict[int
             paths = _draw(folder, f"plots/{name}-{number}", benchmark, history, commits)
             images = "\n".join(f'<img src="{path}" alt="{name}" loading="lazy">' for path in paths)
             shown.append(f"<p>{escape(where)}</p>\n<figure>{images}</figure>")
-    return "\n".join([f'<h3 id="{name}">{name}</h3>', *shown]) if shown else ""
+    title = name.replace(".", ".<wbr>")  # where a narrow window may break it
+    return "\n".join([f'<h3 id="{name}">{title}</h3>', *shown]) if shown else ""
 
 
 def _draw(folder: Path, stem: str, benchmark: dict, history: dict[int, NDArray], commits: dict[int, str]) -> list[str]:
@@ -211,7 +212,8 @@ def _against_parameter(axes: Any, benchmark: dict, values: NDArray) -> None:
     _plot(axes, places, table.reshape(len(ticks), -1), names, choices, "-" if numeric else "none")
     if numeric:
         axes.set_xscale("log")
-    axes.set_xticks(places, [label.strip("'") for label in ticks], rotation=0 if numeric else 20)
+    slant = {} if numeric else {"rotation": 25, "ha": "right", "rotation_mode": "anchor"}
+    axes.set_xticks(places, [label.strip("'") for label in ticks], **slant)
     axes.minorticks_off()
     axes.set_xlabel(name)
     axes.margins(x=0.1)

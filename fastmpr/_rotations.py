@@ -27,7 +27,7 @@ def as_rotation(value: Any) -> Rotation:
 def _as_matrices(value: Any) -> NDArray[np.float64]:
     """Return rotation matrices of shape (N, 3, 3), checked: scipy takes even 2 * identity for a rotation."""
     try:
-        matrices = np.asarray(value, dtype=np.float64)
+        matrices = np.array(value, dtype=np.float64)  # old versions of scipy take no array that is read-only
     except (TypeError, ValueError):
         raise TypeError(f"rotation: found {type(value).__name__}, need a scipy Rotation or matrices") from None
     if matrices.shape == (3, 3):

@@ -166,7 +166,7 @@ class TestRandom:
         matrices = Poses.random(20_000, rng=0).matrix
         np.testing.assert_allclose(matrices.mean(axis=0), 0, atol=0.02)
         np.testing.assert_allclose((matrices**2).mean(axis=0), 1 / 3, atol=0.01)
-        angle = Rotation.from_matrix(matrices).magnitude()  # its density is (1 - cos a) / pi
+        angle = Rotation.from_matrix(matrices.copy()).magnitude()  # its density is (1 - cos a) / pi
         assert np.mean(angle < np.pi / 2) == pytest.approx((np.pi / 2 - 1) / np.pi, abs=0.01)
 
     def test_translations_fill_a_cube(self):

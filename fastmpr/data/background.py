@@ -9,7 +9,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from .._validation import Size
+from .._validation import Size, as_float_type
 
 _FLATNESS = 4  # a patch is so many times wider than thick
 _OUTLIERS = 50  # one voxel in so many, at either end of a patch's values, may be hot or dead
@@ -45,6 +45,7 @@ def without_background(particle: NDArray) -> NDArray:
     >>> float(without_background(particle).max()), float(without_background(particle).min())
     (7.0, 0.0)
     """
+    particle = particle.astype(as_float_type(particle.dtype), copy=False)
     return particle - _background(particle)
 
 
@@ -56,7 +57,6 @@ def _background(particle: NDArray) -> np.floating:
     and bright patches have no part in it. Of the levels b that this is true of, the one with most patches is returned.
     """
     samples = np.sort(particle.ravel()[_patches(particle.shape)], axis=1)
-    samples = samples.astype(np.result_type(samples, np.float32), copy=False)
     count = samples.shape[1]
     cut = count // _OUTLIERS
     samples[:, :cut] = samples[:, cut, None]

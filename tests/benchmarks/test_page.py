@@ -51,7 +51,7 @@ def publish(tmp_path):
 def test_headline_compares_a_thousand_views_with_one_at_the_newest_commit():
     readings, samples = {3: [1.0, 1.0, 9.0], 5: [2.0, 2.5, 3.0]}, {3: [1.0, None, 1.014]}
     sentence = page._headline(*results(**{READINGS: readings, SAMPLES: samples}))
-    assert "cost 1.50 times one per iteration, 1.01 times one per solve" in sentence
+    assert "cost 1.50 (per iteration) and 1.01 (per solve of a hundred iterations) times" in sentence
     assert page._headline(*results(memory=readings)) == ""
 
 
