@@ -16,17 +16,24 @@ _STEPS = 50  # of an integer scale, below which its top may well be a few values
 
 def suspicion(particle: NDArray) -> str | None:
     """Return what looks wrong with the brightest voxels of a particle, None where nothing does."""
-    least, most = particle.min(), particle.max()
-    extent = most - least
+    most, sample = particle.max(), _sample(particle)
+    extent = most - sample.min()
     if particle.size < 1000 or extent == 0:
         return None
-    if np.count_nonzero(particle > least + 0.25 * extent) <= _FEW:
-        around = _neighbours(particle, int(particle.argmax()))
-        return "one voxel far brighter than all others, as a hot pixel is" if around < least + _ALONE * extent else None
+    if sample.max() < most - 0.75 * extent:  # else far more than a few voxels are bright
+        least = particle.min()
+        extent = most - least
+        if np.count_nonzero(particle > least + 0.25 * extent) <= _FEW:
+            around = _neighbours(particle, int(particle.argmax()))
+            return (
+                "one voxel far brighter than all others, as a hot pixel is"
+                if around < least + _ALONE * extent
+                else None
+            )
     at_top = np.count_nonzero(particle == most)
     if at_top < _MANY or (extent < _STEPS and np.array_equal(particle, np.rint(particle))):
         return None
-    below = np.count_nonzero(particle > least + 0.9 * extent) - at_top
+    below = np.count_nonzero(particle > most - 0.1 * extent) - at_top
     if at_top > 3 * below or most in _FULL_SCALES:
         return f"{at_top} voxels of exactly {most:g} and {below} in the tenth below, as where a camera is saturated"
     return None
@@ -59,5 +66,9 @@ def fingerprint(particle: NDArray) -> int | None:
 
     None where those are all the same: an empty image is no copy of another.
     """
-    sample = particle.ravel()[:: max(1, particle.size // 1024)]
+    sample = _sample(particle)
     return None if sample.min() == sample.max() else hash((particle.shape, sample.tobytes()))
+
+
+def _sample(particle: NDArray) -> NDArray:
+    return particle.ravel()[:: max(1, particle.size // 1024)]

@@ -13,16 +13,29 @@ None, and ``write(path, rotation, translation, names, overwrite)``.
 
 from __future__ import annotations
 
+from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
 
 from numpy.typing import ArrayLike, NDArray
 
 from .._validation import Vector, as_voxel_size
-from . import mrc, poses_csv, poses_star, tiff
 
-VOLUMES: tuple[Any, ...] = (tiff, mrc)
-POSES: tuple[Any, ...] = (poses_csv, poses_star)
+_VOLUMES = ("tiff", "mrc")  # what has no known suffix is taken for the first, which has many
+_POSES = ("poses_csv", "poses_star")
+
+
+@cache
+def volumes() -> tuple[Any, ...]:
+    """Return the modules of all formats of volumes; they are loaded when the first file is, not before."""
+    return tuple(import_module(f".{name}", __package__) for name in _VOLUMES)
+
+
+@cache
+def poses() -> tuple[Any, ...]:
+    """Return the modules of all formats of poses."""
+    return tuple(import_module(f".{name}", __package__) for name in _POSES)
 
 
 def read(path: str | Path, voxel_size: float | Vector | None = None) -> tuple[NDArray, Vector | None]:
@@ -55,19 +68,19 @@ def write(path: str | Path, volume: ArrayLike, voxel_size: ArrayLike | None = No
 
 
 def volume_format(path: str | Path) -> Any:
-    """Return the module of a volume's format; what has no known suffix is taken for TIFF, which has many."""
-    return _of_suffix(path, VOLUMES) or tiff
+    """Return the module of a volume's format."""
+    return _of_suffix(path, volumes()) or volumes()[0]
 
 
 def writable_format(path: str | Path) -> Any:
     """Return the module that writes volumes of this name, or raise an error that names those suffixes that are written."""
-    writers = [module for module in VOLUMES if hasattr(module, "write")]
+    writers = [module for module in volumes() if hasattr(module, "write")]
     return _of_suffix(path, writers) or _refuse(path, writers)
 
 
 def pose_format(path: str | Path) -> Any:
     """Return the module of the poses' format."""
-    return _of_suffix(path, POSES) or _refuse(path, POSES)
+    return _of_suffix(path, poses()) or _refuse(path, poses())
 
 
 def _of_suffix(path: str | Path, modules: Any) -> Any:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._validation import Vector, as_voxel_size
-from .formats import VOLUMES, volume_format
+from .formats import volume_format, volumes
 
 
 class ParticleFolder(Sequence[NDArray]):
@@ -96,11 +96,11 @@ def open_particles(path: str | Path, voxel_size: float | Vector | None = None) -
 def _volumes_in(folder: Path) -> tuple[Any, list[Path]]:
     """Return the files of the first format that has any in a folder, in natural order, and that format."""
     files = [file for file in folder.iterdir() if not file.name.startswith(".")]
-    for reader in VOLUMES:
+    for reader in volumes():
         found = [file for file in files if file.name.lower().endswith(reader.SUFFIXES)]
         if found:
             return reader, sorted(found, key=lambda file: natural_key(file.name))
-    known = ", ".join(suffix for reader in VOLUMES for suffix in reader.SUFFIXES)
+    known = ", ".join(suffix for reader in volumes() for suffix in reader.SUFFIXES)
     raise ValueError(f"{folder}: found no volume in this folder, need one file per particle ({known})")
 
 

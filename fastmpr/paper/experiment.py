@@ -97,7 +97,9 @@ def fitted(volume: ArrayLike, shape: int | Size = SHAPE, name: str = "volume") -
     """
     whole, shape = as_volume(volume, name), as_shape(shape)
     _check_content(whole, name)
-    whole = whole.astype(np.float64) / max(whole.max(), -whole.min())  # now sums and squares are finite, whatever the unit
+    whole = whole.astype(np.float64) / max(
+        whole.max(), -whole.min()
+    )  # now sums and squares are finite, whatever the unit
     for factor in range(1, max(whole.shape) + 1):
         binned = _binned(whole, factor)
         inside = _centred(binned, shape)
