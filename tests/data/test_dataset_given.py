@@ -1,0 +1,232 @@
+"""A data set refuses what it cannot mean, and keeps what it was given."""
+
+from __future__ import annotations
+
+import logging
+import pickle
+import time
+
+import numpy as np
+import pytest
+from views import DATA, POSES, PSF, VIEWS, Counting, Failing, N, fail
+
+import fastmpr
+from fastmpr import Dataset, Poses
+
+
+class TestBadInput:
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            ({"psf_of": [0] * (N - 1)}, "psf_of: found int64 of shape"),
+            ({"psf_of": [0] * (N - 1) + [1]}, "psf_of: found 1, need places from 0 to 0"),
+            ({"psf": [PSF, PSF], "psf_of": [0] * (N - 1) + [2]}, "psf_of: found 2, need places from 0 to 1"),
+            ({"psf": [PSF, PSF], "psf_of": [0] * (N - 1) + [-1]}, "psf_of: found -1"),
+            ({"psf": [PSF, PSF]}, "psf_of: found none for 2 PSFs"),
+            ({"psf_of": [0.5] * N}, "psf_of: found float64"),
+            ({"poses": POSES[:3]}, "particles: found 10 for 3 poses"),
+            ({"poses": POSES.rotation}, "poses: found Rotation"),
+            ({"weights": [1, 2]}, "weights: found shape"),
+            ({"names": ["a"]}, "names: found"),
+            ({"symmetry": "T"}, "symmetry: found 'T'"),
+            ({"frame": "image"}, "frame: found 'image'"),
+            ({"frame": "model", "voxel_size": (0.3, 0.1, 0.1)}, "voxel_size: found"),
+            ({"poses": Poses(POSES.rotation, POSES.translation, unit="nm")}, "voxel_size: found none"),
+        ],
+    )
+    def test_arguments(self, options, message):
+        with pytest.raises((ValueError, TypeError)) as caught:
+            Dataset(VIEWS, **{"psf": PSF, "poses": POSES, **options})
+        assert str(caught.value).startswith(message)
+        assert "\n" not in str(caught.value)
+
+    @pytest.mark.parametrize(
+        ("index", "error", "message"),
+        [
+            ([], ValueError, "index: found an empty selection"),
+            (slice(3, 3), ValueError, "index: found an empty selection"),
+            (np.zeros(N, bool), ValueError, "index: found an empty selection"),
+            (np.ones(N - 1, bool), ValueError, "mask: found shape (9,), need (10,)"),
+            (N, IndexError, "index: found 10"),
+            ([0, -N - 1], IndexError, "index: found -11"),
+            ([0.5], TypeError, "index: found float64"),
+            ([[1, 2]], TypeError, "index: found int64 of shape (1, 2)"),
+        ],
+    )
+    def test_selections(self, index, error, message):
+        with pytest.raises(error) as caught:
+            DATA[index]
+        assert str(caught.value).startswith(message)
+
+    def test_splits(self):
+        with pytest.raises(ValueError, match="n: found 2 parts for 1"):
+            DATA[0].split(2)
+        with pytest.raises(ValueError, match="weights: found a part whose views all weigh nothing"):
+            DATA.replace(weights=np.arange(N) == 0).split(2, rng=0)
+        with pytest.raises(ValueError, match="n: found 1"):
+            DATA.split(1)
+
+    def test_what_is_missing_is_named_before_a_particle_is_read(self):
+        source = Counting()
+        bare, no_psf = Dataset(source, PSF), Dataset(source, poses=POSES)
+        for function in (fastmpr.reconstruct, fastmpr.accumulate, fastmpr.deconvolve_average, fastmpr.average):
+            with pytest.raises(ValueError, match="poses: found none"):
+                function(bare)
+            if function is not fastmpr.average:
+                with pytest.raises(ValueError, match="psf: found none"):
+                    function(no_psf)
+        assert source.reads == []
+
+    def test_keywords_beside_a_dataset(self):
+        with pytest.raises(TypeError, match=r"poses: found beside a Dataset.*data.replace\(poses=...\)"):
+            fastmpr.reconstruct(DATA, poses=POSES)
+        with pytest.raises(TypeError, match="voxel_size: found beside a Dataset"):
+            fastmpr.average(DATA, voxel_size=0.1)
+        with pytest.raises(TypeError, match="lamb"):
+            fastmpr.reconstruct(VIEWS, PSF, POSES, lamb=3)
+
+    @pytest.mark.parametrize(
+        ("wrong", "error", "message"),
+        [
+            (
+                lambda: fail(RuntimeError("lost\nconnection")),
+                ValueError,
+                "particles[3]: cannot be read (lost connection)",
+            ),
+            (lambda: fail(OSError("no disk")), OSError, "particles[3]: cannot be read (no disk)"),
+            (lambda: fail(KeyError(3)), ValueError, "particles[3]: cannot be read (3)"),
+            (lambda: VIEWS[3][:5], ValueError, "particles[3]: found shape (5, 14, 16), need (12, 14, 16)"),
+            (lambda: VIEWS[3] * np.nan, ValueError, "particles[3]: found 2688 NaN"),
+            (lambda: None, ValueError, "particles[3]: found an array of shape ()"),
+        ],
+    )
+    @pytest.mark.parametrize("workers", [1, 2])
+    def test_a_source_that_goes_wrong_halfway(self, wrong, error, message, workers):
+        for function in (fastmpr.accumulate, fastmpr.reconstruct, fastmpr.average):
+            with pytest.raises(error) as caught:
+                function(Dataset(Failing(wrong), poses=POSES, psf=PSF), workers=workers)
+            assert str(caught.value).startswith(message)
+            assert "\n" not in str(caught.value)
+
+    def test_a_selection_names_the_particle_by_its_first_place(self):
+        with pytest.raises(ValueError, match=r"particles\[3\]"):
+            fastmpr.accumulate(Dataset(Failing(lambda: VIEWS[3][:5]), PSF, POSES)[2:5])
+
+    def test_a_dict_is_no_sequence(self):
+        with pytest.raises(TypeError, match="particles: found a dict"):
+            Dataset({0: VIEWS[0]})
+
+
+class TestReplace:
+    """What is kept means the same beside what is new."""
+
+    def test_names_that_stand_there_twice_are_no_obstacle(self):
+        named = Poses(POSES.rotation, POSES.translation, names=[f"n{i}" for i in range(N)])
+        data = Dataset(VIEWS, PSF, named)[[4, 4, 7]].replace(weights=[1, 2, 3])
+        assert data.names == ("n4", "n4", "n7")
+        np.testing.assert_allclose(data.poses.matrix, POSES.matrix[[4, 4, 7]], atol=1e-12)
+
+    def test_new_names_do_not_move_poses(self):
+        names = [f"n{i}" for i in range(N)]
+        named = Poses(POSES.rotation, POSES.translation, names=names)
+        for new in (names[::-1], [f"p{i}" for i in range(N)]):
+            data = Dataset(VIEWS, PSF, named).replace(names=new)
+            assert data.names == tuple(new)
+            np.testing.assert_allclose(data.poses.matrix, POSES.matrix, atol=1e-12)
+
+    def test_new_poses_are_matched_by_name(self):
+        names = [f"n{i}" for i in range(N)]
+        shuffled = Poses(POSES.rotation, POSES.translation, names=names)[::-1]
+        data = Dataset(VIEWS, PSF, names=names).replace(poses=shuffled)
+        np.testing.assert_allclose(data.poses.matrix, POSES.matrix, atol=1e-12)
+
+    def test_translations_in_voxels_stay_so_when_the_voxel_becomes_known(self):
+        data = Dataset(VIEWS, PSF, POSES).replace(voxel_size=(0.3, 0.1, 0.1))
+        np.testing.assert_allclose(data.placed.translation, POSES.translation * (0.3, 0.1, 0.1))
+
+    def test_a_psfs_voxel_that_was_given_is_kept(self):
+        data = Dataset(VIEWS, PSF, POSES, voxel_size=0.1, psf_voxel_size=0.1).replace(voxel_size=(0.3, 0.1, 0.1))
+        assert data.psf_voxel_size == (0.1, 0.1, 0.1)
+        with pytest.raises(ValueError, match="voxel_size: found none beside psf_voxel_size"):
+            Dataset(VIEWS, PSF, POSES, psf_voxel_size=0.1)
+
+    def test_which_psf_is_kept_where_as_many_come(self):
+        which = np.arange(N) % 2
+        data = Dataset(VIEWS, [PSF, PSF], POSES, psf_of=which)
+        assert data.replace(psf=[PSF, 2 * PSF]).psf_of.tolist() == which.tolist()
+        assert not data.replace(psf=PSF).psf_of.any()
+
+    def test_threads_take_turns_when_told_so(self):
+        data = Dataset(VIEWS, PSF, POSES)
+        assert not data.replace(thread_safe=False).source.thread_safe
+        assert data.replace(weights=np.ones(N)).source.thread_safe
+
+    def test_nothing_is_logged_again(self, caplog):
+        data = Dataset(VIEWS, PSF, POSES)
+        with caplog.at_level(logging.INFO, "fastmpr"):
+            data.replace(weights=np.ones(N))
+            fastmpr.deconvolve_average(data, lam=9.0, max_iter=1)
+        assert not caplog.records
+        assert data.replace(weights=np.ones(N)).assumed == data.assumed
+
+    def test_a_slice_sends_no_more_than_itself(self):
+        whole, part = len(pickle.dumps(DATA)), len(pickle.dumps(DATA[:1]))
+        assert part < whole / 4
+        assert pickle.loads(pickle.dumps(DATA[3:5])).source.name(1) == "particles[4]"
+
+
+def test_symmetric_views_in_the_models_frame_are_averaged_over_what_they_saw():
+    ones = np.ones((1, 8, 8, 8))
+    mean = fastmpr.average(ones, Poses(np.eye(3)), frame="model", symmetry="C8")
+    np.testing.assert_allclose(mean, 1, atol=1e-6)
+
+
+def test_unknown_keywords_are_named():
+    for call in (
+        lambda: fastmpr.average(DATA, lam=3),
+        lambda: DATA.replace(lamb=3),
+        lambda: fastmpr.accumulate(DATA, x=None),
+    ):
+        with pytest.raises(TypeError, match="found a keyword that nothing here takes"):
+            call()
+
+
+def test_more_threads_than_views_of_a_half():
+    which = np.concatenate([np.zeros(60, int), np.arange(1, 9)])
+    poses = Poses.random(len(which), rng=5)
+    views = VIEWS[which]
+    with pytest.warns(fastmpr.FastmprWarning, match="such copies"):
+        fastmpr.reconstruct(views, PSF, poses, workers=16, max_iter=2)
+
+
+def test_a_particle_that_fails_stops_the_other_threads():
+    class Slow(Failing):
+        def __getitem__(self, i):
+            self.reads.append(i)
+            time.sleep(0.01)
+            return super().__getitem__(i)
+
+        def __len__(self):
+            return 40
+
+    source = Slow(lambda: fail(OSError("gone")))
+    source.views = np.concatenate([VIEWS] * 4)
+    with pytest.raises(OSError, match="particles"):
+        fastmpr.accumulate(source, PSF, Poses.random(40, rng=0), workers=2, thread_safe=True)
+    assert len(source.reads) < 15
+
+
+def test_a_warning_points_at_who_called():
+    views = VIEWS.copy()
+    views[1, 3, 4, 5] = 1e4
+    calls = (
+        lambda: fastmpr.accumulate(views, PSF, POSES),
+        lambda: fastmpr.reconstruct(views, PSF, POSES, max_iter=1),
+        lambda: fastmpr.average(views, POSES),
+        lambda: fastmpr.deconvolve_average(views, PSF, POSES, lam=1.0, max_iter=1),
+        lambda: fastmpr.accumulate(VIEWS, PSF + 0.01 * PSF.max(), POSES),
+    )
+    for call in calls:
+        with pytest.warns(fastmpr.FastmprWarning) as seen:
+            call()
+        assert {warning.filename for warning in seen} == {__file__}
