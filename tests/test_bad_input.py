@@ -62,7 +62,7 @@ PARTICLES = {
     "empty volumes": (VIEWS[:, :0], "particles[0]"),
     "another shape": (ragged(), "particles[1]"),
     "complex": (VIEWS.astype(complex), "particles[0]"),
-    "text": (["a", "b", "c"], "particles[0]"),
+    "text": (["a", "b", "c"], "particles"),
     "objects": ([None] * 3, "particles[0]"),
     "a generator": ((view for view in VIEWS), "particles"),
     "nothing": (None, "particles"),
@@ -236,10 +236,12 @@ def test_a_psf_that_sees_nothing_is_refused_when_lam_is_to_be_chosen():
 
 
 def test_views_without_anything_in_them():
-    """Dark views are not bad input: there is nothing in them, and the result says so."""
+    """There is nothing in the result either; of images that are no mere toys that is said."""
     for lam in (1.0, "auto"):
         result = fastmpr.reconstruct(np.zeros_like(VIEWS), PSF, POSES, lam=lam)
         np.testing.assert_array_equal(result.x, 0)
+    with pytest.warns(fastmpr.FastmprWarning, match=r"particles\[0\]: found the same value, 7, everywhere .*in 2 more"):
+        fastmpr.reconstruct(np.full((3, 12, 12, 12), 7.0), PSF, POSES)
 
 
 def test_particles_that_change_shape_on_the_way():

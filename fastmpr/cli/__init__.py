@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import logging
 import pkgutil
-import sys
 import warnings
 from collections.abc import Sequence
 from importlib import import_module
@@ -13,6 +12,7 @@ from typing import Any
 
 from .._version import __version__
 from ._arguments import Parser
+from ._words import put
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             warnings.showwarning = _show  # one line each, like all that is said here
             args.run(args)
     except KeyboardInterrupt:
-        print("fastmpr: interrupted", file=sys.stderr)
+        put("fastmpr: interrupted", error=True)
         return 130
     except MemoryError as error:
         return _fail(f"not enough memory ({error})")
@@ -45,14 +45,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _fail(message: str) -> int:
-    print("fastmpr: error:", " ".join(message.split()), file=sys.stderr)
+    put("fastmpr: error: " + " ".join(message.split()), error=True)
     return 2
 
 
 def _show(
     message: Warning | str, category: type[Warning], filename: str, lineno: int, file: Any = None, line: Any = None
 ) -> None:
-    print("fastmpr: warning:", " ".join(str(message).split()), file=sys.stderr)
+    put("fastmpr: warning: " + " ".join(str(message).split()), error=True)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -15,24 +15,27 @@ def say(args: argparse.Namespace, text: str) -> None:
         put(text)
 
 
-def put(text: str) -> None:
-    """Print; letters that the terminal does not know, or a reader who has gone, do not undo what was done."""
-    encoding = sys.stdout.encoding or "utf-8"
+def put(text: str, error: bool = False) -> None:
+    """Print, on stderr if it is an error; letters that nobody can show, or a reader who has gone, undo nothing."""
+    stream = sys.stderr if error else sys.stdout
+    if stream is None:  # closed by whoever started the program
+        return
+    encoding = stream.encoding or "utf-8"
     try:
-        print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream, flush=True)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def explain(args: argparse.Namespace, text: str) -> None:
     """Print on stderr, if --verbose."""
     if args.verbose:
-        print(text, file=sys.stderr)
+        put(text, error=True)
 
 
 def watched(args: argparse.Namespace) -> bool:
     """Return whether somebody may want to see bars."""
-    return not args.quiet and sys.stderr.isatty()
+    return not args.quiet and sys.stderr is not None and sys.stderr.isatty()
 
 
 def check_extras(*packages: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ import fastmpr
 
 from ..io.files import check_folder_writable, folder_written_whole
 from ._arguments import add_talk, count, new_command
-from ._words import check_extras, explain, say, watched
+from ._words import check_extras, explain, put, say, watched
 
 VOXEL = 0.0125  # micrometres
 SHAPE = 56
@@ -51,7 +50,7 @@ def run(args: argparse.Namespace) -> None:
     end = time.perf_counter()
     explain(args, f"lam {result.lam:.6g}, {result.nit} iterations: {result.message}")
     if not result.success:
-        print(f"fastmpr: warning: {result.message}", file=sys.stderr)
+        put(f"fastmpr: warning: {result.message}", error=True)
 
     volumes = {"truth": truth, "one raw view": data.read(0), "average": mean, "reconstruction": result.x}
     with folder_written_whole(args.out, FILES, overwrite=True) as folder:

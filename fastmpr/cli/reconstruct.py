@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from typing import Any
 
 import fastmpr
@@ -11,7 +10,7 @@ import fastmpr
 from ..io.files import check_writable
 from ..io.formats import writable_format
 from ._arguments import ZYX, add_talk, count, lam, new_command, not_negative, positive
-from ._words import explain, lengths, say, size, watched
+from ._words import explain, lengths, put, say, size, watched
 
 
 def add(commands: Any) -> None:
@@ -94,7 +93,7 @@ def run(args: argparse.Namespace) -> None:
     )
     explain(args, f"lam {result.lam:.6g}, {result.nit} iterations: {result.message}")
     if not result.success:
-        print(f"fastmpr: warning: {result.message}", file=sys.stderr)
+        put(f"fastmpr: warning: {result.message}", error=True)
     known = data.unit == "um"
     fastmpr.io.write(args.output, result.x, result.voxel_size if known else None, args.overwrite)
     voxel = lengths(result.voxel_size) if known else "unknown size, taken as cubes"

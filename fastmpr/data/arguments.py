@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 from weakref import WeakValueDictionary
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._validation import as_volume
+from .._messages import warn
+from .._validation import Vector, as_volume
 from ..poses import Poses
 from ..psf.checks import check as check_psfs
+
+_MOST_RATIO = 20  # of the sides of a PSF's voxel and a particle's: no microscope samples both so differently
 
 
 def check_keywords(given: Iterable[str], known: Iterable[str]) -> None:
@@ -19,6 +22,15 @@ def check_keywords(given: Iterable[str], known: Iterable[str]) -> None:
     for name in given:
         if name not in known:
             raise TypeError(f"{name}: found a keyword that nothing here takes, need one of {', '.join(known)}")
+
+
+def check_voxels(voxel: Vector | None, psf_voxel: Vector | None) -> None:
+    """Warn of voxel sizes that cannot well be of one microscope in one unit."""
+    if voxel is None or psf_voxel is None:
+        return
+    ratio = np.divide(psf_voxel, voxel)
+    if ratio.max() > _MOST_RATIO or ratio.min() < 1 / _MOST_RATIO:
+        warn(f"psf_voxel_size: found {psf_voxel} beside {voxel} of the particles: need both in micrometres (z, y, x)")
 
 
 def as_psfs(psf: Any) -> tuple[NDArray, ...]:
@@ -81,7 +93,7 @@ def as_names(names: Any, count: int) -> tuple[str, ...] | None:
     """Return one name for each particle, or None."""
     if names is None:
         return None
-    if isinstance(names, str) or not hasattr(names, "__len__") or len(names) != count:
+    if isinstance(names, str | set | frozenset) or not hasattr(names, "__len__") or len(names) != count:
         raise ValueError(f"names: found {names!r:.40}, need {count} of them, one for each particle")
     return tuple(str(name) for name in names)
 
@@ -90,6 +102,10 @@ def as_weights(weights: ArrayLike | None, count: int) -> NDArray[np.float64]:
     """Return one finite weight per view, none negative."""
     if weights is None:
         return frozen(np.ones(count))
+    if np.ma.is_masked(weights):
+        raise ValueError(
+            f"weights: found {np.ma.count_masked(weights)} masked ones, need {count} numbers (0 for no weight)"
+        )
     try:
         array = np.array(weights, dtype=float)
     except (TypeError, ValueError):
@@ -119,3 +135,8 @@ def frozen(array: NDArray) -> NDArray:
     """Return an array of our own that nobody can write to any more."""
     array.flags.writeable = False
     return array
+
+
+def times(sizes: Sequence[float]) -> str:
+    """Return sizes as text."""
+    return " x ".join(f"{size:g}" for size in sizes)

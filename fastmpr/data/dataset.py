@@ -16,7 +16,19 @@ from .._messages import log
 from .._validation import Size, Vector, as_count, as_shape, as_voxel_size
 from ..poses import Poses
 from ..symmetry import as_group
-from .arguments import as_names, as_poses, as_psf_of, as_psfs, as_weights, assumptions, check_keywords, frozen, own
+from .arguments import (
+    as_names,
+    as_poses,
+    as_psf_of,
+    as_psfs,
+    as_weights,
+    assumptions,
+    check_keywords,
+    check_voxels,
+    frozen,
+    own,
+    times,
+)
 from .source import Source
 
 
@@ -126,6 +138,7 @@ class Dataset:
             "thread_safe": thread_safe,
         }
         self._fill(**given)
+        check_voxels(self.known_voxel, self.known_psf_voxel)
         for text in self.assumed:
             log.info(text)
 
@@ -164,8 +177,6 @@ class Dataset:
             "assumed": tuple(assumptions(voxel, psf_voxel, psfs, matched, labels)),
         }
         vars(self).update(values)
-
-    # ---- what it holds ---------------------------------------------------------------------------------
 
     @property
     def psf(self) -> NDArray | tuple[NDArray, ...] | None:
@@ -242,8 +253,6 @@ class Dataset:
             raise ValueError("weights: found only zeros, need a view that weighs more")
         return self
 
-    # ---- other data sets from it -------------------------------------------------------------------------
-
     def __len__(self) -> int:
         return len(self.source)
 
@@ -308,12 +317,12 @@ class Dataset:
     def __repr__(self) -> str:
         count = f"{len(self)} particle{'s' * (len(self) != 1)}"
         shape = self.source.known_shape()
-        texts = [count + (f" of {_times(shape)}" if shape else "")]
+        texts = [count + (f" of {times(shape)}" if shape else "")]
         if self.unit == "um":
-            texts.append(f"voxels of {_times(self.voxel_size)} um")
+            texts.append(f"voxels of {times(self.voxel_size)} um")
         if self.psfs:
             several = f"{len(self.psfs)} PSFs" if len(self.psfs) > 1 else "PSF"
-            texts.append(f"{several} of {_times(self.psfs[0].shape)}")
+            texts.append(f"{several} of {times(self.psfs[0].shape)}")
         else:
             texts.append("no PSF")
         texts.append("with poses" if self.poses is not None else "no poses")
@@ -322,8 +331,6 @@ class Dataset:
         if self.frame == "model":
             texts.append("in the frame of the model")
         return f"<Dataset: {', '.join(texts)}>"
-
-    # ---- how --------------------------------------------------------------------------------------------
 
     @property
     def _first(self) -> int:
@@ -386,7 +393,3 @@ def as_dataset(data: Any, psf: Any = None, poses: Any = None, views: dict[str, A
     if names := [name for name, value in given.items() if value is not None]:
         raise TypeError(f"{names[0]}: found beside a Dataset, which holds its own, need data.replace({names[0]}=...)")
     return data
-
-
-def _times(sizes: Sequence[float]) -> str:
-    return " x ".join(f"{size:g}" for size in sizes)

@@ -172,6 +172,8 @@ class _Shared:
 
 def _as_sequence(particles: Any) -> Any:
     """Return something whose ``[i]`` is the i-th particle, whatever it is in itself."""
+    if type(particles) in (list, tuple) and particles and isinstance(particles[0], str | PathLike):
+        particles = particles[0]
     if isinstance(particles, str | PathLike):
         raise TypeError(f"particles: found the path {str(particles)!r}, need arrays, or fastmpr.load for files")
     if type(particles).__name__ == "Series" and hasattr(particles, "to_list"):  # pandas' [i] goes by labels

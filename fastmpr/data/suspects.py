@@ -8,28 +8,24 @@ from numpy.typing import NDArray
 from .._messages import warn
 
 _FULL_SCALES = (255.0, 1023.0, 4095.0, 16383.0, 65535.0)  # of cameras with 8, 10, 12, 14 and 16 bits
-_FEW = 2  # voxels above a quarter of the range: light that went through a microscope fills more
+_FEW = 8  # voxels above a quarter of the range: light that went through a microscope fills more
 _ALONE = 0.1  # of the range, at most, beside a hot pixel: the sharpest image of a point has more
 _MANY = 20  # voxels of exactly one value: noise does not repeat itself that often at its top
 _STEPS = 50  # of an integer scale, below which its top may well be a few values wide
 
 
 def suspicion(particle: NDArray) -> str | None:
-    """Return what looks wrong with the brightest voxels of a particle, None where nothing does."""
-    most, sample = particle.max(), _sample(particle)
-    extent = most - sample.min()
-    if particle.size < 1000 or extent == 0:
+    """Return what looks wrong with the extreme voxels of a particle, None where nothing does."""
+    least, most, sample = particle.min(), particle.max(), _sample(particle)
+    extent = most - least
+    if particle.size < 1000:
         return None
-    if sample.max() < most - 0.75 * extent:  # else far more than a few voxels are bright
-        least = particle.min()
-        extent = most - least
-        if np.count_nonzero(particle > least + 0.25 * extent) <= _FEW:
-            around = _neighbours(particle, int(particle.argmax()))
-            return (
-                "one voxel far brighter than all others, as a hot pixel is"
-                if around < least + _ALONE * extent
-                else None
-            )
+    if extent == 0:
+        return f"the same value, {most:g}, everywhere, as where nothing was imaged"
+    if sample.max() < least + 0.25 * extent and _is_alone(particle, least + 0.25 * extent, least + _ALONE * extent):
+        return "voxels far brighter than all others, as hot pixels are"
+    if sample.min() > most - 0.25 * extent and _is_alone(-particle, 0.25 * extent - most, _ALONE * extent - most):
+        return "voxels far darker than all others, as dead pixels are"
     at_top = np.count_nonzero(particle == most)
     if at_top < _MANY or (extent < _STEPS and np.array_equal(particle, np.rint(particle))):
         return None
@@ -37,6 +33,11 @@ def suspicion(particle: NDArray) -> str | None:
     if at_top > 3 * below or most in _FULL_SCALES:
         return f"{at_top} voxels of exactly {most:g} and {below} in the tenth below, as where a camera is saturated"
     return None
+
+
+def _is_alone(particle: NDArray, bright: float, dark: float) -> bool:
+    """Return whether few voxels are bright, and dark ones around the brightest of them."""
+    return bool(np.count_nonzero(particle > bright) <= _FEW and _neighbours(particle, int(particle.argmax())) < dark)
 
 
 def _neighbours(particle: NDArray, at: int) -> float:

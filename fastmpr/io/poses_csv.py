@@ -17,11 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from .._messages import warn
 from .files import written_whole
 
 SUFFIXES = (".csv",)
 UNIT = "voxel"  # of the translations
 CENTRE = "(n - 1) / 2"  # of a box, what the rotations are about
+_ENOUGH = 5  # poses that do not all lie alike by chance
 COLUMNS = ("name", "rot1", "rot2", "rot3", "t1", "t2", "t3")
 _SHORT_HEADER = ("name", "rot1", "rot2", "rot3", "t")  # what a version of SPFluo writes over the same seven columns
 
@@ -56,6 +58,12 @@ def read(path: str | Path) -> tuple[Rotation, NDArray[np.float64], tuple[str, ..
         values.append([_number(path, line, *pair) for pair in zip(COLUMNS[1:], texts, strict=True)])
 
     table = np.array(values)
+    largest = float(np.abs(table[:, :3]).max())
+    if len(table) >= _ENOUGH and 0 < largest <= 2 * math.pi:
+        warn(
+            f"{path}: found {len(table)} poses with angles up to {largest:.3g} only, which look like radians: need degrees, "
+            "unless all particles lie nearly alike"
+        )
     names = tuple(row[places[0]] for _, row in rows)
     return Rotation.from_euler("XZX", table[:, :3], degrees=True), table[:, 3:], names if any(names) else None
 

@@ -63,8 +63,9 @@ def read(path: str | Path) -> tuple[Rotation, NDArray[np.float64], tuple[str, ..
     table = _particle_table(path)
     if missing := [column for column in ANGLES if column not in table]:
         raise ValueError(f"{path}: found no column _{missing[0]}, need {', '.join('_' + c for c in ANGLES)}")
-    if "rlnOriginX" in table and "rlnOriginXAngst" not in table:
-        raise ValueError(f"{path}: found origins in pixels (_rlnOriginX), need angstroms (_rlnOriginXAngst)")
+    for column in ORIGINS:
+        if (pixels := column.removesuffix("Angst")) in table and column not in table:
+            raise ValueError(f"{path}: found origins in pixels (_{pixels}), need angstroms (_{column})")
     angles = np.column_stack([_numbers(path, table, column) for column in ANGLES])
     origins = np.zeros_like(angles)  # an origin that is not given is zero: two-dimensional data have no z
     for axis, column in enumerate(ORIGINS):

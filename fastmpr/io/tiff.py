@@ -248,7 +248,7 @@ def _check_extent(path: Path, series: Any) -> None:
 
 def _is_stack_of_volumes(axes: str) -> bool:
     """Whether the axes are (n,) z, y, x, or do not say."""
-    return axes.endswith("ZYX") or not set("ZC") & set(axes)
+    return "C" not in axes and (axes.endswith("ZYX") or "Z" not in axes)
 
 
 def _found(series: Any) -> str:

@@ -70,3 +70,11 @@ class TestOutput:
             err = process.stderr.read()
         assert (process.returncode, output.exists()) == (0, True), err
         assert b"Exception" not in err
+
+    @pytest.mark.parametrize("stream", ["stdout", "stderr"])
+    def test_a_stream_that_was_closed_before(self, views, stream):
+        output = views / "volume.ome.tif"
+        line = [sys.executable, "-m", "fastmpr", *arguments(views, output=output)]
+        closed = {"stdout": ">&-", "stderr": "2>&-"}[stream]
+        shell = subprocess.run(["sh", "-c", f'"$@" {closed}', "sh", *line], check=False, capture_output=True)
+        assert (shell.returncode, output.exists()) == (0, True), shell.stderr

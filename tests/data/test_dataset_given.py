@@ -230,3 +230,20 @@ def test_a_warning_points_at_who_called():
         with pytest.warns(fastmpr.FastmprWarning) as seen:
             call()
         assert {warning.filename for warning in seen} == {__file__}
+
+
+def test_voxels_that_are_hardly_in_one_unit():
+    with pytest.warns(fastmpr.FastmprWarning, match="psf_voxel_size: found"):
+        Dataset(VIEWS, PSF, POSES, voxel_size=0.1, psf_voxel_size=1e-4)
+
+
+def test_names_in_no_order_and_masked_weights_are_refused():
+    with pytest.raises(ValueError, match="names: found"):
+        Dataset(VIEWS, PSF, POSES, names={str(i) for i in range(N)})
+    with pytest.raises(ValueError, match="weights: found 1 masked"):
+        Dataset(VIEWS, PSF, POSES, weights=np.ma.masked_array(np.ones(N), np.arange(N) == 3))
+
+
+def test_a_list_of_paths_is_named():
+    with pytest.raises(TypeError, match="particles: found the path 'a.tif', need arrays, or fastmpr.load"):
+        Dataset(["a.tif", "b.tif"])

@@ -72,7 +72,15 @@ class TestSpoiled:
     def test_a_hot_pixel(self, dtype):
         views = COUNTS.astype(dtype)
         views[1, 3, 4, 5] = 65535
-        with pytest.warns(FastmprWarning, match=r"particles\[1\]: found one voxel far brighter than all others"):
+        with pytest.warns(FastmprWarning, match=r"particles\[1\]: found voxels far brighter than all others"):
+            rhs(views)
+
+    @pytest.mark.parametrize("value", [1000.0, -1000.0])
+    @pytest.mark.parametrize("count", [1, 2, 5])
+    def test_several_hot_or_dead_pixels(self, value, count):
+        views = VIEWS.copy()
+        views[2, 3, 4, 1 : 1 + 2 * count : 2] = value
+        with pytest.warns(FastmprWarning, match=r"particles\[2\]: found voxels far (brighter|darker) than all others"):
             rhs(views)
 
     @pytest.mark.parametrize("dtype", [np.uint16, np.float32])
@@ -106,7 +114,6 @@ class TestSpoiled:
             rng.poisson(0.3, VIEWS.shape).astype(np.uint8),  # dark, photons counted
             rng.poisson(5 * np.clip(VIEWS, 0, None)).astype(np.uint16),
             np.rint(255 * (VIEWS - VIEWS.min()) / np.ptp(VIEWS)).astype(np.uint8),  # stretched to eight bits
-            np.zeros_like(VIEWS) + np.arange(3.0)[:, None, None, None],
             rng.standard_normal(VIEWS.shape),
             np.stack([fastmpr.psf.gaussian(21, sigma=0.5)] * 3)
             * np.arange(1, 4, dtype=np.float32)[:, None, None, None],

@@ -367,3 +367,21 @@ class TestFiles:
             Poses.read(tmp_path / "p.csv")
         with pytest.raises(FileNotFoundError, match="nowhere, need an existing one"):
             self.poses.write(tmp_path / "nowhere" / "p.csv")
+
+
+def test_angles_in_radians_are_suspected(tmp_path):
+    poses = Poses.random(8, rng=0)
+    angles = np.radians(poses.rotation.as_euler("XZX", degrees=True))
+    rows = "\n".join(f"{i},{a},{b},{c},0,0,0" for i, (a, b, c) in enumerate(angles))
+    (tmp_path / "poses.csv").write_text("name,rot1,rot2,rot3,t1,t2,t3\n" + rows + "\n")
+    with pytest.warns(FastmprWarning, match="look like radians"):
+        Poses.read(tmp_path / "poses.csv")
+
+
+@pytest.mark.parametrize("axis", "XYZ")
+def test_origins_in_pixels_along_any_axis_are_refused(tmp_path, axis):
+    columns = ["rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi", f"rlnOrigin{axis}"]
+    head = "\n".join(f"_{column} #{k}" for k, column in enumerate(columns, 1))
+    (tmp_path / "poses.star").write_text(f"data_particles\n\nloop_\n{head}\n0 0 0 1\n0 0 0 2\n")
+    with pytest.raises(ValueError, match=f"found origins in pixels .*Origin{axis}"):
+        Poses.read(tmp_path / "poses.star")
