@@ -240,7 +240,7 @@ def test_views_without_anything_in_them():
     for lam in (1.0, "auto"):
         result = fastmpr.reconstruct(np.zeros_like(VIEWS), PSF, POSES, lam=lam)
         np.testing.assert_array_equal(result.x, 0)
-    with pytest.warns(fastmpr.FastmprWarning, match=r"particles\[0\]: found the same value, 7, everywhere .*in 2 more"):
+    with pytest.warns(fastmpr.FastmprWarning, match=r"particles\[0\]: found the same value, 7, everywhere.*in 2 more"):
         fastmpr.reconstruct(np.full((3, 12, 12, 12), 7.0), PSF, POSES)
 
 
