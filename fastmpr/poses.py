@@ -161,7 +161,7 @@ class Poses:
         >>> len(poses.symmetrized("C9")), len(poses.symmetrized("D9"))
         (36, 72)
         """
-        group = as_group(symmetry)
+        group = as_group(str(symmetry))  # None is no symmetry to ask for
         matrices = (self._matrix[:, np.newaxis] @ group).reshape(-1, 3, 3)
         names = None if self._names is None else [name for name in self._names for _ in group]
         return self._with(matrices, np.repeat(self._translation, len(group), axis=0), names)

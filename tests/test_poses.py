@@ -155,7 +155,7 @@ class TestSymmetrized:
                 error = np.abs(many.matrix[i * order : (i + 1) * order] - poses.matrix[i] @ g).max(axis=(1, 2))
                 assert error.min() < 1e-12
 
-    @pytest.mark.parametrize("symmetry", ["", "C", "C0", "c9", "E3", "9", "C-1", "I"])
+    @pytest.mark.parametrize("symmetry", ["", "C", "C0", "c9", "E3", "9", "C-1", "I", None])
     def test_unknown(self, symmetry):
         with pytest.raises(ValueError, match="symmetry: found"):
             Poses.random(1, rng=0).symmetrized(symmetry)
