@@ -116,7 +116,7 @@ def view_steps() -> dict[str, Callable[[], Any]]:
         "fft": fft.execute,
         "transfer": lambda: transfer.sample(rotation, GRID, (1.0, 1.0, 1.0)),
         "add_view": lambda: view_kernels.add_view(
-            *transfer.table, matrix, GRID, fft.spectrum, np.float32(1), gram, rhs
+            *transfer.table, matrix, GRID, fft.spectrum, np.float32(1), gram, rhs, 0, GRID[0]
         ),
     }
 

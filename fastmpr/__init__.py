@@ -12,6 +12,7 @@ from ._version import __version__ as __version__
 if TYPE_CHECKING:
     from . import io, metrics, paper, phantom, plot, psf
     from ._messages import FastmprWarning
+    from ._stopping import Cancelled
     from .baselines import average, deconvolve_average
     from .data.dataset import Dataset
     from .loading import load
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 _MODULES = {"io", "metrics", "paper", "phantom", "plot", "psf"}
 # The module that each other public name stands in; none has the name of a function, or one would hide the other.
 _HOME = {
+    "Cancelled": "_stopping",
     "Dataset": "data.dataset",
     "FastmprWarning": "_messages",
     "NormalEquations": "sums.normal_equations",
@@ -44,6 +46,7 @@ _HOME = {
     "solve": "solver.admm",
 }
 __all__ = [
+    "Cancelled",
     "Dataset",
     "FastmprWarning",
     "NormalEquations",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.transform import Rotation
 
+from ._stopping import Event, Stop, as_stop
 from ._validation import Size
 from .data.background import without_background
 from .data.dataset import Dataset, as_dataset
@@ -21,6 +23,7 @@ from .solver.selection import as_lam, infer_lam
 from .sums.accumulate import padded_shape, transfer_functions
 from .sums.aligner import Aligner
 from .sums.frame import check_in_frame
+from .sums.memory import check_fits, crew_count, spline_bytes
 from .sums.normal_equations import NormalEquations
 from .sums.resampling import inner
 
@@ -31,6 +34,8 @@ def average(
     *,
     shape: int | Size | None = None,
     workers: int | None = None,
+    cancel: Event | None = None,
+    timeout: float | None = None,
     **views: Any,
 ) -> NDArray:
     """Average the aligned views, by their weights, voxel by voxel over the views that saw it.
@@ -39,7 +44,7 @@ def average(
     ----------
     data : Dataset
         With poses; it needs no PSF. ``particles, poses`` and further keywords of `Dataset` are its shorthand.
-    shape, workers
+    shape, workers, cancel, timeout
         As in `fastmpr.accumulate`; so is the grid, without its padding.
 
     Returns
@@ -49,8 +54,8 @@ def average(
 
     Raises
     ------
-    ValueError, TypeError
-        As `Dataset` does.
+    ValueError, TypeError, MemoryError, Cancelled
+        As `fastmpr.accumulate` does.
 
     Examples
     --------
@@ -60,11 +65,15 @@ def average(
     >>> round(float(fastmpr.average(np.ones((3, 8, 8, 8)), poses)[4, 4, 4]), 6)
     1.0
     """
+    stop = as_stop("average", cancel, timeout)
     data = as_dataset(data, None, poses, views)
     used = data.require(psf=False).used
     model, dtype = data.model_shape(shape), data.dtype
     check_in_frame(data, model)
-    team = Team(max(1, min(as_workers(workers), len(used))))
+    each = 2 * spline_bytes(data) + 3 * np.dtype(dtype).itemsize * math.prod(model)
+    threads = as_workers(workers, math.prod(model) * len(used) * len(data.group))
+    team = Team(crew_count(threads, each, len(used)), stop.check)
+    check_fits(data, model, model, team.size * each)
     sums = np.zeros((team.size, *model), dtype)
     counts = np.zeros((team.size, *model), dtype)
 
@@ -82,7 +91,7 @@ def average(
                 else:
                     out[:] = 1
                 counts[member] += weight * out
-            team.check()
+                team.check()
 
     team.run(add_share)
     data.source.tell_suspects()
@@ -102,6 +111,8 @@ def deconvolve_average(
     max_iter: int = 200,
     tol: float = 1e-3,
     workers: int | None = None,
+    cancel: Event | None = None,
+    timeout: float | None = None,
     **views: Any,
 ) -> NDArray:
     """Deconvolve each view alone, then average: what one does without a solver for all views at once.
@@ -119,6 +130,8 @@ def deconvolve_average(
     ------
     ValueError, TypeError
         Naming the argument, if counts, shapes or units disagree, or a value is not finite or out of its range.
+    MemoryError, Cancelled
+        As `fastmpr.accumulate` does.
 
     References
     ----------
@@ -136,14 +149,16 @@ def deconvolve_average(
     >>> fastmpr.metrics.psnr(sharp, truth) > fastmpr.metrics.psnr(blurred, truth)
     True
     """
+    stop = as_stop("deconvolve_average", cancel, timeout)
     data = as_dataset(data, psf, poses, views).require()
     if data.frame == "particle":
         data = data.then(without_background)
     max_iter, tol = as_stopping(max_iter, tol)
     options = {"regularizer": as_regularizer(regularizer), "max_iter": max_iter, "tol": tol, "workers": 1}
-    alone = Deconvolved(data, as_lam(lam), **options)
+    alone = Deconvolved(data, as_lam(lam), stop, **options)
     cubic = {"psf": None, "psf_voxel_size": None, "voxel_size": data.model_voxel, "poses": data.placed, "names": None}
-    mean = average(data.replace(particles=alone, **cubic), shape=data.model_shape(shape), workers=workers)
+    turned = data.replace(particles=alone, **cubic)
+    mean = average(turned, shape=data.model_shape(shape), workers=workers, cancel=stop)
     data.source.tell_suspects()
     return mean
 
@@ -156,8 +171,8 @@ class Deconvolved(Sequence[NDArray]):
 
     thread_safe = True
 
-    def __init__(self, data: Dataset, lam: float | str, **options: Any):
-        self.lam, self.options = lam, options
+    def __init__(self, data: Dataset, lam: float | str, stop: Stop, **options: Any):
+        self.lam, self.stop, self.options = lam, stop, {**options, "cancel": stop}
         self.model = data.model_shape()
         self.grid, self.transfers = padded_shape(data, self.model), transfer_functions(data)
         # In its own frame a particle has the pose of the model; views in the model's frame keep their turned PSFs.
@@ -169,9 +184,10 @@ class Deconvolved(Sequence[NDArray]):
 
     def __getitem__(self, i: Any) -> Any:
         sums = self.sums(i)
-        search = {name: self.options[name] for name in ("regularizer", "workers")}
+        search = {name: self.options[name] for name in ("regularizer", "workers", "cancel")}
         chosen, start = infer_lam(sums, **search) if self.lam == "auto" else (self.lam, None)
         result = solve(sums, float(chosen), x0=start, **self.options)
+        self.stop.check()
         return np.ascontiguousarray(result.x[inner(self.grid, self.model)])
 
     def sums(self, i: int) -> NormalEquations:

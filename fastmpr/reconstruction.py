@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ._messages import Progress, telling
+from ._stopping import Cancelled, Event, as_stop
 from ._validation import Size
 from .data.background import without_background
 from .data.dataset import Dataset, as_dataset
@@ -23,6 +24,7 @@ from .solver.selection import ENOUGH_VIEWS, as_lam, infer_lam, select_lam
 from .sums.accumulate import accumulate_groups
 from .sums.frame import check_in_frame
 from .sums.halves import accumulate_halves
+from .sums.normal_equations import NormalEquations
 from .sums.resampling import inner
 
 
@@ -39,6 +41,8 @@ def reconstruct(
     workers: int | None = None,
     callback: Callable[[Result], Any] | None = None,
     progress: bool | Progress | None = None,
+    cancel: Event | None = None,
+    timeout: float | None = None,
     **views: Any,
 ) -> Result:
     """Reconstruct one isotropic volume from many blurred views of a particle.
@@ -63,6 +67,11 @@ def reconstruct(
     progress : bool or callable, optional
         True shows bars (needs tqdm); a callable is called with what is counted ("particles", then "iterations"), how many
         are done, and of how many (None for the iterations).
+    cancel : threading.Event, optional
+        Or anything with ``is_set()``, asked between views and after iterations: once it is set, the call ends with the
+        volume so far.
+    timeout : float, optional
+        Seconds from the call after which to end with the volume so far.
 
     Returns
     -------
@@ -74,6 +83,10 @@ def reconstruct(
     ------
     ValueError, TypeError
         Naming the argument, if counts, shapes or units disagree, or a value is not finite or out of its range.
+    MemoryError
+        At once, if the sums or the solve cannot fit in the memory that this process may use.
+    Cancelled
+        If it is to end before there is a volume: while the views are summed.
 
     References
     ----------
@@ -92,6 +105,7 @@ def reconstruct(
     >>> fastmpr.metrics.psnr(result.x, truth) > fastmpr.metrics.psnr(fastmpr.average(data), truth) + 3
     True
     """
+    stop = as_stop("reconstruct", cancel, timeout)
     lam, regularizer = as_lam(lam), as_regularizer(regularizer)
     max_iter, tol = as_stopping(max_iter, tol)
     data = as_dataset(data, psf, poses, views)
@@ -101,19 +115,31 @@ def reconstruct(
         data = data.then(without_background)
     with telling(progress) as tell:
         if lam == "auto":
-            halves = accumulate_halves(data, ENOUGH_VIEWS, model, workers, tell)
+            halves = accumulate_halves(data, ENOUGH_VIEWS, model, workers, tell, stop)
         else:
-            halves = accumulate_groups(data, [data.used], model, workers, tell)
-        options: dict[str, Any] = {
+            halves = accumulate_groups(data, [data.used], model, workers, tell, stop)
+        grid = halves[0].shape
+        options = {
             "regularizer": regularizer,
             "workers": workers,
             "callback": _counting(callback, tell),
+            "cancel": stop,
         }
-        chosen, start = _weight(lam, halves, options)
-        sums = functools.reduce(operator.add, halves)
-        del halves  # as large as the solver's own arrays
-        result = solve(sums, chosen, x0=start, max_iter=max_iter, tol=tol, **options)
-    return replace(result, x=np.ascontiguousarray(result.x[inner(sums.shape, model)]))
+        try:
+            result = _solved(halves, lam, options, {"max_iter": max_iter, "tol": tol})
+        except Cancelled as cut:
+            if cut.result is None:
+                raise
+            result = replace(cut.result, success=False, message=str(cut).partition(": ")[2])
+    return replace(result, x=np.ascontiguousarray(result.x[inner(grid, model)]))
+
+
+def _solved(halves: list[NormalEquations], lam: float | str, options: dict[str, Any], until: dict[str, Any]) -> Result:
+    """Choose lam where it is to be chosen, and solve; ``halves`` is emptied."""
+    chosen, start = _weight(lam, halves, options)
+    sums = functools.reduce(operator.add, halves)
+    halves.clear()  # as large as the solver's own arrays
+    return solve(sums, chosen, x0=start, **until, **options)
 
 
 def _weight(lam: float | str, halves: list, options: dict[str, Any]) -> tuple[float, NDArray | None]:

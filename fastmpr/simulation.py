@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 import scipy.fft
 from numpy.typing import ArrayLike, NDArray
 
+from ._limits import check_memory
+from ._stopping import Event, as_stop
 from ._validation import Size, Vector, as_shape, as_volume, as_voxel_size
 from .engine.threads import Team, as_workers
 from .poses import Poses
 from .sums.resampling import SplineVolume, inner, middle, model_samples
-from .sums.transfer import TransferFunction
+from .sums.transfer import TransferFunction, table_bytes
 
 
 def simulate(
@@ -28,6 +31,8 @@ def simulate(
     shape: int | Size | None = None,
     rng: np.random.Generator | int | None = None,
     workers: int | None = None,
+    cancel: Event | None = None,
+    timeout: float | None = None,
 ) -> NDArray:
     """Simulate views of a particle: pose it, blur it with the microscope's PSF, add white Gaussian noise.
 
@@ -53,7 +58,11 @@ def simulate(
     rng : numpy.random.Generator or int, optional
         Source of the noise, or its seed.
     workers : int, optional
-        Threads; by default all that this process may use.
+        Threads at most; by default all that this process may use. Little work takes fewer.
+    cancel : threading.Event, optional
+        Or anything with ``is_set()``, asked between views: once it is set, the call ends.
+    timeout : float, optional
+        Seconds after which to give up.
 
     Returns
     -------
@@ -64,6 +73,10 @@ def simulate(
     ------
     ValueError
         If an argument is not finite or out of its range.
+    MemoryError
+        At once, if the views cannot fit in the memory that this process may use.
+    Cancelled
+        If ``cancel`` is set or ``timeout`` is over before all views are there.
 
     References
     ----------
@@ -78,6 +91,7 @@ def simulate(
     >>> fastmpr.simulate(x, psf, fastmpr.Poses.random(2, rng=0), noise_sigma=0.1, rng=0).shape
     (2, 24, 24, 24)
     """
+    stop = as_stop("simulate", cancel, timeout)
     x = as_volume(x, "x")
     if frame not in ("particle", "model"):
         raise ValueError(f"frame: found {frame!r}, need 'particle' or 'model'")
@@ -94,17 +108,20 @@ def simulate(
         raise ValueError(
             f"shape: found {size} at {voxel}, need the grid of x with frame='model': {x.shape} at {model_voxel}"
         )
-    threads = as_workers(workers)
-    transfer = TransferFunction(psf, psf_voxel, x.dtype, threads)
+    psf = as_volume(psf, "psf")
+    check_memory("shape", size, len(poses) * math.prod(size) * x.itemsize)
+    grid = _unwrapped(size, voxel, psf.shape, psf_voxel)
+    team = Team(min(as_workers(workers, math.prod(grid) * len(poses)), len(poses)), stop.check)
+    check_memory("psf", psf.shape, table_bytes(psf.shape, x.dtype) + 6 * x.itemsize * team.size * math.prod(grid))
+    blurred = _Microscope(TransferFunction(psf, psf_voxel, x.dtype, team.size), grid, size, voxel, x.dtype)
     views = np.empty((len(poses), *size), x.dtype)
-    team = Team(max(1, min(threads, len(poses))))
-    blurred = _Microscope(transfer, size, voxel, np.shape(psf), psf_voxel, x.dtype)
 
     def fill(member: int) -> None:
         spline = SplineVolume(x.shape, x.dtype)
         spline.load(x)
         posed = np.empty(size, x.dtype)
         for i in range(*team.share(len(poses), member)):
+            team.check()
             rotation = poses.matrix[i]
             if frame == "model":
                 views[i] = blurred(x, rotation)
@@ -117,25 +134,24 @@ def simulate(
     if noise_sigma > 0:
         generator = np.random.default_rng(rng)
         for view in views:
+            stop.check()
             view += noise_sigma * generator.standard_normal(size, dtype=x.dtype)
     return views
 
 
-class _Microscope:
-    """Convolution with a PSF in any pose, on a grid that is padded so that nothing wraps."""
+def _unwrapped(shape: Size, voxel: Vector, psf_shape: Size, psf_voxel: Vector) -> Size:
+    """Return a grid with fast FFTs that is padded so that nothing wraps, in whatever pose the PSF is."""
+    reach = np.ceil(np.max(np.multiply(psf_shape, psf_voxel)) / np.array(voxel) / 2)
+    z, y, x = (scipy.fft.next_fast_len(int(n + r), real=True) for n, r in zip(shape, reach, strict=True))
+    return z, y, x
 
-    def __init__(
-        self,
-        transfer: TransferFunction,
-        shape: Size,
-        voxel: Vector,
-        psf_shape: Size,
-        psf_voxel: Vector,
-        dtype: Any,
-    ):
-        reach = np.ceil(np.max(np.multiply(psf_shape, psf_voxel)) / np.array(voxel) / 2)
-        self.grid = tuple(scipy.fft.next_fast_len(int(n + r), real=True) for n, r in zip(shape, reach, strict=True))
-        self.transfer, self.voxel, self.inside, self.dtype = transfer, voxel, inner(self.grid, shape), dtype
+
+class _Microscope:
+    """Convolution with a PSF in any pose."""
+
+    def __init__(self, transfer: TransferFunction, grid: Size, shape: Size, voxel: Vector, dtype: Any):
+        self.transfer, self.grid, self.voxel, self.dtype = transfer, grid, voxel, dtype
+        self.inside = inner(grid, shape)
 
     def __call__(self, x: NDArray, rotation: NDArray) -> NDArray:
         padded = np.zeros(self.grid, self.dtype)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._stopping import Cancelled
 from .._validation import Size, as_float_type, as_volume
 from .suspects import fingerprint, suspicion, warn_of
 
@@ -125,7 +126,7 @@ class Source:
         try:
             with self._share.reading:
                 return as_volume(self.particles[int(self.which[i])], self.name(i))
-        except (ImportError, MemoryError, ParticleError):
+        except (Cancelled, ImportError, MemoryError, ParticleError):
             raise
         except Exception as error:
             reason = " ".join(str(error).split()) or type(error).__name__

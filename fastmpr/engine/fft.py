@@ -7,6 +7,7 @@ are the same on every run, so results are too; only for large grids are they mea
 from __future__ import annotations
 
 import math
+import os
 import threading
 from typing import Any
 
@@ -16,9 +17,11 @@ import scipy  # scipy.fft is slow to import: this loads it at its first use
 from numpy.typing import DTypeLike, NDArray
 
 from .._validation import Size
-from .threads import Team
+from .threads import Crew, Team
 
 _PLANNING = threading.Lock()  # FFTW's planner holds global state
+if hasattr(os, "register_at_fork"):  # a child of a process that is planning would wait for ever for its turn
+    os.register_at_fork(before=_PLANNING.acquire, after_in_parent=_PLANNING.release, after_in_child=_PLANNING.release)
 _BLOCK_BYTES = 1 << 19  # a block of columns stays in a core's second-level cache between its two transforms
 _LARGE = 1 << 20  # voxels from which a measured plan repays the time it takes to find
 
@@ -49,12 +52,30 @@ def _plan(
 
 
 class ForwardFFT:
-    """A real forward FFT of one volume on the calling thread: fill ``image``, `execute`, read ``spectrum``."""
+    """A real forward FFT of one volume by a crew: fill ``image``, `execute` in every member, read ``spectrum``.
 
-    def __init__(self, shape: Size, dtype: DTypeLike):
+    Then a member may read its own planes of ``spectrum``, and fill its own of ``image`` for the next one.
+    """
+
+    def __init__(self, shape: Size, dtype: DTypeLike, crew: Crew | None = None):
+        self.crew = crew or Crew(1)
         self.image = pyfftw.zeros_aligned(shape, dtype)
         self.spectrum = pyfftw.zeros_aligned(half_shape(shape), complex_dtype(dtype))
-        self.execute = _plan(self.image, self.spectrum, (0, 1, 2), "FFTW_FORWARD").execute
+        if self.crew.size == 1:
+            self._planes, self._columns = [_plan(self.image, self.spectrum, (0, 1, 2), "FFTW_FORWARD")], []
+            return
+        planes, rows = ([self.crew.share(n, member) for member in range(self.crew.size)] for n in shape[:2])
+        columns = [self.spectrum[:, a:b] for a, b in rows]
+        self._planes = [_plan(self.image[a:b], self.spectrum[a:b], (1, 2), "FFTW_FORWARD") for a, b in planes]
+        self._columns = [_plan(part, part, (0,), "FFTW_FORWARD") for part in columns]
+
+    def execute(self, member: int = 0) -> None:
+        """Transform ``image``."""
+        self._planes[member].execute()
+        if self._columns:
+            self.crew.barrier(member)
+            self._columns[member].execute()
+            self.crew.barrier(member)
 
 
 class SlabFFT:

@@ -8,49 +8,33 @@ another pool's idle thread keeps busy.
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numba.core import cgutils, types
 from numba.extending import intrinsic, overload
 
+from .._limits import available_workers
 from .._validation import as_count
 from .jit import CACHE, njit
 
 _LINE = 8  # int64 per cache line: each member's flag has a line of its own
+_SHARE = 1 << 14  # voxels; see `python -m benchmarks.scaling`
 _SPINS = 20_000  # about 50 microseconds: longer than a phase's imbalance, shorter than a time slice
 
 
-def available_workers() -> int:
-    """Return the number of threads this process may use: its CPU affinity, cut by a container's CPU quota."""
-    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(count, _quota()))
+def as_workers(workers: int | None, voxels: int) -> int:
+    """Return the thread count of a call: ``workers``, or all that the process may use, but not more than repay.
 
-
-def _quota() -> int:
-    """Return the whole CPUs that the control group grants (version 2, then 1), or a very large number."""
-    root = Path("/sys/fs/cgroup")
-    try:
-        granted, period = (root / "cpu.max").read_text().split()
-    except (OSError, ValueError):
-        try:
-            granted = (root / "cpu/cpu.cfs_quota_us").read_text().strip()
-            period = (root / "cpu/cpu.cfs_period_us").read_text().strip()
-        except OSError:
-            return 1 << 30
-    if granted in ("max", "-1"):
-        return 1 << 30
-    return max(1, round(int(granted) / int(period)))
-
-
-def as_workers(workers: int | None) -> int:
-    """Return the thread count of a call: ``workers``, or all that the process may use."""
-    return available_workers() if workers is None else as_count(workers, "workers")
+    Starting and gathering threads takes longer than what is to be done if each has fewer than `_SHARE` voxels of it.
+    """
+    useful = max(1, voxels // _SHARE)
+    if workers is not None:
+        return min(as_count(workers, "workers"), useful)
+    return min(available_workers(), useful) if useful > 1 else 1
 
 
 def _load(flags, index):
@@ -116,13 +100,52 @@ class TeamBroken(RuntimeError):
     """Another member of the team has failed: stop waiting for it."""
 
 
-class Team:
+class Crew:
+    """Some threads of a team that go through the phases of one task together.
+
+    Parameters
+    ----------
+    size : int
+        Number of members.
+    team : Team
+        Whose failure ends the wait at a barrier.
+    """
+
+    def __init__(self, size: int, team: Team | None = None):
+        self.size, self._team = size, team
+        self._flags = np.zeros(size * _LINE, np.int64)
+        self._generations = [0] * size
+
+    def check(self) -> None:
+        """Stop a member's work, between two of its items, where any member of the team has failed."""
+        if self._team is not None:
+            self._team.check()
+
+    def barrier(self, member: int) -> None:
+        """Wait until every member has come here. Spins briefly, then yields the core: sleeping costs ~100 us."""
+        if self.size == 1:
+            return
+        self._generations[member] += 1
+        generation = self._generations[member]
+        _arrive(self._flags, member, generation)
+        while not _spin(self._flags, self.size, generation):
+            self.check()
+            time.sleep(0)
+
+    def share(self, count: int, member: int) -> tuple[int, int]:
+        """Return the first and one past the last of ``count`` items that belong to a member."""
+        return count * member // self.size, count * (member + 1) // self.size
+
+
+class Team(Crew):
     """A number of threads that run one function at the same time, each on its own share.
 
     Parameters
     ----------
     size : int
         Number of members; member 0 is the thread that calls `run`.
+    wanted : callable, optional
+        Raises an error when the work is no longer wanted; asked by `check`, in any member.
 
     Examples
     --------
@@ -135,11 +158,9 @@ class Team:
     [1, 4]
     """
 
-    def __init__(self, size: int):
-        self.size = size
-        self._flags = np.zeros(size * _LINE, np.int64)
-        self._generations = [0] * size
-        self._failed = False
+    def __init__(self, size: int, wanted: Callable[[], None] = lambda: None):
+        super().__init__(size)
+        self._failed, self._wanted = False, wanted
 
     def run(self, work: Callable[[int], Any]) -> None:
         """Call ``work(member)`` in every member and return when all are done; the first error is raised here."""
@@ -180,21 +201,12 @@ class Team:
                 del first
 
     def check(self) -> None:
-        """Stop a member's work, between two of its items, where another member has failed."""
+        """Stop a member's work, between two of its items, where another member has failed or it is no longer wanted."""
         if self._failed:
             raise TeamBroken("another thread of this call has failed")
+        self._wanted()
 
-    def barrier(self, member: int) -> None:
-        """Wait until every member has come here. Spins briefly, then yields the core: sleeping costs ~100 us."""
-        if self.size == 1:
-            return
-        self._generations[member] += 1
-        generation = self._generations[member]
-        _arrive(self._flags, member, generation)
-        while not _spin(self._flags, self.size, generation):
-            self.check()
-            time.sleep(0)
-
-    def share(self, count: int, member: int) -> tuple[int, int]:
-        """Return the first and one past the last of ``count`` items that belong to a member."""
-        return count * member // self.size, count * (member + 1) // self.size
+    def crews(self, count: int) -> list[Crew]:
+        """Cut the team into as many crews, as equal as can be: the first members are the first crew."""
+        sizes = np.diff([self.size * k // count for k in range(count + 1)]).tolist()
+        return [Crew(size, self) for size in sizes]

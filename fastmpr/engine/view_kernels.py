@@ -72,26 +72,56 @@ def _retreat_row(target, source, pole):
 
 
 @njit(**JIT)
-def _filter_rows(a, rows, horizon, work):
-    """`_filter_line` across rows: a[rows[k]] is the k-th sample of every line."""
+def _filter_rows(a, rows, horizon, first, last):
+    """`_filter_line` across rows: a[rows[k], i] is the k-th sample of line i, for first <= i < last."""
     size = len(rows)
     if size == 1:
         return
+    work = np.zeros(last - first, a.dtype)
     pole, six = like(_POLE, work[0]), like(6.0, work[0])
-    work[:] = 0
     power = like(1.0, work[0])
     for k in range(horizon):
-        add(work, power, a[rows[_mirror(k, size)]])
+        add(work, power, a[rows[_mirror(k, size)]][first:last])
         power *= pole
-    copy(work, a[rows[0]])
-    _scale_row(a[rows[0]], six)
+    start = a[rows[0]][first:last]
+    copy(work, start)
+    _scale_row(start, six)
     for k in range(1, size):
-        _blend_row(a[rows[k]], a[rows[k - 1]], six, pole)
-    last = a[rows[size - 1]]
-    _blend_row(last, a[rows[size - 2]], like(1.0, pole), pole)
-    _scale_row(last, pole / (pole * pole - like(1.0, pole)))
+        _blend_row(a[rows[k]][first:last], a[rows[k - 1]][first:last], six, pole)
+    end = a[rows[size - 1]][first:last]
+    _blend_row(end, a[rows[size - 2]][first:last], like(1.0, pole), pole)
+    _scale_row(end, pole / (pole * pole - like(1.0, pole)))
     for k in range(size - 2, -1, -1):
-        _retreat_row(a[rows[k]], a[rows[k + 1]], pole)
+        _retreat_row(a[rows[k]][first:last], a[rows[k + 1]][first:last], pole)
+
+
+@njit(**JIT)
+def spline_planes(a, horizon, first, last):
+    """Turn samples into spline coefficients along x and y, in the planes first <= z < last inside ``a``."""
+    ny, nx = a.shape[1] - 2 * MARGIN, a.shape[2] - 2 * MARGIN
+    inside = np.arange(MARGIN, MARGIN + ny)
+    for z in range(MARGIN + first, MARGIN + last):
+        for y in range(MARGIN, MARGIN + ny):
+            row = a[z, y]
+            _filter_line(row, MARGIN, nx, horizon)
+            for k in range(1, MARGIN + 1):
+                row[MARGIN - k] = row[MARGIN + _mirror(k, nx)]
+                row[MARGIN + nx - 1 + k] = row[MARGIN + _mirror(nx - 1 + k, nx)]
+        _filter_rows(a[z], inside, horizon, 0, a.shape[2])
+        for k in range(1, MARGIN + 1):
+            copy(a[z, MARGIN + _mirror(k, ny)], a[z, MARGIN - k])
+            copy(a[z, MARGIN + _mirror(ny - 1 + k, ny)], a[z, MARGIN + ny - 1 + k])
+
+
+@njit(**JIT)
+def spline_columns(a, horizon, first, last):
+    """Turn what `spline_planes` made into coefficients along z too, for the columns first <= i < last of a plane."""
+    nz = a.shape[0] - 2 * MARGIN
+    planes = a.reshape(a.shape[0], -1)
+    _filter_rows(planes, np.arange(MARGIN, MARGIN + nz), horizon, first, last)
+    for k in range(1, MARGIN + 1):
+        copy(planes[MARGIN + _mirror(k, nz)][first:last], planes[MARGIN - k][first:last])
+        copy(planes[MARGIN + _mirror(nz - 1 + k, nz)][first:last], planes[MARGIN + nz - 1 + k][first:last])
 
 
 @njit(**JIT)
@@ -101,26 +131,8 @@ def spline_coefficients(a, horizon):
     ``a`` is C-ordered and has `MARGIN` extra planes, rows and columns on every side; ``horizon`` is the number of terms
     after which the pole's powers are below the precision. The recursion is that of Unser, Aldroubi and Eden (1993).
     """
-    nz, ny, nx = a.shape[0] - 2 * MARGIN, a.shape[1] - 2 * MARGIN, a.shape[2] - 2 * MARGIN
-    for z in range(MARGIN, MARGIN + nz):
-        for y in range(MARGIN, MARGIN + ny):
-            row = a[z, y]
-            _filter_line(row, MARGIN, nx, horizon)
-            for k in range(1, MARGIN + 1):
-                row[MARGIN - k] = row[MARGIN + _mirror(k, nx)]
-                row[MARGIN + nx - 1 + k] = row[MARGIN + _mirror(nx - 1 + k, nx)]
-    inside_y, inside_z = np.arange(MARGIN, MARGIN + ny), np.arange(MARGIN, MARGIN + nz)
-    work = np.empty(a.shape[2], a.dtype)
-    for z in range(MARGIN, MARGIN + nz):
-        _filter_rows(a[z], inside_y, horizon, work)
-        for k in range(1, MARGIN + 1):
-            copy(a[z, MARGIN + _mirror(k, ny)], a[z, MARGIN - k])
-            copy(a[z, MARGIN + _mirror(ny - 1 + k, ny)], a[z, MARGIN + ny - 1 + k])
-    planes = a.reshape(a.shape[0], -1)
-    _filter_rows(planes, inside_z, horizon, np.empty(planes.shape[1], a.dtype))
-    for k in range(1, MARGIN + 1):
-        copy(planes[MARGIN + _mirror(k, nz)], planes[MARGIN - k])
-        copy(planes[MARGIN + _mirror(nz - 1 + k, nz)], planes[MARGIN + nz - 1 + k])
+    spline_planes(a, horizon, 0, a.shape[0] - 2 * MARGIN)
+    spline_columns(a, horizon, 0, a.shape[1] * a.shape[2])
 
 
 @njit(**JIT)
@@ -219,17 +231,17 @@ def _gather_row(a, row, plane, start, step, out, first, last):
 
 
 @njit(**JIT)
-def gather(a, matrix, origin, out, centre):
+def gather(a, matrix, origin, out, centre, start, stop):
     """Sample a volume given by its spline coefficients on a rotated grid, and return the sum of squares of the samples.
 
     out[p] <- the spline at matrix (p - centre) + origin, in samples of the volume; zero outside it (half a voxel of slack).
-    ``a`` comes from `spline_coefficients`.
+    Only the planes start <= z < stop of ``out`` are filled. ``a`` comes from `spline_coefficients`.
     """
     row, plane, flat = a.shape[2], a.shape[1] * a.shape[2], a.ravel()
     top = (a.shape[0] - 2 * MARGIN - 0.5, a.shape[1] - 2 * MARGIN - 0.5, a.shape[2] - 2 * MARGIN - 0.5)
     step = (matrix[0, 2], matrix[1, 2], matrix[2, 2])
     total = 0.0
-    for k in range(out.shape[0]):
+    for k in range(start, stop):
         for j in range(out.shape[1]):
             dz, dy, dx = k - centre[0], j - centre[1], -centre[2]
             z = origin[0] + matrix[0, 0] * dz + matrix[0, 1] * dy + matrix[0, 2] * dx
@@ -339,10 +351,10 @@ def _add_normal_row(values, spectrum, weight, first, last, gram, rhs):
 
 
 @njit(**JIT)
-def add_view(real, imag, reach, matrix, shape, spectrum, weight, gram, rhs):
-    """Gram += w |h|^2 and rhs += w conj(h) y for one view, with the h of `sample_transfer`."""
+def add_view(real, imag, reach, matrix, shape, spectrum, weight, gram, rhs, start, stop):
+    """Gram += w |h|^2 and rhs += w conj(h) y in the planes start <= z < stop for one view, h being `sample_transfer`'s."""
     values = np.empty(gram.shape[2], rhs.dtype)
-    for kz in range(gram.shape[0]):
+    for kz in range(start, stop):
         for ky in range(gram.shape[1]):
             first, last = _sample_frequencies(real, imag, reach, matrix, shape, kz, ky, values)
             _add_normal_row(values, spectrum[kz, ky], weight, first, last, gram[kz, ky], rhs[kz, ky])

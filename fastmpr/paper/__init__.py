@@ -21,6 +21,7 @@ from typing import Any
 from numpy.typing import ArrayLike, NDArray
 
 from .. import phantom
+from .._stopping import Event, as_stop
 from ..io.files import check_folder_writable
 from . import report
 from .cells import Cells, file_name
@@ -37,6 +38,9 @@ def run(
     volumes: Mapping[str, ArrayLike] | None = None,
     plan: Plan = FULL,
     tick: Callable[[str], object] = lambda name: None,
+    *,
+    cancel: Event | None = None,
+    timeout: float | None = None,
 ) -> str:
     """Make Table 1, Figures 1 to 3 and an HTML record in a folder; return the table as text.
 
@@ -53,6 +57,10 @@ def run(
         `FULL` or `QUICK`.
     tick : callable
         Called with a cell's name when it is finished.
+    cancel : threading.Event, optional
+        Or anything with ``is_set()``: once it is set, the call ends; what is finished is kept.
+    timeout : float, optional
+        Seconds after which to give up, likewise.
 
     Raises
     ------
@@ -62,12 +70,15 @@ def run(
         If ``volumes`` is no mapping or ``plan`` no `Plan`.
     OSError
         If the folder cannot be made or written in.
+    Cancelled
+        If ``cancel`` is set or ``timeout`` is over before all cells are finished.
 
     References
     ----------
     D. Fortun et al., "Reconstruction from multiple particles for 3D isotropic resolution in fluorescence microscopy", IEEE
     Transactions on Medical Imaging 37(5), 2018.
     """
+    stop = as_stop("paper.run", cancel, timeout)
     if not isinstance(plan, Plan):
         raise TypeError(f"plan: found {plan!r}, need paper.FULL, paper.QUICK or another paper.Plan")
     if not str(out):
@@ -77,8 +88,9 @@ def run(
     folder = out / "cells"
     for path in (out, folder):
         path.mkdir(exist_ok=True)
-    cells = Cells(folder, plan, particles)
+    cells = Cells(folder, plan, particles, stop)
     for cell in cells.all():
+        stop.check()
         cells.finish(cell)
         tick(cell.name)
     return report.write(out, cells)

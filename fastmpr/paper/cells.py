@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._stopping import Stop
 from .._version import __version__
 from ..baselines import Deconvolved, average
 from ..io.files import written_whole
@@ -47,10 +48,11 @@ class Cell:
 class Cells:
     """Finished cells as JSON files in a folder; those of other settings, or of another program, are done again."""
 
-    def __init__(self, folder: Path, plan: Plan, volumes: Mapping[str, NDArray]):
+    def __init__(self, folder: Path, plan: Plan, volumes: Mapping[str, NDArray], stop: Stop | None = None):
         self.folder, self.volumes, self.plan = folder, volumes, plan
+        self.stop = stop or Stop("paper.run")
         self.program = {"fastmpr": __version__, "checksum of its source": source_checksum()}
-        self.experiments = {name: Experiment(volume, plan) for name, volume in volumes.items()}
+        self.experiments = {name: Experiment(volume, plan, self.stop) for name, volume in volumes.items()}
         self.values: dict[str, dict[str, Any]] = {}
 
     def setting(self, volume: str) -> dict[str, Any]:
@@ -140,9 +142,11 @@ class Cells:
         if method == "deconvolve_average":  # each view is deconvolved once, then the first n are averaged for every n
             options = {"max_iter": self.plan.max_iter, "tol": self.plan.tol, "regularizer": "tv", "workers": 1}
             kept = np.empty((len(data), *data.particle_shape), data.dtype)
-            average(data.replace(particles=_Keeping(Deconvolved(data, lam, **options), kept)))
+            average(
+                data.replace(particles=_Keeping(Deconvolved(data, lam, self.stop, **options), kept)), cancel=self.stop
+            )
             deconvolved = data.replace(particles=kept)
-            volumes = [average(deconvolved[:n]) for n in self.plan.counts]
+            volumes = [average(deconvolved[:n], cancel=self.stop) for n in self.plan.counts]
         else:
             volumes = [experiment.run(method, data[:n], lam) for n in self.plan.counts]
         return {"psnr": [psnr(x, experiment.truth) for x in volumes]}

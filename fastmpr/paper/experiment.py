@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import psf as psfs
+from .._stopping import Stop
 from .._validation import Size, as_count, as_positive, as_shape, as_volume
 from ..baselines import average, deconvolve_average
 from ..data.dataset import Dataset
@@ -136,6 +137,7 @@ class Experiment:
 
     truth: NDArray
     plan: Plan
+    stop: Stop = Stop("paper.run")
 
     @cached_property
     def psf(self) -> NDArray:
@@ -161,15 +163,17 @@ class Experiment:
     def run(self, method: str, data: Dataset, lam: float, timed: bool = False) -> NDArray:
         """Return the volume that a method makes of some views; a timed run goes on until it is accurate."""
         plan = self.plan
-        options: dict[str, Any] = {"max_iter": plan.max_iter, "tol": plan.tol}
+        options: dict[str, Any] = {"max_iter": plan.max_iter, "tol": plan.tol, "cancel": self.stop}
         if timed:
-            options = {"max_iter": plan.timed_max_iter, "tol": plan.timed_tol}
+            options |= {"max_iter": plan.timed_max_iter, "tol": plan.timed_tol}
         if method == "average":
-            return average(data)
+            return average(data, cancel=self.stop)
         if method == "deconvolve_average":
             return deconvolve_average(data, lam=lam, **options)
-        sums = accumulate(data)
-        return solve(sums, lam, method, **options).x[inner(sums.shape, self.truth.shape)]
+        sums = accumulate(data, cancel=self.stop)
+        x = solve(sums, lam, method, **options).x
+        self.stop.check()  # what a solve that was cut short returns must not be taken for finished
+        return x[inner(sums.shape, self.truth.shape)]
 
 
 def best_lam(score: Callable[[float], float], start: float) -> float:

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..engine.threads import available_workers
+from .._limits import available_workers
 from ..io.files import written_whole
 
 METHODS = {"average": "Average", "deconvolve_average": "Deconv/Average", "tv": "TV", "hessian": "Hessian (proposed)"}

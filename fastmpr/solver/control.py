@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .._stopping import Stop
 from .._validation import Vector
 from .iteration import Iteration
 
@@ -55,10 +55,9 @@ class Control:
     Members of the team keep in step by counting for themselves; they wait for a decision only where one may fall.
     """
 
-    def __init__(self, iteration: Iteration, max_iter: int, tol: float, callback: Any, timeout: float | None):
-        self.iteration, self.max_iter, self.tol, self.callback = iteration, max_iter, tol, callback
-        self.deadline = np.inf if timeout is None else time.monotonic() + timeout
-        self.watched = callback is not None or timeout is not None
+    def __init__(self, iteration: Iteration, max_iter: int, tol: float, callback: Any, stop: Stop):
+        self.iteration, self.max_iter, self.tol, self.callback, self.stop = iteration, max_iter, tol, callback, stop
+        self.watched = callback is not None or stop.possible
         self.nit, self.converged, self.message = 0, False, ""
         self.history: list[dict[str, float]] = []
 
@@ -76,8 +75,8 @@ class Control:
             self.message = f"converged: all residuals below tol = {self.tol:g} after {nit} iterations"
         elif nit == self.max_iter:
             self.message = f"stopped at max_iter = {self.max_iter} iterations"
-        elif time.monotonic() > self.deadline:
-            self.message = f"stopped by the timeout after {nit} iterations"
+        elif reason := self.stop.reason():
+            self.message = f"{reason} after {nit} iterations"
         if self.callback is not None:
             try:
                 self.callback(self.result())

@@ -42,6 +42,12 @@ def wiener_size(sums: NormalEquations, regularizer: Regularizer) -> float:
     return size if size > 0 else 1.0
 
 
+def bytes_needed(sums: NormalEquations, regularizer: Regularizer) -> int:
+    """Return what a solve takes at its peak, beside the sums: the buffers of `Iteration`, and the volume it returns."""
+    voxels, half = math.prod(sums.shape), sums.gram.size
+    return sums.gram.dtype.itemsize * ((5 + regularizer.components) * voxels + 3 * half)
+
+
 class Iteration:
     """The buffers, plans and parameters of one solve, and the phases that a team goes through.
 

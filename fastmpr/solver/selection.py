@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._stopping import Cancelled, Event, as_stop
 from .._validation import as_positive
 from ..sums.normal_equations import NormalEquations, as_sums, half_sum
 from .admm import solve
@@ -29,7 +30,13 @@ def as_lam(lam: Any) -> float | str:
 
 
 def select_lam(
-    half: NormalEquations, other: NormalEquations, regularizer: str | Regularizer = "hessian", **options: Any
+    half: NormalEquations,
+    other: NormalEquations,
+    regularizer: str | Regularizer = "hessian",
+    *,
+    cancel: Event | None = None,
+    timeout: float | None = None,
+    **options: Any,
 ) -> tuple[float, NDArray]:
     """Choose lam by cross-validation: the one whose volume, made of half of the views, best predicts the other half.
 
@@ -43,6 +50,10 @@ def select_lam(
         Sums of two disjoint sets of views on one grid, each seeing the particle from all sides.
     regularizer : str or Regularizer
         As in `solve`.
+    cancel : threading.Event, optional
+        Or anything with ``is_set()``, asked after every iteration: once it is set, the call ends.
+    timeout : float, optional
+        Seconds after which to give up.
     **options
         Passed on to `solve`.
 
@@ -51,6 +62,11 @@ def select_lam(
     lam : float
     x : (nz, ny, nx) ndarray
         The volume of the best weight tried: a place for the final solve to start from.
+
+    Raises
+    ------
+    Cancelled
+        If ``cancel`` is set or ``timeout`` is over before a weight is found; its ``result`` is the last volume.
 
     Examples
     --------
@@ -64,6 +80,7 @@ def select_lam(
     >>> lam > 0
     True
     """
+    trial = _Trials("select_lam", regularizer, cancel, timeout, options)
     volumes: dict[int, NDArray] = {}
     misfits: dict[int, float] = {}
     guess = _guess(as_sums(half) + as_sums(other), as_regularizer(regularizer))
@@ -73,7 +90,7 @@ def select_lam(
             lam = guess * math.exp(k * _STEP)
             nearest = min(volumes, key=lambda j: abs(j - k), default=None)
             start = None if nearest is None else volumes[nearest]
-            volumes[k] = solve(half, lam, regularizer, x0=start, **{**_TRIAL_OPTIONS, **options}).x
+            volumes[k] = trial(half, lam, start)
             misfits[k] = other.misfit(volumes[k])
         return misfits[k]
 
@@ -88,9 +105,16 @@ def select_lam(
 
 
 def infer_lam(
-    sums: NormalEquations, regularizer: str | Regularizer = "hessian", **options: Any
+    sums: NormalEquations,
+    regularizer: str | Regularizer = "hessian",
+    *,
+    cancel: Event | None = None,
+    timeout: float | None = None,
+    **options: Any,
 ) -> tuple[float, NDArray]:
     """Choose lam so that the prior is as strong as the volume it yields suggests: for too few views to `select_lam`.
+
+    Further parameters, what is returned and what is raised are as there.
 
     With a prior p(x) ~ theta^D exp(-theta phi(x)) over D degrees of freedom, the likeliest theta for a given x is D / phi(x)
     [1]_; with noise of variance s^2 the objective's lam is then phi(x) / (D s^2). The equation lam = phi(x_lam) / (D s^2) is
@@ -101,17 +125,33 @@ def infer_lam(
     .. [1] M. Pereyra, J. M. Bioucas-Dias, M. A. T. Figueiredo, "Maximum-a-posteriori estimation with unknown
        regularisation parameters", EUSIPCO 2015.
     """
+    trial = _Trials("infer_lam", regularizer, cancel, timeout, options)
     phi = as_regularizer(regularizer).value
     as_sums(sums)
     spread = noise_energy(sums) * _freedom(sums)
     most = lam = math.sqrt(3) * math.prod(sums.shape) * wiener_size(sums, as_regularizer(regularizer)) / spread
     x = np.zeros(sums.shape, sums.gram.dtype)
     for _ in range(_ROUNDS):
-        x = solve(sums, lam, regularizer, x0=x, **{**_TRIAL_OPTIONS, **options}).x
+        x = trial(sums, lam, x)
         previous, lam = lam, min(max(phi(x) / spread, 1e-6 * most), most)
         if abs(math.log(lam / previous)) < 0.1:
             break
     return lam, x
+
+
+class _Trials:
+    """The short solves of a search, which is given up when one of them is."""
+
+    def __init__(self, name: str, regularizer: Any, cancel: Any, timeout: Any, options: dict[str, Any]):
+        self.stop, self.options = as_stop(name, cancel, timeout), {**_TRIAL_OPTIONS, **options}
+        self.regularizer = regularizer
+
+    def __call__(self, sums: NormalEquations, lam: float, x0: NDArray | None) -> NDArray:
+        """Return the volume of one weight."""
+        result = solve(sums, lam, self.regularizer, x0=x0, cancel=self.stop, **self.options)
+        if reason := self.stop.reason():
+            raise Cancelled(f"{self.stop.name}: {reason} while lam was being chosen", result)
+        return result.x
 
 
 def noise_energy(sums: NormalEquations) -> float:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import functools
 import math
-import operator
 from collections.abc import Callable, Sequence
 from threading import Lock
 from typing import Any
@@ -13,14 +11,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._messages import Progress, telling
-from .._validation import Size
+from .._stopping import Event, Stop, as_stop
+from .._validation import Size, Vector
 from ..data.dataset import Dataset, as_dataset
 from ..engine import view_kernels
-from ..engine.fft import ForwardFFT, fast_shape, half_shape
-from ..engine.threads import Team, as_workers
+from ..engine.fft import ForwardFFT, complex_dtype, fast_shape, half_shape
+from ..engine.threads import Crew, Team, as_workers
 from ..poses import Poses
 from .aligner import Aligner
 from .frame import check_in_frame
+from .memory import check_fits, crew_count, image_bytes, part_bytes, spline_bytes
 from .normal_equations import NormalEquations
 from .transfer import TransferFunction, energy_radius
 
@@ -33,6 +33,8 @@ def accumulate(
     shape: int | Size | None = None,
     workers: int | None = None,
     progress: bool | Progress | None = None,
+    cancel: Event | None = None,
+    timeout: float | None = None,
     **views: Any,
 ) -> NormalEquations:
     """Sum the normal equations of all views: one FFT each, whatever the poses.
@@ -49,9 +51,13 @@ def accumulate(
     shape : int or (nz, ny, nx), optional
         Shape of the volume to reconstruct, before padding; by default what a particle image covers.
     workers : int, optional
-        Threads; by default all that this process may use.
+        Threads at most; by default all that this process may use. Little work takes fewer.
     progress : bool or callable, optional
         True shows a bar (needs tqdm); a callable is called with ("particles", how many are done, of how many).
+    cancel : threading.Event, optional
+        Or anything with ``is_set()``, asked between views: once it is set, the call ends.
+    timeout : float, optional
+        Seconds after which to give up.
 
     Returns
     -------
@@ -63,6 +69,10 @@ def accumulate(
     ------
     ValueError, TypeError
         As `Dataset` does, and for a particle that is not a finite volume like the others.
+    MemoryError
+        At once, if the sums cannot fit in the memory that this process may use.
+    Cancelled
+        If ``cancel`` is set or ``timeout`` is over before all views are summed.
 
     Examples
     --------
@@ -73,52 +83,90 @@ def accumulate(
     >>> fastmpr.accumulate(data).n_poses
     3
     """
+    stop = as_stop("accumulate", cancel, timeout)
     data = as_dataset(data, psf, poses, views).require()
     model = data.model_shape(shape)
     check_in_frame(data, model)
     with telling(progress) as tell:
-        (total,) = accumulate_groups(data, [data.used], model, workers, tell)
+        (total,) = accumulate_groups(data, [data.used], model, workers, tell, stop)
     return total
 
 
 def accumulate_groups(
-    data: Dataset, groups: list[NDArray], model: Size, workers: int | None, tell: Progress | None = None
+    data: Dataset, groups: list[NDArray], model: Size, workers: int | None, tell: Progress | None, stop: Stop
 ) -> list[NormalEquations]:
     """Sum several sets of views apart, each given by the places of its views."""
-    threads = as_workers(workers)
-    grid, transfers = padded_shape(data, model), transfer_functions(data, threads)
-    team = Team(min(threads, *map(len, groups)))
-    parts: list[list[Any]] = [[None] * team.size for _ in groups]
-    tick = _counted(team, tell, sum(map(len, groups)))
+    grid, views = padded_shape(data, model), sum(map(len, groups))
+    team = Team(as_workers(workers, math.prod(grid) * views * len(data.group)), stop.check)
+    each = spline_bytes(data) + image_bytes(data, grid) + len(groups) * part_bytes(data, grid)
+    crews = team.crews(crew_count(team.size, each, min(map(len, groups))))
+    check_fits(data, model, grid, len(crews) * each)
+    transfers = transfer_functions(data, team.size)
+    tick = _counted(tell, views)
+    parts = [[_Part(grid, data.dtype, crew) for crew in crews] for _ in groups]
+    benches = [_Bench(data, grid, model, crew, transfers, tick) for crew in crews]
+    places = [(k, place) for k, crew in enumerate(crews) for place in range(crew.size)]
 
     def add_share(member: int) -> None:
-        aligner, fft = Aligner(data, grid, model), ForwardFFT(grid, data.dtype)
+        crew, place = places[member]
         for group, chosen in enumerate(groups):
-            first, last = team.share(len(chosen), member)
-            parts[group][member] = _sum_views(aligner, fft, transfers, chosen[first:last], tick)
+            first, last = (len(chosen) * k // len(crews) for k in (crew, crew + 1))
+            benches[crew].add(chosen[first:last], parts[group][crew], place)
 
     team.run(add_share)
     data.source.tell_suspects()
-    return [functools.reduce(operator.add, shares) for shares in parts]
+    poses = [len(chosen) * len(data.group) for chosen in groups]
+    return [_total(shares, count, grid, data.model_voxel) for shares, count in zip(parts, poses, strict=True)]
 
 
-def _sum_views(
-    aligner: Aligner, fft: ForwardFFT, transfers: list[TransferFunction], which: NDArray, tick: Callable[[], None]
-) -> NormalEquations:
-    """Sum some of the views on the calling thread."""
-    data, grid = aligner.data, fft.image.shape
-    gram = np.zeros(half_shape(grid), data.dtype)
-    rhs = np.zeros_like(fft.spectrum)
-    energy = 0.0
-    for i in which:
-        transfer, weight = transfers[data.psf_of[i]], data.weights[i]
-        for rotation, square in aligner.align(i, fft.image):
-            energy += weight * square
-            fft.execute()
-            matrix = transfer.matrix(rotation, grid, data.model_voxel)
-            view_kernels.add_view(*transfer.table, matrix, grid, fft.spectrum, data.dtype(weight), gram, rhs)
-        tick()
-    return NormalEquations(gram, rhs, energy, len(which) * len(data.group), grid, data.model_voxel)
+class _Part:
+    """The sums over one crew's share of a group, while they grow."""
+
+    def __init__(self, grid: Size, dtype: Any, crew: Crew):
+        self.gram = np.zeros(half_shape(grid), dtype)
+        self.rhs = np.zeros(half_shape(grid), complex_dtype(dtype))
+        self.energy = [0.0] * crew.size
+
+
+class _Bench:
+    """What a crew needs to sum views, one after another: each view goes through all its members' hands."""
+
+    def __init__(
+        self,
+        data: Dataset,
+        grid: Size,
+        model: Size,
+        crew: Crew,
+        transfers: list[TransferFunction],
+        tick: Callable[[], None],
+    ):
+        self.aligner, self.fft = Aligner(data, grid, model, crew), ForwardFFT(grid, data.dtype, crew)
+        self.crew, self.transfers, self.tick = crew, transfers, tick
+
+    def add(self, which: NDArray, part: _Part, place: int) -> None:
+        """Add some of the views to a part; every member of the crew calls this with its place."""
+        data, fft, grid = self.aligner.data, self.fft, self.fft.image.shape
+        planes = self.crew.share(grid[0], place)
+        for i in which:
+            transfer, weight = self.transfers[data.psf_of[i]], data.weights[i]
+            for rotation, square in self.aligner.align(i, fft.image, place):
+                self.crew.check()
+                part.energy[place] += weight * square
+                fft.execute(place)
+                matrix, w = transfer.matrix(rotation, grid, data.model_voxel), data.dtype(weight)
+                view_kernels.add_view(*transfer.table, matrix, grid, fft.spectrum, w, part.gram, part.rhs, *planes)
+            if place == 0:
+                self.tick()
+
+
+def _total(parts: list[_Part], count: int, grid: Size, voxel: Vector) -> NormalEquations:
+    """Add up the parts of one group, in the first of them."""
+    first, *others = parts
+    for part in others:
+        first.gram += part.gram
+        first.rhs += part.rhs
+    energies = [math.fsum(part.energy) for part in parts]
+    return NormalEquations(first.gram, first.rhs, sum(energies), count, grid, voxel)
 
 
 def padded_shape(data: Dataset, model: Size) -> Size:
@@ -133,15 +181,14 @@ def transfer_functions(data: Dataset, workers: int = 1) -> list[TransferFunction
     return [TransferFunction(psf, data.psf_voxel_size, data.dtype, workers) for psf in data.psfs]
 
 
-def _counted(team: Team, tell: Progress | None, total: int) -> Callable[[], None]:
+def _counted(tell: Progress | None, total: int) -> Callable[[], None]:
     """Return what any thread calls when it is done with a view."""
-    if tell is None:
-        return team.check
     lock, done = Lock(), 0
 
     def tick() -> None:
         nonlocal done
-        team.check()
+        if tell is None:
+            return
         with lock:
             done += 1
             tell("particles", done, total)

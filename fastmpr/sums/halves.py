@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._messages import Progress, warn
+from .._stopping import Stop
 from .._validation import Size
 from ..data.dataset import Dataset
 from .accumulate import accumulate_groups
@@ -15,7 +16,7 @@ from .normal_equations import NormalEquations
 
 
 def accumulate_halves(
-    data: Dataset, least: int, model: Size, workers: int | None, tell: Progress | None = None
+    data: Dataset, least: int, model: Size, workers: int | None, tell: Progress | None, stop: Stop
 ) -> list[NormalEquations]:
     """Sum two halves of the views apart, by turns in their order; all of them at once where fewer than ``least`` differ.
 
@@ -24,7 +25,7 @@ def accumulate_halves(
     are known to be copies; others are found while they are read, and then all views are read once more.
     """
     images = data.source.places
-    sums = _accumulate(data, images, least, model, workers, tell)
+    sums = _accumulate(data, images, least, model, workers, tell, stop)
     if not (copies := data.source.copies()):
         return sums
     copy, original = next(iter(copies.items()))
@@ -35,7 +36,7 @@ def accumulate_halves(
     )
     del sums
     images = np.array([copies.get(place, place) for place in images.tolist()])
-    return _accumulate(data, images, least, model, workers, tell)
+    return _accumulate(data, images, least, model, workers, tell, stop)
 
 
 def _accumulate(data: Dataset, images: NDArray, least: int, *options: Any) -> list[NormalEquations]:

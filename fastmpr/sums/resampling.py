@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from .._validation import Size, Vector
 from ..engine import view_kernels
+from ..engine.threads import Crew
 
 _HORIZON = {
     np.float32: 14,
@@ -19,27 +20,39 @@ _HORIZON = {
 class SplineVolume:
     """A volume as a cubic spline, sampled on rotated grids; its buffer serves one volume after another.
 
+    Where a crew shares it, each member calls the same methods with its place, and they wait for one another.
+
     Parameters
     ----------
     shape : (nz, ny, nx)
         Of the volumes to come.
     dtype : type
         numpy.float32 or numpy.float64.
+    crew : Crew, optional
+        Who works on it; by default the calling thread.
     """
 
-    def __init__(self, shape: Size, dtype: Any):
-        self.shape, self.dtype = shape, np.dtype(dtype).type
+    def __init__(self, shape: Size, dtype: Any, crew: Crew | None = None):
+        self.shape, self.dtype, self.crew = shape, np.dtype(dtype).type, crew or Crew(1)
         self._coefficients = np.zeros([n + 2 * view_kernels.MARGIN for n in shape], dtype)
 
-    def load(self, volume: NDArray) -> None:
+    def load(self, volume: NDArray, member: int = 0) -> None:
         """Take a volume in; it is copied."""
-        inside = slice(view_kernels.MARGIN, -view_kernels.MARGIN)
-        self._coefficients[inside, inside, inside] = volume
-        view_kernels.spline_coefficients(self._coefficients, _HORIZON[self.dtype])
+        a, horizon, inside = self._coefficients, _HORIZON[self.dtype], slice(view_kernels.MARGIN, -view_kernels.MARGIN)
+        first, last = self.crew.share(self.shape[0], member)
+        a[inside, inside, inside][first:last] = volume[first:last]
+        view_kernels.spline_planes(a, horizon, first, last)
+        self.crew.barrier(member)
+        view_kernels.spline_columns(a, horizon, *self.crew.share(a[0].size, member))
+        self.crew.barrier(member)
 
-    def sample(self, out: NDArray, matrix: NDArray, origin: NDArray, centre: NDArray) -> float:
-        """Fill out[p] with the spline at ``matrix (p - centre) + origin``, zero outside it; return the sum of squares."""
-        return view_kernels.gather(self._coefficients, np.ascontiguousarray(matrix), origin, out, centre)
+    def sample(self, out: NDArray, matrix: NDArray, origin: NDArray, centre: NDArray, member: int = 0) -> float:
+        """Fill out[p] with the spline at ``matrix (p - centre) + origin``, zero outside it; return the sum of squares.
+
+        Each member fills its share of the planes, and returns the squares of those.
+        """
+        matrix, planes = np.ascontiguousarray(matrix), self.crew.share(out.shape[0], member)
+        return view_kernels.gather(self._coefficients, matrix, origin, out, centre, *planes)
 
 
 def middle(shape: Size) -> NDArray:

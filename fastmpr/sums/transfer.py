@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from .._validation import Size, Vector, as_volume
 from ..engine import view_kernels
 from ..engine.fft import complex_dtype, half_shape
+from ..engine.threads import Team
 
 _OVERSAMPLING = 2  # of the table: what cubic interpolation of a spectrum needs
 _NEGLIGIBLE = 3e-5  # of the transfer function at zero frequency: noise of a measured PSF, rounding of a computed one
@@ -70,6 +71,12 @@ def as_psf(psf: Any) -> NDArray:
     return volume / total
 
 
+def table_bytes(shape: Size, dtype: Any) -> int:
+    """Return what a table takes while it is made, at most: the padded PSF, twice, and its spectrum in halves and whole."""
+    sizes = [scipy.fft.next_fast_len(_OVERSAMPLING * n) for n in shape]
+    return 5 * np.dtype(dtype).itemsize * math.prod(sizes) + 16 * math.prod(shape)
+
+
 def energy_radius(psf: Any, voxel_size: Vector, share: float = 0.99) -> float:
     """Return the radius, in the unit of ``voxel_size``, of the ball around the centre that holds a share of |psf|."""
     weight = np.abs(as_psf(psf))
@@ -91,7 +98,24 @@ def _spline_spectrum(psf: NDArray, sizes: tuple[int, ...], dtype: Any, workers: 
     for axis, n in enumerate(sizes):
         divisor = (2 + np.cos(2 * np.pi * np.arange(n) / n)) / 3
         padded /= divisor.astype(dtype).reshape([-1 if k == axis else 1 for k in range(3)])
-    return scipy.fft.rfftn(padded, workers=workers)
+    return _rfftn(padded, workers)
+
+
+def _rfftn(volume: NDArray, workers: int) -> NDArray:
+    """Do what `scipy.fft.rfftn` does, to the bit, on a team of our own: the pool of scipy's does not survive a fork."""
+    team = Team(min(workers, *volume.shape[:2]))
+    out = np.empty(half_shape(volume.shape), complex_dtype(volume.dtype))
+
+    def transform(member: int) -> None:
+        planes, rows = (slice(*team.share(n, member)) for n in volume.shape[:2])
+        out[planes] = scipy.fft.rfft(volume[planes], axis=2, workers=1)
+        team.barrier(member)
+        out[:, rows] = scipy.fft.fft(out[:, rows], axis=0, workers=1)
+        team.barrier(member)
+        out[planes] = scipy.fft.fft(out[planes], axis=1, workers=1)
+
+    team.run(transform)
+    return out
 
 
 def _extent(half: NDArray, sizes: tuple[int, ...], negligible: float) -> tuple[list[int], NDArray]:

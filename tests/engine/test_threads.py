@@ -21,7 +21,7 @@ import pytest
 import fastmpr
 from fastmpr import NormalEquations
 from fastmpr.engine import threads as module
-from fastmpr.engine.threads import Team, as_workers, available_workers
+from fastmpr.engine.threads import Team, as_workers
 
 SHAPE = (12, 14, 13)
 
@@ -35,45 +35,19 @@ def solution() -> np.ndarray:
     return fastmpr.solve(sums(), 30, tol=0, max_iter=10, workers=2).x
 
 
-class TestAvailableWorkers:
-    @pytest.fixture(autouse=True)
-    def eight_cpus(self, monkeypatch, tmp_path):
-        """A process that may run on eight CPUs, under a control group that is an empty folder."""
-        monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(8)), raising=False)
-        monkeypatch.setattr(module, "Path", lambda path: tmp_path)
-        self.root = tmp_path
+def test_workers_of_a_call(monkeypatch):
+    monkeypatch.setattr(module, "available_workers", lambda: 8)
+    assert as_workers(None, 10**9) == 8
+    assert as_workers(3, 10**9) == 3
+    assert as_workers(np.int64(100), 10**9) == 100
 
-    def test_affinity(self, monkeypatch):
-        assert available_workers() == 8
-        monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {3, 5})
-        assert available_workers() == 2
 
-    def test_without_affinity_the_machines_count(self, monkeypatch):
-        monkeypatch.delattr(os, "sched_getaffinity", raising=False)
-        monkeypatch.setattr(os, "cpu_count", lambda: 6)
-        assert available_workers() == 6
-        monkeypatch.setattr(os, "cpu_count", lambda: None)
-        assert available_workers() == 1
-
-    @pytest.mark.parametrize(
-        ("text", "expected"),
-        [("max 100000", 8), ("300000 100000", 3), ("50000 100000", 1), ("1600000 100000", 8), ("250000 100000\n", 2)],
-    )
-    def test_a_containers_quota(self, text, expected):
-        (self.root / "cpu.max").write_text(text)
-        assert available_workers() == expected
-
-    @pytest.mark.parametrize(("quota", "expected"), [("-1", 8), ("400000\n", 4), ("10000", 1)])
-    def test_a_containers_quota_in_the_first_version(self, quota, expected):
-        (self.root / "cpu").mkdir()
-        (self.root / "cpu/cpu.cfs_quota_us").write_text(quota)
-        (self.root / "cpu/cpu.cfs_period_us").write_text("100000\n")
-        assert available_workers() == expected
-
-    def test_workers_of_a_call(self):
-        assert as_workers(None) == 8
-        assert as_workers(3) == 3
-        assert as_workers(np.int64(100)) == 100
+def test_little_work_takes_few_threads(monkeypatch):
+    monkeypatch.setattr(module, "_SHARE", 1000)
+    monkeypatch.setattr(module, "available_workers", lambda: 8)
+    assert [as_workers(None, voxels) for voxels in (1, 1999, 2000, 7999, 8000, 10**9)] == [1, 1, 2, 7, 8, 8]
+    assert [as_workers(3, voxels) for voxels in (1, 1999, 2000, 10**9)] == [1, 1, 2, 3]
+    assert as_workers(10**9, 5000) == 5
 
 
 class TestTeam:
@@ -247,7 +221,7 @@ def test_works_in_a_process_bound_to_one_cpu():
     code = (
         "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\n"
         "import test_threads, fastmpr\n"
-        "assert fastmpr.engine.threads.available_workers() == 1\n"
+        "assert fastmpr._limits.available_workers() == 1\n"
         "print(float(test_threads.solution().sum()))"
     )
     here = Path(__file__).parent

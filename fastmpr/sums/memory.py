@@ -1,0 +1,61 @@
+"""What the sums take in memory: how many are made side by side, and whether they fit at all."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from .._limits import check_memory
+from .._validation import Size
+from ..data.dataset import Dataset
+from ..engine.fft import half_shape
+from ..engine.view_kernels import MARGIN
+from .transfer import table_bytes
+
+_HOARD = 1 << 26  # bytes of buffers that may stand side by side before threads share them instead
+
+
+def crew_count(threads: int, each: int, tasks: int) -> int:
+    """Return into how many crews to cut a team: one per thread, or fewer where each crew's buffers are large.
+
+    So memory does not grow with the cores; threads that share a crew share the planes of each view.
+    """
+    return max(1, min(threads, tasks, max(2, _HOARD // each)))
+
+
+def spline_bytes(data: Dataset) -> int:
+    """Return the size of a particle as a spline."""
+    return _size(data) * math.prod(n + 2 * MARGIN for n in data.particle_shape)
+
+
+def image_bytes(data: Dataset, grid: Size) -> int:
+    """Return the size of a view's image on a grid, and of its spectrum."""
+    return _size(data) * (math.prod(grid) + 2 * math.prod(half_shape(grid)))
+
+
+def part_bytes(data: Dataset, grid: Size) -> int:
+    """Return the size of the sums over some views: gram, and the complex rhs."""
+    return 3 * _size(data) * math.prod(half_shape(grid))
+
+
+def check_fits(data: Dataset, model: Size, grid: Size, need: int) -> None:
+    """Refuse, in the name of the argument that asks for so much, what cannot fit in memory.
+
+    Raises
+    ------
+    MemoryError
+    """
+    tables = max((table_bytes(psf.shape, data.dtype) for psf in data.psfs), default=0)
+    if tables > need:
+        check_memory("psf", max((psf.shape for psf in data.psfs), key=math.prod), tables)
+    elif model != data.model_shape():
+        check_memory("shape", model, need)
+    elif model == data.particle_shape:
+        check_memory("particles", model, need)
+    else:
+        check_memory("voxel_size", data.voxel_size, need, f"sides more alike than for a grid of {grid}, or a shape=")
+
+
+def _size(data: Dataset) -> int:
+    return np.dtype(data.dtype).itemsize
