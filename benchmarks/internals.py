@@ -42,15 +42,15 @@ VIEW_STEPS = ("prefilter", "gather", "fft", "transfer", "add_view")
 def own_ffts(shape: Shape, workers: int) -> Callable[[int], None]:
     """Return run(n): n times the two FFTs of an iteration alone, by the same plans and team as in the solver."""
     team = Team(workers)
-    fft = SlabFFT(shape, np.float32, team, deterministic=False)
+    fft = SlabFFT(shape, np.float32, team)
     fft.feedback[:] = np.random.default_rng(0).standard_normal(fft.feedback.shape, np.float32)
 
     def once(member: int) -> None:
         fft.forward_planes(member)
         team.barrier(member)
-        for _, _, forward, inverse in fft.blocks[member]:
-            forward()
-            inverse()
+        for block in fft.blocks[member]:
+            block.forward()
+            block.inverse()
         team.barrier(member)
         fft.inverse_planes(member)
         team.barrier(member)
@@ -82,10 +82,11 @@ def phases(shape: Shape) -> dict[str, Callable[[], Any]]:
     fft, x = iteration.fft, fastmpr.solve(sums, LAM, mu=MU, max_iter=20).x
 
     def columns() -> None:
-        for first, last, forward, inverse in fft.blocks[0]:
-            forward()
-            kernels.solve_columns(fft.spectrum, iteration.inverse, iteration.bias, first, last)
-            inverse()
+        for block in fft.blocks[0]:
+            rows = slice(block.first, block.last)
+            block.forward()
+            kernels.solve_columns(block.columns, iteration.inverse[rows], iteration.bias[rows])
+            block.inverse()
 
     return {
         "u_step": lambda: iteration.u_step(0),
@@ -93,7 +94,7 @@ def phases(shape: Shape) -> dict[str, Callable[[], Any]]:
         "columns": columns,
         "inverse_planes": lambda: fft.inverse_planes(0),
         "measure": lambda: iteration.measure(0),
-        "prepare": lambda: iteration._prepare_columns(0, shape[0]),
+        "prepare": lambda: iteration._prepare_columns(0, shape[1]),
         "value": lambda: regularizer.value(x),
     }
 

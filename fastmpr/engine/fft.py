@@ -1,7 +1,8 @@
 """Real FFTs with their buffers, planned once, executed for ever.
 
-Plans have one thread each; a team executes several side by side. They are FFTW's estimated ones, which take no time and
-are the same on every run, so results are too; only for large grids are they measured, unless the same bits are asked for.
+Plans have one thread each; a team executes several side by side. They are FFTW's estimated ones, made in a millisecond
+and the same on every run, so results are too; measured ones take up to a second, in which no other thread may plan. Arrays
+are laid out so that little is lost by that.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ from __future__ import annotations
 import math
 import os
 import threading
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyfftw
@@ -22,8 +24,7 @@ from .threads import Crew, Team
 _PLANNING = threading.Lock()  # FFTW's planner holds global state
 if hasattr(os, "register_at_fork"):  # a child of a process that is planning would wait for ever for its turn
     os.register_at_fork(before=_PLANNING.acquire, after_in_parent=_PLANNING.release, after_in_child=_PLANNING.release)
-_BLOCK_BYTES = 1 << 19  # a block of columns stays in a core's second-level cache between its two transforms
-_LARGE = 1 << 20  # voxels from which a measured plan repays the time it takes to find
+_BLOCK_BYTES = 1 << 18  # a block of columns stays in a core's second-level cache between its two transforms
 
 
 def fast_shape(shape: Size) -> Size:
@@ -43,12 +44,10 @@ def complex_dtype(dtype: DTypeLike) -> Any:
     return np.result_type(dtype, np.complex64)
 
 
-def _plan(
-    source: NDArray, target: NDArray, axes: tuple[int, ...], direction: str, effort: str = "FFTW_ESTIMATE"
-) -> pyfftw.FFTW:
-    """Plan a transform; an ``effort`` of FFTW_MEASURE overwrites both arrays."""
+def _plan(source: NDArray, target: NDArray, axes: tuple[int, ...], direction: str) -> pyfftw.FFTW:
+    """Plan a transform."""
     with _PLANNING:
-        return pyfftw.FFTW(source, target, axes=axes, direction=direction, flags=(effort,), threads=1)
+        return pyfftw.FFTW(source, target, axes=axes, direction=direction, flags=("FFTW_ESTIMATE",), threads=1)
 
 
 class ForwardFFT:
@@ -81,55 +80,81 @@ class ForwardFFT:
 class SlabFFT:
     """The FFT pair of an iteration, cut into slabs of planes and blocks of columns for a team.
 
-    `forward_planes`, then a column transform of every block, make the real FFT of ``feedback`` in ``spectrum``; the
-    column transforms back and `inverse_planes` make ``image`` (unnormalised, and ``spectrum`` is lost). Between the two
-    column transforms a block is still in cache: the solver does its pointwise work there.
+    `forward_planes`, then each block's ``forward``, make the real FFT of ``feedback``; each block's ``inverse`` and
+    `inverse_planes` make ``image`` of it (unnormalised). Between the two, a block's columns stand by themselves in
+    ``columns``, one after another and in cache: the solver does its pointwise work there.
 
-    Rows of the real arrays are two columns wider than the grid, and ``image`` has two rows more per plane, for what
+    Rows of the real arrays are two columns wider than the grid, and ``image`` has three rows more per plane, for what
     `kernels.wrap_edges` writes there.
 
     Attributes
     ----------
     feedback : (nz, ny, nx + 2) real
-    spectrum : (nz, ny, nx // 2 + 1) complex
     scratch : (nz, ny, nx + 2) real
-        The memory of ``spectrum``, free after `inverse_planes`.
+        Free memory after `inverse_planes`.
     image : (nz, ny + 3, nx + 2) real
     slabs : list of (first plane, last plane + 1), one per member
-    blocks : list of lists of (first row, last row + 1, forward, inverse), one list per member
+    rows : list of (first row, last row + 1), one per member: where its blocks are
+    blocks : list of lists of Block, one list per member
     """
 
-    def __init__(self, shape: Size, dtype: DTypeLike, team: Team, deterministic: bool):
+    def __init__(self, shape: Size, dtype: DTypeLike, team: Team):
         nz, ny, nx = shape
-        self._effort = "FFTW_ESTIMATE" if deterministic or math.prod(shape) < _LARGE else "FFTW_MEASURE"
+        half = half_shape((nz, ny + 1, nx))  # one row more: planes at a power of two would share their places in cache
         wide = (nz, ny, nx + 2)
-        memory = pyfftw.zeros_aligned(math.prod(wide), dtype)
-        used = memory[: 2 * math.prod(half_shape(shape))]
-        self.spectrum = used.view(complex_dtype(dtype)).reshape(half_shape(shape))
-        self.scratch = memory.reshape(wide)
+        memory = pyfftw.zeros_aligned(max(math.prod(wide), 2 * math.prod(half)), dtype)
+        spectrum = memory[: 2 * math.prod(half)].view(complex_dtype(dtype)).reshape(half)[:, :ny]
+        self.scratch = memory[: math.prod(wide)].reshape(wide)
         self.feedback = pyfftw.zeros_aligned(wide, dtype)
         self.image = pyfftw.zeros_aligned((nz, ny + 3, nx + 2), dtype)
         self.slabs = [team.share(nz, member) for member in range(team.size)]
-        self.blocks = [self._plan_blocks(*team.share(ny, member)) for member in range(team.size)]
-        source, target, effort = self.feedback[:, :, :nx], self.image[:, :ny, :nx], self._effort
-        self._forward = [_plan(source[a:b], self.spectrum[a:b], (1, 2), "FFTW_FORWARD", effort) for a, b in self.slabs]
-        self._inverse = [_plan(self.spectrum[a:b], target[a:b], (1, 2), "FFTW_BACKWARD", effort) for a, b in self.slabs]
-        self.feedback[:] = 0
-
-    def _plan_blocks(self, first: int, last: int) -> list[tuple[int, int, Any, Any]]:
-        step = max(1, _BLOCK_BYTES // (self.spectrum[:, 0].nbytes))
-        blocks = []
-        for start in range(first, last, step):
-            stop = min(start + step, last)
-            rows = self.spectrum[:, start:stop]
-            forward, inverse = (_plan(rows, rows, (0,), f"FFTW_{way}", self._effort) for way in ("FORWARD", "BACKWARD"))
-            blocks.append((start, stop, forward.execute, inverse.execute))
-        return blocks
+        self.rows = [team.share(ny, member) for member in range(team.size)]
+        self.blocks = [_blocks(spectrum, *rows) for rows in self.rows]
+        source, target = self.feedback[:, :, :nx], self.image[:, :ny, :nx]
+        self._forward = [_plan(source[a:b], spectrum[a:b], (1, 2), "FFTW_FORWARD") for a, b in self.slabs]
+        self._inverse = [_plan(spectrum[a:b], target[a:b], (1, 2), "FFTW_BACKWARD") for a, b in self.slabs]
 
     def forward_planes(self, member: int) -> None:
-        """Transform a member's planes of ``feedback`` into ``spectrum`` along y and x."""
+        """Transform a member's planes of ``feedback`` along y and x."""
         self._forward[member].execute()
 
     def inverse_planes(self, member: int) -> None:
-        """Transform a member's planes of ``spectrum`` into ``image`` along y and x."""
+        """Transform a member's planes into ``image`` along y and x."""
         self._inverse[member].execute()
+
+
+class Block(NamedTuple):
+    """Some columns of a spectrum, and the transforms along them.
+
+    Attributes
+    ----------
+    first, last : int
+        First row, and last + 1.
+    columns : (rows, nx // 2 + 1, nz) complex
+        What ``forward`` fills and ``inverse`` reads.
+    """
+
+    first: int
+    last: int
+    columns: NDArray
+    forward: Callable[[], None]
+    inverse: Callable[[], None]
+
+
+def _blocks(spectrum: NDArray, first: int, last: int) -> list[Block]:
+    """Cut rows into blocks that share one buffer.
+
+    Out of place, and with each column's samples side by side, FFTW's estimated plans are as fast as its measured ones.
+    """
+    nz, _, half = spectrum.shape
+    step = max(1, min(last - first, _BLOCK_BYTES // spectrum[:, 0].nbytes))
+    buffer = pyfftw.zeros_aligned((step, half, nz), spectrum.dtype)
+    blocks = []
+    for start in range(first, last, step):
+        stop = min(start + step, last)
+        columns = buffer[: stop - start]
+        rows, turned = spectrum[:, start:stop], columns.transpose(2, 0, 1)
+        forward = _plan(rows, turned, (0,), "FFTW_FORWARD")
+        inverse = _plan(turned, rows, (0,), "FFTW_BACKWARD")
+        blocks.append(Block(start, stop, columns, forward.execute, inverse.execute))
+    return blocks

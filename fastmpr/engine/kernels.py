@@ -721,17 +721,11 @@ def tv_value(x, ny, nx, sums, start, stop):
 
 
 @njit(**JIT)
-def _solve_row(spectrum, inverse, bias):
-    for i in range(spectrum.size):
-        spectrum[i] = spectrum[i] * inverse[i] + bias[i]
-
-
-@njit(**JIT)
-def solve_columns(spectrum, inverse, bias, start, stop):
-    """Spectrum <- spectrum * inverse + bias, for the rows start <= y < stop of every plane: the x-step of ADMM."""
-    for z in range(spectrum.shape[0]):
-        for y in range(start, stop):
-            _solve_row(spectrum[z, y], inverse[z, y], bias[z, y])
+def solve_columns(columns, inverse, bias):
+    """Columns <- columns * inverse + bias, for arrays (rows, nx // 2 + 1, nz): the x-step of ADMM."""
+    values, factors, offsets = columns.ravel(), inverse.ravel(), bias.ravel()
+    for i in range(values.size):
+        values[i] = values[i] * factors[i] + offsets[i]
 
 
 @njit(**JIT_SUM)
@@ -747,6 +741,9 @@ def squares_of_difference(a, b, nx, norms, start, stop):
         norms[z] = total
 
 
+_TILE = 16  # columns that are turned together: float32 numbers in a cache line
+
+
 @njit(**JIT)
 def _prepare_row(gram, rhs, lzy, lx, order, lam, mu, mu2, scale, inverse, bias):
     for i in range(lx.size):
@@ -758,37 +755,40 @@ def _prepare_row(gram, rhs, lzy, lx, order, lam, mu, mu2, scale, inverse, bias):
 
 
 @njit(**JIT)
-def prepare_columns(gram, rhs, lz, ly, lx, order, lam, mu, mu2, scale, inverse, bias, start, stop):
-    """Fill ``inverse`` and ``bias`` of `solve_columns` for the x-step (mu D^T D + mu2 + lam S) x = r + lam B.
+def _turn(plane, out):
+    """Out <- the transpose of a plane."""
+    for first in range(0, plane.shape[1], _TILE):
+        for z in range(plane.shape[0]):
+            row = plane[z]
+            for x in range(first, min(first + _TILE, plane.shape[1])):
+                out[x, z] = row[x]
 
-    The symbol of D^T D is (lz + ly + lx) ** order; ``scale`` is the FFT's normalisation.
+
+@njit(**JIT)
+def prepare_columns(gram, rhs, lz, ly, lx, order, lam, mu, mu2, scale, inverse, bias, start, stop):
+    """Fill rows of ``inverse`` and ``bias`` of `solve_columns` for the x-step (mu D^T D + mu2 + lam S) x = r + lam B.
+
+    They are (ny, nx // 2 + 1, nz), the sums (nz, ny, nx // 2 + 1). The symbol of D^T D is (lz + ly + lx) ** order; ``scale``
+    is the FFT's normalisation.
     """
-    for z in range(start, stop):
-        for y in range(gram.shape[1]):
-            _prepare_row(
-                gram[z, y],
-                rhs[z, y],
-                lz[z] + ly[y],
-                lx,
-                order,
-                lam,
-                mu,
-                mu2,
-                scale,
-                inverse[z, y],
-                bias[z, y],
-            )
+    unit, offset = np.empty((lz.size, lx.size), inverse.dtype), np.empty((lz.size, lx.size), bias.dtype)
+    for y in range(start, stop):
+        for z in range(lz.size):
+            _prepare_row(gram[z, y], rhs[z, y], lz[z] + ly[y], lx, order, lam, mu, mu2, scale, unit[z], offset[z])
+        _turn(unit, inverse[y])
+        _turn(offset, bias[y])
 
 
 @njit(**JIT_SUM)
-def gradient_norm(gram, rhs, spectrum, size, nx, start, stop, norms):
-    """norms[y] <- the squares of S x - B over the rows y, from ``spectrum`` = x^ / size; every frequency counted."""
+def gradient_norm(gram, rhs, columns, size, nx, start, norms):
+    """norms[y] <- the squares of S x - B over rows from ``start``, from ``columns`` = x^ / size; every frequency counted."""
     half = (nx + 1) // 2
-    for y in range(start, stop):
+    for y in range(start, start + columns.shape[0]):
         total = 0.0
-        for z in range(spectrum.shape[0]):
-            for i in range(spectrum.shape[2]):
-                value = spectrum[z, y, i] * size * gram[z, y, i] - rhs[z, y, i]
-                square = value.real * value.real + value.imag * value.imag
-                total += square if i == 0 or i >= half else square + square
+        for first in range(0, gram.shape[2], _TILE):
+            for z in range(gram.shape[0]):
+                for x in range(first, min(first + _TILE, gram.shape[2])):
+                    value = columns[y - start, x, z] * size * gram[z, y, x] - rhs[z, y, x]
+                    square = value.real * value.real + value.imag * value.imag
+                    total += square if x == 0 or x >= half else square + square
         norms[y] = total

@@ -85,7 +85,8 @@ def solve(
     workers : int, optional
         Threads at most; by default all that this process may use. Small grids take fewer, about one for each 16,000 voxels.
     deterministic : bool
-        Promise the same bits from run to run with the same ``workers``. Grids under a million voxels keep it anyway.
+        Promise the same bits from run to run with the same ``workers``. As it is, every solve keeps it; say so where you rely
+        on it.
     callback : callable, optional
         Called after every iteration with the `Result` so far; it may raise StopIteration to end the solve.
     cancel : threading.Event, optional
@@ -140,7 +141,7 @@ def solve(
         return _finite(Result(chosen.minimiser(sums, lam), lam, 0, True, "closed form", [], sums.voxel_size))
     check_memory("sums", sums.shape, bytes_needed(sums, chosen))
     team = Team(max(1, min(as_workers(workers, math.prod(sums.shape)), sums.shape[0] // 2)))
-    iteration = Iteration(sums, lam, chosen, mu, relaxation, team, deterministic)
+    iteration = Iteration(sums, lam, chosen, mu, relaxation, team)
     if x0 is not None:
         iteration.start_from(x0)
     control = Control(iteration, max_iter, tol, callback, stop)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from .._validation import as_finite, as_positive
 from ..engine import kernels
-from ..engine.fft import SlabFFT
+from ..engine.fft import Block, SlabFFT
 from ..engine.threads import Team
 from ..sums.normal_equations import NormalEquations, half_sum
 from .regularizers import Regularizer, axis_symbols, symbol
@@ -67,7 +67,6 @@ class Iteration:
         mu: float | tuple[float, float] | None,
         relaxation: float,
         team: Team,
-        deterministic: bool = False,
     ):
         nz, ny, _ = sums.shape
         self.dtype = sums.gram.dtype.type
@@ -79,19 +78,20 @@ class Iteration:
             least, most = _LEAST / size, 1 / (_LEAST * size)
             raise ValueError(f"mu: found {self.mu:g}, need between {least:.1g} and {most:.1g} for these sums")
         self.team, self.size = team, math.prod(sums.shape)
-        self.fft = SlabFFT(sums.shape, self.dtype, team, deterministic)
+        self.fft = SlabFFT(sums.shape, self.dtype, team)
         row = self.fft.feedback.shape[2]
         self.state = np.zeros((nz, regularizer.components, ny * row), self.dtype)
         self.v2 = np.zeros_like(self.fft.feedback)
-        self.inverse = np.empty_like(sums.gram)
-        self.bias = np.empty_like(sums.rhs)
+        turned = tuple(sums.gram.shape[axis] for axis in (1, 2, 0))
+        self.inverse = np.empty(turned, self.dtype)
+        self.bias = np.empty(turned, sums.rhs.dtype)
         self.symbols = [axis.astype(self.dtype) for axis in axis_symbols(sums.shape)]
         self.carries = [np.zeros((2, ny * row), self.dtype) for _ in range(team.size)]
         self.norms = np.zeros((nz, 8))
         self.dual_norms = np.zeros(nz)
         self.gradient_norms = np.zeros(ny)
-        for start, stop in self.fft.slabs:
-            self._prepare_columns(start, stop)
+        for rows in self.fft.rows:
+            self._prepare_columns(*rows)
 
     def start_from(self, x0: NDArray) -> None:
         """Begin with the u-step: as if x0, without over-relaxation, were the first x."""
@@ -110,12 +110,14 @@ class Iteration:
         self._close_planes(fft.feedback, member)
         fft.forward_planes(member)
         self.team.barrier(member)
-        for first, last, forward, inverse in fft.blocks[member]:
-            forward()
-            kernels.solve_columns(fft.spectrum, self.inverse, self.bias, first, last)
+        for block in fft.blocks[member]:
+            block.forward()
+            kernels.solve_columns(
+                block.columns, self.inverse[block.first : block.last], self.bias[block.first : block.last]
+            )
             if check:
-                self._measure_gradient(first, last)
-            inverse()
+                self._measure_gradient(block)
+            block.inverse()
         self.team.barrier(member)
         fft.inverse_planes(member)
         kernels.wrap_edges(fft.image, *self.sums.shape[1:], start, stop)
@@ -125,7 +127,7 @@ class Iteration:
         """Update u, d, u2, d2 and the feedback from x; the planes at the slab's edge are closed by the next x-step."""
         self._sweep(member, self.fft.feedback)
         if self.next_penalties != (self.mu, self.mu2):
-            self._prepare_columns(*self.fft.slabs[member])
+            self._prepare_columns(*self.fft.rows[member])
         self.team.barrier(member)
         if member == 0:
             self.settle()  # the others read it only after the next x-step's barriers
@@ -203,8 +205,6 @@ class Iteration:
             stop,
         )
 
-    def _measure_gradient(self, first: int, last: int) -> None:
+    def _measure_gradient(self, block: Block) -> None:
         size, nx = self.dtype(self.size), self.sums.shape[2]
-        kernels.gradient_norm(
-            self.sums.gram, self.sums.rhs, self.fft.spectrum, size, nx, first, last, self.gradient_norms
-        )
+        kernels.gradient_norm(self.sums.gram, self.sums.rhs, block.columns, size, nx, block.first, self.gradient_norms)
