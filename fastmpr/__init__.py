@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .solver.selection import infer_lam, select_lam
     from .sums.accumulate import accumulate
     from .sums.normal_equations import NormalEquations
+    from .warming import warm_up
 
 _MODULES = {"io", "metrics", "paper", "phantom", "plot", "psf"}
 # The module that each other public name stands in; none has the name of a function, or one would hide the other.
@@ -44,6 +45,7 @@ _HOME = {
     "select_lam": "solver.selection",
     "simulate": "simulation",
     "solve": "solver.admm",
+    "warm_up": "warming",
 }
 __all__ = [
     "Cancelled",
@@ -68,6 +70,7 @@ __all__ = [
     "select_lam",
     "simulate",
     "solve",
+    "warm_up",
 ]
 
 

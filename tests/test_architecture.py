@@ -33,6 +33,7 @@ FLOORS = [
     "solver",
     "simulation",
     "baselines reconstruction",
+    "warming",
     "paper",
     "cli __main__",
 ]

@@ -53,3 +53,8 @@ def size(shape: Sequence[int]) -> str:
 def lengths(voxel_size: Sequence[float]) -> str:
     """Return a voxel size as text."""
     return " x ".join(f"{length:.4g}" for length in voxel_size) + " micrometres"
+
+
+def mebibytes(count: int) -> str:
+    """Return a number of bytes as text."""
+    return f"{count / (1 << 20):.1f} MiB"

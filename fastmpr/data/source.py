@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from os import PathLike
 from threading import Lock
 from typing import Any
+from weakref import WeakSet
 
 import numpy as np
 from numpy.typing import NDArray
@@ -157,8 +159,13 @@ class _Shared:
         self.fingerprints: dict[int, int | None] = {}
         self.suspects: dict[int, str] = {}
         self.kept: dict[int, NDArray] = {}
+        self.unlock()
+        _ALL.add(self)
+
+    def unlock(self) -> None:
+        """Take new locks."""
         self.learning: Any = Lock()
-        self.reading: Any = nullcontext() if thread_safe else Lock()
+        self.reading: Any = nullcontext() if self.thread_safe else Lock()
 
     def note(self, place: int, particle: NDArray) -> None:
         """Keep what may have to be said of a particle that is read for the first time."""
@@ -169,6 +176,19 @@ class _Shared:
 
     def __reduce__(self) -> Any:  # locks do not travel to other processes
         return _Shared, (self.thread_safe,)
+
+
+_ALL: WeakSet[_Shared] = WeakSet()
+
+
+def _unlock_all() -> None:
+    """In a forked child: what other threads had locked stays locked, for they are not there to let go of it."""
+    for shared in list(_ALL):
+        shared.unlock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_unlock_all)
 
 
 def _as_sequence(particles: Any) -> Any:

@@ -6,14 +6,48 @@ Numba's cache does not notice changes here: after one, empty it.
 from __future__ import annotations
 
 import contextlib
+import os
+from pathlib import Path
 from typing import Any
 
 import numba
 import numpy as np
 from numba.core import types
+from numba.core.caching import FunctionCache
+from numba.core.compiler_lock import global_compiler_lock
 from numba.extending import overload
 
 from .._messages import warn
+
+
+def _filled(locator: Any) -> Any:
+    """Return one of Numba's ways to find a folder, that asks for a filled folder in place of a writable one."""
+
+    class Filled(locator):
+        def ensure_cache_path(self) -> None:
+            if not any(Path(self.get_cache_path()).glob("*.nbi")):
+                raise OSError("nothing is kept there")
+
+    return Filled
+
+
+def _locators() -> list[Any]:
+    """Return Numba's ways to find a folder, and those that take one that can only be read: in an image filled once.
+
+    The first is NUMBA_CACHE_DIR: who names a folder means it, though another could be written.
+    """
+    given = list(FunctionCache._impl_class._locator_classes)
+    return [way for part in (given[:1], given[1:]) for way in (*part, *map(_filled, part))]
+
+
+class _KernelCacheImpl(FunctionCache._impl_class):
+    _locator_classes = _locators()
+
+
+class KernelCache(FunctionCache):
+    """Numba's cache, in a folder that may be read-only where it holds something."""
+
+    _impl_class = _KernelCacheImpl
 
 
 def _probe() -> None:
@@ -21,12 +55,12 @@ def _probe() -> None:
 
 
 def can_cache() -> bool:
-    """Return whether Numba finds a folder that it may write its cache to; say so if not.
+    """Return whether there is a folder for Numba's cache; say so if not.
 
     Without one, asking for the cache makes the import fail, on read-only installations for instance.
     """
     try:
-        numba.njit(cache=True)(_probe)
+        KernelCache(_probe)
     except RuntimeError:
         warn(
             "found no folder for Numba's cache, so every process compiles for some seconds; "
@@ -37,6 +71,12 @@ def can_cache() -> bool:
 
 
 CACHE = can_cache()
+if hasattr(os, "register_at_fork"):  # a child of a process that is compiling would wait for ever for its turn
+    os.register_at_fork(
+        before=global_compiler_lock.acquire,
+        after_in_parent=global_compiler_lock.release,
+        after_in_child=global_compiler_lock.release,
+    )
 
 
 class ForgivingCache:
@@ -83,9 +123,9 @@ def njit(**options: Any) -> Any:
     """`numba.njit`, whose cache forgives."""
 
     def compiled(function: Any) -> Any:
-        dispatcher = numba.njit(**options)(function)
+        dispatcher = numba.njit(**options | {"cache": False})(function)
         if options.get("cache") and hasattr(dispatcher, "_cache"):  # a plain function where JIT is disabled
-            dispatcher._cache = ForgivingCache(dispatcher._cache)
+            dispatcher._cache = ForgivingCache(KernelCache(function))
         return dispatcher
 
     return compiled

@@ -8,9 +8,11 @@ another pool's idle thread keeps busy.
 
 from __future__ import annotations
 
+import _thread
 import threading
 import time
 from collections.abc import Callable
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -96,6 +98,19 @@ def _spin(flags, members, generation):
     return True
 
 
+def _taken_lock() -> Any:
+    lock = _thread.allocate_lock()
+    lock.acquire()
+    return lock
+
+
+def _forget_this_thread() -> None:
+    """Drop what `threading.current_thread` remembers, for ever before Python 3.12, of a thread it has not started."""
+    known = threading._active.get(threading.get_ident())  # type: ignore[attr-defined]
+    if isinstance(known, threading._DummyThread):  # type: ignore[attr-defined]
+        threading._active.pop(threading.get_ident(), None)  # type: ignore[attr-defined]
+
+
 class TeamBroken(RuntimeError):
     """Another member of the team has failed: stop waiting for it."""
 
@@ -165,6 +180,7 @@ class Team(Crew):
     def run(self, work: Callable[[int], Any]) -> None:
         """Call ``work(member)`` in every member and return when all are done; the first error is raised here."""
         errors: list[BaseException] = []
+        finished: list[int] = []
 
         def fail(error: BaseException) -> None:
             self._failed = True  # releases those who wait at a barrier
@@ -176,18 +192,25 @@ class Team(Crew):
             except BaseException as error:  # must reach the caller's thread, whatever it is
                 fail(error)
 
+        def thread(member: int, running: Any) -> None:
+            guarded(member)
+            _forget_this_thread()
+            finished.append(member)
+            running.release()
+
         self._failed = False
-        threads = [threading.Thread(target=guarded, args=(member,), daemon=True) for member in range(1, self.size)]
+        started: list[int] = []
+        locks = [_taken_lock() for _ in range(1, self.size)]
         try:
-            for thread in threads:
-                thread.start()
+            # One call in C: an interrupt comes before it or after it, so that it is known which threads there are.
+            started.extend(map(_thread.start_new_thread, repeat(thread), list(enumerate(locks, 1))))
             guarded(0)
         except BaseException as error:  # no more threads to be had, or Ctrl-C between two lines
             fail(error)
-        for thread in threads:
-            while thread.ident is not None and thread.is_alive():
+        for member, running in enumerate(locks[: len(started)], 1):
+            while member not in finished:
                 try:
-                    thread.join()
+                    running.acquire()
                 except BaseException as error:
                     fail(error)
         if errors:

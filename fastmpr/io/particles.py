@@ -46,10 +46,10 @@ class ParticleFolder(Sequence[NDArray]):
 
     def __init__(self, path: str | Path, voxel_size: Vector | None = None) -> None:
         self.path, self._given = Path(path), voxel_size
-        self._format, self._files = _volumes_in(self.path)
+        self._files = _volumes_in(self.path)
         folder = self.path.resolve().name
         self.names = tuple(f"{folder}/{file.name}" for file in self._files)
-        first = self._format.read(self._files[0], voxel_size)
+        first = volume_format(self._files[0]).read(self._files[0], voxel_size)
         self.shape, self.voxel_size = first[0].shape, first[1]
         self._kept = {0: first}  # until it is asked for, so that no file is read twice
 
@@ -60,7 +60,7 @@ class ParticleFolder(Sequence[NDArray]):
         """Read particle ``index``, float32 or float64."""
         i = range(len(self))[index]
         file = self._files[i]
-        particle, voxel_size = self._kept.pop(i, None) or self._format.read(file, self._given)
+        particle, voxel_size = self._kept.pop(i, None) or volume_format(file).read(file, self._given)
         first = self._files[0].name
         if particle.shape != self.shape:
             raise ValueError(f"{file}: found shape {particle.shape}, need {self.shape} as in {first}")
@@ -93,13 +93,13 @@ def open_particles(path: str | Path, voxel_size: float | Vector | None = None) -
     return reader.Stack(path, given)
 
 
-def _volumes_in(folder: Path) -> tuple[Any, list[Path]]:
-    """Return the files of the first format that has any in a folder, in natural order, and that format."""
+def _volumes_in(folder: Path) -> list[Path]:
+    """Return the files of the first format that has any in a folder, in natural order."""
     files = [file for file in folder.iterdir() if not file.name.startswith(".")]
     for reader in volumes():
         found = [file for file in files if file.name.lower().endswith(reader.SUFFIXES)]
         if found:
-            return reader, sorted(found, key=lambda file: natural_key(file.name))
+            return sorted(found, key=lambda file: natural_key(file.name))
     known = ", ".join(suffix for reader in volumes() for suffix in reader.SUFFIXES)
     raise ValueError(f"{folder}: found no volume in this folder, need one file per particle ({known})")
 

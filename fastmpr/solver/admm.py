@@ -85,8 +85,8 @@ def solve(
     workers : int, optional
         Threads at most; by default all that this process may use. Small grids take fewer, about one for each 16,000 voxels.
     deterministic : bool
-        Promise the same bits from run to run with the same ``workers``. As it is, every solve keeps it; say so where you rely
-        on it.
+        Promise the same bits from run to run with the same ``workers``. As it is, every solve keeps it; say so where you
+        rely on it.
     callback : callable, optional
         Called after every iteration with the `Result` so far; it may raise StopIteration to end the solve.
     cancel : threading.Event, optional

@@ -20,7 +20,7 @@ from ..engine.threads import Crew, Team, as_workers
 from ..poses import Poses
 from .aligner import Aligner
 from .frame import check_in_frame
-from .memory import check_fits, crew_count, image_bytes, part_bytes, spline_bytes
+from .memory import check_fits, check_tables_fit, crew_count, image_bytes, part_bytes, spline_bytes
 from .normal_equations import NormalEquations
 from .transfer import TransferFunction, energy_radius
 
@@ -96,6 +96,7 @@ def accumulate_groups(
     data: Dataset, groups: list[NDArray], model: Size, workers: int | None, tell: Progress | None, stop: Stop
 ) -> list[NormalEquations]:
     """Sum several sets of views apart, each given by the places of its views."""
+    check_tables_fit(data)
     grid, views = padded_shape(data, model), sum(map(len, groups))
     team = Team(as_workers(workers, math.prod(grid) * views * len(data.group)), stop.check)
     each = spline_bytes(data) + image_bytes(data, grid) + len(groups) * part_bytes(data, grid)

@@ -13,7 +13,7 @@ from ..engine.fft import half_shape
 from ..engine.view_kernels import MARGIN
 from .transfer import table_bytes
 
-_HOARD = 1 << 26  # bytes of buffers that may stand side by side before threads share them instead
+_HOARD = 1 << 25  # bytes of buffers that may stand side by side before threads share them instead
 
 
 def crew_count(threads: int, each: int, tasks: int) -> int:
@@ -46,15 +46,23 @@ def check_fits(data: Dataset, model: Size, grid: Size, need: int) -> None:
     ------
     MemoryError
     """
-    tables = max((table_bytes(psf.shape, data.dtype) for psf in data.psfs), default=0)
-    if tables > need:
-        check_memory("psf", max((psf.shape for psf in data.psfs), key=math.prod), tables)
-    elif model != data.model_shape():
+    if model != data.model_shape():
         check_memory("shape", model, need)
     elif model == data.particle_shape:
         check_memory("particles", model, need)
     else:
         check_memory("voxel_size", data.voxel_size, need, f"sides more alike than for a grid of {grid}, or a shape=")
+
+
+def check_tables_fit(data: Dataset) -> None:
+    """Refuse PSFs whose transfer functions cannot fit in memory.
+
+    Raises
+    ------
+    MemoryError
+    """
+    for psf in data.psfs:
+        check_memory("psf", psf.shape, table_bytes(psf.shape, data.dtype))
 
 
 def _size(data: Dataset) -> int:

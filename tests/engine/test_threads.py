@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import gc
 import multiprocessing
@@ -105,31 +106,30 @@ class TestTeam:
         with pytest.raises(KeyboardInterrupt):
             Team(2).run(work)
 
-    def test_a_thread_that_cannot_start_leaves_none_that_waits(self, monkeypatch):
-        start, before = threading.Thread.start, threading.active_count()
+    @pytest.mark.parametrize("error", [RuntimeError("can't start new thread"), KeyboardInterrupt()], ids=repr)
+    def test_a_thread_that_cannot_start_leaves_none_that_waits(self, monkeypatch, error):
+        start, started = _thread.start_new_thread, []
 
-        def second_fails(thread):
-            if threading.active_count() > before:
-                raise RuntimeError("can't start new thread")
-            start(thread)
+        def third_fails(function, args):
+            if len(started) == 2:
+                raise error
+            started.append(start(function, args))
+            return started[-1]
 
-        monkeypatch.setattr(threading.Thread, "start", second_fails)
+        monkeypatch.setattr(_thread, "start_new_thread", third_fails)
         team = Team(4)
-        with pytest.raises(RuntimeError, match="can't start new thread"):
+        with pytest.raises(type(error)):
             team.run(team.barrier)
-        assert threading.active_count() == before
+        assert len(started) == 2
+        monkeypatch.undo()
+        team.run(team.barrier)  # and the team still works
 
-    def test_an_interrupt_while_threads_start_leaves_none_that_waits(self, monkeypatch):
-        start, before = threading.Thread.start, threading.active_count()
-
-        def interrupted(thread):
-            start(thread)
-            raise KeyboardInterrupt
-
-        monkeypatch.setattr(threading.Thread, "start", interrupted)
-        team = Team(3)
-        with pytest.raises(KeyboardInterrupt):
-            team.run(team.barrier)
+    @pytest.mark.parametrize("size", [2, 5])
+    def test_threads_that_ask_who_they_are_are_forgotten(self, size):
+        """Logging does ask."""
+        before, names = threading.active_count(), set()
+        Team(size).run(lambda member: names.add(threading.current_thread().name))
+        assert len(names) == size
         assert threading.active_count() == before
 
     @pytest.mark.parametrize("failing", [0, 1])

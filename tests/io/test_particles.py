@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pytest
 from images import OME, STACK, UNCLEAR, VOLUME, ome_set, save, unclear
@@ -36,6 +38,11 @@ class TestParticles:
         particles = open_particles(save(tmp_path / "s.tif", STACK))
         assert isinstance(particles, tiff.Stack)
         assert len(particles) == 4
+
+    def test_both_go_to_other_processes_as_paths(self, folder, tmp_path):
+        for path in (folder, save(tmp_path / "s.tif", STACK)):
+            sent = pickle.dumps(open_particles(path))
+            np.testing.assert_array_equal(pickle.loads(sent)[2], open_particles(path)[2])
 
     def test_nothing_there(self, tmp_path):
         with pytest.raises(FileNotFoundError, match="nowhere: does not exist"):

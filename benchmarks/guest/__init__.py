@@ -1,0 +1,1 @@
+"""How fastmpr behaves inside other programs: among their threads and processes, under their signals, within their memory."""

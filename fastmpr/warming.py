@@ -1,0 +1,195 @@
+"""All that Numba compiles, compiled at once and kept: for images built once, and for who would not wait in a first call."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numba
+import numpy as np
+
+from . import engine, phantom
+from ._limits import check_memory
+from ._validation import Size, as_shape
+from .baselines import average, deconvolve_average
+from .data.dataset import Dataset
+from .engine import kernels
+from .engine.fft import half_shape
+from .engine.jit import ForgivingCache
+from .poses import Poses
+from .psf import gaussian
+from .reconstruction import reconstruct
+from .simulation import simulate
+from .solver import regularizers
+from .solver.admm import objective, solve
+from .sums.accumulate import accumulate
+from .sums.normal_equations import NormalEquations
+
+_SHAPE = (32, 34, 33)
+_BYTES = 60  # per voxel of float32 sums and a solve with the Hessian
+
+
+@dataclass(frozen=True)
+class Warmed:
+    """What `warm_up` left behind.
+
+    Attributes
+    ----------
+    folder : pathlib.Path
+        Numba's cache of the kernels.
+    files, size : int
+        How many files are in it, and their bytes.
+    seconds : float
+        What it took.
+    solve_seconds : float or None
+        What planning and one iteration took on a grid of the given shape.
+    """
+
+    folder: Path
+    files: int
+    size: int
+    seconds: float
+    solve_seconds: float | None
+
+
+def warm_up(shape: int | Size | None = None) -> Warmed:
+    """Compile all that views, sums and solves need, in both precisions, and keep it in Numba's cache.
+
+    From then on no process compiles anything that finds this cache, with the same versions, on the same kind of CPU
+    (``NUMBA_CPU_NAME`` and ``NUMBA_CPU_FEATURES`` say which; by default that of this machine). Where all is in the cache
+    already, this takes about a second.
+
+    Parameters
+    ----------
+    shape : int or (nz, ny, nx), optional
+        Of a grid, such as ``sums.shape``, on which to plan a solve and run one iteration too.
+
+    Returns
+    -------
+    Warmed
+        ``folder``, ``files``, ``size``, ``seconds``, ``solve_seconds``.
+
+    Raises
+    ------
+    OSError
+        If the cache cannot be written.
+    MemoryError
+        If a grid of ``shape`` does not fit.
+
+    Examples
+    --------
+    >>> import fastmpr
+    >>> fastmpr.warm_up().files > 100
+    True
+    """
+    start = time.perf_counter()
+    grid = None if shape is None else as_shape(shape)
+    if grid is not None:
+        check_memory("shape", grid, _BYTES * math.prod(grid))
+    folder = _writable_folder()
+    for dtype in (np.float32, np.float64):
+        _run_all(dtype)
+    solve_seconds = None if grid is None else _solve_once(grid)
+    _check_kept(folder)
+    count, size = contents(folder)
+    return Warmed(folder, count, size, time.perf_counter() - start, solve_seconds)
+
+
+def cache_folder() -> Path | None:
+    """Return the folder that Numba keeps the kernels in, None where it has none."""
+    path = getattr(getattr(kernels.hessian_sweep, "_cache", None), "cache_path", None)
+    return None if path is None else Path(path)
+
+
+def can_write(folder: Path) -> bool:
+    """Return whether files can be made in a folder."""
+    try:
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError:
+        return False
+    return True
+
+
+def contents(folder: Path) -> tuple[int, int]:
+    """Return the number of Numba's files in a folder, and their bytes."""
+    sizes = [path.stat().st_size for path in folder.iterdir() if path.suffix in (".nbi", ".nbc")]
+    return len(sizes), sum(sizes)
+
+
+def _writable_folder() -> Path:
+    """Return Numba's cache, or raise an error where nothing can be kept there."""
+    if numba.config.DISABLE_JIT:
+        raise ValueError("NUMBA_DISABLE_JIT: found 1, need 0, or nothing is compiled")
+    folder = cache_folder()
+    if folder is None:
+        raise OSError("NUMBA_CACHE_DIR: found no folder for Numba's cache, need one that can be written")
+    if not can_write(folder):
+        raise OSError(f"{folder}: found Numba's cache in a folder that cannot be written, need one that can")
+    return folder
+
+
+def _run_all(dtype: Any) -> None:
+    """Call whatever a user may call, on as few voxels as two threads share: kernels are compiled for types, not sizes."""
+    truth = phantom.centriole(_SHAPE, dtype=dtype)
+    poses = Poses.random(3, max_translation=1.0, rng=0)
+    even = gaussian((7, 5, 5), sigma=(1.5, 1, 1))
+    skew = even * np.linspace(0.9, 1.1, 7)[:, None, None]  # its transform is complex, and another kernel samples it
+    for psf, frame in itertools.product((even, skew), ("particle", "model")):
+        views = simulate(truth, psf, poses, frame=frame, workers=2)
+        data = Dataset(views, psf, poses, frame=frame, symmetry="C3", weights=np.linspace(0.5, 1, len(poses)))
+        average(data, workers=2)
+        deconvolve_average(data[:1], lam=1.0, max_iter=1)
+        sums = accumulate(data, workers=2) + accumulate(data[:1], workers=2)
+    for name in regularizers._KNOWN:
+        reconstruct(data, lam=1.0, regularizer=name, max_iter=2, workers=2)
+        objective(np.ones(sums.shape, dtype), sums, 1.0, name)
+    for locked in itertools.product((False, True), repeat=2):
+        solve(_locked(sums, locked), 1.0, max_iter=2, workers=2)
+
+
+def _locked(sums: NormalEquations, locked: Iterable[bool]) -> NormalEquations:
+    """Return sums whose arrays cannot be written to, or one of them: so they come out of a memory map."""
+    gram, rhs = sums.gram.copy(), sums.rhs.copy()
+    gram.flags.writeable, rhs.flags.writeable = (not lock for lock in locked)
+    return NormalEquations(gram, rhs, sums.energy, sums.n_poses, sums.shape, sums.voxel_size)
+
+
+def _solve_once(shape: Size) -> float:
+    """Return the seconds that planning and one iteration take on a grid."""
+    half = half_shape(shape)
+    sums = NormalEquations(np.ones(half, np.float32), np.ones(half, np.complex64), 1.0, 1, shape, (1, 1, 1))
+    start = time.perf_counter()
+    solve(sums, 1.0, max_iter=1)
+    return time.perf_counter() - start
+
+
+def _check_kept(folder: Path) -> None:
+    """Raise an error where something that was compiled is not in the cache."""
+    lost = [kernel.__name__ for kernel in _kernels() if not _is_kept(kernel)]
+    if lost:
+        named = ", ".join(lost[:3]) + (" ..." if len(lost) > 3 else "")
+        raise OSError(
+            f"{folder}: found {len(lost)} compiled functions ({named}) that were not kept, need room, and a new process"
+        )
+
+
+def _kernels() -> Iterator[Any]:
+    """Yield every function that is compiled and kept."""
+    for module in [sys.modules[name] for name in sorted(sys.modules) if name.startswith(f"{engine.__name__}.")]:
+        for value in vars(module).values():
+            if isinstance(getattr(value, "_cache", None), ForgivingCache) and value.__module__ == module.__name__:
+                yield value
+
+
+def _is_kept(kernel: Any) -> bool:
+    """Return whether Numba's index names all versions of a function that this process has."""
+    cache, codegen = kernel._cache, kernel.targetctx.codegen()
+    index = cache._cache_file._load_index()
+    return all(cache._index_key(signature, codegen) in index for signature in kernel.overloads)
