@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import _thread
 import threading
-import time
 from collections.abc import Callable
 from itertools import repeat
 from typing import Any
@@ -26,6 +25,7 @@ from .jit import CACHE, njit
 _LINE = 8  # int64 per cache line: each member's flag has a line of its own
 _SHARE = 1 << 14  # voxels; see `python -m benchmarks.scaling`
 _SPINS = 20_000  # about 50 microseconds: longer than a phase's imbalance, shorter than a time slice
+_NAP = 0.005  # seconds between two looks whether to stop, for who waits
 
 
 def as_workers(workers: int | None, voxels: int) -> int:
@@ -81,19 +81,14 @@ def _store_typed(flags, index, value):
 
 
 @njit(nogil=True, cache=CACHE)
-def _arrive(flags, member, generation):
-    """Say that a member has reached the barrier."""
+def _meet(flags, members, member, generation, patience):
+    """Say that a member has come, and wait a moment for the others; return whether they have."""
     _store(flags, member * _LINE, generation)
-
-
-@njit(nogil=True, cache=CACHE)
-def _spin(flags, members, generation):
-    """Wait a moment for all members; return whether they have come."""
     spins = 0
-    for member in range(members):
-        while _load(flags, member * _LINE) < generation:
+    for other in range(members):
+        while _load(flags, other * _LINE) < generation:
             spins += 1
-            if spins > _SPINS:
+            if spins > patience:
                 return False
     return True
 
@@ -107,7 +102,7 @@ def _taken_lock() -> Any:
 def _forget_this_thread() -> None:
     """Drop what `threading.current_thread` remembers, for ever before Python 3.12, of a thread it has not started."""
     known = threading._active.get(threading.get_ident())  # type: ignore[attr-defined]
-    if isinstance(known, threading._DummyThread):  # type: ignore[attr-defined]
+    if isinstance(known, threading._DummyThread):
         threading._active.pop(threading.get_ident(), None)  # type: ignore[attr-defined]
 
 
@@ -130,6 +125,8 @@ class Crew:
         self.size, self._team = size, team
         self._flags = np.zeros(size * _LINE, np.int64)
         self._generations = [0] * size
+        self._patience = [_SPINS] * size
+        self._asleep: dict[int, Any] = {}
 
     def check(self) -> None:
         """Stop a member's work, between two of its items, where any member of the team has failed."""
@@ -137,15 +134,39 @@ class Crew:
             self._team.check()
 
     def barrier(self, member: int) -> None:
-        """Wait until every member has come here. Spins briefly, then yields the core: sleeping costs ~100 us."""
+        """Wait until every member has come here: a moment without the interpreter lock, then asleep.
+
+        To wake up takes long, to wait for one that has no core takes that core: who waited in vain waits for less next time.
+        """
         if self.size == 1:
             return
         self._generations[member] += 1
-        generation = self._generations[member]
-        _arrive(self._flags, member, generation)
-        while not _spin(self._flags, self.size, generation):
+        if self._have_met(member, self._patience[member]):
+            self._patience[member] = min(2 * self._patience[member], _SPINS)
+            return
+        self._patience[member] = max(self._patience[member] // 2, 1)
+        self._sleep(member)
+
+    def _have_met(self, member: int, patience: int) -> bool:
+        met = _meet(self._flags, self.size, member, self._generations[member], patience)
+        if met and self._asleep:  # the last to come wakes the others
+            for sleeper in range(self.size):
+                if alarm := self._asleep.pop(sleeper, None):
+                    alarm.release()
+        return met
+
+    def _sleep(self, member: int) -> None:
+        """Wait for the last to come.
+
+        Whoever holds the interpreter lock sees all that was done by who held it before: either the last to come sees that
+        this member sleeps, or this member sees that all have come.
+        """
+        while True:
+            alarm = self._asleep[member] = _taken_lock()
+            if self._have_met(member, 0):
+                return
+            alarm.acquire(timeout=_NAP)
             self.check()
-            time.sleep(0)
 
     def share(self, count: int, member: int) -> tuple[int, int]:
         """Return the first and one past the last of ``count`` items that belong to a member."""
@@ -216,6 +237,7 @@ class Team(Crew):
         if errors:
             self._flags[:] = 0
             self._generations = [0] * self.size
+            self._asleep.clear()
             first = next((e for e in errors if not isinstance(e, TeamBroken)), errors[0])
             errors.clear()  # a list that its own traceback holds would keep the buffers of all members
             try:

@@ -26,10 +26,13 @@ from .._limits import check_memory
 from .._stopping import Event, as_stop
 from .._validation import as_count, as_finite, as_positive
 from ..engine.threads import Team, as_workers
+from ..engine.turns import taking_turns
 from ..sums.normal_equations import RANGE, NormalEquations, as_sums
 from .control import Control, Result
 from .iteration import Iteration, bytes_needed
 from .regularizers import Regularizer, Tikhonov, as_regularizer
+
+_TOUCHY = 1 << 15  # voxels above which a solve's arrays fill a core's cache
 
 
 def objective(x: NDArray, sums: NormalEquations, lam: float, regularizer: str | Regularizer = "hessian") -> float:
@@ -140,12 +143,14 @@ def solve(
     if isinstance(chosen, Tikhonov):
         return _finite(Result(chosen.minimiser(sums, lam), lam, 0, True, "closed form", [], sums.voxel_size))
     check_memory("sums", sums.shape, bytes_needed(sums, chosen))
-    team = Team(max(1, min(as_workers(workers, math.prod(sums.shape)), sums.shape[0] // 2)))
-    iteration = Iteration(sums, lam, chosen, mu, relaxation, team)
-    if x0 is not None:
-        iteration.start_from(x0)
-    control = Control(iteration, max_iter, tol, callback, stop)
-    team.run(lambda member: _loop(member, iteration, control))
+    voxels = math.prod(sums.shape)
+    team = Team(max(1, min(as_workers(workers, voxels), sums.shape[0] // 2)))
+    with taking_turns(team.size if voxels > _TOUCHY else 0, stop.is_set) as turn:
+        iteration = Iteration(sums, lam, chosen, mu, relaxation, team)
+        if x0 is not None:
+            iteration.start_from(x0)
+        control = Control(iteration, max_iter, tol, callback, stop, turn)
+        team.run(lambda member: _loop(member, iteration, control))
     return _finite(control.result())
 
 
@@ -200,3 +205,5 @@ def _loop(member: int, iteration: Iteration, control: Control) -> None:
             if control.message:
                 return
         iteration.u_step(member)
+        if member == 0:
+            control.turn.offer()  # the others wait at the next barrier

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from .._stopping import Stop
 from .._validation import Vector
+from ..engine.turns import Turn
 from .iteration import Iteration
 
 _CHECK_EVERY = 10  # iterations between two checks of the residuals; a check costs about half an iteration
@@ -55,8 +56,9 @@ class Control:
     Members of the team keep in step by counting for themselves; they wait for a decision only where one may fall.
     """
 
-    def __init__(self, iteration: Iteration, max_iter: int, tol: float, callback: Any, stop: Stop):
-        self.iteration, self.max_iter, self.tol, self.callback, self.stop = iteration, max_iter, tol, callback, stop
+    def __init__(self, iteration: Iteration, max_iter: int, tol: float, callback: Any, stop: Stop, turn: Turn):
+        self.iteration, self.max_iter, self.tol = iteration, max_iter, tol
+        self.callback, self.stop, self.turn = callback, stop, turn
         self.watched = callback is not None or stop.possible
         self.nit, self.converged, self.message = 0, False, ""
         self.history: list[dict[str, float]] = []
@@ -79,7 +81,8 @@ class Control:
             self.message = f"{reason} after {nit} iterations"
         if self.callback is not None:
             try:
-                self.callback(self.result())
+                with self.turn.lent():
+                    self.callback(self.result())
             except StopIteration:
                 self.message = f"stopped by the callback after {nit} iterations"
 

@@ -60,12 +60,13 @@ def test_residuals_that_are_not_numbers_do_not_count_as_small():
     """An overflow halfway, forced: the solver must not call it converged."""
     from fastmpr._stopping import Stop
     from fastmpr.engine.threads import Team
+    from fastmpr.engine.turns import Turn
     from fastmpr.solver.control import Control
     from fastmpr.solver.iteration import Iteration
     from fastmpr.solver.regularizers import as_regularizer
 
     iteration = Iteration(SUMS, 30.0, as_regularizer("hessian"), None, 1.8, Team(1))
     iteration.residuals = lambda: (np.nan, 0.0, 0.0)
-    control = Control(iteration, 100, 2e-3, None, Stop("solve"))
+    control = Control(iteration, 100, 2e-3, None, Stop("solve"), Turn(1, bool))
     control.decide(10, True)
     assert not control.converged

@@ -1,0 +1,94 @@
+"""The FFT pair of an iteration is NumPy's, whatever the sizes and the team, and is never planned for long."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyfftw
+import pytest
+
+import fastmpr
+from fastmpr.engine import fft as module
+from fastmpr.engine.fft import ForwardFFT, SlabFFT, half_shape
+from fastmpr.engine.threads import Team
+
+SHAPES = [(4, 6, 8), (5, 7, 9), (16, 16, 16), (12, 70, 36), (9, 4, 33)]
+
+
+def spectrum_of(fft: SlabFFT, shape: tuple[int, int, int]) -> np.ndarray:
+    """Gather the columns of all blocks, as they stand between the two transforms."""
+    out = np.empty(half_shape(shape), np.result_type(fft.image, np.complex64))
+    for block in sum(fft.blocks, []):
+        block.forward()
+        out[:, block.first : block.last] = block.columns.transpose(2, 0, 1)
+    return out
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("size", [1, 2, 3])
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_there_and_back(shape, size, dtype):
+    nz, ny, nx = shape
+    team, volume = Team(size), np.random.default_rng(0).standard_normal(shape).astype(dtype)
+    fft = SlabFFT(shape, dtype, team)
+    fft.feedback[:] = np.nan  # what is beside the volume must not matter
+    fft.feedback[:, :, :nx] = volume
+    kept = fft.feedback.copy()
+    team.run(fft.forward_planes)
+    np.testing.assert_array_equal(fft.feedback, kept)
+    expected, close = np.fft.rfftn(volume), 20 * np.finfo(dtype).eps * volume.size**0.5
+    np.testing.assert_allclose(spectrum_of(fft, shape), expected, rtol=0, atol=close * 5)
+
+    def back(member):
+        for block in fft.blocks[member]:
+            block.forward()
+            block.inverse()
+        team.barrier(member)
+        fft.inverse_planes(member)
+
+    team.run(back)
+    np.testing.assert_allclose(fft.image[:, :ny, :nx] / volume.size, volume, rtol=0, atol=close)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 5])
+def test_blocks_hold_every_row_once_however_small(monkeypatch, rows):
+    shape = (8, 13, 10)
+    monkeypatch.setattr(module, "_BLOCK_BYTES", rows * 8 * half_shape(shape)[2] * shape[0])
+    fft = SlabFFT(shape, np.float32, Team(2))
+    held = [row for blocks in fft.blocks for block in blocks for row in range(block.first, block.last)]
+    assert held == list(range(13))
+    assert max(len(block.columns) for blocks in fft.blocks for block in blocks) == min(rows, 7)
+    np.testing.assert_allclose(spectrum_of(fft, shape), 0)
+
+
+def test_the_scratch_memory_is_apart_from_what_lasts():
+    fft = SlabFFT((6, 5, 4), np.float32, Team(1))
+    assert not np.shares_memory(fft.scratch, fft.feedback)
+    assert not np.shares_memory(fft.scratch, fft.image)
+    assert fft.scratch.shape == fft.feedback.shape
+
+
+@pytest.mark.parametrize("size", [2, 3, 5])
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_a_crew_transforms_what_one_thread_does(shape, size):
+    volume, team = np.random.default_rng(0).standard_normal(shape), Team(size)
+    (crew,) = team.crews(1)
+    fft = ForwardFFT(shape, np.float64, crew)
+    fft.image[:] = volume
+    team.run(fft.execute)
+    np.testing.assert_allclose(fft.spectrum, np.fft.rfftn(volume), rtol=0, atol=1e-12 * volume.size)
+
+
+@pytest.mark.parametrize("shape", [(12, 14, 13), (100, 104, 105)])
+def test_no_plan_is_measured(monkeypatch, shape):
+    """Measuring takes up to a second, in which no other thread may plan: also where a timeout would allow it."""
+    efforts, plan = set(), pyfftw.FFTW
+
+    def noted(*args, flags, **options):
+        efforts.update(flags)
+        return plan(*args, flags=flags, **options)
+
+    monkeypatch.setattr(pyfftw, "FFTW", noted)
+    gram = np.ones(half_shape(shape), np.float32)
+    sums = fastmpr.NormalEquations(gram, gram.astype(np.complex64), 1.0, 1, shape, 1.0)
+    fastmpr.solve(sums, 1.0, max_iter=1, workers=2)
+    assert efforts == {"FFTW_ESTIMATE"}
