@@ -6,6 +6,7 @@ one another out. Turns are short, and nobody depends on having one: who waits in
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 import time
@@ -19,7 +20,7 @@ from .._limits import available_workers
 
 _TURN = 0.05  # seconds that a call may keep its cores while others wait
 _PATIENCE = 1.0  # seconds without any change after which a call goes on without
-_LOOK = 0.005  # seconds between two looks whether to go on waiting
+_LOOK = 0.03  # seconds between two looks whether to go on waiting: each takes the interpreter lock from those who work
 
 
 class _Queue:
@@ -30,6 +31,7 @@ class _Queue:
         self.holders: WeakSet[Turn] = WeakSet()  # who ends without a word, by an interrupt, is forgotten
         self.waiting: deque[Turn] = deque()
         self.changed = time.monotonic()
+        self.cores, self.counted = 1, -math.inf
 
     def serve(self) -> None:
         """With the lock: call those who wait, as long as there are cores for the first of them."""
@@ -41,7 +43,13 @@ class _Queue:
 
     def _has(self, cores: int) -> bool:
         held = sum(turn.size for turn in self.holders)
-        return held == 0 or held + cores <= available_workers()
+        return held == 0 or held + cores <= self._cores()
+
+    def _cores(self) -> int:
+        """Return how many cores there are, looked up once a second: it takes as long as an iteration."""
+        if time.monotonic() > self.counted + 1:
+            self.cores, self.counted = available_workers(), time.monotonic()
+        return self.cores
 
 
 _queue = _Queue()

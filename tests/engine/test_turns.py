@@ -22,6 +22,7 @@ PATIENCE = 60  # seconds
 @pytest.fixture(autouse=True)
 def four_cores(monkeypatch):
     monkeypatch.setattr(turns, "available_workers", lambda: 4)
+    monkeypatch.setattr(turns, "_queue", turns._Queue())
     yield
     gc.collect()
     assert not turns._queue.holders
