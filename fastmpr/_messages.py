@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
+from ._validation import shown
+
 log = logging.getLogger("fastmpr")
 
 Progress = Callable[[str, int, int | None], object]
@@ -40,7 +42,7 @@ def telling(progress: bool | Progress | None) -> Iterator[Progress | None]:
     elif callable(progress):
         yield progress
     else:
-        raise TypeError(f"progress: found {progress!r}, need True, False or a callable(what, done, total)")
+        raise TypeError(f"progress: found {shown(progress)}, need True, False or a callable(what, done, total)")
 
 
 def _bars(stack: ExitStack) -> Progress:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
+import numbers
 import operator
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,39 +15,115 @@ from numpy.typing import NDArray
 Size = tuple[int, int, int]
 Vector = tuple[float, float, float]
 
+MOST = 1 << 40  # of voxels along an axis, and of whatever is counted: no machine holds more
+LONGEST = 1e12  # length in any unit, and one over it the shortest: what is computed from them stays finite
+_REAL = "fiubOUS"  # kinds of dtypes that may hold real numbers
+_FLOATS = ("f", "d", "s")  # what the names of dtypes begin with: float, double, single; numpy warns of some others
+_SHOWN = 80  # characters of a value in an error
+# What the largest intensity may be: squares of it, and sums of many, are formed.
+_INTENSITIES: dict[type, tuple[float, float]] = {np.float32: (1e-30, 1e15), np.float64: (1e-140, 1e140)}
+
+
+def shown(value: Any) -> str:
+    """Return what was found, in a short line."""
+    if isinstance(value, int) and value.bit_length() > 100:
+        return f"an integer of {int(value.bit_length() * 0.30103) + 1} digits"
+    try:
+        text = " ".join(repr(value).split())
+    except Exception:  # whatever the value's own class raises; Python itself for an integer of 5000 digits in a list
+        return f"a {type(value).__name__}"
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
+
+
+# ----------------------------------------------------------------------------------------------------
+# Arrays
+# ----------------------------------------------------------------------------------------------------
+
 
 def as_volume(value: Any, name: str) -> NDArray:
     """Return a finite 3-D array in C order and native float32 or float64; float64 stays, all else is float32.
 
     The caller's array is returned itself where it already fits, and is never written to.
     """
-    array = _as_array(value, name)
+    array = as_array(value, name)
     if array.ndim != 3:
         raise ValueError(f"{name}: found an array of shape {array.shape}, need a 3-D one (z, y, x)")
     return as_finite(array, name)
 
 
-def _as_array(value: Any, name: str) -> NDArray:
-    if np.ma.is_masked(value):  # numpy would drop the mask
-        raise ValueError(f"{name}: found {np.ma.count_masked(value)} masked values, need a volume without a mask")
+def as_intensities(value: Any, name: str) -> NDArray:
+    """Return what `as_volume` does, of values that can be computed with."""
+    volume = as_volume(value, name)
+    check_intensities(volume, name, volume.dtype.type)
+    return volume
+
+
+def check_intensities(volume: NDArray, name: str, dtype: type) -> None:
+    """Refuse values that cannot be computed with in a precision."""
+    largest = float(max(volume.max(), -volume.min()))
+    least, most = _INTENSITIES[dtype]
+    if largest and not least <= largest <= most:
+        need = f"need between {least:g} and {most:g} in {np.dtype(dtype)}: scale them, or give them in float64"
+        raise ValueError(f"{name}: found values up to {largest:.1g}, {need}")
+
+
+def moderate(volume: NDArray) -> NDArray:
+    """Return a volume over the power of 2 that makes its largest value about 1, which changes no digit of it."""
+    _, exponent = np.frexp(np.abs(volume).max())
+    return np.ldexp(volume, -int(exponent))
+
+
+def as_array(value: Any, name: str) -> NDArray:
+    """Return any array that hides nothing behind a mask."""
+    if count := sum(map(np.ma.count_masked, _masked(value))):  # numpy would drop the mask
+        raise ValueError(f"{name}: found {count} masked values, need all of them")
     try:
         return np.asarray(value)
     except ValueError:
         raise ValueError(f"{name}: found lists of unequal lengths, need an array") from None
 
 
+def _masked(value: Any) -> Iterator[NDArray]:
+    """Yield the arrays with a mask that hides something, in lists of any depth too."""
+    if isinstance(value, np.ma.MaskedArray):
+        if np.ma.is_masked(value):
+            yield value
+    elif isinstance(value, list | tuple):
+        for one in value:
+            if isinstance(one, list | tuple | np.ma.MaskedArray):
+                yield from _masked(one)
+
+
 def as_finite(value: Any, name: str) -> NDArray:
     """Return ``value`` as a finite, native, C-ordered real array that holds something."""
-    array = _as_array(value, name)
+    array = as_array(value, name)
     if array.size == 0:
         raise ValueError(f"{name}: found an empty array of shape {array.shape}, need at least one voxel")
     if array.dtype.kind not in "fiub":
         raise TypeError(f"{name}: found dtype {array.dtype}, need real numbers")
-    array = np.ascontiguousarray(array, dtype=as_float_type(array.dtype))
+    with np.errstate(over="ignore"):  # of what is longer than float64: found below
+        array = np.ascontiguousarray(array, dtype=as_float_type(array.dtype))
     if not np.isfinite(array).all():
         count = int(array.size - np.isfinite(array).sum())
         raise ValueError(f"{name}: found {count} NaN or infinite values, need finite ones")
     return array
+
+
+def as_reals(value: Any, name: str, need: str) -> NDArray[np.float64]:
+    """Return a new float64 array of any real numbers, finite or not; they may be text where float reads it."""
+    array = as_array(value, name)
+    if array.dtype.kind not in _REAL or (array.dtype == object and not all(map(_is_real, array.flat))):
+        raise TypeError(f"{name}: found dtype {array.dtype}, need {need}")
+    try:
+        with np.errstate(over="ignore"):
+            return np.array(array, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError):
+        raise TypeError(f"{name}: found {shown(value)}, need {need}") from None
+
+
+def _is_real(value: Any) -> bool:
+    """Return whether something in an array of objects is a real number, of whatever size, or may be one as text."""
+    return isinstance(value, str | numbers.Real)
 
 
 def as_float_type(dtype: np.dtype) -> type:
@@ -52,56 +131,169 @@ def as_float_type(dtype: np.dtype) -> type:
     return np.float64 if dtype.kind == "f" and dtype.itemsize >= 8 else np.float32
 
 
+def as_float_dtype(value: Any, name: str = "dtype") -> np.dtype:
+    """Return the dtype float32 or float64."""
+    dtype = None
+    if isinstance(value, type | np.dtype) or (isinstance(value, str) and value.strip("<>=|")[:1] in _FLOATS):
+        with contextlib.suppress(TypeError, ValueError):
+            dtype = np.dtype(value)
+    if dtype is None or dtype not in (np.float32, np.float64):
+        raise ValueError(f"{name}: found {dtype or shown(value)}, need float32 or float64")
+    return dtype
+
+
+# ----------------------------------------------------------------------------------------------------
+# Numbers
+# ----------------------------------------------------------------------------------------------------
+
+
 def as_shape(value: Any, name: str = "shape") -> Size:
     """Return three positive integers; one integer means a cube."""
     sizes: tuple[int, ...] = ()
     with contextlib.suppress(TypeError):  # what holds no integers is refused below
-        sizes = tuple(map(operator.index, value)) if np.iterable(value) else (operator.index(value),) * 3
+        given = itertools.islice(value, 4) if np.iterable(value) else (value,) * 3
+        sizes = tuple(map(_integer, given))
     if len(sizes) != 3 or min(sizes) < 1:
-        raise ValueError(f"{name}: found {value!r}, need one or three positive integers (z, y, x)")
+        raise ValueError(f"{name}: found {shown(value)}, need one or three positive integers (z, y, x)")
+    if max(sizes) > MOST:
+        raise ValueError(f"{name}: found {shown(value)}, need at most {MOST} voxels along an axis")
     z, y, x = sizes
     return z, y, x
 
 
 def as_voxel_size(value: Any, name: str = "voxel_size") -> Vector:
     """Return three positive finite lengths (z, y, x); one number means cubic voxels."""
-    try:
-        lengths = np.broadcast_to(np.asarray(value, dtype=float), (3,)).tolist()
-    except (TypeError, ValueError):
-        lengths = [np.nan]
-    if not all(np.isfinite(length) and length > 0 for length in lengths):
-        raise ValueError(f"{name}: found {value!r}, need one or three positive lengths (z, y, x)")
-    return tuple(lengths)
+    need = "one or three positive lengths (z, y, x)"
+    lengths = as_reals(value, name, need)
+    if lengths.shape not in ((), (1,), (3,)) or not (lengths > 0).all() or not np.isfinite(lengths).all():
+        raise ValueError(f"{name}: found {shown(value)}, need {need}")
+    if not 1 / LONGEST <= lengths.min() <= lengths.max() <= LONGEST:
+        raise ValueError(f"{name}: found {shown(value)}, need lengths from {1 / LONGEST:g} to {LONGEST:g}")
+    z, y, x = np.broadcast_to(lengths, (3,)).tolist()
+    return z, y, x
+
+
+def as_number(value: Any, name: str, low: float, high: float, need: str) -> float:
+    """Return a real number from ``low`` to ``high``, as a float."""
+    number = _real(value)
+    if not low <= number <= high:
+        raise ValueError(f"{name}: found {shown(value)}, need {need}")
+    return number
 
 
 def as_positive(value: Any, name: str) -> float:
     """Return a positive finite float."""
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = np.nan
-    if not (np.isfinite(number) and number > 0):
-        raise ValueError(f"{name}: found {value!r}, need a positive finite number")
+    number = _real(value)
+    if not 0 < number < np.inf:
+        raise ValueError(f"{name}: found {shown(value)}, need a positive finite number")
     return number
+
+
+def _real(value: Any) -> float:
+    """Return a number as a float, NaN for what is none: a complex one, an array of one, one that is masked."""
+    try:
+        array = as_array(value, "")
+        return float(value) if array.ndim == 0 and array.dtype.kind in _REAL else np.nan
+    except (TypeError, ValueError, OverflowError):
+        return np.nan
+
+
+def _integer(value: Any) -> int:
+    """Return an integer, or raise a TypeError; numpy's booleans were integers once."""
+    if isinstance(value, np.bool_):
+        raise TypeError
+    return operator.index(value)
 
 
 def as_count(value: Any, name: str, minimum: int = 1) -> int:
     """Return an integer of at least ``minimum``."""
     try:
-        number = operator.index(value)
+        number = _integer(value)
     except TypeError:
         number = minimum - 1
     if number < minimum:
-        raise ValueError(f"{name}: found {value!r}, need an integer of at least {minimum}")
+        raise ValueError(f"{name}: found {shown(value)}, need an integer of at least {minimum}")
+    if number > MOST:
+        raise ValueError(f"{name}: found {shown(value)}, need an integer from {minimum} to {MOST}")
     return number
 
 
-def as_float_dtype(value: Any, name: str = "dtype") -> np.dtype:
-    """Return the dtype float32 or float64."""
+# ----------------------------------------------------------------------------------------------------
+# All else
+# ----------------------------------------------------------------------------------------------------
+
+
+def as_choice(value: Any, name: str, choices: Collection[str]) -> str:
+    """Return one of several words."""
+    if not (isinstance(value, str) and value in choices):
+        raise ValueError(f"{name}: found {shown(value)}, need {' or '.join(map(repr, choices))}")
+    return value
+
+
+def as_flag(value: Any, name: str) -> bool:
+    """Return True or False."""
+    if not (isinstance(value, int | np.bool_) and value in (0, 1)):
+        raise TypeError(f"{name}: found {shown(value)}, need True or False")
+    return bool(value)
+
+
+def as_names(value: Any, count: int | None = None) -> tuple[str, ...]:
+    """Return names, in an order; ``count`` of them where that is known."""
+    need = "them in a sequence" if count is None else f"{count} of them in a sequence, one each"
+    if isinstance(value, str | bytes):
+        raise TypeError(f"names: found the text {shown(value)}, need {need}")
+    if isinstance(value, set | frozenset | Mapping) or not np.iterable(value) or np.ma.is_masked(value):
+        raise ValueError(f"names: found {shown(value)}, need {need}")
     try:
-        dtype = None if value is None else np.dtype(value)
+        names = tuple(map(str, value))
+    except ValueError:  # an integer of 5000 digits
+        raise ValueError(f"names: found {shown(value)}, need {need}") from None
+    if len(names) != (count or max(len(names), 1)):
+        raise ValueError(f"names: found {len(names)}, need {need}")
+    return names
+
+
+def as_rng(value: Any) -> np.random.Generator:
+    """Return the source of randomness that a seed, None or a generator stands for."""
+    try:
+        return np.random.default_rng(value)
+    except (TypeError, ValueError, OverflowError):
+        need = "need a numpy.random.Generator, an integer of at least 0 or None"
+        raise ValueError(f"rng: found {shown(value)}, {need}") from None
+
+
+def as_places(index: Any, count: int) -> NDArray[np.intp]:
+    """Return the places that an index of ``count`` things means, none negative and at least one.
+
+    Raises
+    ------
+    IndexError
+        If one is out of range.
+    """
+    chosen = _sliced(index, count) if isinstance(index, slice) else _as_integers(index, count)
+    if len(chosen) == 0:
+        raise ValueError("index: found an empty selection, need at least one particle")
+    for extreme in (chosen.min(), chosen.max()):
+        if not -count <= extreme < count:
+            raise IndexError(f"index: found {shown(int(extreme))}, need one from {-count} to {count - 1}")
+    return np.where(chosen < 0, chosen + count, chosen).astype(np.intp)
+
+
+def _sliced(index: slice, count: int) -> NDArray[np.intp]:
+    try:
+        return np.arange(count)[index]
     except (TypeError, ValueError):
-        dtype = None
-    if dtype is None or dtype not in (np.float32, np.float64):
-        raise ValueError(f"{name}: found {dtype or repr(value)}, need float32 or float64")
-    return dtype
+        raise TypeError(f"index: found {shown(index)}, need integers in a slice, and no step of 0") from None
+
+
+def _as_integers(index: Any, count: int) -> NDArray:
+    """Return an integer, several of them or a mask as integers."""
+    with contextlib.suppress(TypeError):
+        if not isinstance(index, bool):
+            return np.array([_integer(index)], dtype=object)  # of any size
+    chosen = as_array(index, "index")
+    if chosen.dtype == bool and chosen.shape != (count,):
+        raise ValueError(f"index: found a mask of shape {chosen.shape}, need ({count},), one for each particle")
+    if chosen.ndim != 1 or (chosen.size and chosen.dtype.kind not in "biu"):
+        raise TypeError(f"index: found {chosen.dtype} of shape {chosen.shape}, need integers, a slice or a mask")
+    return np.flatnonzero(chosen) if chosen.dtype == bool else chosen

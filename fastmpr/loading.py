@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, cast
 
 from numpy.typing import ArrayLike, NDArray
 
 from . import io
 from . import psf as psfs
-from ._validation import Vector, as_voxel_size
+from ._validation import Vector, as_flag, as_voxel_size
 from .data.dataset import Dataset
+from .data.source import Source
+from .io.files import as_path
 from .io.particles import natural_key
 from .poses import Poses
 
@@ -72,7 +73,7 @@ def load(
     >>> data
     <Dataset: 2 particles of 4 x 5 x 6, voxels of 0.3 x 0.1 x 0.1 um, no PSF, with poses>
     """
-    if psf_measured and psf is None:
+    if as_flag(psf_measured, "psf_measured") and psf is None:
         raise ValueError("psf_measured: found True and no psf, need the bead")
     if isinstance(particles, Dataset):
         for name, given in (("psf", psf), ("poses", poses)):
@@ -83,9 +84,10 @@ def load(
     else:
         where, opened = "particles", cast(Any, particles)
         if isinstance(particles, str | os.PathLike):
-            where, opened = str(particles), io.open_particles(Path(particles), voxel_size)
+            where, opened = str(particles), io.open_particles(as_path(particles, "particles"), voxel_size)
             views, voxel_size = {"names": opened.names, **views}, opened.voxel_size
-        names, count = views.get("names"), len(opened) if hasattr(opened, "__len__") else 0
+        opened = Source(opened)
+        names, count = views.get("names"), len(opened)
     found = {"psf": psf, "poses": poses, "voxel_size": voxel_size, "psf_voxel_size": psf_voxel_size, **views}
     if isinstance(psf, str | os.PathLike):
         found["psf"], found["psf_voxel_size"] = _psf_of(psf, psf_voxel_size)
@@ -103,22 +105,22 @@ def load(
 def _psf_of(path: str | os.PathLike, voxel_size: float | Vector | None) -> tuple[NDArray, Vector | None]:
     """Return the PSF in a file and its voxel size: the one given, else what the file says."""
     given = None if voxel_size is None else as_voxel_size(voxel_size, "psf_voxel_size")
-    return io.read(Path(path), given)
+    return io.read(as_path(path, "psf"), given)
 
 
 def _measured(stack: Any, given: Any) -> NDArray:
     """Return the PSF of a bead, or of several, naming the file that it was given as where it cannot be made."""
     try:
         return psfs.measured(stack)
-    except ValueError as error:
-        raise ValueError(f"{given if isinstance(given, str | os.PathLike) else 'psf'}: {error}") from None
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{given if isinstance(given, str | os.PathLike) else 'psf'}: {error}") from None
 
 
 def _poses_of(
     path: str | os.PathLike, count: int, names: Sequence[str] | None, where: Any, size_is_unknown: bool
 ) -> Poses:
     """Return the poses in a file, in the order of the particles."""
-    path = Path(path)
+    path = as_path(path, "poses")
     poses = Poses.read(path)
     if len(poses) != count:
         raise ValueError(f"{path}: found {len(poses)} poses for {count} particles in {where}")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import roots_legendre
 
-from ._validation import Size, Vector, as_float_dtype, as_shape, as_voxel_size
+from ._limits import check_memory
+from ._validation import Size, Vector, as_float_dtype, as_shape, as_voxel_size, shown
 
 _LEAST_VOXEL = 1e-4  # micrometres: an atom's radius
 _FILL = 0.7  # share of the box that a particle takes where no voxel size is given
@@ -105,6 +107,8 @@ def centriole(shape: int | Size, *, voxel_size: ArrayLike | None = None, dtype: 
     ValueError
         If ``shape`` or ``voxel_size`` is not positive, voxels are larger than the particle or so small that
         the box holds none of it, or for another ``dtype``.
+    MemoryError
+        If the volume cannot fit into what this process may use.
 
     Notes
     -----
@@ -162,6 +166,8 @@ def nuclear_pore(shape: int | Size, *, voxel_size: ArrayLike | None = None, dtyp
     ValueError
         If ``shape`` or ``voxel_size`` is not positive, voxels are larger than the particle or so small that
         the box holds none of it, or for another ``dtype``.
+    MemoryError
+        If the volume cannot fit into what this process may use.
 
     Notes
     -----
@@ -198,8 +204,9 @@ def _render(particle: _Particle, shape: Any, voxel_size: Any, dtype: Any) -> NDA
     """Sum the Gaussians of all the strands' points, each blurred by the voxel, and scale the maximum to 1."""
     size, dtype = as_shape(shape), as_float_dtype(dtype)
     voxel = _as_particle_voxel(particle, size, voxel_size)
-    volume = _room_for(size)
     points, widths, masses = _points(particle, min(voxel))
+    check_memory("shape", size, _peak(size, dtype, len(masses)))
+    volume = np.empty(size)
     z, y, x = (_gaussians(points[a], np.hypot(widths, voxel[a]), size[a], voxel[a]) for a in range(3))
     z *= masses
     for row in range(size[1]):
@@ -208,17 +215,16 @@ def _render(particle: _Particle, shape: Any, voxel_size: Any, dtype: Any) -> NDA
     share = volume.sum() * np.prod(voxel) / masses.sum()
     if share < 1e-4:
         raise ValueError(
-            f"voxel_size: found {voxel_size!r}, too small to have the particle in {size}; need micrometres"
+            f"voxel_size: found {shown(voxel_size)}, too small to have the particle in {size}; need micrometres"
         )
-    return (volume / volume.max()).astype(dtype)
+    volume /= volume.max()
+    return volume.astype(dtype, copy=False)
 
 
-def _room_for(size: Size) -> NDArray:
-    """Return an array for the volume, before all the work."""
-    try:
-        return np.empty(size)
-    except (MemoryError, ValueError):  # ValueError where even the count of bytes is too large
-        raise MemoryError(f"shape: found {size}, need one that fits into memory") from None
+def _peak(size: Size, dtype: np.dtype, points: int) -> int:
+    """Return how many bytes it takes: the volume, its copy in float32, the Gaussians, and the longest while it is made."""
+    copy = 4 if dtype == np.float32 else 0
+    return (8 + copy) * math.prod(size) + 8 * points * (sum(size) + 3 * max(size))
 
 
 def _as_particle_voxel(particle: _Particle, shape: Size, voxel_size: Any) -> Vector:
@@ -229,7 +235,8 @@ def _as_particle_voxel(particle: _Particle, shape: Size, voxel_size: Any) -> Vec
     voxel, most = as_voxel_size(voxel_size), max(extent) / 1000
     if not _LEAST_VOXEL <= min(voxel) <= max(voxel) <= most:
         raise ValueError(
-            f"voxel_size: found {voxel_size!r}, need micrometres, between {_LEAST_VOXEL:g} and the particle's {most:g}"
+            f"voxel_size: found {shown(voxel_size)}, need micrometres, between {_LEAST_VOXEL:g} and the particle's "
+            f"{most:g}"
         )
     return voxel
 

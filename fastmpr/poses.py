@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,12 +10,26 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.transform import Rotation
 
-from ._rotations import as_rotation
-from ._validation import Size, Vector, as_count, as_voxel_size
+from ._limits import check_memory
+from ._rotations import as_rotation, as_translation
+from ._validation import (
+    LONGEST,
+    Size,
+    Vector,
+    as_choice,
+    as_count,
+    as_names,
+    as_number,
+    as_places,
+    as_rng,
+    as_voxel_size,
+)
 from .io import pose_format
 from .io.conventions import CENTRES, MICROMETRES, MIDDLE, off_middle, translations_for
 from .io.particles import places_of
 from .symmetry import as_group
+
+_DRAWN, _GIVEN = 210, 400  # bytes of a pose while it is made, at random or of a matrix
 
 
 class Poses:
@@ -68,15 +81,12 @@ class Poses:
         unit: str | None = None,
         centre: str = MIDDLE,
     ) -> None:
-        if unit not in (None, "voxel", *MICROMETRES):
-            raise ValueError(f"unit: found {unit!r}, need 'voxel', 'um', 'nm' or 'A'")
-        if centre not in CENTRES:
-            raise ValueError(f"centre: found {centre!r}, need {' or '.join(map(repr, CENTRES))}")
-        self._unit, self._centre = unit, centre
+        self._unit = None if unit is None else as_choice(unit, "unit", ("voxel", *MICROMETRES))
+        self._centre = as_choice(centre, "centre", CENTRES)
         self._rotation = as_rotation(rotation)
         self._matrix = _frozen(self._rotation.as_matrix())
-        self._translation = _frozen(_as_translation(translation, len(self._matrix)))
-        self._names = _as_names(names, len(self._matrix))
+        self._translation = _frozen(as_translation(translation, len(self._matrix)))
+        self._names = None if names is None else as_names(names, len(self._matrix))
 
     @property
     def rotation(self) -> Rotation:
@@ -112,14 +122,9 @@ class Poses:
         return len(self._matrix)
 
     def __getitem__(self, index: Any) -> Poses:
-        """Return some of the poses; an integer gives a `Poses` of length 1."""
-        if not isinstance(index, (slice, np.ndarray, list, tuple)):
-            i = operator.index(index)
-            if not -len(self) <= i < len(self):
-                raise IndexError(f"poses: found index {i}, need one below {len(self)}")
-            index = [i]
-        chosen = np.arange(len(self))[index if isinstance(index, slice) else np.asarray(index)]
-        names = None if self._names is None else [self._names[i] for i in chosen]
+        """Return some of the poses, by a slice, places or a mask; an integer gives a `Poses` of length 1."""
+        chosen = as_places(index, len(self))
+        names = None if self._names is None else [self._names[i] for i in chosen.tolist()]
         return self._with(self._rotation[chosen], self._translation[chosen], names)
 
     def __iter__(self) -> Iterator[Poses]:
@@ -161,17 +166,18 @@ class Poses:
         >>> len(poses.symmetrized("C9")), len(poses.symmetrized("D9"))
         (36, 72)
         """
-        group = as_group(str(symmetry))  # None is no symmetry to ask for
+        group = as_group("" if symmetry is None else symmetry)  # None is no symmetry to ask for
+        check_memory("symmetry", symmetry, _GIVEN * len(self) * len(group), "fewer poses, or Dataset(symmetry=)")
         matrices = (self._matrix[:, np.newaxis] @ group).reshape(-1, 3, 3)
         names = None if self._names is None else [name for name in self._names for _ in group]
         return self._with(matrices, np.repeat(self._translation, len(group), axis=0), names)
 
-    def in_unit_of(self, voxel_size: Vector | None) -> Poses:
+    def in_unit_of(self, voxel_size: float | Vector | None) -> Poses:
         """Return the same poses with translations in the unit of a voxel size.
 
         Parameters
         ----------
-        voxel_size : (z, y, x) or None
+        voxel_size : float or (z, y, x) or None
             Of the particles, in micrometres; None where it is not known and lengths are in voxels.
 
         Raises
@@ -186,11 +192,12 @@ class Poses:
         >>> poses.in_unit_of((0.3, 0.1, 0.1)).translation
         array([[0.3, 0.2, 0.3]])
         """
-        if self._unit is None or (self._unit == "voxel" and voxel_size is None):
+        voxel = None if voxel_size is None else as_voxel_size(voxel_size)
+        if self._unit is None or (self._unit == "voxel" and voxel is None):
             return self
         if self._unit == "voxel":
-            factor = np.asarray(voxel_size, dtype=float)
-        elif voxel_size is not None or not self._translation.any():
+            factor = np.array(voxel)
+        elif voxel is not None or not self._translation.any():
             factor = np.full(3, MICROMETRES[self._unit])
         else:
             raise ValueError(f"voxel_size: found none, need it since the poses' translations are in {self._unit}")
@@ -260,6 +267,7 @@ class Poses:
         """
         if self._names is None:
             raise ValueError("poses: found no names, need them to tell which pose belongs to which particle")
+        names = as_names(names)
         chosen = places_of(names, self._names)
         return self._with(self._rotation[chosen], self._translation[chosen], names)
 
@@ -281,18 +289,25 @@ class Poses:
         Poses
             With rotations uniform over all rotations.
 
+        Raises
+        ------
+        ValueError
+            If a number is out of its range.
+        MemoryError
+            If they cannot fit into what this process may use.
+
         Examples
         --------
         >>> Poses.random(3, max_translation=2.0, rng=1)
         <Poses of 3 particles>
         """
         n = as_count(n, "n")
-        if not 0 <= max_translation < np.inf:
-            raise ValueError(f"max_translation: found {max_translation!r}, need a finite number of at least 0")
-        rng = np.random.default_rng(rng)
+        check_memory("n", n, _DRAWN * n)
+        most = as_number(max_translation, "max_translation", 0, LONGEST, f"a number from 0 to {LONGEST:g}")
+        rng = as_rng(rng)
         # the direction of a Gaussian vector is uniform: four components make a uniform quaternion
         rotation = Rotation.from_quat(rng.standard_normal((n, 4)))
-        return cls(rotation, rng.uniform(-max_translation, max_translation, (n, 3)))
+        return cls(rotation, rng.uniform(-most, most, (n, 3)))
 
     @classmethod
     def read(cls, path: str | Path) -> Poses:
@@ -316,7 +331,10 @@ class Poses:
         """
         reader = pose_format(path)
         rotation, translation, names = reader.read(path)
-        return cls(rotation, translation, names=names, unit=reader.UNIT, centre=reader.CENTRE)
+        try:
+            return cls(rotation, translation, names=names, unit=reader.UNIT, centre=reader.CENTRE)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
 
     def write(
         self,
@@ -365,34 +383,6 @@ class Poses:
     def _with(self, rotation: Any, translation: Any, names: Iterable[str] | None) -> Poses:
         """Return other poses that mean the same by their translations."""
         return Poses(rotation, translation, names=names, unit=self._unit, centre=self._centre)
-
-
-def _as_translation(value: Any, n: int) -> NDArray[np.float64]:
-    """Return a new (n, 3) array."""
-    if value is None:
-        return np.zeros((n, 3))
-    try:
-        translation = np.array(value, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise TypeError(f"translation: found {type(value).__name__}, need numbers of shape ({n}, 3)") from None
-    if n == 1 and translation.shape == (3,):
-        translation = translation[np.newaxis]
-    if translation.shape != (n, 3):
-        raise ValueError(f"translation: found shape {translation.shape}, need ({n}, 3), one (z, y, x) per rotation")
-    if not np.isfinite(translation).all():
-        raise ValueError("translation: found NaN or infinite values, need finite ones")
-    return translation
-
-
-def _as_names(value: Iterable[str] | None, n: int) -> tuple[str, ...] | None:
-    if value is None:
-        return None
-    if isinstance(value, str):
-        raise TypeError(f"names: found the text {value!r}, need {n} of them, one per rotation")
-    names = tuple(str(name) for name in value)
-    if len(names) != n:
-        raise ValueError(f"names: found {len(names)}, need {n}, one per rotation")
-    return names
 
 
 def _frozen(array: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -17,7 +17,7 @@ from ._validation import Size
 from .data.background import without_background
 from .data.dataset import Dataset, as_dataset
 from .poses import Poses
-from .solver.admm import as_stopping, solve
+from .solver.admm import as_callback, as_stopping, solve
 from .solver.control import Result
 from .solver.regularizers import Regularizer, as_regularizer
 from .solver.selection import ENOUGH_VIEWS, as_lam, infer_lam, select_lam
@@ -108,6 +108,7 @@ def reconstruct(
     stop = as_stop("reconstruct", cancel, timeout)
     lam, regularizer = as_lam(lam), as_regularizer(regularizer)
     max_iter, tol = as_stopping(max_iter, tol)
+    callback = as_callback(callback)
     data = as_dataset(data, psf, poses, views)
     model = data.require().model_shape(shape)
     check_in_frame(data, model)

@@ -11,7 +11,17 @@ from numpy.typing import ArrayLike, NDArray
 
 from ._limits import check_memory
 from ._stopping import Event, as_stop
-from ._validation import Size, Vector, as_shape, as_volume, as_voxel_size
+from ._validation import (
+    Size,
+    Vector,
+    as_choice,
+    as_intensities,
+    as_number,
+    as_rng,
+    as_shape,
+    as_volume,
+    as_voxel_size,
+)
 from .engine.threads import Team, as_workers
 from .poses import Poses
 from .sums.resampling import SplineVolume, inner, middle, model_samples
@@ -92,13 +102,13 @@ def simulate(
     (2, 24, 24, 24)
     """
     stop = as_stop("simulate", cancel, timeout)
-    x = as_volume(x, "x")
-    if frame not in ("particle", "model"):
-        raise ValueError(f"frame: found {frame!r}, need 'particle' or 'model'")
+    x = as_intensities(x, "x")
+    frame = as_choice(frame, "frame", ("particle", "model"))
     if not isinstance(poses, Poses):
         raise TypeError(f"poses: found {type(poses).__name__}, need fastmpr.Poses")
-    if not 0 <= noise_sigma < np.inf:
-        raise ValueError(f"noise_sigma: found {noise_sigma!r}, need a finite number that is not negative")
+    most = 0.01 * float(np.finfo(x.dtype).max)
+    noise_sigma = as_number(noise_sigma, "noise_sigma", 0, most, f"a number from 0 to {most:.2g} in {x.dtype}")
+    generator = as_rng(rng)
     voxel = as_voxel_size(voxel_size)
     translation = poses.about_middle(x.shape if shape is None else shape, voxel).translation
     psf_voxel = voxel if psf_voxel_size is None else as_voxel_size(psf_voxel_size, "psf_voxel_size")
@@ -132,7 +142,6 @@ def simulate(
 
     team.run(fill)
     if noise_sigma > 0:
-        generator = np.random.default_rng(rng)
         for view in views:
             stop.check()
             view += noise_sigma * generator.standard_normal(size, dtype=x.dtype)

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from ._validation import shown
+
 
 def as_group(symmetry: Any) -> NDArray[np.float64]:
     """Return the rotations (n, 3, 3) of a point group, the identity first; None is the group of the identity alone.
@@ -29,6 +31,7 @@ def as_group(symmetry: Any) -> NDArray[np.float64]:
     """
     if symmetry is None:
         return np.eye(3)[np.newaxis]
-    if not (isinstance(symmetry, str) and re.fullmatch(r"[CD][1-9][0-9]*", symmetry)):
-        raise ValueError(f"symmetry: found {symmetry!r}, need C or D and a number, such as 'C9' or 'D2'")
+    if not (isinstance(symmetry, str) and re.fullmatch(r"[CD][1-9][0-9]{0,3}", symmetry)):
+        need = "need C or D and a number below 10000, such as 'C9' or 'D2'"
+        raise ValueError(f"symmetry: found {shown(symmetry)}, {need}")
     return Rotation.create_group(symmetry, axis="X").as_matrix()  # scipy's X is array axis 0

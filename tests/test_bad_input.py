@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import os
 from collections.abc import Callable
 from dataclasses import replace
@@ -259,3 +260,184 @@ def test_particles_that_change_shape_on_the_way():
             return np.ones((8, 9, 10)) if self.reads < 3 else np.ones((4, 5, 6))
 
     refuse(lambda: fastmpr.accumulate(Changing(), PSF, POSES, workers=1), "particles[")
+
+
+HUGE = 10**400
+DATA = fastmpr.Dataset(VIEWS, PSF, POSES)
+
+
+def short(call: Callable, name: str, *errors: type[Exception]) -> str:
+    """Check that a call raises one short line that begins with ``name``."""
+    with pytest.raises(errors or (ValueError, TypeError, MemoryError, IndexError)) as caught:
+        call()
+    message = str(caught.value)
+    assert message.startswith(f"{name}: found"), message
+    assert "\n" not in message
+    assert len(message) < 250
+    return message
+
+
+@pytest.mark.parametrize(
+    ("name", "call"),
+    [
+        ("n", lambda: Poses.random(10**12)),
+        ("n", lambda: Poses.random(10**20)),
+        ("n", lambda: Poses.random(10**5000)),
+        ("max_translation", lambda: Poses.random(3, max_translation=HUGE)),
+        ("max_translation", lambda: Poses.random(3, max_translation=1e300)),
+        ("max_translation", lambda: Poses.random(3, max_translation=None)),
+        ("translation", lambda: Poses(np.eye(3), [1e300, 0, 0])),
+        ("translation", lambda: Poses(np.eye(3), [HUGE, 0, 0])),
+        ("rotation", lambda: Poses([[1e300, 0, 0], [0, 1, 0], [0, 0, 1]])),
+        ("symmetry", lambda: POSES.symmetrized("C99999")),
+        ("symmetry", lambda: POSES.symmetrized("C" + 5000 * "9")),
+        ("index", lambda: POSES[HUGE]),
+        ("index", lambda: POSES[[99]]),
+        ("index", lambda: DATA[-HUGE]),
+        ("shape", lambda: fastmpr.phantom.centriole(10**9)),
+        ("shape", lambda: fastmpr.phantom.nuclear_pore((1, 10**9, 10**9), voxel_size=0.01)),
+        ("shape", lambda: fastmpr.psf.gaussian(10**9, sigma=1)),
+        ("shape", lambda: fastmpr.psf.gaussian(HUGE, sigma=1)),
+        ("shape", lambda: fastmpr.psf.born_wolf(10**5, voxel_size=0.1, wavelength=0.5, na=1.2)),
+        ("shape", lambda: fastmpr.psf.born_wolf((1, 1, 10**6), voxel_size=0.1, wavelength=0.5, na=1.2)),
+        ("sigma", lambda: fastmpr.psf.gaussian(9, sigma=1e300)),
+        ("voxel_size", lambda: fastmpr.psf.gaussian(9, sigma=1, voxel_size=1e-300)),
+        ("wavelength", lambda: fastmpr.psf.born_wolf(9, voxel_size=0.1, wavelength=HUGE, na=1.2)),
+        (
+            "pinhole",
+            lambda: fastmpr.psf.born_wolf(9, voxel_size=0.1, wavelength=0.5, na=1, confocal=True, pinhole=HUGE),
+        ),
+        ("voxel_size", lambda: DATA.replace(voxel_size=HUGE)),
+        ("voxel_size", lambda: DATA.replace(voxel_size=1e300)),
+        ("voxel_size", lambda: fastmpr.average(VIEWS, POSES, voxel_size=(1e12, 1, 1e-3))),
+        ("weights", lambda: DATA.replace(weights=[1e300] * 3)),
+        ("weights", lambda: DATA.replace(weights=[1e-300] * 3)),
+        ("weights", lambda: DATA.replace(weights=[HUGE] * 3)),
+        ("shape", lambda: DATA.model_shape(10**20)),
+        ("n", lambda: DATA.split(HUGE)),
+        ("energy", lambda: replace(SUMS, energy=HUGE)),
+        ("n_poses", lambda: replace(SUMS, n_poses=HUGE)),
+        ("gram", lambda: operator.add(*[replace(SUMS, gram=np.full(SUMS.gram.shape, 3e38, np.float32))] * 2)),
+        ("rhs", lambda: replace(SUMS, rhs=np.full(SUMS.rhs.shape, 1e300))),
+        ("x", lambda: SUMS.misfit(np.full(SUMS.shape, 1e30, np.float32))),
+        ("x", lambda: SUMS.misfit(TRUTH)),
+        ("psf", lambda: DATA.replace(psf=PSF.astype(float) * 1e300)),
+        ("psf", lambda: fastmpr.psf.centred(PSF.astype(float) * 1e300)),
+        ("stack", lambda: fastmpr.psf.measured(PSF.astype(float) * 1e300)),
+        ("particles[0]", lambda: fastmpr.average(VIEWS * np.float32(1e38), POSES, workers=1)),
+        (
+            "particles[1]",
+            lambda: fastmpr.average([VIEWS[0], VIEWS[1].astype(float) * 1e100, VIEWS[2]], POSES, workers=1),
+        ),
+        ("particles[0]", lambda: fastmpr.reconstruct(VIEWS.astype(float) * 1e300, PSF, POSES, workers=1)),
+    ],
+)
+def test_numbers_beyond_all_measure(name, call):
+    short(call, name)
+
+
+MASKED = {
+    "rotation": lambda: Poses(masked(POSES.matrix)),
+    "translation": lambda: Poses(POSES.rotation, masked(np.zeros((3, 3)))),
+    "names": lambda: Poses(POSES.rotation, names=masked(np.array(["a", "b", "c"]))),
+    "weights": lambda: DATA.replace(weights=list(masked(np.ones(3)))),
+    "psf_of": lambda: DATA.replace(psf_of=masked(np.zeros(3, int))),
+    "psf": lambda: DATA.replace(psf=masked(PSF)),
+    "psf[0]": lambda: DATA.replace(psf=[masked(PSF)], psf_of=[0, 0, 0]),
+    "voxel_size": lambda: DATA.replace(voxel_size=masked(np.ones(3))),
+    "index": lambda: POSES[masked(np.arange(3))],
+    "gram": lambda: replace(SUMS, gram=masked(SUMS.gram)),
+    "rhs": lambda: replace(SUMS, rhs=masked(SUMS.rhs)),
+    "energy": lambda: replace(SUMS, energy=np.ma.masked),
+    "x": lambda: SUMS.misfit(masked(np.zeros(SUMS.shape))),
+    "x0": lambda: fastmpr.solve(SUMS, 1.0, x0=list(masked(np.zeros(SUMS.shape)))),
+    "truth": lambda: metrics.psnr(TRUTH, masked(TRUTH)),
+    "sigma": lambda: fastmpr.psf.gaussian(9, sigma=masked(np.ones(3))),
+    "max_translation": lambda: Poses.random(3, max_translation=np.ma.masked),
+}
+
+
+def masked(array: np.ndarray) -> np.ma.MaskedArray:
+    return np.ma.array(array, mask=np.arange(array.size).reshape(array.shape) == 1)
+
+
+@pytest.mark.parametrize("name", MASKED)
+def test_nothing_that_is_masked_is_used(name):
+    short(MASKED[name], name)
+
+
+def test_a_mask_that_hides_nothing_is_none():
+    poses = Poses(np.ma.array(POSES.matrix), np.ma.array(POSES.translation))
+    weights, psf_of = np.ma.array([1.0, 2.0, 3.0]), np.ma.array([0, 0, 0])
+    data = fastmpr.Dataset(np.ma.array(VIEWS), np.ma.array(PSF), poses, weights=weights, psf_of=psf_of)
+    assert len(data[np.ma.array([0, 1])]) == 2
+    assert replace(SUMS, gram=np.ma.array(SUMS.gram)).gram.shape == SUMS.gram.shape
+
+
+def test_what_is_complex_has_no_part_that_is_dropped():
+    short(lambda: Poses(POSES.matrix + 0j), "rotation", TypeError)
+    short(lambda: Poses(POSES.rotation, POSES.translation + 0j), "translation", TypeError)
+    short(lambda: DATA.replace(weights=np.ones(3, complex)), "weights", TypeError)
+    short(lambda: DATA.replace(voxel_size=np.complex64(1)), "voxel_size", TypeError)
+    short(lambda: replace(SUMS, energy=np.complex64(1)), "energy", ValueError)
+
+
+@pytest.mark.parametrize(
+    ("name", "call"),
+    [
+        *[("rng", lambda rng=rng: Poses.random(3, rng=rng)) for rng in ("a", -1, 1.5, [None])],
+        ("rng", lambda: DATA.split(2, rng="a")),
+        ("unit", lambda: Poses(np.eye(3), unit=np.array(["um", "nm"]))),
+        ("centre", lambda: Poses(np.eye(3), centre=np.array([1, 2]))),
+        ("frame", lambda: DATA.replace(frame=np.array(["model", "particle"]))),
+        ("names", lambda: Poses(np.eye(3), names=5)),
+        ("names", lambda: Poses(np.eye(3), names={"a"})),
+        ("names", lambda: Poses(np.eye(3), names=[10**5000])),
+        ("names", lambda: Poses(np.eye(3), names=["a"]).matched("a")),
+        ("names", lambda: Poses(np.eye(3), names=["a"]).matched([])),
+        ("voxel_size", lambda: Poses(np.eye(3), unit="voxel").in_unit_of((1, 2))),
+        ("index", lambda: POSES[np.array(2.0)]),
+        ("index", lambda: POSES[::0]),
+        ("index", lambda: POSES["a":]),
+        ("index", lambda: DATA[[[1], [2, 3]]]),
+        ("index", lambda: DATA[True]),
+        ("psf_of", lambda: DATA.replace(psf_of=[[0], [0, 0], 0])),
+        ("particles", lambda: fastmpr.Dataset(np.array(1.0))),
+        ("particles", lambda: fastmpr.load(np.array(1.0))),
+        ("thread_safe", lambda: DATA.replace(thread_safe="no")),
+        ("thread_safe", lambda: fastmpr.Dataset(VIEWS, thread_safe=np.ones(2))),
+        ("psf_measured", lambda: fastmpr.load(VIEWS, PSF, psf_measured="no")),
+        ("confocal", lambda: fastmpr.psf.born_wolf(9, voxel_size=0.1, wavelength=0.5, na=1.2, confocal=np.ones(2))),
+        ("dtype", lambda: fastmpr.psf.gaussian(9, sigma=1, dtype="a")),
+        ("shape", lambda: fastmpr.phantom.centriole([1, [2, 3], 4])),
+        ("volumes", lambda: fastmpr.plot.sections([TRUTH], 1, "picture.png")),
+        ("truth", lambda: metrics.psnr(TRUTH, -TRUTH * (TRUTH > 0.5))),
+        *[("path", lambda path=path: Poses.read(path)) for path in (None, 5, b"a.csv", "", "a\nb.csv", "a\0.csv")],
+        *[("particles", lambda path=path: fastmpr.load(path)) for path in ("", "a\nb", "a\0")],
+        *[("path", lambda path=path: fastmpr.io.read(path)) for path in (None, "a\nb.tif")],
+        *[("path", lambda path=path: fastmpr.io.write(path, TRUTH)) for path in (None, "")],
+        *[("path", lambda path=path: SUMS.save(path)) for path in (None, "a\0")],
+        *[("path", lambda path=path: NormalEquations.load(path)) for path in (1, "a\n")],
+    ],
+)
+def test_what_is_of_another_kind(name, call):
+    short(call, name)
+
+
+def test_sums_are_added_to_sums_alone():
+    for other in (1.0, np.ones(3), np.ma.masked, None):
+        with pytest.raises(TypeError, match="NormalEquations"):
+            SUMS + other
+
+
+def test_sums_keep_float64_in_any_byte_order():
+    gram = SUMS.gram.astype(">f8")
+    assert replace(SUMS, gram=gram).gram.dtype == np.float64
+    np.testing.assert_array_equal(replace(SUMS, gram=gram).gram, SUMS.gram)
+
+
+@pytest.mark.parametrize("factor", [1e300, 1e-300])
+def test_the_psnr_of_any_intensities(factor):
+    a, truth = VIEWS[0].astype(float), VIEWS[1].astype(float)
+    assert metrics.psnr(a * factor, truth) == pytest.approx(metrics.psnr(a, truth), rel=1e-12)
+    assert metrics.psnr(a, truth * factor) == pytest.approx(metrics.psnr(a, truth), rel=1e-12)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from scipy.ndimage import map_coordinates, rotate
@@ -275,6 +277,19 @@ def test_bad_input_is_named(make, fold, change, message):
 @both
 @pytest.mark.parametrize("shape", [10**5, 10**8])
 def test_a_shape_that_no_memory_holds_is_refused_before_the_work(make, fold, shape, monkeypatch):
-    monkeypatch.setattr(phantom, "_points", lambda *_: pytest.fail("work begun"))
-    with pytest.raises(MemoryError, match=rf"shape: found \({shape}, .* need one that fits"):
+    monkeypatch.setattr(phantom, "_gaussians", lambda *_: pytest.fail("work begun"))
+    with pytest.raises(MemoryError, match=rf"shape: found \({shape}, .* need at most \("):
         make(shape)
+
+
+@both
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(110, 120, 130), (3000, 2, 3)])
+def test_the_memory_that_is_asked_for_is_what_it_takes(make, fold, shape, dtype, monkeypatch):
+    asked = []
+    monkeypatch.setattr(phantom, "check_memory", lambda name, found, need: asked.append(need))
+    tracemalloc.start()
+    make(shape, dtype=dtype)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert 0.9 < asked[0] / peak < 1.4

@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._messages import warn
-from .._validation import Vector, as_volume
+from .._validation import Vector, as_array, as_intensities, as_reals
 from ..poses import Poses
 from ..psf.checks import check as check_psfs
 
+_MOST_WEIGHT = 1e15  # and one over it the least: times the brightest particle, both precisions hold it
 _MOST_RATIO = 20  # of the sides of a PSF's voxel and a particle's: no microscope samples both so differently
 
 
@@ -40,7 +41,7 @@ def as_psfs(psf: Any) -> tuple[NDArray, ...]:
     several = _dimensions(psf) == 4 or (isinstance(psf, list | tuple) and {_dimensions(one) for one in psf} == {3})
     given = {f"psf[{k}]": one for k, one in enumerate(psf)} if several else {"psf": psf}
     volumes = {name: _ours.get(id(one)) for name, one in given.items()}  # of another data set: it cannot have changed
-    new = {name: as_volume(given[name], name).copy() for name, ours in volumes.items() if ours is None}
+    new = {name: as_intensities(given[name], name).copy() for name, ours in volumes.items() if ours is None}
     check_psfs(new)
     return tuple(own(new[name]) if ours is None else ours for name, ours in volumes.items())
 
@@ -67,7 +68,7 @@ def as_psf_of(psf_of: Any, count: int, n_psfs: int) -> NDArray[np.intp]:
         if n_psfs > 1:
             raise ValueError(f"psf_of: found none for {n_psfs} PSFs, need which of them each particle was imaged with")
         return frozen(np.zeros(count, np.intp))
-    places = np.asarray(psf_of)
+    places = as_array(psf_of, "psf_of")
     if places.shape != (count,) or places.dtype.kind not in "iu":
         raise ValueError(f"psf_of: found {places.dtype} of shape {places.shape}, need integers of shape ({count},)")
     if places.min() < 0 or places.max() >= max(n_psfs, 1):
@@ -89,33 +90,19 @@ def as_poses(poses: Any, names: tuple[str, ...] | None, count: int) -> Poses | N
     return poses.matched(names)
 
 
-def as_names(names: Any, count: int) -> tuple[str, ...] | None:
-    """Return one name for each particle, or None."""
-    if names is None:
-        return None
-    if isinstance(names, str | set | frozenset) or not hasattr(names, "__len__") or len(names) != count:
-        raise ValueError(f"names: found {names!r:.40}, need {count} of them, one for each particle")
-    return tuple(str(name) for name in names)
-
-
 def as_weights(weights: ArrayLike | None, count: int) -> NDArray[np.float64]:
     """Return one finite weight per view, none negative."""
     if weights is None:
         return frozen(np.ones(count))
-    if np.ma.is_masked(weights):
-        raise ValueError(
-            f"weights: found {np.ma.count_masked(weights)} masked ones, need {count} numbers (0 for no weight)"
-        )
-    try:
-        array = np.array(weights, dtype=float)
-    except (TypeError, ValueError):
-        raise TypeError(
-            f"weights: found {type(weights).__name__} of what is no number, need ({count},) numbers"
-        ) from None
+    array = as_reals(weights, "weights", f"{count} numbers, one for each particle")
     if array.shape != (count,):
         raise ValueError(f"weights: found shape {array.shape}, need ({count},), one for each particle")
     if not (np.isfinite(array).all() and array.min() >= 0 and array.max() > 0):
         raise ValueError("weights: found a negative, infinite or NaN one or only zeros, need weights of at least 0")
+    positive = array[array > 0]
+    if not 1 / _MOST_WEIGHT <= positive.min() <= positive.max() <= _MOST_WEIGHT:
+        found, need = f"{positive.min():g} to {positive.max():g}", f"0 or {1 / _MOST_WEIGHT:g} to {_MOST_WEIGHT:g}"
+        raise ValueError(f"weights: found {found}, need {need}")
     return frozen(array)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,11 +12,21 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._messages import log
-from .._validation import Size, Vector, as_count, as_shape, as_voxel_size
+from .._validation import (
+    MOST,
+    Size,
+    Vector,
+    as_choice,
+    as_count,
+    as_names,
+    as_places,
+    as_rng,
+    as_shape,
+    as_voxel_size,
+)
 from ..poses import Poses
 from ..symmetry import as_group
 from .arguments import (
-    as_names,
     as_poses,
     as_psf_of,
     as_psfs,
@@ -151,15 +160,14 @@ class Dataset:
         voxel, psf_voxel = (
             None if rest[name] is None else as_voxel_size(rest[name], name) for name in ("voxel_size", "psf_voxel_size")
         )
-        if frame not in ("particle", "model"):
-            raise ValueError(f"frame: found {frame!r}, need 'particle' or 'model'")
+        frame = as_choice(frame, "frame", ("particle", "model"))
         if frame == "model" and voxel is not None and not np.allclose(voxel, min(voxel)):
             raise ValueError(f"voxel_size: found {voxel}, need cubic voxels with frame='model'")
         if psf_voxel is not None and voxel is None:
             raise ValueError("voxel_size: found none beside psf_voxel_size, need both in micrometres")
         as_group(symmetry)
         psfs = as_psfs(psf)
-        labels = as_names(names, count)
+        labels = None if names is None else as_names(names, count)
         matched = as_poses(poses, labels, count)
         if matched is not None:
             matched.in_unit_of(voxel)  # raises where units do not fit
@@ -237,6 +245,9 @@ class Dataset:
         if shape is not None:
             return as_shape(shape)
         extent = np.multiply(self.particle_shape, self.voxel_size) / self.model_voxel
+        if extent.max() > MOST:
+            found = f"sides that differ by a factor of {max(self.voxel_size) / min(self.voxel_size):.3g}"
+            raise ValueError(f"voxel_size: found {found}, need a model of at most {MOST} cubic voxels along an axis")
         return as_shape(np.rint(extent).astype(int).tolist())
 
     def read(self, i: int) -> NDArray:
@@ -258,7 +269,7 @@ class Dataset:
 
     def __getitem__(self, index: Any) -> Dataset:
         """Return some of the views, by a slice, places (repeats allowed) or a mask; an integer gives one view."""
-        chosen = self._places(index)
+        chosen = as_places(index, len(self))
         return self._with(
             source=self.source.select(chosen),
             poses=None if self.poses is None else self.poses[chosen],
@@ -308,7 +319,7 @@ class Dataset:
             raise ValueError(
                 f"n: found {n} parts for {len(self)} particle{'s' * (len(self) > 1)}, need no more than one each"
             )
-        order = np.random.default_rng(rng).permutation(len(self))
+        order = as_rng(rng).permutation(len(self))
         parts = [np.sort(order[k::n]) for k in range(n)]
         if not all(self.weights[part].any() for part in parts):
             raise ValueError("weights: found a part whose views all weigh nothing, need some that weigh more in each")
@@ -346,29 +357,6 @@ class Dataset:
         if (names, unit) == (poses.names, poses.unit):
             return poses
         return Poses(poses.rotation, poses.translation, names=names, unit=unit, centre=poses.centre)
-
-    def _places(self, index: Any) -> NDArray[np.intp]:
-        """Return the places that an index means, none negative."""
-        places = np.arange(len(self))
-        if isinstance(index, slice):
-            chosen = places[index]
-        elif np.ndim(index) == 0 and hasattr(index, "__index__") and not isinstance(index, bool | np.bool_):
-            chosen = np.array([operator.index(index)])
-        else:
-            chosen = np.asarray(index)
-            if chosen.dtype == bool and chosen.shape != (len(self),):
-                raise ValueError(f"mask: found shape {chosen.shape}, need ({len(self)},), one for each particle")
-            if chosen.ndim == 0 or chosen.size and (chosen.ndim != 1 or chosen.dtype.kind not in "biu"):
-                raise TypeError(
-                    f"index: found {chosen.dtype} of shape {chosen.shape}, need integers, a slice or a mask"
-                )
-        if len(chosen) == 0 or (chosen.dtype == bool and not chosen.any()):
-            raise ValueError("index: found an empty selection, need at least one particle")
-        try:
-            return places[chosen]
-        except IndexError:
-            worst = max(chosen, key=abs)
-            raise IndexError(f"index: found {worst}, need one from {-len(self)} to {len(self) - 1}") from None
 
     def _with(self, **changes: Any) -> Dataset:
         other = object.__new__(Dataset)

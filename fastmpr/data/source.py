@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._stopping import Cancelled
-from .._validation import Size, as_float_type, as_volume
+from .._validation import Size, as_flag, as_float_type, as_intensities, check_intensities
 from .suspects import fingerprint, suspicion, warn_of
 
 
@@ -41,7 +41,7 @@ class Source:
 
     def __init__(self, particles: Any, thread_safe: bool | None = None):
         self.particles = particles = _as_sequence(particles)
-        self.thread_safe = _is_safe(particles) if thread_safe is None else bool(thread_safe)
+        self.thread_safe = _is_safe(particles) if thread_safe is None else as_flag(thread_safe, "thread_safe")
         self.steps: tuple[Callable[[NDArray], NDArray], ...] = ()
         self.which = self.places = np.arange(len(particles))  # in the sequence; in that which was first given
         self._share = _Shared(self.thread_safe)
@@ -55,7 +55,8 @@ class Source:
 
     def guarded(self, thread_safe: bool) -> Source:
         """Return the same particles, for threads that may or may not read them side by side."""
-        return self._with(thread_safe=bool(thread_safe), _share=_Shared(bool(thread_safe)))
+        safe = as_flag(thread_safe, "thread_safe")
+        return self._with(thread_safe=safe, _share=_Shared(safe))
 
     def then(self, step: Callable[[NDArray], NDArray]) -> Source:
         """Return the same particles, each to go through a function when it is read."""
@@ -89,7 +90,9 @@ class Source:
         """Return particle ``i``, finite, native, C-ordered, float32 or float64, of the shape of all others."""
         kept = self._share.kept.pop(int(self.places[i]), None)
         particle = self._load(i) if kept is None else kept
-        shape, _ = self._learn(particle)
+        shape, dtype = self._learn(particle)
+        if particle.dtype != dtype:
+            check_intensities(particle, self.name(i), dtype)
         if particle.shape != shape:
             raise ValueError(f"{self.name(i)}: found shape {particle.shape}, need {shape} like the first particle")
         self._share.note(int(self.places[i]), particle)
@@ -127,7 +130,7 @@ class Source:
     def _load(self, i: int) -> NDArray:
         try:
             with self._share.reading:
-                return as_volume(self.particles[int(self.which[i])], self.name(i))
+                return as_intensities(self.particles[int(self.which[i])], self.name(i))
         except (Cancelled, ImportError, MemoryError, ParticleError):
             raise
         except Exception as error:
@@ -203,6 +206,8 @@ def _as_sequence(particles: Any) -> Any:
         kind = type(particles).__name__
         raise TypeError(f"particles: found a {kind}, need a sequence: list(particles.values()), names=list(particles)")
     if hasattr(particles, "__len__") and hasattr(particles, "__getitem__") and not hasattr(particles, "iloc"):
+        if getattr(particles, "shape", None) == ():
+            raise TypeError("particles: found an array without dimensions, need a sequence of 3-D arrays")
         return particles
     raise TypeError(f"particles: found {type(particles).__name__}, need a sequence of 3-D arrays")
 

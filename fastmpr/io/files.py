@@ -8,11 +8,25 @@ import tempfile
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
+
+from .._limits import memory_limit
+from .._validation import as_flag, shown
 
 
 class FileError(ValueError):
     """A file that cannot be used; the message begins with its name."""
+
+
+def as_path(value: Any, name: str = "path") -> Path:
+    """Return a path, of one line as errors that name it have to be."""
+    text = os.fspath(value) if isinstance(value, str | os.PathLike) else value
+    if not isinstance(text, str):
+        raise TypeError(f"{name}: found {shown(value)}, need the name of a file or folder")
+    if "\0" in text or text.splitlines() != [text]:
+        raise ValueError(f"{name}: found {shown(text)}, need the name of a file or folder, in one line")
+    return Path(value)
 
 
 def check_writable(path: str | Path, overwrite: bool = False) -> None:
@@ -37,7 +51,7 @@ def check_writable(path: str | Path, overwrite: bool = False) -> None:
     ...
     FileNotFoundError: no/folder/volume.ome.tif: found no folder no/folder, need an existing one
     """
-    path = Path(path)
+    path, overwrite = as_path(path), as_flag(overwrite, "overwrite")
     folder = path.parent
     if folder.exists() and not folder.is_dir():
         raise NotADirectoryError(f"{path}: {folder} is a file, need a folder")
@@ -142,12 +156,14 @@ def _check_takes_files(folder: Path) -> None:
         raise PermissionError(f"{folder}: cannot write in this folder ({error.strerror})") from None
 
 
+def encodable(text: str) -> bool:
+    """Return whether a file can hold a text: names of files on Linux may be no text at all."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in text)
+
+
 def check_fits_memory(path: str | Path, nbytes: int) -> None:
     """Refuse what no memory holds: a few hundred bytes of a TIFF can declare terabytes."""
-    try:
-        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError):  # not on Windows: there the allocation itself fails
-        return
+    memory, _ = memory_limit()
     if nbytes > memory:
         need = f"need one that fits in memory ({memory / 1e9:.0f} GB)"
         raise FileError(f"{path}: found a volume of {nbytes / 1e9:.0f} GB, {need}")

@@ -21,6 +21,7 @@ from typing import Any, NoReturn
 from numpy.typing import ArrayLike, NDArray
 
 from .._validation import Vector, as_voxel_size
+from .files import as_path
 
 _VOLUMES = ("tiff", "mrc")  # what has no known suffix is taken for the first, which has many
 _POSES = ("poses_csv", "poses_star")
@@ -51,7 +52,7 @@ def read(path: str | Path, voxel_size: float | Vector | None = None) -> tuple[ND
     ImportError
         Naming the package that the format needs.
     """
-    return volume_format(path).read(path, None if voxel_size is None else as_voxel_size(voxel_size))
+    return volume_format(as_path(path)).read(path, None if voxel_size is None else as_voxel_size(voxel_size))
 
 
 def write(path: str | Path, volume: ArrayLike, voxel_size: ArrayLike | None = None, overwrite: bool = False) -> None:
@@ -64,7 +65,7 @@ def write(path: str | Path, volume: ArrayLike, voxel_size: ArrayLike | None = No
     OSError
         If the file exists already, or its folder is missing or cannot be written in.
     """
-    writable_format(path).write(path, volume, voxel_size, overwrite)
+    writable_format(as_path(path)).write(path, volume, voxel_size, overwrite)
 
 
 def volume_format(path: str | Path) -> Any:
@@ -80,7 +81,7 @@ def writable_format(path: str | Path) -> Any:
 
 def pose_format(path: str | Path) -> Any:
     """Return the module of the poses' format."""
-    return _of_suffix(path, poses()) or _refuse(path, poses())
+    return _of_suffix(as_path(path), poses()) or _refuse(path, poses())
 
 
 def _of_suffix(path: str | Path, modules: Any) -> Any:

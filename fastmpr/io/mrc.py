@@ -15,6 +15,7 @@ from .files import FileError, check_fits_memory
 
 SUFFIXES = (".mrc", ".map", ".rec", ".mrc.gz", ".map.gz", ".rec.gz")
 
+_HEADER = 1024  # bytes
 # bytes of a voxel, by the mode in the header; modes 3 and 4 are complex
 _BYTES = {0: 1, 1: 2, 2: 4, 6: 2, 12: 2}
 
@@ -61,6 +62,7 @@ def read(path: str | Path, voxel_size: Vector | None = None) -> tuple[NDArray, V
         raise IsADirectoryError(f"{path}: is a folder, need an MRC file")
     if not path.exists():
         raise FileNotFoundError(f"{path}: does not exist, need an MRC file")
+    _check_extent(path)
     try:
         # permissive, or many an old file is refused; what it lets through beside, with data=None, is checked here
         with warnings.catch_warnings():
@@ -89,6 +91,21 @@ def _mrcfile() -> Any:
     except ImportError:
         raise ImportError('MRC files need mrcfile: pip install "fastmpr[mrc]"') from None
     return mrcfile
+
+
+def _check_extent(path: Path) -> None:
+    """Refuse a file shorter than its header says: mrcfile takes the memory first. What is compressed does not tell."""
+    size = path.stat().st_size
+    with open(path, "rb") as file:
+        start = file.read(_HEADER)
+    if len(start) < _HEADER or start.startswith((b"\x1f\x8b", b"BZ")):
+        return
+    order: Any = "little" if int.from_bytes(start[12:16], "little") < 128 else "big"
+    nx, ny, nz, mode = (int.from_bytes(start[k : k + 4], order, signed=True) for k in (0, 4, 8, 12))
+    extended, volume = int.from_bytes(start[92:96], order, signed=True), nx * ny * nz * _BYTES.get(mode, 0)
+    check_fits_memory(path, volume)
+    if _HEADER + max(extended, 0) + max(volume, 0) > size:
+        raise FileError(f"{path}: found the file truncated, need all of it")
 
 
 def _check_header(path: Path, header: Any) -> None:

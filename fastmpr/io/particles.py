@@ -13,7 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._validation import Vector, as_voxel_size
+from .files import as_path
 from .formats import volume_format, volumes
+
+_SHOWN = 80  # characters of a name in an error
 
 
 class ParticleFolder(Sequence[NDArray]):
@@ -81,7 +84,7 @@ def open_particles(path: str | Path, voxel_size: float | Vector | None = None) -
     ValueError
         Naming the file that cannot be used.
     """
-    path = Path(path)
+    path = as_path(path)
     if not path.exists():
         raise FileNotFoundError(f"{path}: does not exist, need a folder of volumes or one file of them")
     given = None if voxel_size is None else as_voxel_size(voxel_size)
@@ -154,7 +157,7 @@ _KEYS: tuple[Callable[[str], str], ...] = (str, _plain, lambda name: PurePosixPa
 
 def _listed(names: list[str], show: Callable[[str], str], at_most: int = 3) -> str:
     more = f" and {len(names) - at_most} more" if len(names) > at_most else ""
-    return ", ".join(map(show, names[:at_most])) + more
+    return ", ".join(show(name[:_SHOWN]) for name in names[:at_most]) + more
 
 
 def _agree(a: Any, b: Any) -> bool:

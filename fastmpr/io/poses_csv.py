@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from .._messages import warn
-from .files import written_whole
+from .files import encodable, written_whole
 
 SUFFIXES = (".csv",)
 UNIT = "voxel"  # of the translations
@@ -75,12 +75,22 @@ def write(
     names: tuple[str, ...] | None = None,
     overwrite: bool = False,
 ) -> None:
-    """Write N poses, translations in voxels; without names they are called 0, 1, 2 and so on."""
+    """Write N poses, translations in voxels; without names they are called 0, 1, 2 and so on.
+
+    Raises
+    ------
+    ValueError
+        For a name that `read` would not find again.
+    """
     with warnings.catch_warnings():  # at the poles (the identity, say) rot1 and rot3 are not unique: any will do
         warnings.filterwarnings("ignore", "Gimbal lock", UserWarning)
         angles = rotation.as_euler("XZX", degrees=True)
     if names is None:
         names = tuple(str(i) for i in range(len(angles)))
+    if wrong := [name for name in names if name != name.strip() or not encodable(name)]:
+        raise ValueError(
+            f"names: found {wrong[0]!a}, need names that begin and end with no blank, and that UTF-8 can hold"
+        )
     rows = np.hstack([angles, translation]).tolist()
     with (
         written_whole(path, overwrite) as temporary,
@@ -109,8 +119,10 @@ def _titles(path: str | Path, header: list[str]) -> tuple[str, ...]:
         return COLUMNS
     if all(titles.count(column) == 1 for column in COLUMNS):
         return titles
-    found = ascii(",".join(header))  # so that what only looks like a title shows
-    raise ValueError(f"{path}: found the header {found}, need each of {','.join(COLUMNS)} once")
+    found = ascii(",".join(header))[:100]  # so that what only looks like a title shows
+    raise ValueError(
+        f"{path}: found the header {found}, need each of {','.join(COLUMNS)} once, and commas between them"
+    )
 
 
 def _is_number(text: str) -> bool:

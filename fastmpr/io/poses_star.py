@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from .._messages import warn
-from .files import written_whole
+from .files import encodable, written_whole
 
 SUFFIXES = (".star",)
 UNIT = "um"  # of the translations
@@ -95,7 +95,13 @@ def write(
     names: tuple[str, ...] | None = None,
     overwrite: bool = False,
 ) -> None:
-    """Write N poses, translations in micrometres."""
+    """Write N poses, translations in micrometres.
+
+    Raises
+    ------
+    ValueError
+        For a name that `read` would not find again.
+    """
     with warnings.catch_warnings():  # at the poles (the identity, say) Rot and Psi are not unique: any will do
         warnings.filterwarnings("ignore", "Gimbal lock", UserWarning)
         angles = _reverse_axes(rotation).inv().as_euler("ZYZ", degrees=True)
@@ -189,5 +195,8 @@ def _numbers(path: str | Path, table: Table, column: str) -> list[float]:
 
 def _quoted(name: str) -> str:
     """Quote a name that STAR would read as several words, as a keyword or as a comment."""
-    plain = name and not re.search(r"\s", name) and not name.startswith(("_", "#", "'", '"', "data_", "loop_"))
-    return name if plain else f"'{name}'" if "'" not in name else f'"{name}"'
+    plain = name and not name.startswith(("_", "#", "'", '"', "data_", "loop_"))
+    for text in ([name] if plain else []) + [f"'{name}'", f'"{name}"']:
+        if _words(text) == [name] and len(f"{text} 0".splitlines()) == 1 and encodable(name):
+            return text
+    raise ValueError(f"names: found {name!a}, need names of one line, with one kind of quotes, that UTF-8 can hold")

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._messages import warn
+from .._validation import moderate
 from . import border
 
 _OFFSET = 0.03  # of the sum, as a level under everything: costs 0.4 dB of a widefield PSF
@@ -40,11 +41,12 @@ def check(psfs: Mapping[str, NDArray]) -> None:
 def _look(psf: NDArray) -> Iterator[str]:
     odd = psf[tuple(slice(1 - n % 2, None) for n in psf.shape)]  # an even axis has one sample more before the centre
     if odd.size > 1 and odd.sum(dtype=np.float64) > 0:  # or it is an error where it is used
-        yield from _findings(odd)
+        scaled = moderate(odd)
+        yield from _findings(scaled, float(odd.max()) / float(scaled.max()))
 
 
-def _findings(psf: NDArray) -> Iterator[str]:
-    """Say what looks wrong in a PSF of odd sizes and a positive sum."""
+def _findings(psf: NDArray, unit: float) -> Iterator[str]:
+    """Say what looks wrong in a PSF of odd sizes and a positive sum, in a unit of intensity."""
     faces = border.faces(psf)
     outermost = border.values(faces)
     noise = min(border.noise(faces), border.asymmetry(faces))  # each takes some structure for noise, hardly the same
@@ -63,8 +65,8 @@ def _findings(psf: NDArray) -> Iterator[str]:
         return
     if offset:
         yield (
-            f"found a level of {level:.4g} at its border, which looks like a camera's offset and is {share:.0%} of its sum: "
-            f"need it taken off, as {_MEASURED} does"
+            f"found a level of {level * unit:.4g} at its border, which looks like a camera's offset and is {share:.0%} of "
+            f"its sum: need it taken off, as {_MEASURED} does"
         )
     if excess := _negative_share(psf, noise, total):
         yield (

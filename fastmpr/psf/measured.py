@@ -10,7 +10,7 @@ import scipy  # its parts are slow to import: this loads them at their first use
 from numpy.typing import ArrayLike, NDArray
 
 from .._messages import warn
-from .._validation import as_volume
+from .._validation import as_intensities
 from . import border
 
 _SMALLEST = 5  # voxels along an axis: with fewer, a stack is border and bead at once
@@ -47,7 +47,7 @@ def centred(psf: ArrayLike) -> NDArray:
     >>> bool(np.allclose(psf.centred(np.roll(h, 2, axis=0)), h, atol=1e-5))
     True
     """
-    volume = as_volume(psf, "psf")
+    volume = as_intensities(psf, "psf")
     total = volume.sum(dtype=np.float64)
     if not total > 0:
         raise ValueError(f"psf: found a sum of {total:g}, need a PSF whose sum is positive")
@@ -113,7 +113,7 @@ def _as_beads(stack: Any) -> tuple[dict[str, NDArray], Any]:
     """Return the stacks in float64 by their names, and the precision asked for."""
     several = stack.ndim == 4 and len(stack) > 0 if isinstance(stack, np.ndarray) else _holds_volumes(stack)
     given = {f"stack[{k}]": one for k, one in enumerate(stack)} if several else {"stack": stack}
-    beads = {name: as_volume(one, name) for name, one in given.items()}
+    beads = {name: as_intensities(one, name) for name, one in given.items()}
     shape = next(iter(beads.values())).shape
     for name, volume in beads.items():
         if min(volume.shape) < _SMALLEST:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 import scipy  # its parts are slow to import: this loads them at their first use
 from numpy.typing import ArrayLike, NDArray
 
-from .._validation import Size, Vector, as_float_dtype, as_positive, as_shape, as_voxel_size
+from .._limits import check_memory
+from .._validation import Size, Vector, as_flag, as_float_dtype, as_number, as_positive, as_shape, as_voxel_size, shown
 
 _AIRY_RADIUS = 0.6098349  # of the first dark ring, in wavelength / NA: the first zero of J1 over 2 pi
 _MOST_PINHOLE = 100  # Airy units: no microscope has so wide a one, and the tables reach as far as it does
@@ -38,6 +40,8 @@ def gaussian(shape: int | Size, *, sigma: ArrayLike, voxel_size: ArrayLike = 1.0
     ------
     ValueError
         If a size or a length is not positive, or for another ``dtype``.
+    MemoryError
+        If the PSF cannot fit into what this process may use.
 
     Examples
     --------
@@ -46,8 +50,10 @@ def gaussian(shape: int | Size, *, sigma: ArrayLike, voxel_size: ArrayLike = 1.0
     >>> h.shape, h.dtype, round(float(h.sum()), 5)
     ((43, 69, 69), dtype('float32'), 1.0)
     """
-    sigmas = as_voxel_size(sigma, "sigma")
-    offsets = _offsets(as_shape(shape), as_voxel_size(voxel_size))
+    size, dtype = as_shape(shape), as_float_dtype(dtype)
+    sigmas, voxel = as_voxel_size(sigma, "sigma"), as_voxel_size(voxel_size)
+    check_memory("shape", size, _bytes(8, dtype) * math.prod(size))
+    offsets = _offsets(size, voxel)
     z, y, x = (np.exp(-0.5 * (u / s) ** 2) for u, s in zip(offsets, sigmas, strict=True))
     return _normalised(z[:, None, None] * y[:, None] * x, dtype)
 
@@ -111,6 +117,8 @@ def born_wolf(
         If a length is not positive or clearly not in micrometres, ``na`` is not below ``refractive_index`` or that
         above 4, ``pinhole`` is not from 0 to 100, a confocal option comes without ``confocal=True``, or for another
         ``dtype``.
+    MemoryError
+        If the PSF, or the tables that it is made of, cannot fit into what this process may use.
 
     Notes
     -----
@@ -139,12 +147,14 @@ def born_wolf(
     na, index = _as_lens(na, refractive_index)
     _check_sampling(voxel, emission / na, index / na)
     pinhole = _as_pinhole(confocal, pinhole, excitation_wavelength)
-
-    z, y, x = (np.abs(u) for u in _offsets(as_shape(shape), voxel))
-    depth, plane = np.unique(z, return_inverse=True)  # a PSF is symmetric about its focus
-    distance = np.hypot(y[:, None], x)
+    size, dtype = as_shape(shape), as_float_dtype(dtype)
     disc = pinhole * _AIRY_RADIUS * emission / na
     step = _RADIAL_STEP * min(emission, excitation) / na
+    _check_room(size, voxel, dtype, disc, step, index / na)
+
+    z, y, x = (np.abs(u) for u in _offsets(size, voxel))
+    depth, plane = np.unique(z, return_inverse=True)  # a PSF is symmetric about its focus
+    distance = np.hypot(y[:, None], x)
     radius = step * np.arange(np.ceil((distance.max() + disc) / step) + 6)
 
     table = _intensity(radius, depth, emission, na, index)
@@ -194,17 +204,35 @@ def _offsets(shape: Size, voxel_size: Vector) -> list[NDArray]:
     return [(np.arange(n) - n // 2) * length for n, length in zip(shape, voxel_size, strict=True)]
 
 
-def _normalised(volume: NDArray, dtype: Any) -> NDArray:
-    """Return a PSF of sum 1 from one in float64, without the negative rounding errors of interpolation."""
-    volume = np.maximum(volume, 0)
-    return np.ascontiguousarray(volume / volume.sum(), dtype=as_float_dtype(dtype))
+def _check_room(size: Size, voxel: Vector, dtype: np.dtype, disc: float, step: float, stretch: float) -> None:
+    """Refuse a shape whose volume, or the tables that it is made of, cannot fit into memory."""
+    depth, *sides = (n // 2 * length for n, length in zip(size, voxel, strict=True))
+    radius = math.hypot(*sides) + disc
+    radii, depths = radius / step + 6, size[0] // 2 + 1
+    nodes = 20 + np.pi * _RADIAL_STEP / step * (radius + depth / stretch)
+    tables = 8 * (3 * radii * nodes + 4 * nodes * depths + 5 * radii * depths)
+    check_memory("shape", size, max(int(tables), _bytes(12, dtype) * math.prod(size)))
+
+
+def _bytes(work: int, dtype: np.dtype) -> int:
+    """Return how many bytes a voxel takes at the end: those of the work, in float64, and those of a result that is not."""
+    return work + (0 if dtype == np.float64 else dtype.itemsize)
+
+
+def _normalised(volume: NDArray, dtype: np.dtype) -> NDArray:
+    """Return a PSF of sum 1 from one in float64, which is lost, without the negative rounding errors of interpolation."""
+    np.maximum(volume, 0, out=volume)
+    volume /= volume.sum()
+    return np.ascontiguousarray(volume, dtype=dtype)
 
 
 def _as_wavelength(value: float, name: str) -> float:
     """Return a wavelength that can be light's in micrometres."""
     length = as_positive(value, name)
     if not 0.1 <= length <= 10:
-        raise ValueError(f"{name}: found {value!r}, need micrometres between 0.1 and 10, e.g. 0.52 for green light")
+        raise ValueError(
+            f"{name}: found {shown(value)}, need micrometres between 0.1 and 10, e.g. 0.52 for green light"
+        )
     return length
 
 
@@ -212,7 +240,7 @@ def _as_lens(na: float, refractive_index: float) -> tuple[float, float]:
     """Return a numerical aperture and the larger refractive index."""
     aperture, index = as_positive(na, "na"), as_positive(refractive_index, "refractive_index")
     if index > 4:
-        raise ValueError(f"refractive_index: found {refractive_index!r}, need at most 4, e.g. 1.515 for oil")
+        raise ValueError(f"refractive_index: found {shown(refractive_index)}, need at most 4, e.g. 1.515 for oil")
     if aperture >= index:
         raise ValueError(f"na: found {na!r}, need less than refractive_index, which is {refractive_index!r}")
     return aperture, index
@@ -231,19 +259,15 @@ def _check_sampling(voxel_size: Vector, resolution: float, stretch: float) -> No
     ):
         if not least <= min(lengths) <= max(lengths) <= most:
             raise ValueError(
-                f"voxel_size: found {voxel_size!r}, need micrometres, along {axes} between {least:.2g} "
+                f"voxel_size: found {voxel_size}, need micrometres, along {axes} between {least:.2g} "
                 f"and {most:.2g} ({what})"
             )
 
 
 def _as_pinhole(confocal: bool, pinhole: float, excitation_wavelength: float | None) -> float:
     """Return a pinhole's diameter in Airy units."""
-    try:
-        diameter = float(pinhole)
-    except (TypeError, ValueError):
-        diameter = np.nan
-    if not 0 <= diameter <= _MOST_PINHOLE:
-        raise ValueError(f"pinhole: found {pinhole!r}, need a diameter in Airy units, from 0 to {_MOST_PINHOLE}")
-    if not confocal and (diameter > 0 or excitation_wavelength is not None):
+    need = f"a diameter in Airy units, from 0 to {_MOST_PINHOLE}"
+    diameter = as_number(pinhole, "pinhole", 0, _MOST_PINHOLE, need)
+    if not as_flag(confocal, "confocal") and (diameter > 0 or excitation_wavelength is not None):
         raise ValueError(f"confocal: found {confocal!r}, need True where pinhole or excitation_wavelength is given")
     return diameter

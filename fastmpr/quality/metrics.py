@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .._validation import as_volume
+from .._validation import as_volume, moderate
 
 
 def psnr(a: ArrayLike, truth: ArrayLike) -> float:
@@ -27,7 +27,7 @@ def psnr(a: ArrayLike, truth: ArrayLike) -> float:
     Raises
     ------
     ValueError
-        If the shapes differ, a value is not finite, or the truth is zero.
+        If the shapes differ, a value is not finite, or the truth is nowhere positive.
 
     Examples
     --------
@@ -38,11 +38,11 @@ def psnr(a: ArrayLike, truth: ArrayLike) -> float:
     >>> round(psnr(5 * truth + 1, truth), 2)
     20.02
     """
-    volume, truth = as_volume(a, "a").astype(np.float64), as_volume(truth, "truth").astype(np.float64)
+    volume, truth = (moderate(as_volume(x, name).astype(np.float64)) for x, name in ((a, "a"), (truth, "truth")))
     if volume.shape != truth.shape:
         raise ValueError(f"a: found shape {volume.shape}, need the truth's, {truth.shape}")
-    if not truth.any():
-        raise ValueError("truth: found only zeros, need a volume with something in it")
+    if not truth.max() > 0:
+        raise ValueError("truth: found nothing above 0, need a volume with something in it")
     energy = np.vdot(volume, volume)
     scale = np.vdot(volume, truth) / energy if energy > 0 else 0.0
     error = np.mean((scale * volume - truth) ** 2)

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._validation import Vector, as_volume, as_voxel_size
-from ..io.files import written_whole
+from .._validation import Vector, as_volume, as_voxel_size, moderate, shown
+from ..io.files import as_path, written_whole
 
 _SECTIONS = {"xy": 0, "xz": 1, "yz": 2}  # name -> the array axis that is cut across
 _COLOURS = "inferno"  # perceptually uniform, and safe for the colour-blind
@@ -53,11 +53,13 @@ def sections(
     ...     os.listdir(folder)
     ['noise.png']
     """
-    arrays = {title: as_volume(volume, title) for title, volume in volumes.items()}
-    if not arrays:
+    if not isinstance(volumes, Mapping):
+        raise TypeError(f"volumes: found {shown(volumes)}, need volumes under their titles")
+    if not volumes:
         raise ValueError("volumes: found none, need at least one")
+    arrays = {title: moderate(as_volume(volume, f"volumes[{title!r}]")) for title, volume in volumes.items()}
     size = as_voxel_size(voxel_size)
-    path = Path(path)
+    path = as_path(path)
     with written_whole(path, overwrite) as temporary:
         figure = _figure(arrays, size)
         figure.savefig(temporary, dpi=200, format=path.suffix[1:] or "png")

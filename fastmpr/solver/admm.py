@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from .._limits import check_memory
 from .._stopping import Event, as_stop
-from .._validation import as_count, as_finite, as_positive
+from .._validation import as_count, as_finite, as_flag, as_number, as_positive, shown
 from ..engine.threads import Team, as_workers
 from ..engine.turns import taking_turns
 from ..sums.normal_equations import RANGE, NormalEquations, as_sums
@@ -137,7 +137,8 @@ def solve(
     stop = as_stop("solve", cancel, timeout)
     lam = as_positive(lam, "lam")
     max_iter, tol = as_stopping(max_iter, tol)
-    relaxation = _as_number(relaxation, "relaxation", 1e-3, 2 - 1e-3)
+    relaxation = as_number(relaxation, "relaxation", 1e-3, 2 - 1e-3, "a number from 0.001 to 1.999")
+    callback, _ = as_callback(callback), as_flag(deterministic, "deterministic")
     _check_lam(lam, as_sums(sums))
     chosen = as_regularizer(regularizer)
     if isinstance(chosen, Tikhonov):
@@ -156,18 +157,14 @@ def solve(
 
 def as_stopping(max_iter: Any, tol: Any) -> tuple[int, float]:
     """Return when to stop: after how many iterations, and at which residuals."""
-    return as_count(max_iter, "max_iter"), _as_number(tol, "tol", 0, 1)
+    return as_count(max_iter, "max_iter"), as_number(tol, "tol", 0, 1, "a number from 0 to 1")
 
 
-def _as_number(value: Any, name: str, low: float, high: float) -> float:
-    """Return a number in a range."""
-    try:
-        number = float(value) if np.ndim(value) == 0 else np.nan
-    except (TypeError, ValueError):
-        number = np.nan
-    if not low <= number <= high:
-        raise ValueError(f"{name}: found {value!r}, need a number from {low} to {high}")
-    return number
+def as_callback(callback: Any) -> Callable[[Result], Any] | None:
+    """Return what is to be called after every iteration, if anything."""
+    if callback is not None and not callable(callback):
+        raise TypeError(f"callback: found {shown(callback)}, need a callable(result)")
+    return callback
 
 
 def _finite(result: Result) -> Result:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._validation import as_finite, as_positive
+from .._validation import as_finite, as_positive, shown
 from ..engine import kernels
 from ..engine.fft import Block, SlabFFT
 from ..engine.threads import Team
@@ -27,11 +27,10 @@ def _operator_norm(regularizer: Regularizer) -> float:
 
 def as_penalties(mu: Any) -> tuple[float, float]:
     """Return the pair (mu1, mu2) of positive numbers; one number stands for both."""
-    if np.ndim(mu) == 0:
-        mu = (mu, mu)
-    if len(mu) != 2:
-        raise ValueError(f"mu: found {mu!r}, need a positive number or a pair of them")
-    return as_positive(mu[0], "mu"), as_positive(mu[1], "mu")
+    pair = tuple(mu) if isinstance(mu, tuple | list | np.ndarray) and np.ndim(mu) == 1 else (mu, mu)
+    if len(pair) != 2:
+        raise ValueError(f"mu: found {shown(mu)}, need a positive number or a pair of them")
+    return as_positive(pair[0], "mu"), as_positive(pair[1], "mu")
 
 
 def wiener_size(sums: NormalEquations, regularizer: Regularizer) -> float:
@@ -94,12 +93,14 @@ class Iteration:
             self._prepare_columns(*rows)
 
     def start_from(self, x0: NDArray) -> None:
-        """Begin with the u-step: as if x0, without over-relaxation, were the first x."""
+        """Begin with the u-step: as if x0, scaled to the data and without over-relaxation, were the first x."""
         x0 = as_finite(x0, "x0")
         if x0.shape != self.sums.shape:
             raise ValueError(f"x0: found shape {x0.shape}, need the shape of the sums, {self.sums.shape}")
         nz, ny, nx = x0.shape
-        self.fft.image[:, :ny, :nx] = np.maximum(x0, 0) / self.relaxation
+        start = np.maximum(x0, 0)
+        start /= start.max() or 1  # its products stay in range
+        self.fft.image[:, :ny, :nx] = start * (self.sums.best_scale(start) / self.relaxation)
         kernels.wrap_edges(self.fft.image, ny, nx, 0, nz)
         for member in range(self.team.size):
             self._sweep(member, self.fft.feedback)

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import scipy  # scipy.fft is slow to import: this loads it at its first use
 from numpy.typing import NDArray
 
-from .._validation import Size, Vector, as_count, as_shape, as_voxel_size
+from .._validation import Size, Vector, as_array, as_count, as_float_type, as_number, as_shape, as_volume, as_voxel_size
 from ..engine.fft import complex_dtype, half_shape
-from ..io.files import written_whole
+from ..io.files import as_path, written_whole
 
 # What the largest entry of S and of B may be: products and squares of them are formed.
 RANGE: dict[type, tuple[float, float]] = {np.float32: (1e-16, 1e18), np.float64: (1e-140, 1e140)}
@@ -65,30 +64,23 @@ class NormalEquations:
 
     def __post_init__(self) -> None:
         shape = as_shape(self.shape)
-        gram, rhs = np.asarray(self.gram), np.asarray(self.rhs)
-        if gram.dtype.kind not in "fiu" or rhs.dtype.kind not in "fiuc":
-            raise TypeError(f"gram: found {gram.dtype}, and rhs: {rhs.dtype}, need real and complex numbers")
-        for name, array in (("gram", gram), ("rhs", rhs)):
-            if array.shape != half_shape(shape):
-                raise ValueError(f"{name}: found shape {array.shape}, need {half_shape(shape)} for a grid of {shape}")
-            if not np.isfinite(array).all():
-                raise ValueError(f"{name}: found NaN or infinite values, need finite ones")
+        dtype = as_float_type(as_array(self.gram, "gram").dtype)
+        gram = _as_half(self.gram, "gram", shape, "fiu", dtype)
         if gram.min() < 0:
             raise ValueError(f"gram: found a negative value ({gram.min():g}), need |h^|^2 summed over views")
-        dtype = np.float64 if gram.dtype == np.float64 else np.float32
-        energy = np.asarray(self.energy, dtype=float)
-        if energy.ndim != 0 or not 0 <= energy < np.inf:
-            raise ValueError(f"energy: found {self.energy!r}, need a finite number that is not negative")
+        most, need = np.finfo(np.float64).max, "a finite number that is not negative"
         values = {
             "shape": shape,
             "voxel_size": as_voxel_size(self.voxel_size),
-            "gram": np.ascontiguousarray(gram, dtype),
-            "rhs": np.ascontiguousarray(rhs, complex_dtype(dtype)),
-            "energy": float(energy),
+            "gram": gram,
+            "rhs": _as_half(self.rhs, "rhs", shape, "fiuc", complex_dtype(dtype)),
+            "energy": as_number(self.energy, "energy", 0, most, need),
             "n_poses": as_count(self.n_poses, "n_poses"),
         }
         for name, value in values.items():
             object.__setattr__(self, name, value)
+
+    __array_ufunc__ = None  # a number or an array is nothing to add
 
     def __add__(self, other: NormalEquations) -> NormalEquations:
         if not isinstance(other, NormalEquations):
@@ -98,35 +90,47 @@ class NormalEquations:
                 f"sums: found grids {self.shape} at {self.voxel_size} and {other.shape} at {other.voxel_size}, "
                 "need the same grid to add them"
             )
-        return NormalEquations(
-            self.gram + other.gram,
-            self.rhs + other.rhs,
-            self.energy + other.energy,
-            self.n_poses + other.n_poses,
-            self.shape,
-            self.voxel_size,
-        )
+        with np.errstate(over="ignore"):  # what is infinite is refused
+            gram, rhs, energy = self.gram + other.gram, self.rhs + other.rhs, self.energy + other.energy
+        return NormalEquations(gram, rhs, energy, self.n_poses + other.n_poses, self.shape, self.voxel_size)
 
     def sizes(self) -> tuple[float, float]:
         """Return the largest entry of ``gram``, and of ``rhs`` in its real and imaginary parts."""
         parts = self.rhs.view(self.gram.dtype)
         return float(self.gram.max()), float(max(parts.max(), -parts.min()))
 
+    def best_scale(self, x: NDArray) -> float:
+        """Return the factor s, at least 0, with which s x fits the views best: <b, x> / <x, S x>."""
+        cross, square = self._products(x)
+        return max(cross, 0.0) / square if square > 0 else 0.0
+
     def misfit(self, x: NDArray) -> float:
         """Return sum_i w_i ||y_i - H_i x||^2 for a volume ``x`` of ``shape``, without touching a view."""
+        x = as_volume(x, "x")
+        if x.shape != self.shape:
+            raise ValueError(f"x: found shape {x.shape}, need {self.shape}")
+        with np.errstate(over="ignore", invalid="ignore"):
+            cross, square = self._products(x)
+            misfit = self.energy + (square - 2 * cross) / x.size
+        if not np.isfinite(misfit):
+            raise ValueError(f"x: found values up to {np.abs(x).max():.1g} in {x.dtype}, need smaller ones")
+        return misfit
+
+    def _products(self, x: NDArray) -> tuple[float, float]:
+        """Return <b, x> and <x, S x>, both times the number of voxels."""
         spectrum = scipy.fft.rfftn(x)
         cross = half_sum((self.rhs.conj() * spectrum).real, self.shape)
-        square = half_sum(self.gram * (spectrum.real**2 + spectrum.imag**2), self.shape)
-        return self.energy + (square - 2 * cross) / x.size
+        return cross, half_sum(self.gram * (spectrum.real**2 + spectrum.imag**2), self.shape)
 
     def save(self, path: str | os.PathLike) -> None:
         """Write the sums to an ``.npz`` file, in place of one that is there, whole or not at all."""
-        with written_whole(Path(path), overwrite=True) as temporary, open(temporary, "wb") as file:
+        with written_whole(as_path(path), overwrite=True) as temporary, open(temporary, "wb") as file:
             np.savez(file, **vars(self))
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> NormalEquations:
         """Read what `save` wrote."""
+        path = as_path(path)
         try:
             with open(path, "rb") as file, np.load(file, allow_pickle=False) as content:
                 fields = {name: content[name] for name in cls.__dataclass_fields__}
@@ -135,8 +139,22 @@ class NormalEquations:
         except FileNotFoundError:
             raise FileNotFoundError(f"{path}: found no such file, need one written by NormalEquations.save") from None
         except Exception as error:  # zipfile, zlib and numpy each raise their own on a damaged file
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            reason = " ".join(str(error).split())[:200] or type(error).__name__
             raise ValueError(f"{path}: found {reason}; need a file written by NormalEquations.save") from None
+
+
+def _as_half(value: Any, name: str, shape: Size, kinds: str, dtype: Any) -> NDArray:
+    """Return one of the sums on the half spectrum of a grid, finite and in C order."""
+    array = as_array(value, name)
+    if array.dtype.kind not in kinds:
+        raise TypeError(f"{name}: found {array.dtype}, need {'complex' if 'c' in kinds else 'real'} numbers")
+    if array.shape != half_shape(shape):
+        raise ValueError(f"{name}: found shape {array.shape}, need {half_shape(shape)} for a grid of {shape}")
+    with np.errstate(over="ignore"):
+        array = np.ascontiguousarray(array, dtype)
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name}: found NaN or infinite values, need finite ones in {array.dtype}")
+    return array
 
 
 def as_sums(sums: Any, name: str = "sums") -> NormalEquations:

@@ -46,7 +46,7 @@ class TestBadInput:
             ([], ValueError, "index: found an empty selection"),
             (slice(3, 3), ValueError, "index: found an empty selection"),
             (np.zeros(N, bool), ValueError, "index: found an empty selection"),
-            (np.ones(N - 1, bool), ValueError, "mask: found shape (9,), need (10,)"),
+            (np.ones(N - 1, bool), ValueError, "index: found a mask of shape (9,), need (10,)"),
             (N, IndexError, "index: found 10"),
             ([0, -N - 1], IndexError, "index: found -11"),
             ([0.5], TypeError, "index: found float64"),

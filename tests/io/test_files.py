@@ -5,7 +5,14 @@ import sys
 
 import pytest
 
-from fastmpr.io.files import check_folder_writable, check_writable, folder_written_whole, written_whole
+from fastmpr.io import files
+from fastmpr.io.files import (
+    check_fits_memory,
+    check_folder_writable,
+    check_writable,
+    folder_written_whole,
+    written_whole,
+)
 
 
 class TestFiles:
@@ -62,5 +69,12 @@ class TestFiles:
             (temporary / "a.txt").write_text("a")
             (temporary / "sub").mkdir()
             (temporary / "sub" / "new.txt").write_text("new")
-        files = {str(p.relative_to(tmp_path)): p.read_text() for p in tmp_path.rglob("*") if p.is_file()}
-        assert files == {"mine.txt": "mine", "a.txt": "a", os.path.join("sub", "new.txt"): "new"}
+        found = {str(p.relative_to(tmp_path)): p.read_text() for p in tmp_path.rglob("*") if p.is_file()}
+        assert found == {"mine.txt": "mine", "a.txt": "a", os.path.join("sub", "new.txt"): "new"}
+
+
+def test_what_a_file_declares_must_fit_into_what_the_process_may_use(monkeypatch):
+    monkeypatch.setattr(files, "memory_limit", lambda: (2e9, "its control group's limit"))
+    check_fits_memory("a.tif", 10**9)
+    with pytest.raises(ValueError, match=r"a\.tif: found a volume of 40000 GB, need one that fits in memory \(2 GB\)"):
+        check_fits_memory("a.tif", 4 * 10**13)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -116,6 +117,24 @@ def test_bad_files_are_refused_in_one_line(tmp_path):
     bomb = np.frombuffer(whole, "<i4").copy()
     bomb[:3] = 100_000
     assert "memory" in refusal(file(bomb.tobytes()))
+    assert "memory" in refusal(file(gzip.compress(bomb.tobytes()), "bad.mrc.gz"))
+
+
+@pytest.mark.parametrize("order", ["<i4", ">i4"])
+@pytest.mark.parametrize(("field", "value"), [(23, 2**30), (0, 10_000)])
+def test_no_memory_is_taken_for_what_is_not_in_the_file(tmp_path, order, field, value):
+    """Neither for the extended header nor for the volume: mrcfile would take it, then find the file at its end."""
+    path = written(tmp_path / "short.mrc", np.ones((4, 50, 6), np.float32))
+    if order == ">i4":
+        big_endian(path)
+    numbers = np.frombuffer(path.read_bytes(), order).copy()
+    numbers[field] = value
+    path.write_bytes(numbers.tobytes())
+    tracemalloc.start()
+    assert "truncated" in refusal(path)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1 << 20
 
 
 @pytest.mark.skipif(not PORE.exists(), reason="needs the nuclear pore of FASTMPR_DATA or ../shared/data")

@@ -110,6 +110,9 @@ class TestCSV:
             (HEADER + "a,1,2,3\n", "line 2: found 4 columns, need 7"),
             (HEADER + "a,1,2,3,4,5,6,7\n", "line 2: found 8 columns, need 7"),
             (HEADER + "a;1;2;3;4;5;6\n", "line 2: found 1 columns, need 7"),
+            (HEADER.replace(",", ";") + "a;1;2;3;4;5;6\n", "header 'name;rot1;.* once, and commas between them"),
+            ("a\t1\t2\t3\t4\t5\t6\n", "header 'a.t1.* once, and commas between them"),
+            (HEADER + "a,1,2,3,1e300,5,6\n", r"translation: found 1e\+300, need at most"),
             ("a,b,2,3,4,5,6\n", "line 1: found 'b' for rot1"),
             ("image,tx,ty,tz,phi,theta,psi\na,1,2,3,4,5,6\n", "header 'image,tx,ty,tz,phi,theta,psi', need each of"),
             ("name,t1,t2,t3,qx,qy,qz,qw\na,1,2,3,0,0,0,1\n", "header 'name,t1,t2,t3,qx,qy,qz,qw', need each of"),
@@ -191,6 +194,11 @@ class TestSTAR:
     def test_names_survive(self, tmp_path):
         names = ("000001@stack.mrcs", "with blank.tif", "it's.tif", "#1", "_x", "data_", "two  's")
         Poses(Rotation.identity(7), names=names).write(tmp_path / "p.star", shape=7)
+        assert Poses.read(tmp_path / "p.star").names == names
+
+    def test_any_kind_of_quote_survives(self, tmp_path):
+        names = ("a' b", 'a" b', "'a'", '"a"', "a'b\" c", "\u00a0a")
+        Poses(Rotation.identity(6), names=names).write(tmp_path / "p.star", shape=7)
         assert Poses.read(tmp_path / "p.star").names == names
 
     def test_only_angles_in_an_only_table(self, tmp_path):
@@ -351,6 +359,20 @@ class TestFiles:
             Poses.read(tmp_path / name)
         with pytest.raises(ValueError, match="need .csv or .star"):
             self.poses.write(tmp_path / name)
+
+    @pytest.mark.parametrize(
+        ("suffix", "name"),
+        [
+            *[(".star", name) for name in ("a\nb", "a\r", "\x85", "a\u2028b", "a' b\" c", "\udcff")],
+            *[(".csv", name) for name in (" a", "a\n", "\t", "\udcff")],
+        ],
+    )
+    def test_a_name_that_would_not_be_found_again_is_refused(self, tmp_path, suffix, name):
+        poses = Poses(Rotation.identity(2), names=["a", name])
+        with pytest.raises(ValueError, match="^names: found .*, need names") as error:
+            poses.write(tmp_path / f"p{suffix}", shape=7)
+        assert "\n" not in str(error.value)
+        assert list(tmp_path.iterdir()) == []
 
     @pytest.mark.parametrize("name", ["p.csv", "p.star", "P.CSV"])
     def test_no_overwriting_unasked(self, tmp_path, name):

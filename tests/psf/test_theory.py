@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from scipy.integrate import quad
 from scipy.special import j0, j1
 
 from fastmpr import psf
+from fastmpr.psf import theory
 
 WAVELENGTH, NA, INDEX = 0.52, 1.4, 1.515
 OIL = {"wavelength": WAVELENGTH, "na": NA, "refractive_index": INDEX, "dtype": np.float64}
@@ -320,3 +323,28 @@ def test_numbers_may_be_text_where_float_reads_them():
 def test_gaussian_says_what_is_wrong(change, message):
     with pytest.raises(ValueError, match=message):
         psf.gaussian((5, 5, 5), **{"sigma": 1, **change})
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(110, 120, 130), (900, 2, 3), (1, 2, 1200)])
+@pytest.mark.parametrize("options", [{}, {"confocal": True, "pinhole": 1}, {"confocal": True, "pinhole": 40}])
+def test_the_memory_that_is_asked_for_is_what_it_takes(options, shape, dtype, monkeypatch):
+    asked = []
+    monkeypatch.setattr(theory, "check_memory", lambda name, found, need: asked.append(need))
+    psf.born_wolf(9, voxel_size=0.1, wavelength=0.5, na=1.2, confocal=True, pinhole=1)  # loads parts of scipy
+    tracemalloc.start()
+    psf.born_wolf(shape, voxel_size=0.1, wavelength=0.5, na=1.2, dtype=dtype, **options)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert 0.7 < asked[-1] / peak < 1.5
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_memory_that_a_gaussian_asks_for(dtype, monkeypatch):
+    asked = []
+    monkeypatch.setattr(theory, "check_memory", lambda name, found, need: asked.append(need))
+    tracemalloc.start()
+    psf.gaussian((80, 90, 100), sigma=3, dtype=dtype)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert 0.9 < asked[0] / peak < 1.1

@@ -30,7 +30,7 @@ class TestSections:
     def test_bad_input_leaves_nothing(self, tmp_path):
         for volumes, message in (
             ({}, "volumes: found none"),
-            ({"x": VOLUME[0]}, "x: found an array of shape"),
+            ({"x": VOLUME[0]}, r"volumes\['x'\]: found an array of shape"),
         ):
             with pytest.raises(ValueError, match=message):
                 plot.sections(volumes, 1, tmp_path / "p.png")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..._validation import shown
 from .hessian import Hessian
 from .protocol import Regularizer, axis_symbols, symbol
 from .tikhonov import Tikhonov
@@ -21,5 +22,5 @@ def as_regularizer(regularizer: Any) -> Any:
     ):
         return regularizer
     if not isinstance(regularizer, str) or regularizer not in _KNOWN:
-        raise ValueError(f"regularizer: found {regularizer!r}, need one of {', '.join(map(repr, _KNOWN))}")
+        raise ValueError(f"regularizer: found {shown(regularizer)}, need one of {', '.join(map(repr, _KNOWN))}")
     return _KNOWN[regularizer]

@@ -1,0 +1,202 @@
+"""Right calls of what works on views and on sums."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from calls.common import (
+    PATIENCE,
+    SEEDS,
+    SHAPES,
+    SUMS,
+    WORKERS,
+    Call,
+    are_sums,
+    first_precision,
+    is_number,
+    is_result,
+    is_volume,
+    model_shape,
+    poses_of,
+    precision,
+    sizes,
+    views,
+    volumes,
+)
+from hypothesis import strategies as st
+
+import fastmpr
+
+REGULARIZERS = st.sampled_from(["hessian", "tv", "tikhonov"])
+
+
+@st.composite
+def solved(draw) -> Call:
+    sums = draw(SUMS)
+    arguments = {
+        "sums": sums,
+        "lam": draw(st.sampled_from([1.0, 30, np.float32(0.1)])),
+        "regularizer": draw(REGULARIZERS),
+        "x0": draw(st.one_of(st.none(), volumes(sums.shape))),
+        "max_iter": draw(st.integers(1, 12)),
+        "tol": draw(st.sampled_from([0, 1e-3, 0.5])),
+        "mu": draw(st.sampled_from([None, 1.0, (1.0, 2.0)])),
+        "relaxation": draw(st.sampled_from([1.0, 1.8])),
+        "workers": draw(WORKERS),
+        "deterministic": draw(st.booleans()),
+        "callback": draw(st.sampled_from([None, len_of_history])),
+        **draw(PATIENCE),
+    }
+
+    def check(result: Any, given: dict[str, Any]) -> None:
+        is_result(result, given["sums"].shape, given["sums"].gram.dtype)
+
+    return Call(fastmpr.solve, arguments, check)
+
+
+def len_of_history(result: Any) -> None:
+    len(result.history)
+
+
+@st.composite
+def objective(draw) -> Call:
+    sums = draw(SUMS)
+    arguments = {"x": draw(volumes(sums.shape)), "sums": sums, "lam": 2.0, "regularizer": draw(REGULARIZERS)}
+
+    return Call(fastmpr.objective, arguments, is_number)
+
+
+@st.composite
+def chosen_lam(draw) -> Call:
+    sums = draw(SUMS)
+    options = {"regularizer": draw(st.sampled_from(["hessian", "tv"])), "max_iter": 3, "workers": 1, **draw(PATIENCE)}
+    calls = {fastmpr.select_lam: {"half": sums, "other": sums, **options}, fastmpr.infer_lam: {"sums": sums, **options}}
+    function = draw(st.sampled_from(list(calls)))
+
+    def check(found: Any, given: dict[str, Any]) -> None:
+        lam, x = found
+        assert math.isfinite(lam)
+        assert lam > 0
+        is_volume(x, sums.shape, sums.gram.dtype)
+
+    return Call(function, calls[function], check, also=(fastmpr.Cancelled,), blamed=("sums",))
+
+
+def of_views(function: Callable, arguments: dict[str, Any], check: Callable) -> Call:
+    """A call with ``particles`` as the first argument, as errors call it."""
+    aside = arguments["poses"].centre == "n // 2"  # turned about there, a thin image may leave the model
+
+    def call(particles: Any, **given: Any) -> Any:
+        return function(particles, **given)
+
+    return Call(call, arguments, check, also=(fastmpr.Cancelled,), blamed=("psf_of", "names"), doubtful=aside)
+
+
+@st.composite
+def options(draw) -> dict[str, Any]:
+    """What calls that work on views have in common."""
+    return {"shape": draw(st.one_of(st.none(), SHAPES)), "workers": draw(WORKERS), **draw(PATIENCE)}
+
+
+def progress(what: str, done: int, total: int | None) -> None:
+    assert done <= (total or done)
+
+
+@st.composite
+def accumulated(draw) -> Call:
+    arguments = draw(views()) | draw(options()) | {"progress": draw(st.sampled_from([None, False, progress]))}
+
+    def check(sums: Any, given: dict[str, Any]) -> None:
+        are_sums(sums)
+        assert sums.gram.dtype == first_precision(given)
+
+    return of_views(fastmpr.accumulate, for_shape(arguments), check)
+
+
+def for_shape(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Leave the shape of aligned views to them."""
+    return arguments | ({"shape": None} if arguments.get("frame") == "model" else {})
+
+
+@st.composite
+def reconstructed(draw) -> Call:
+    arguments = (
+        draw(views())
+        | draw(options())
+        | {
+            "lam": draw(st.sampled_from([1.0, 10, "auto"])),
+            "regularizer": draw(REGULARIZERS),
+            "max_iter": draw(st.integers(1, 3)),
+            "tol": 0.1,
+            "callback": draw(st.sampled_from([None, len_of_history])),
+            "progress": draw(st.sampled_from([None, progress])),
+        }
+    )
+    if arguments["regularizer"] == "tikhonov":
+        arguments["lam"] = 1.0
+
+    def check(result: Any, given: dict[str, Any]) -> None:
+        is_result(result, model_shape(given), first_precision(given))
+
+    return of_views(fastmpr.reconstruct, for_shape(arguments), check)
+
+
+@st.composite
+def averaged(draw) -> Call:
+    arguments = draw(views(psf=False)) | draw(options())
+
+    def check(x: Any, given: dict[str, Any]) -> None:
+        is_volume(x, model_shape(given), first_precision(given))
+
+    return of_views(fastmpr.average, for_shape(arguments), check)
+
+
+@st.composite
+def deconvolved(draw) -> Call:
+    arguments = draw(views()) | draw(options()) | {"lam": draw(st.sampled_from([1.0, "auto"])), "max_iter": 2}
+
+    def check(x: Any, given: dict[str, Any]) -> None:
+        is_volume(x, model_shape(given), first_precision(given))
+
+    return of_views(fastmpr.deconvolve_average, for_shape(arguments), check)._replace(spare=("voxel_size",))
+
+
+@st.composite
+def simulated(draw) -> Call:
+    n, shape = draw(st.integers(1, 3)), draw(SHAPES)
+    arguments = {
+        "x": draw(volumes(shape)),
+        "psf": draw(volumes()),
+        "poses": draw(poses_of(n)),
+        "noise_sigma": draw(st.sampled_from([0, 0.1])),
+        "voxel_size": draw(st.sampled_from([1.0, (0.3, 0.1, 0.1)])),
+        "rng": draw(SEEDS),
+        "workers": draw(WORKERS),
+        **draw(PATIENCE),
+    }
+    if draw(st.booleans()):
+        arguments |= {"psf_voxel_size": 0.2, "model_voxel_size": (0.1, 0.1, 0.2), "shape": draw(SHAPES)}
+    else:
+        arguments |= {"frame": draw(st.sampled_from(["particle", "model"]))}
+
+    def check(seen: Any, given: dict[str, Any]) -> None:
+        size = np.shape(given["x"]) if given.get("shape") is None else sizes(given["shape"])
+        is_volume(seen, (len(given["poses"]), *size), precision(given["x"]))
+
+    return Call(fastmpr.simulate, arguments, check, also=(fastmpr.Cancelled,))
+
+
+# Each with the number of calls in a run of the tests.
+CALLS: dict[str, tuple[Callable[[], st.SearchStrategy[Call]], int]] = {
+    "solve": (solved, 700),
+    "objective": (objective, 150),
+    "lam": (chosen_lam, 150),
+    "accumulate": (accumulated, 500),
+    "reconstruct": (reconstructed, 500),
+    "average": (averaged, 300),
+    "deconvolve_average": (deconvolved, 150),
+    "simulate": (simulated, 500),
+}

@@ -1,0 +1,222 @@
+"""Right calls of load, io, metrics, phantom, psf and plot."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from calls.common import (
+    FOLDER,
+    SEEDS,
+    SHAPES,
+    SIZES,
+    VOXELS,
+    Call,
+    is_dataset,
+    is_volume,
+    precision,
+    sizes,
+    volumes,
+)
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+import fastmpr
+from fastmpr import Poses
+
+THICK = st.tuples(*[st.integers(2, 7)] * 3)  # a plane is no volume to most readers
+
+
+@st.composite
+def loaded(draw) -> Call:
+    n, voxel = draw(st.integers(1, 3)), draw(VOXELS)
+    folder = Path(tempfile.mkdtemp(dir=FOLDER))
+    for i in range(n):
+        fastmpr.io.write(folder / f"{i}.ome.tif", np.random.default_rng(i).random((5, 6, 7)), voxel)
+    fastmpr.io.write(folder.with_suffix(".tif"), draw(volumes((5, 5, 5))), voxel)
+    poses = Poses.random(n, rng=0)
+    poses = Poses(poses.matrix, poses.translation, names=[f"{i}.ome.tif" for i in range(n)], unit="voxel")
+    poses.write(folder.with_suffix(".csv"))
+    arguments = {
+        "particles": draw(st.sampled_from([folder, str(folder), np.ones((n, 4, 4, 4))])),
+        "psf": draw(st.sampled_from([None, folder.with_suffix(".tif"), np.ones((3, 3, 3))])),
+        "poses": draw(st.sampled_from([None, folder.with_suffix(".csv"), poses])),
+        "voxel_size": draw(st.sampled_from([0.1, (0.3, 0.1, 0.1)])),
+        "psf_voxel_size": draw(st.sampled_from([None, 0.1])),
+        "psf_measured": False,
+    }
+
+    def check(data: Any, given: dict[str, Any]) -> None:
+        is_dataset(data)
+
+    return Call(fastmpr.load, arguments, check, also=(OSError, ImportError))
+
+
+@st.composite
+def written_volume(draw) -> Call:
+    arguments = {
+        "path": str(FOLDER / draw(st.sampled_from(["volume.tif", "volume.ome.tif"]))),
+        "volume": draw(volumes(draw(THICK))),
+        "voxel_size": draw(VOXELS),
+        "overwrite": True,
+    }
+
+    def write(**given: Any) -> Any:
+        fastmpr.io.write(**given)
+        return fastmpr.io.read(given["path"])
+
+    def check(again: Any, given: dict[str, Any]) -> None:
+        is_volume(again[0], np.shape(given["volume"]), precision(given["volume"]))
+        assert np.array_equal(again[0], np.asarray(given["volume"]).astype(again[0].dtype))
+        wanted = given["voxel_size"]
+        assert wanted is None or np.allclose(again[1], np.array(wanted, float))
+
+    return Call(write, arguments, check, also=(OSError, ImportError))
+
+
+@st.composite
+def read_volume(draw) -> Call:
+    """Files that are damaged."""
+    path = FOLDER / draw(st.sampled_from(["damaged.tif", "damaged.mrc"]))
+    if path.suffix == ".tif":
+        fastmpr.io.write(path, draw(volumes(draw(THICK))), draw(VOXELS), overwrite=True)
+    else:
+        import mrcfile
+
+        with mrcfile.new(path, overwrite=True) as file:
+            file.set_data(np.random.default_rng(draw(SEEDS)).random(draw(SHAPES)).astype("f4"))
+    content = bytearray(path.read_bytes())
+    for _ in range(draw(st.integers(0, 3))):
+        content[draw(st.integers(0, min(len(content) - 1, 400)))] = draw(st.integers(0, 255))
+    path.write_bytes(content[: draw(st.integers(0, 3)) * len(content) or None])
+    function = draw(st.sampled_from([fastmpr.io.read, fastmpr.io.open_particles]))
+
+    def first(**given: Any) -> NDArray:
+        return function(**given)[0]
+
+    def check(volume: Any, given: dict[str, Any]) -> None:
+        is_volume(volume, np.shape(volume), precision(volume))
+
+    arguments = {"path": path, "voxel_size": draw(VOXELS)}
+    return Call(first, arguments, check, also=(OSError, ImportError), doubtful=True)
+
+
+@st.composite
+def pose_format(draw) -> Call:
+    return Call(fastmpr.io.pose_format, {"path": draw(st.sampled_from(["a.csv", "b.STAR"]))}, lambda found, given: None)
+
+
+@st.composite
+def psnr(draw) -> Call:
+    shape = draw(SHAPES)
+
+    def check(value: Any, given: dict[str, Any]) -> None:
+        assert isinstance(value, float)
+        assert not math.isnan(value)
+
+    return Call(fastmpr.metrics.psnr, {"a": draw(volumes(shape)), "truth": draw(volumes(shape))}, check)
+
+
+OF_RESULT = st.sampled_from([np.float32, np.float64, "float32", "f8"])
+
+
+@st.composite
+def phantom(draw) -> Call:
+    function = draw(st.sampled_from([fastmpr.phantom.centriole, fastmpr.phantom.nuclear_pore]))
+    voxel = draw(st.sampled_from([None, None, 0.03, (0.05, 0.03, 0.03)]))
+    shape = draw(st.one_of(SHAPES, SIZES)) if voxel is None else 7
+    arguments = {"shape": shape, "voxel_size": voxel, "dtype": draw(OF_RESULT)}
+
+    def check(x: Any, given: dict[str, Any]) -> None:
+        is_volume(x, sizes(given["shape"]), given["dtype"])
+        assert x.min() >= 0
+        assert x.max() == 1
+
+    return Call(function, arguments, check)
+
+
+@st.composite
+def gaussian(draw) -> Call:
+    arguments = {
+        "shape": draw(st.one_of(SHAPES, SIZES)),
+        "sigma": draw(st.sampled_from([1.0, (2, 1, 1), [0.5, 0.1, 3]])),
+        "voxel_size": draw(st.sampled_from([1.0, (0.3, 0.1, 0.1)])),
+        "dtype": draw(OF_RESULT),
+    }
+    return Call(fastmpr.psf.gaussian, arguments, is_psf)
+
+
+def is_psf(psf: Any, given: dict[str, Any]) -> None:
+    is_volume(psf, sizes(given["shape"]), given["dtype"])
+    assert psf.min() >= 0
+    assert math.isclose(psf.sum(dtype=float), 1, rel_tol=1e-4)
+
+
+@st.composite
+def born_wolf(draw) -> Call:
+    confocal = draw(st.booleans())
+    arguments = {
+        "shape": draw(st.one_of(SHAPES, SIZES)),
+        "voxel_size": draw(st.sampled_from([0.1, (0.3, 0.1, 0.1)])),
+        "wavelength": draw(st.sampled_from([0.52, 0.6])),
+        "na": draw(st.sampled_from([1.4, 1.0])),
+        "refractive_index": 1.515,
+        "confocal": confocal,
+        "excitation_wavelength": draw(st.sampled_from([None, 0.488])) if confocal else None,
+        "pinhole": draw(st.sampled_from([0.0, 1])) if confocal else 0,
+        "dtype": draw(OF_RESULT),
+    }
+    return Call(fastmpr.psf.born_wolf, arguments, is_psf)
+
+
+@st.composite
+def centred(draw) -> Call:
+    def check(psf: Any, given: dict[str, Any]) -> None:
+        is_volume(psf, np.shape(given["psf"]), precision(given["psf"]))
+
+    return Call(fastmpr.psf.centred, {"psf": draw(volumes())}, check)
+
+
+@st.composite
+def measured(draw) -> Call:
+    shape = draw(st.tuples(*[st.sampled_from([9, 11])] * 3))
+    bead = 1000 * fastmpr.psf.gaussian(shape, sigma=1.2, dtype=draw(st.sampled_from(["f4", "f8"])))
+    bead += np.random.default_rng(draw(SEEDS)).normal(10, 1e-3, shape).astype(bead.dtype)
+    stack = draw(st.sampled_from([bead, [bead, bead], np.stack([bead, bead])]))
+
+    def check(psf: Any, given: dict[str, Any]) -> None:
+        is_volume(psf, psf.shape, psf.dtype)
+        assert math.isclose(psf.sum(dtype=float), 1, rel_tol=1e-4)
+
+    return Call(fastmpr.psf.measured, {"stack": stack}, check)
+
+
+@st.composite
+def sections(draw) -> Call:
+    arguments = {
+        "volumes": {"one": draw(volumes()), "other": draw(volumes())},
+        "voxel_size": draw(st.sampled_from([0.1, (0.3, 0.1, 0.1)])),
+        "path": str(FOLDER / "sections.svg"),
+        "overwrite": True,
+    }
+    return Call(fastmpr.plot.sections, arguments, lambda found, given: None, also=(OSError,))
+
+
+# Each with the number of calls in a run of the tests.
+CALLS: dict[str, tuple[Callable[[], st.SearchStrategy[Call]], int]] = {
+    "load": (loaded, 150),
+    "io.write": (written_volume, 150),
+    "io.read": (read_volume, 200),
+    "io.pose_format": (pose_format, 30),
+    "psnr": (psnr, 150),
+    "phantom": (phantom, 200),
+    "psf.gaussian": (gaussian, 150),
+    "psf.born_wolf": (born_wolf, 300),
+    "psf.centred": (centred, 100),
+    "psf.measured": (measured, 150),
+    "plot.sections": (sections, 20),
+}
