@@ -159,7 +159,7 @@ def write(path: str | Path, volume: ArrayLike, voxel_size: ArrayLike | None = No
     if voxel_size is not None:
         for axis, length in zip("ZYX", as_voxel_size(voxel_size), strict=True):
             metadata |= {f"PhysicalSize{axis}": length, f"PhysicalSize{axis}Unit": "µm"}
-    with written_whole(path, overwrite) as temporary, _named(path, "written"):
+    with written_whole(path, overwrite) as temporary:
         tifffile.imwrite(temporary, array, ome=True, photometric="minisblack", metadata=metadata)
 
 
@@ -172,7 +172,7 @@ def _tifffile() -> Any:
 
 
 @contextmanager
-def _named(path: str | Path, done: str = "read") -> Iterator[None]:
+def _named(path: str | Path) -> Iterator[None]:
     """Name the file in whatever error its parser stumbles into."""
     try:
         yield
@@ -180,8 +180,8 @@ def _named(path: str | Path, done: str = "read") -> Iterator[None]:
         raise
     except Exception as error:
         if "imagecodecs" in str(error):
-            raise ImportError(f"{path}: cannot be {done} ({error}): pip install imagecodecs") from None
-        raise FileError(f"{path}: cannot be {done} as a TIFF file ({error})") from None
+            raise ImportError(f"{path}: cannot be read ({error}): pip install imagecodecs") from None
+        raise FileError(f"{path}: cannot be read as a TIFF file ({error})") from None
 
 
 @contextmanager

@@ -50,7 +50,7 @@ class Aligner:
     def align(self, i: int, out: NDArray, member: int = 0) -> Iterator[tuple[NDArray, float]]:
         """Fill ``out`` with view ``i``, zero where it was not seen, once for each of its `rotations`.
 
-        The particle is read once. Yields the rotation and the sum of squares. A member fills its own planes, and yields theirs.
+        The particle is read once. Yields the rotation and the sum of squares; a member fills and tells those of its planes.
         """
         particle = self._read(i, member)
         rotations = self.rotations(i)
