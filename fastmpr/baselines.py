@@ -23,7 +23,7 @@ from .solver.selection import as_lam, infer_lam
 from .sums.accumulate import padded_shape, transfer_functions
 from .sums.aligner import Aligner
 from .sums.frame import check_in_frame
-from .sums.memory import check_fits, crew_count, spline_bytes
+from .sums.memory import check_fits, check_tables_fit, crew_count, image_bytes, part_bytes, spline_bytes
 from .sums.normal_equations import NormalEquations
 from .sums.resampling import inner
 
@@ -174,7 +174,10 @@ class Deconvolved(Sequence[NDArray]):
     def __init__(self, data: Dataset, lam: float | str, stop: Stop, **options: Any):
         self.lam, self.stop, self.options = lam, stop, {**options, "cancel": stop}
         self.model = data.model_shape()
-        self.grid, self.transfers = padded_shape(data, self.model), transfer_functions(data)
+        check_tables_fit(data)
+        self.grid = padded_shape(data, self.model)
+        check_fits(data, self.model, self.grid, image_bytes(data, self.grid) + 4 * part_bytes(data, self.grid))
+        self.transfers = transfer_functions(data)
         # In its own frame a particle has the pose of the model; views in the model's frame keep their turned PSFs.
         own = data.placed if data.frame == "model" else Poses(Rotation.identity(len(data)))
         self.data = data.replace(poses=own, names=None, symmetry=None)

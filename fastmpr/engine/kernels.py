@@ -780,6 +780,31 @@ def prepare_columns(gram, rhs, lz, ly, lx, order, lam, mu, mu2, scale, inverse, 
 
 
 @njit(**JIT_SUM)
+def _wiener_row(gram, rhs, lzy, lx, order, floor, first, last):
+    total = like(0.0, lx[0])
+    for i in range(first, last):
+        symbol = lzy + lx[i]
+        symbol = symbol * symbol if order == 2 else symbol
+        scale = like(1.0, symbol) / (gram[i] + floor)
+        real, imag = scale * rhs[i].real, scale * rhs[i].imag
+        total += symbol * (real * real + imag * imag)
+    return total
+
+
+@njit(**JIT_SUM)
+def wiener_norm(gram, rhs, lz, ly, lx, order, floor, nx):
+    """Return the sum of |D^ rhs / (gram + floor)|^2 over all frequencies, |D^|^2 being (lz + ly + lx) ** order."""
+    half, total = (nx + 1) // 2, 0.0
+    for z in range(lz.size):
+        for y in range(ly.size):
+            lzy = lz[z] + ly[y]
+            once = _wiener_row(gram[z, y], rhs[z, y], lzy, lx, order, floor, 0, 1)
+            twice = _wiener_row(gram[z, y], rhs[z, y], lzy, lx, order, floor, 1, half)
+            total += once + 2 * twice + _wiener_row(gram[z, y], rhs[z, y], lzy, lx, order, floor, max(half, 1), lx.size)
+    return total
+
+
+@njit(**JIT_SUM)
 def gradient_norm(gram, rhs, columns, size, nx, start, norms):
     """norms[y] <- the squares of S x - B over rows from ``start``, from ``columns`` = x^ / size; every frequency counted."""
     half = (nx + 1) // 2

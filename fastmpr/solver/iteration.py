@@ -12,8 +12,8 @@ from .._validation import as_finite, as_positive, shown
 from ..engine import kernels
 from ..engine.fft import Block, SlabFFT
 from ..engine.threads import Team
-from ..sums.normal_equations import NormalEquations, half_sum
-from .regularizers import Regularizer, axis_symbols, symbol
+from ..sums.normal_equations import NormalEquations
+from .regularizers import Regularizer, axis_symbols
 
 _START = 1.0  # mu times the rms of D x in the beginning
 _MOST_GROWTH = 5.0  # of mu from one check to the next
@@ -27,7 +27,7 @@ def _operator_norm(regularizer: Regularizer) -> float:
 
 def as_penalties(mu: Any) -> tuple[float, float]:
     """Return the pair (mu1, mu2) of positive numbers; one number stands for both."""
-    pair = tuple(mu) if isinstance(mu, tuple | list | np.ndarray) and np.ndim(mu) == 1 else (mu, mu)
+    pair = tuple(mu) if isinstance(mu, tuple | list) or np.ndim(mu) == 1 else (mu, mu)
     if len(pair) != 2:
         raise ValueError(f"mu: found {shown(mu)}, need a positive number or a pair of them")
     return as_positive(pair[0], "mu"), as_positive(pair[1], "mu")
@@ -35,10 +35,11 @@ def as_penalties(mu: Any) -> tuple[float, float]:
 
 def wiener_size(sums: NormalEquations, regularizer: Regularizer) -> float:
     """Return the rms of D x for a Wiener estimate of x; positive."""
-    wiener = sums.rhs / (sums.gram + 0.01 * max(sums.gram.max(), np.finfo(sums.gram.dtype).tiny))
-    power = wiener.real**2 + wiener.imag**2
-    size = math.sqrt(half_sum(power * symbol(regularizer, sums.shape), sums.shape)) / math.prod(sums.shape)
-    return size if size > 0 else 1.0
+    dtype = sums.gram.dtype.type
+    symbols = [axis.astype(dtype) for axis in axis_symbols(sums.shape)]
+    floor = dtype(0.01 * max(float(sums.gram.max()), float(np.finfo(dtype).tiny)))
+    norm = kernels.wiener_norm(sums.gram, sums.rhs, *symbols, regularizer.order, floor, sums.shape[2])
+    return math.sqrt(norm) / math.prod(sums.shape) or 1.0
 
 
 def bytes_needed(sums: NormalEquations, regularizer: Regularizer) -> int:
@@ -148,7 +149,10 @@ class Iteration:
         largest = math.hypot(_operator_norm(self.regularizer) * d, self.mu2 * d2)
         dual = np.sqrt(self.dual_norms.sum())
         tiny = np.finfo(self.dtype).tiny
-        return gap / max(dx, u, 0.01 * self.mu * x, tiny), gap2 / max(x, u2, tiny), dual / max(largest, tiny)
+        with np.errstate(over="ignore"):
+            ratios = gap / max(dx, u, 0.01 * self.mu * x, tiny), gap2 / max(x, u2, tiny), dual / max(largest, tiny)
+        primal, primal2, dual = (float(np.minimum(ratio, 1e300)) for ratio in ratios)
+        return primal, primal2, dual
 
     def fitting_penalties(self, factor: float) -> tuple[float, float]:
         """Return (mu, mu2) for x as measured: ``factor`` over the rms of D x, and a few times gradient over x."""

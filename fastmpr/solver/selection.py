@@ -83,7 +83,7 @@ def select_lam(
     trial = _Trials("select_lam", regularizer, cancel, timeout, options)
     volumes: dict[int, NDArray] = {}
     misfits: dict[int, float] = {}
-    guess = _guess(as_sums(half) + as_sums(other), as_regularizer(regularizer))
+    guess = _guess(as_sums(half, "half") + as_sums(other, "other"), as_regularizer(regularizer))
 
     def misfit(k: int) -> float:
         if k not in misfits:

@@ -191,7 +191,7 @@ def is_result(result: Any, shape: Any, dtype: Any) -> None:
     assert math.isfinite(result.lam)
     assert result.lam > 0
     assert "\n" not in result.message
-    assert not any(np.isnan(list(entry.values())).any() for entry in result.history)
+    assert all(np.isfinite(list(entry.values())).all() for entry in result.history)
 
 
 def model_shape(given: dict[str, Any]) -> tuple[int, ...]:

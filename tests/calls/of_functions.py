@@ -82,7 +82,7 @@ def chosen_lam(draw) -> Call:
         assert lam > 0
         is_volume(x, sums.shape, sums.gram.dtype)
 
-    return Call(function, calls[function], check, also=(fastmpr.Cancelled,), blamed=("sums",))
+    return Call(function, calls[function], check, also=(fastmpr.Cancelled,))
 
 
 def of_views(function: Callable, arguments: dict[str, Any], check: Callable) -> Call:
@@ -161,7 +161,7 @@ def deconvolved(draw) -> Call:
     def check(x: Any, given: dict[str, Any]) -> None:
         is_volume(x, model_shape(given), first_precision(given))
 
-    return of_views(fastmpr.deconvolve_average, for_shape(arguments), check)._replace(spare=("voxel_size",))
+    return of_views(fastmpr.deconvolve_average, for_shape(arguments), check)
 
 
 @st.composite

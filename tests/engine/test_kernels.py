@@ -293,3 +293,19 @@ def test_a_half_turn_that_is_off_by_rounding_loses_nothing(tiny):
     centre = (np.array(volume.shape) - 1) / 2
     spline.sample(out, matrix, centre, centre)
     np.testing.assert_allclose(out, volume[::-1, ::-1], atol=1e-12)
+
+
+@pytest.mark.parametrize("order", [1, 2])
+@pytest.mark.parametrize("shape", [(4, 6, 8), (5, 7, 9), (3, 4, 1), (4, 4, 2)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_wiener_norm_counts_every_frequency(shape, order, dtype):
+    rng = np.random.default_rng(0)
+    gram = (np.abs(np.fft.rfftn(rng.random(shape))) ** 2).astype(dtype)
+    rhs = np.fft.rfftn(rng.random(shape)).astype(np.result_type(dtype, np.complex64))
+    full = [2 - 2 * np.cos(2 * np.pi * np.arange(n) / n) for n in shape]
+    lz, ly, lx = (axis.astype(dtype) for axis in (full[0], full[1], full[2][: shape[2] // 2 + 1]))
+    volume = np.fft.irfftn(rhs / (gram + dtype(0.5)), shape, axes=(0, 1, 2))
+    symbol = (full[0][:, None, None] + full[1][None, :, None] + full[2]) ** order
+    expected = (symbol * np.abs(np.fft.fftn(volume)) ** 2).sum()
+    found = kernels.wiener_norm(gram, rhs, lz, ly, lx, order, dtype(0.5), shape[2])
+    assert found == pytest.approx(expected, rel=1e-5)
