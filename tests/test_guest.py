@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import hashlib
 import importlib.util
 import multiprocessing
 import os
@@ -15,17 +13,16 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numba
 import numpy as np
 import pytest
+from guests import SHAPES, bits, solution, views
 
 import fastmpr
-from fastmpr.engine import threads
 
-SHAPES = ((14, 16, 18), (20, 33, 31), (24, 24, 24))
 METHODS = [*multiprocessing.get_all_start_methods(), "loky"]
 PATIENCE = 60  # seconds
 HERE = Path(__file__).parent
@@ -33,61 +30,9 @@ HERE = Path(__file__).parent
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 
 
-@functools.cache
-def views() -> fastmpr.Dataset:
-    poses, psf = fastmpr.Poses.random(6, max_translation=1.0, rng=0), fastmpr.psf.gaussian(7, sigma=1.2)
-    return fastmpr.Dataset(fastmpr.simulate(fastmpr.phantom.centriole(14), psf, poses, rng=0), psf, poses)
-
-
-@functools.cache
-def sums(shape: tuple[int, int, int]) -> fastmpr.NormalEquations:
-    spectrum = np.fft.rfftn(fastmpr.phantom.centriole(shape)).astype(np.complex64)
-    return fastmpr.NormalEquations(np.ones(spectrum.shape, np.float32), spectrum, 1.0, 1, shape, 1.0)
-
-
-def solution(shape: tuple[int, int, int]) -> np.ndarray:
-    return fastmpr.solve(sums(shape), 30, tol=0, max_iter=10, workers=2, deterministic=True).x
-
-
-def bits() -> str:
-    """A short name of what all calls return that start threads."""
-    threads._SHARE = 1  # here and in other processes
-    data = views()
-    found = fastmpr.accumulate(data, workers=2)
-    arrays = [
-        found.gram,
-        found.rhs,
-        solution(SHAPES[0]),
-        fastmpr.reconstruct(data, max_iter=5, workers=2).x,
-        fastmpr.average(data, workers=2),
-        fastmpr.simulate(fastmpr.phantom.centriole(12), data.psfs[0], data.poses, workers=2),
-    ]
-    return hashlib.sha256(b"".join(np.ascontiguousarray(a).tobytes() for a in arrays)).hexdigest()
-
-
 # ----------------------------------------------------------------------------------------------------
 # Among threads
 # ----------------------------------------------------------------------------------------------------
-
-
-@numba.njit(parallel=True)
-def host_loop(values):
-    for i in numba.prange(values.size):
-        values[i] += 1
-
-
-def count_differing(solvers: int = 8, solves: int = 6) -> int:
-    """How many solves in many Python threads differ from the same one after another, in a host that uses Numba's pool."""
-    threads._SHARE = 1
-    host_loop(np.zeros(100))
-    expected = {shape: solution(shape) for shape in SHAPES}
-
-    def solve_some(seed: int) -> int:
-        shapes = random.Random(seed).choices(SHAPES, k=solves)
-        return sum(not np.array_equal(solution(shape), expected[shape]) for shape in shapes)
-
-    with ThreadPoolExecutor(solvers) as pool:
-        return sum(pool.map(solve_some, range(solvers)))
 
 
 @pytest.mark.parametrize("layer", ["omp", "workqueue"])
@@ -96,7 +41,7 @@ def test_many_solves_at_once_give_the_same_bits(layer):
         pytest.skip("this Numba has no such pool")
     path = os.pathsep.join([str(HERE), str(Path(fastmpr.__file__).parents[1])])
     done = subprocess.run(
-        [sys.executable, "-c", "import test_guest; print(test_guest.count_differing())"],
+        [sys.executable, "-c", "import guests; print(guests.count_differing())"],
         capture_output=True,
         text=True,
         timeout=300,
