@@ -15,7 +15,7 @@ import numpy as np
 
 import fastmpr
 
-from ..common import GRID, LAM, MU, make_sums, seconds
+from ..common import GRID, LAM, make_sums, seconds
 from .load import SHAPES, WORKERS, Line, digest, fresh, small_data, solution, strangers, use_threads
 
 THREADS = 8
@@ -60,7 +60,7 @@ def throughput(share: float) -> Iterator[Line]:
         sums, rounds, name = make_sums(2, shape), round(7 * share) or 1, "x".join(map(str, shape))
 
         def solve(_: int, sums: fastmpr.NormalEquations = sums) -> None:
-            fastmpr.solve(sums, LAM, mu=MU, tol=0, max_iter=30, workers=WORKERS)
+            fastmpr.solve(sums, LAM, workers=WORKERS)
 
         solve(0)
         with ThreadPoolExecutor(AT_ONCE) as pool:

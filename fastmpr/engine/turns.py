@@ -18,9 +18,10 @@ from weakref import WeakSet
 
 from .._limits import available_workers
 
-_TURN = 0.05  # seconds that a call may keep its cores while others wait
+_TURN = 0.3  # seconds that a call may keep its cores while others wait
+_CROWD = 2  # threads for each core: while one call sets up, or hands over, another works
 _PATIENCE = 1.0  # seconds without any change after which a call goes on without
-_LOOK = 0.03  # seconds between two looks whether to go on waiting: each takes the interpreter lock from those who work
+_LOOK = 0.05  # seconds between two looks whether to go on waiting: each takes the interpreter lock from those who work
 
 
 class _Queue:
@@ -43,7 +44,7 @@ class _Queue:
 
     def _has(self, cores: int) -> bool:
         held = sum(turn.size for turn in self.holders)
-        return held == 0 or held + cores <= self._cores()
+        return held == 0 or held + cores <= _CROWD * self._cores()
 
     def _cores(self) -> int:
         """Return how many cores there are, looked up once a second: it takes as long as an iteration."""

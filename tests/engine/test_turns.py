@@ -21,6 +21,7 @@ PATIENCE = 60  # seconds
 
 @pytest.fixture(autouse=True)
 def four_cores(monkeypatch):
+    monkeypatch.setattr(turns, "_CROWD", 1)
     monkeypatch.setattr(turns, "available_workers", lambda: 4)
     monkeypatch.setattr(turns, "_queue", turns._Queue())
     yield
