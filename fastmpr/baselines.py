@@ -200,4 +200,5 @@ class Deconvolved(Sequence[NDArray]):
         image.execute()
         h = self.transfers[data.psf_of[i]].sample(rotation, self.grid, data.model_voxel)
         gram, rhs = h.real**2 + h.imag**2, h.conj() * image.spectrum
+        image.free()
         return NormalEquations(gram, rhs, energy, 1, self.grid, data.model_voxel)

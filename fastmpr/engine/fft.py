@@ -50,7 +50,16 @@ def _plan(source: NDArray, target: NDArray, axes: tuple[int, ...], direction: st
         return pyfftw.FFTW(source, target, axes=axes, direction=direction, flags=("FFTW_ESTIMATE",), threads=1)
 
 
-class ForwardFFT:
+class _Plans:
+    """What holds plans, and destroys them as it made them: with the lock, or a fork could come inside of pyFFTW."""
+
+    def free(self) -> None:
+        """Let go of plans and buffers."""
+        with _PLANNING:
+            vars(self).clear()
+
+
+class ForwardFFT(_Plans):
     """A real forward FFT of one volume by a crew: fill ``image``, `execute` in every member, read ``spectrum``.
 
     Then a member may read its own planes of ``spectrum``, and fill its own of ``image`` for the next one.
@@ -77,7 +86,7 @@ class ForwardFFT:
             self.crew.barrier(member)
 
 
-class SlabFFT:
+class SlabFFT(_Plans):
     """The FFT pair of an iteration, cut into slabs of planes and blocks of columns for a team.
 
     `forward_planes`, then each block's ``forward``, make the real FFT of ``feedback``; each block's ``inverse`` and

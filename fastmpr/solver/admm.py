@@ -148,11 +148,14 @@ def solve(
     team = Team(max(1, min(as_workers(workers, voxels), sums.shape[0] // 2)))
     with taking_turns(team.size if voxels > _TOUCHY else 0, stop.is_set) as turn:
         iteration = Iteration(sums, lam, chosen, mu, relaxation, team)
-        if x0 is not None:
-            iteration.start_from(x0)
-        control = Control(iteration, max_iter, tol, callback, stop, turn)
-        team.run(lambda member: _loop(member, iteration, control))
-    return _finite(control.result())
+        try:
+            if x0 is not None:
+                iteration.start_from(x0)
+            control = Control(iteration, max_iter, tol, callback, stop, turn)
+            team.run(lambda member: _loop(member, iteration, control))
+            return _finite(control.result())
+        finally:
+            iteration.fft.free()
 
 
 def as_stopping(max_iter: Any, tol: Any) -> tuple[int, float]:

@@ -114,7 +114,11 @@ def accumulate_groups(
             first, last = (len(chosen) * k // len(crews) for k in (crew, crew + 1))
             benches[crew].add(chosen[first:last], parts[group][crew], place)
 
-    team.run(add_share)
+    try:
+        team.run(add_share)
+    finally:
+        for bench in benches:
+            bench.fft.free()
     data.source.tell_suspects()
     poses = [len(chosen) * len(data.group) for chosen in groups]
     return [_total(shares, count, grid, data.model_voxel) for shares, count in zip(parts, poses, strict=True)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pyfftw
 import pytest
@@ -76,6 +78,33 @@ def test_a_crew_transforms_what_one_thread_does(shape, size):
     fft.image[:] = volume
     team.run(fft.execute)
     np.testing.assert_allclose(fft.spectrum, np.fft.rfftn(volume), rtol=0, atol=1e-12 * volume.size)
+
+
+@pytest.mark.parametrize("make", [lambda: SlabFFT((6, 5, 4), np.float32, Team(2)), lambda: ForwardFFT((6, 5, 4), "f4")])
+def test_plans_are_destroyed_with_the_lock(monkeypatch, make):
+    """A fork waits for it, and so comes never while another thread is inside pyFFTW."""
+
+    class Watched:
+        def __init__(self, *args, **options):
+            made.append(self)
+
+        def execute(self):
+            pass
+
+        def __del__(self):
+            free = []
+            thread = threading.Thread(target=lambda: free.append(module._PLANNING.acquire(blocking=False)))
+            thread.start()
+            thread.join()
+            destroyed.extend(free)
+
+    made, destroyed = [], []
+    monkeypatch.setattr(pyfftw, "FFTW", Watched)
+    fft, count = make(), len(made)
+    made.clear()
+    fft.free()
+    assert destroyed == [False] * count
+    assert count > 0
 
 
 @pytest.mark.parametrize("shape", [(12, 14, 13), (100, 104, 105)])
