@@ -60,18 +60,14 @@ class Stop:
         self._deadline = None if timeout is None else time.monotonic() + timeout
         self.possible = cancel is not None or timeout is not None
 
-    def left(self) -> float:
-        """Return the seconds before the deadline, at least 0; infinity where there is none."""
-        own = float("inf") if self._deadline is None else max(0.0, self._deadline - time.monotonic())
-        return min(own, self._cancel.left()) if isinstance(self._cancel, Stop) else own
-
     def reason(self) -> str:
         """Return why to stop, in words that "after n iterations" may follow, or nothing."""
         if isinstance(self._cancel, Stop):
             outer = self._cancel.reason()
         else:
             outer = "cancelled" if self._cancel is not None and self._cancel.is_set() else ""
-        return outer or ("stopped by the timeout" if self.left() == 0 else "")
+        late = self._deadline is not None and time.monotonic() >= self._deadline
+        return outer or ("stopped by the timeout" if late else "")
 
     def is_set(self) -> bool:
         """Return whether to stop."""
