@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 import fastmpr
-from fastmpr.engine import kernels, view_kernels
+from fastmpr.engine import fourier_kernels, kernels, view_kernels
 from fastmpr.engine.fft import ForwardFFT, SlabFFT, half_shape
 from fastmpr.engine.threads import Team, available_workers
 from fastmpr.solver.iteration import Iteration as SolverIteration
@@ -85,7 +85,7 @@ def phases(shape: Shape) -> dict[str, Callable[[], Any]]:
         for block in fft.blocks[0]:
             rows = slice(block.first, block.last)
             block.forward()
-            kernels.solve_columns(block.columns, iteration.inverse[rows], iteration.bias[rows])
+            fourier_kernels.solve_columns(block.columns, iteration.inverse[rows], iteration.bias[rows])
             block.inverse()
 
     return {

@@ -31,7 +31,7 @@ import numpy as np
 import pyfftw
 
 import fastmpr
-from fastmpr.engine import kernels
+from fastmpr.engine import fourier_kernels, kernels
 from fastmpr.engine.threads import Team
 from fastmpr.solver.iteration import Iteration
 from fastmpr.solver.regularizers import as_regularizer
@@ -73,7 +73,7 @@ def solve_all(spectrum, inverse, bias, slabs):
     """Every slab's frequencies: the pointwise work between the FFTs."""
     for k in numba.prange(len(slabs)):
         part = slice(slabs[k, 0], slabs[k, 1])
-        kernels.solve_columns(spectrum[part], inverse[part], bias[part])
+        fourier_kernels.solve_columns(spectrum[part], inverse[part], bias[part])
 
 
 @numba.njit(**OPTIONS)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._validation import as_finite, as_positive, shown
-from ..engine import kernels
+from ..engine import fourier_kernels, kernels
 from ..engine.fft import Block, SlabFFT
 from ..engine.threads import Team
 from ..sums.normal_equations import NormalEquations
@@ -38,7 +38,7 @@ def wiener_size(sums: NormalEquations, regularizer: Regularizer) -> float:
     dtype = sums.gram.dtype.type
     symbols = [axis.astype(dtype) for axis in axis_symbols(sums.shape)]
     floor = dtype(0.01 * max(float(sums.gram.max()), float(np.finfo(dtype).tiny)))
-    norm = kernels.wiener_norm(sums.gram, sums.rhs, *symbols, regularizer.order, floor, sums.shape[2])
+    norm = fourier_kernels.wiener_norm(sums.gram, sums.rhs, *symbols, regularizer.order, floor, sums.shape[2])
     return math.sqrt(norm) / math.prod(sums.shape) or 1.0
 
 
@@ -114,7 +114,7 @@ class Iteration:
         self.team.barrier(member)
         for block in fft.blocks[member]:
             block.forward()
-            kernels.solve_columns(
+            fourier_kernels.solve_columns(
                 block.columns, self.inverse[block.first : block.last], self.bias[block.first : block.last]
             )
             if check:
@@ -140,7 +140,7 @@ class Iteration:
         self._sweep(member, fft.scratch, moves=False)
         self.team.barrier(member)
         self._close_planes(fft.scratch, member)
-        kernels.squares_of_difference(fft.feedback, fft.scratch, self.sums.shape[2], self.dual_norms, *slab)
+        fourier_kernels.squares_of_difference(fft.feedback, fft.scratch, self.sums.shape[2], self.dual_norms, *slab)
         self.team.barrier(member)
 
     def residuals(self) -> tuple[float, float, float]:
@@ -198,7 +198,7 @@ class Iteration:
     def _prepare_columns(self, start: int, stop: int) -> None:
         numbers = (self.dtype(value) for value in (self.lam, *self.next_penalties, 1 / self.size))
         order = self.regularizer.order
-        kernels.prepare_columns(
+        fourier_kernels.prepare_columns(
             self.sums.gram,
             self.sums.rhs,
             *self.symbols,
@@ -212,4 +212,6 @@ class Iteration:
 
     def _measure_gradient(self, block: Block) -> None:
         size, nx = self.dtype(self.size), self.sums.shape[2]
-        kernels.gradient_norm(self.sums.gram, self.sums.rhs, block.columns, size, nx, block.first, self.gradient_norms)
+        fourier_kernels.gradient_norm(
+            self.sums.gram, self.sums.rhs, block.columns, size, nx, block.first, self.gradient_norms
+        )

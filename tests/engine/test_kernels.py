@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from rotations import random_rotations
 
 from fastmpr import psf
-from fastmpr.engine import kernels, view_kernels
+from fastmpr.engine import fourier_kernels, kernels, view_kernels
 from fastmpr.solver.regularizers import as_regularizer, symbol
 from fastmpr.sums.resampling import SplineVolume
 from fastmpr.sums.transfer import TransferFunction
@@ -307,5 +307,5 @@ def test_wiener_norm_counts_every_frequency(shape, order, dtype):
     volume = np.fft.irfftn(rhs / (gram + dtype(0.5)), shape, axes=(0, 1, 2))
     symbol = (full[0][:, None, None] + full[1][None, :, None] + full[2]) ** order
     expected = (symbol * np.abs(np.fft.fftn(volume)) ** 2).sum()
-    found = kernels.wiener_norm(gram, rhs, lz, ly, lx, order, dtype(0.5), shape[2])
+    found = fourier_kernels.wiener_norm(gram, rhs, lz, ly, lx, order, dtype(0.5), shape[2])
     assert found == pytest.approx(expected, rel=1e-5)
