@@ -13,126 +13,12 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic, overload
 
-from .jit import JIT, add, copy, like, narrow, njit
+from .jit import JIT, JIT_INLINE, JIT_SUM, like, narrow, njit
+from .spline_kernels import MARGIN
 
 # ----------------------------------------------------------------------------------------------------
 # Resampling with cubic B-splines
 # ----------------------------------------------------------------------------------------------------
-
-_POLE = math.sqrt(3.0) - 2.0  # of the recursive filter that turns samples into cubic B-spline coefficients
-MARGIN = 2  # mirrored coefficients kept on every side, so that no sample within half a voxel needs a bounds check
-
-
-@njit(**JIT)
-def _mirror(index, size):
-    """The index that whole-sample mirroring brings into the range."""
-    if size == 1:
-        return 0
-    index = abs(index) % (2 * size - 2)
-    return index if index < size else 2 * size - 2 - index
-
-
-@njit(**JIT)
-def _filter_line(line, first, size, horizon):
-    """Turn ``size`` samples, from ``first`` on, into interpolation coefficients, in place (mirror boundaries)."""
-    if size == 1:
-        return
-    pole, six = like(_POLE, line[0]), like(6.0, line[0])
-    total, power = like(0.0, line[0]), like(1.0, line[0])
-    for k in range(horizon):
-        total += power * line[first + _mirror(k, size)]
-        power *= pole
-    line[first] = six * total
-    for i in range(first + 1, first + size):
-        line[i] = six * line[i] + pole * line[i - 1]
-    last = first + size - 1
-    line[last] = pole / (pole * pole - like(1.0, pole)) * (line[last] + pole * line[last - 1])
-    for i in range(last - 1, first - 1, -1):
-        line[i] = pole * (line[i + 1] - line[i])
-
-
-@njit(**JIT)
-def _scale_row(row, factor):
-    for i in range(row.size):
-        row[i] *= factor
-
-
-@njit(**JIT)
-def _blend_row(target, source, factor, pole):
-    """Target <- factor target + pole source."""
-    for i in range(target.size):
-        target[i] = factor * target[i] + pole * source[i]
-
-
-@njit(**JIT)
-def _retreat_row(target, source, pole):
-    """Target <- pole (source - target)."""
-    for i in range(target.size):
-        target[i] = pole * (source[i] - target[i])
-
-
-@njit(**JIT)
-def _filter_rows(a, rows, horizon, first, last):
-    """`_filter_line` across rows: a[rows[k], i] is the k-th sample of line i, for first <= i < last."""
-    size = len(rows)
-    if size == 1:
-        return
-    work = np.zeros(last - first, a.dtype)
-    pole, six = like(_POLE, work[0]), like(6.0, work[0])
-    power = like(1.0, work[0])
-    for k in range(horizon):
-        add(work, power, a[rows[_mirror(k, size)]][first:last])
-        power *= pole
-    start = a[rows[0]][first:last]
-    copy(work, start)
-    _scale_row(start, six)
-    for k in range(1, size):
-        _blend_row(a[rows[k]][first:last], a[rows[k - 1]][first:last], six, pole)
-    end = a[rows[size - 1]][first:last]
-    _blend_row(end, a[rows[size - 2]][first:last], like(1.0, pole), pole)
-    _scale_row(end, pole / (pole * pole - like(1.0, pole)))
-    for k in range(size - 2, -1, -1):
-        _retreat_row(a[rows[k]][first:last], a[rows[k + 1]][first:last], pole)
-
-
-@njit(**JIT)
-def spline_planes(a, horizon, first, last):
-    """Turn samples into spline coefficients along x and y, in the planes first <= z < last inside ``a``."""
-    ny, nx = a.shape[1] - 2 * MARGIN, a.shape[2] - 2 * MARGIN
-    inside = np.arange(MARGIN, MARGIN + ny)
-    for z in range(MARGIN + first, MARGIN + last):
-        for y in range(MARGIN, MARGIN + ny):
-            row = a[z, y]
-            _filter_line(row, MARGIN, nx, horizon)
-            for k in range(1, MARGIN + 1):
-                row[MARGIN - k] = row[MARGIN + _mirror(k, nx)]
-                row[MARGIN + nx - 1 + k] = row[MARGIN + _mirror(nx - 1 + k, nx)]
-        _filter_rows(a[z], inside, horizon, 0, a.shape[2])
-        for k in range(1, MARGIN + 1):
-            copy(a[z, MARGIN + _mirror(k, ny)], a[z, MARGIN - k])
-            copy(a[z, MARGIN + _mirror(ny - 1 + k, ny)], a[z, MARGIN + ny - 1 + k])
-
-
-@njit(**JIT)
-def spline_columns(a, horizon, first, last):
-    """Turn what `spline_planes` made into coefficients along z too, for the columns first <= i < last of a plane."""
-    nz = a.shape[0] - 2 * MARGIN
-    planes = a.reshape(a.shape[0], -1)
-    _filter_rows(planes, np.arange(MARGIN, MARGIN + nz), horizon, first, last)
-    for k in range(1, MARGIN + 1):
-        copy(planes[MARGIN + _mirror(k, nz)][first:last], planes[MARGIN - k][first:last])
-        copy(planes[MARGIN + _mirror(nz - 1 + k, nz)][first:last], planes[MARGIN + nz - 1 + k][first:last])
-
-
-@njit(**JIT)
-def spline_coefficients(a, horizon):
-    """Turn the samples inside ``a`` into cubic B-spline coefficients, in place, and fill its margins by mirroring.
-
-    ``a`` is C-ordered and has `MARGIN` extra planes, rows and columns on every side; ``horizon`` is the number of terms
-    after which the pole's powers are below the precision. The recursion is that of Unser, Aldroubi and Eden (1993).
-    """
-    spline_planes(a, horizon, 0, a.shape[0] - 2 * MARGIN)
-    spline_columns(a, horizon, 0, a.shape[1] * a.shape[2])
 
 
 @njit(**JIT)
@@ -152,82 +38,135 @@ def _inside(start, step, low, high, first, last):
 _SPLINE = ((1 / 6, 2 / 3, 1 / 6, 0), (-1 / 2, 0, 1 / 2, 0), (1 / 2, -1, 1 / 2, 0), (-1 / 6, 1 / 2, -1 / 2, 1 / 6))
 
 
-def _spline_value(a, at, row, plane, fz, fy, fx):
-    """Sum of the 4 x 4 x 4 coefficients from flat index ``at`` on, weighted for the fractions fz, fy and fx."""
-    wz, wy, wx = (np.array(_SPLINE, a.dtype).T @ f ** np.arange(4, dtype=a.dtype) for f in (fz, fy, fx))
-    block = at + plane * np.arange(4)[:, None, None] + row * np.arange(4)[:, None] + np.arange(4)
-    return a.dtype.type(np.einsum("zyx,z,y,x", a[block], wz, wy, wx))
+def _spline_pair(a, row, plane, at, fz, fy, fx, k, out):
+    """For i of k and k + 1: out[i] <- the sum of 4 x 4 x 4 coefficients from flat index at[i] on, weighted for fractions."""
+    for i in (k, k + 1):
+        wz, wy, wx = (np.array(_SPLINE, f.dtype).T @ f[i] ** np.arange(4, dtype=f.dtype) for f in (fz, fy, fx))
+        block = at[i] + plane * np.arange(4)[:, None, None] + row * np.arange(4)[:, None] + np.arange(4)
+        out[i] = np.einsum("zyx,z,y,x", a[block], wz, wy, wx)
 
 
 @intrinsic
-def _spline_vectors(typingctx, a, at, row, plane, fz, fy, fx):
-    """Do what `_spline_value` does, in vectors of four.
+def _spline_vectors(typingctx, a, row, plane, at, fz, fy, fx, k, out):
+    """Do what `_spline_pair` does, in vectors: two points side by side, four coefficients of each, real and imaginary parts.
 
     Numba does not combine neighbouring scalar operations, so all that comes in fours is written as vectors here: 16 loads
-    instead of 64.
+    a point instead of 64, and of two points all arithmetic at once.
     """
-    real = a.dtype
+    parts = 2 if isinstance(a.dtype, types.Complex) else 1
 
     def build(context, builder, signature, args):
-        number = context.get_value_type(real)
-        lanes, size = ir.VectorType(number, 4), args[1].type
-        data = context.make_array(signature.args[0])(context, builder, args[0]).data
+        number, index = context.get_value_type(fx.dtype), ir.IntType(32)
 
-        def spread(vector, lane):
-            return builder.shuffle_vector(vector, vector, ir.Constant(ir.VectorType(ir.IntType(32), 4), [lane] * 4))
+        def vector(count):
+            return ir.VectorType(number, count)
+
+        def shuffled(first, order, second=None):
+            return builder.shuffle_vector(first, second or first, ir.Constant(ir.VectorType(index, len(order)), order))
 
         def times_plus(a, b, c):
             return builder.fadd(builder.fmul(a, b, flags=("contract",)), c, flags=("contract",))
 
-        def weights(fraction):
-            f = spread(builder.insert_element(ir.Constant(lanes, ir.Undefined), fraction, ir.IntType(32)(0)), 0)
-            value = ir.Constant(lanes, list(_SPLINE[3]))
+        def place(argument, offset):
+            data = context.make_array(signature.args[argument])(context, builder, args[argument]).data
+            return builder.gep(data, [offset])
+
+        def load(pointer, kind):
+            return builder.load(builder.bitcast(pointer, kind.as_pointer()), align=fx.dtype.bitwidth // 8)
+
+        def weights(argument):
+            f = shuffled(load(place(argument, args[7]), vector(2)), [0] * 4 + [1] * 4)
+            value = ir.Constant(vector(8), list(_SPLINE[3]) * 2)
             for power in (2, 1, 0):
-                value = times_plus(value, f, ir.Constant(lanes, list(_SPLINE[power])))
+                value = times_plus(value, f, ir.Constant(vector(8), list(_SPLINE[power]) * 2))
             return value
 
-        def line(k, j):
-            offset = builder.add(builder.mul(args[3], size(k)), builder.mul(args[2], size(j)))
-            pointer = builder.gep(data, [builder.add(args[1], offset)])
-            return builder.load(builder.bitcast(pointer, lanes.as_pointer()), align=real.bitwidth // 8)
+        def spread(w):
+            return [shuffled(w, [tap] * 4 * parts + [4 + tap] * 4 * parts) for tap in range(4)]
+
+        def line(z, y):
+            offset = builder.add(builder.mul(args[2], size(z)), builder.mul(args[1], size(y)))
+            one, two = (load(place(0, builder.add(start, offset)), vector(4 * parts)) for start in starts)
+            return shuffled(one, list(range(8 * parts)), two)
 
         def weighted_sum(spread_weights, vectors):
-            total = ir.Constant(lanes, [0.0] * 4)
-            for weight, vector in zip(spread_weights, vectors, strict=True):
-                total = times_plus(weight, vector, total)
+            total = ir.Constant(vector(8 * parts), [0.0] * (8 * parts))
+            for weight, line in zip(spread_weights, vectors, strict=True):
+                total = times_plus(weight, line, total)
             return total
 
-        wz, wy, wx = (weights(args[k]) for k in (4, 5, 6))
-        along_y, along_z = ([spread(w, lane) for lane in range(4)] for w in (wy, wz))
-        planes = [weighted_sum(along_y, [line(k, j) for j in range(4)]) for k in range(4)]
-        products = builder.fmul(weighted_sum(along_z, planes), wx)
-        a, b, c, d = (builder.extract_element(products, ir.IntType(32)(lane)) for lane in range(4))
-        return builder.fadd(builder.fadd(a, c), builder.fadd(b, d))
+        size = args[7].type
+        starts = [builder.load(place(3, builder.add(args[7], size(point)))) for point in range(2)]
+        wz, wy, wx = (weights(argument) for argument in (4, 5, 6))
+        along_z, along_y = spread(wz), spread(wy)
+        planes = [weighted_sum(along_y, [line(z, y) for y in range(4)]) for z in range(4)]
+        sums = builder.fmul(weighted_sum(along_z, planes), shuffled(wx, [lane // parts for lane in range(8 * parts)]))
+        for taps in (4, 2):  # the upper half of each point's taps is added to the lower
+            lanes = [point * taps * parts + lane for point in range(2) for lane in range(taps // 2 * parts)]
+            sums = builder.fadd(shuffled(sums, lanes), shuffled(sums, [lane + taps // 2 * parts for lane in lanes]))
+        target = builder.bitcast(place(8, args[7]), sums.type.as_pointer())
+        builder.store(sums, target, align=fx.dtype.bitwidth // 8)
+        return context.get_dummy_value()
 
-    return real(a, types.intp, types.intp, types.intp, real, real, real), build
+    return types.void(a, types.intp, types.intp, at, fz, fy, fx, types.intp, out), build
 
 
-@overload(_spline_value, inline="always")
-def _spline_value_typed(a, at, row, plane, fz, fy, fx):
-    return lambda a, at, row, plane, fz, fy, fx: _spline_vectors(a, at, row, plane, fz, fy, fx)
+@overload(_spline_pair, inline="always")
+def _spline_pair_typed(a, row, plane, at, fz, fy, fx, k, out):
+    return lambda a, row, plane, at, fz, fy, fx, k, out: _spline_vectors(a, row, plane, at, fz, fy, fx, k, out)
+
+
+_CHUNK = 8  # samples whose places are found side by side
 
 
 @njit(**JIT)
-def _gather_row(a, row, plane, start, step, out, first, last):
-    """out[i] <- the spline with coefficients ``a`` at start + i step, for first <= i < last; return the sum of squares.
+def _row_memory(a, size):
+    """Memory that sampling a row of up to ``size`` values needs: flat indices, fractions along z, y and x, and values."""
+    padded = size + _CHUNK
+    places = np.empty((3, padded), a.real.dtype)
+    return np.empty(padded, np.intp), places[0], places[1], places[2], np.empty(padded, a.dtype)
 
-    ``row`` and ``plane`` are the strides of the flattened ``a``.
+
+@njit(**JIT_INLINE)
+def _locate_row(strides, start, step, first, last, at, fz, fy, fx):
+    """Where the splines at start + i step begin, for first <= i < last: flat indices, and fractions.
+
+    The last one is repeated up to a multiple of `_CHUNK`: what does not fill vectors is slow.
     """
-    squares = like(0.0, out[0])
     (z, y, x), (dz, dy, dx) = start, step
-    for i in range(first, last):
+    one = fz[0]
+    plane, row = strides
+    for k in range((last - first + _CHUNK - 1) // _CHUNK * _CHUNK):
+        i = np.int32(min(first + k, last - 1))
         pz, py, px = z + i * dz, y + i * dy, x + i * dx
-        iz, iy, ix = int(pz), int(py), int(px)
-        fz, fy, fx = narrow(pz - iz, squares), narrow(py - iy, squares), narrow(px - ix, squares)
-        value = _spline_value(a, (iz - 1) * plane + (iy - 1) * row + ix - 1, row, plane, fz, fy, fx)
-        out[i] = value
-        squares += value * value
-    return squares
+        iz, iy, ix = np.int32(pz), np.int32(py), np.int32(px)  # in 64 bits not every processor has vectors of them
+        fz[k], fy[k], fx[k] = narrow(pz - iz, one), narrow(py - iy, one), narrow(px - ix, one)
+        at[k] = iz * plane + iy * row + ix - (plane + row + 1)
+
+
+@njit(**JIT)
+def _sample_row(a, strides, start, step, first, last, at, fz, fy, fx, values):
+    """values[i - first] <- the spline with coefficients ``a`` at start + i step, for first <= i < last.
+
+    ``strides`` (of a plane and a row) are those of the flattened ``a``; the rest is memory from `_row_memory`.
+    """
+    _locate_row(strides, start, step, first, last, at, fz, fy, fx)
+    for k in range(0, last - first, 2):
+        _spline_pair(a, strides[1], strides[0], at, fz, fy, fx, k, values)
+
+
+@njit(**JIT_SUM)
+def _place_row(values, first, last, out, begin, size):
+    """Put values into the columns first <= i < last of a row of ``out``, zero elsewhere; return their sum of squares."""
+    total = like(0.0, values[0])
+    for i in range(first):
+        out[np.uintp(begin + i)] = 0
+    for i in range(last - first):
+        out[np.uintp(begin + first + i)] = values[i]
+        total += values[i] * values[i]
+    for i in range(last, size):
+        out[np.uintp(begin + i)] = 0
+    return total
 
 
 @njit(**JIT)
@@ -237,23 +176,25 @@ def gather(a, matrix, origin, out, centre, start, stop):
     out[p] <- the spline at matrix (p - centre) + origin, in samples of the volume; zero outside it (half a voxel of slack).
     Only the planes start <= z < stop of ``out`` are filled. ``a`` comes from `spline_coefficients`.
     """
-    row, plane, flat = a.shape[2], a.shape[1] * a.shape[2], a.ravel()
+    strides, coefficients, target = (a.shape[1] * a.shape[2], a.shape[2]), a.reshape(-1), out.reshape(-1)
     top = (a.shape[0] - 2 * MARGIN - 0.5, a.shape[1] - 2 * MARGIN - 0.5, a.shape[2] - 2 * MARGIN - 0.5)
     step = (matrix[0, 2], matrix[1, 2], matrix[2, 2])
+    ny, nx = out.shape[1], out.shape[2]
+    at, fz, fy, fx, values = _row_memory(coefficients, nx)
     total = 0.0
     for k in range(start, stop):
-        for j in range(out.shape[1]):
+        for j in range(ny):
             dz, dy, dx = k - centre[0], j - centre[1], -centre[2]
             z = origin[0] + matrix[0, 0] * dz + matrix[0, 1] * dy + matrix[0, 2] * dx
             y = origin[1] + matrix[1, 0] * dz + matrix[1, 1] * dy + matrix[1, 2] * dx
             x = origin[2] + matrix[2, 0] * dz + matrix[2, 1] * dy + matrix[2, 2] * dx
-            first, last = _inside(z, step[0], -0.5, top[0], 0, out.shape[2])
+            first, last = _inside(z, step[0], -0.5, top[0], 0, nx)
             first, last = _inside(y, step[1], -0.5, top[1], first, last)
             first, last = _inside(x, step[2], -0.5, top[2], first, last)
-            line = out[k, j]
-            line[:first] = 0
-            line[last:] = 0
-            total += _gather_row(flat, row, plane, (z + MARGIN, y + MARGIN, x + MARGIN), step, line, first, last)
+            if first < last:
+                begin = (z + MARGIN, y + MARGIN, x + MARGIN)
+                _sample_row(coefficients, strides, begin, step, first, last, at, fz, fy, fx, values)
+            total += _place_row(values, first, last, target, (k * ny + j) * nx, nx)
     return total
 
 
@@ -282,28 +223,8 @@ def _inside_ball(start, step, first, last):
 
 
 @njit(**JIT)
-def _sample_row(real, imag, row, plane, start, step, first, last, values):
-    """values[i] <- the complex spline with coefficients real + i imag at start + i step, for first <= i < last.
-
-    A PSF that is symmetric about its centre has a real transform: its ``imag`` is None.
-    """
-    one = real[0]
-    (z, y, x), (dz, dy, dx) = start, step
-    for i in range(first, last):
-        pz, py, px = z + i * dz, y + i * dy, x + i * dx
-        iz, iy, ix = int(pz), int(py), int(px)
-        fz, fy, fx = narrow(pz - iz, one), narrow(py - iy, one), narrow(px - ix, one)
-        at = (iz - 1) * plane + (iy - 1) * row + ix - 1
-        value = _spline_value(real, at, row, plane, fz, fy, fx)
-        if imag is None:
-            values[i] = value
-        else:
-            values[i] = complex(value, _spline_value(imag, at, row, plane, fz, fy, fx))
-
-
-@njit(**JIT)
-def _sample_frequencies(real, imag, reach, matrix, shape, kz, ky, values):
-    """Fill one row of a transfer function's half spectrum; return the range of columns where it is not zero.
+def _known_columns(size, reach, matrix, shape, kz, ky):
+    """Return where a row of a half spectrum begins in a table of a size, and the range of columns where it is not zero.
 
     The table's value at zero frequency is at its centre; its last three samples on each side serve the spline only. The
     function is zero beyond them, outside the ellipsoid with the semi-axes ``reach``, and at frequencies without a sign
@@ -311,50 +232,59 @@ def _sample_frequencies(real, imag, reach, matrix, shape, kz, ky, values):
     """
     fz, no_sign_z = _signed_frequency(kz, shape[0])
     fy, no_sign_y = _signed_frequency(ky, shape[1])
-    if no_sign_z or no_sign_y:
-        return 0, 0
-    tz, ty, tx = real.shape
     z = matrix[0, 0] * fz + matrix[0, 1] * fy
     y = matrix[1, 0] * fz + matrix[1, 1] * fy
     x = matrix[2, 0] * fz + matrix[2, 1] * fy
+    begin = (z + size[0] // 2, y + size[1] // 2, x + size[2] // 2)
+    if no_sign_z or no_sign_y:
+        return begin, 0, 0
     step = (matrix[0, 2], matrix[1, 2], matrix[2, 2])
     scaled = (step[0] / reach[0], step[1] / reach[1], step[2] / reach[2])
     first, last = _inside_ball((z / reach[0], y / reach[1], x / reach[2]), scaled, 0, (shape[2] + 1) // 2)
-    z, y, x = z + tz // 2, y + ty // 2, x + tx // 2
-    first, last = _inside(z, step[0], 3.0, tz - 4.0, first, last)
-    first, last = _inside(y, step[1], 3.0, ty - 4.0, first, last)
-    first, last = _inside(x, step[2], 3.0, tx - 4.0, first, last)
-    if imag is None:
-        _sample_row(real.ravel(), None, tx, ty * tx, (z, y, x), step, first, last, values)
-    else:
-        _sample_row(real.ravel(), imag.ravel(), tx, ty * tx, (z, y, x), step, first, last, values)
-    return first, last
+    if first >= last:
+        return begin, 0, 0
+    first, last = _inside(begin[0], step[0], 3.0, size[0] - 4.0, first, last)
+    first, last = _inside(begin[1], step[1], 3.0, size[1] - 4.0, first, last)
+    first, last = _inside(begin[2], step[2], 3.0, size[2] - 4.0, first, last)
+    return begin, first, last
 
 
 @njit(**JIT)
-def sample_transfer(real, imag, reach, matrix, shape, out):
+def sample_transfer(table, reach, matrix, shape, out):
     """Fill the half spectrum of a rotated PSF's transfer function; frequency k lies at centre + matrix k of the table."""
-    values = np.empty(out.shape[2], out.dtype)
+    strides, coefficients = (table.shape[1] * table.shape[2], table.shape[2]), table.reshape(-1)
+    step = (matrix[0, 2], matrix[1, 2], matrix[2, 2])
+    at, fz, fy, fx, values = _row_memory(coefficients, out.shape[2])
+    out[:] = 0
     for kz in range(out.shape[0]):
         for ky in range(out.shape[1]):
-            first, last = _sample_frequencies(real, imag, reach, matrix, shape, kz, ky, values)
-            out[kz, ky] = 0
-            out[kz, ky, first:last] = values[first:last]
+            begin, first, last = _known_columns(table.shape, reach, matrix, shape, kz, ky)
+            if first < last:
+                _sample_row(coefficients, strides, begin, step, first, last, at, fz, fy, fx, values)
+                out[kz, ky, first:last] = values[: last - first]
 
 
 @njit(**JIT)
-def _add_normal_row(values, spectrum, weight, first, last, gram, rhs):
-    for i in range(first, last):
-        h, y = values[i], spectrum[i]
-        gram[i] += weight * (h.real * h.real + h.imag * h.imag)
-        rhs[i] += weight * (y * h.conjugate())
+def _add_normal_row(values, spectrum, weight, begin, size, gram, rhs):
+    for i in range(size):
+        p = np.uintp(begin + i)
+        h, y = values[i], spectrum[p]
+        gram[p] += weight * (h.real * h.real + h.imag * h.imag)
+        rhs[p] += weight * (y * h.conjugate())
 
 
 @njit(**JIT)
-def add_view(real, imag, reach, matrix, shape, spectrum, weight, gram, rhs, start, stop):
+def add_view(table, reach, matrix, shape, spectrum, weight, gram, rhs, start, stop):
     """Gram += w |h|^2 and rhs += w conj(h) y in the planes start <= z < stop for one view, h being `sample_transfer`'s."""
-    values = np.empty(gram.shape[2], rhs.dtype)
+    strides, coefficients = (table.shape[1] * table.shape[2], table.shape[2]), table.reshape(-1)
+    step = (matrix[0, 2], matrix[1, 2], matrix[2, 2])
+    ny, nx = gram.shape[1], gram.shape[2]
+    at, fz, fy, fx, values = _row_memory(coefficients, nx)
+    flat = (spectrum.reshape(-1), gram.reshape(-1), rhs.reshape(-1))
     for kz in range(start, stop):
-        for ky in range(gram.shape[1]):
-            first, last = _sample_frequencies(real, imag, reach, matrix, shape, kz, ky, values)
-            _add_normal_row(values, spectrum[kz, ky], weight, first, last, gram[kz, ky], rhs[kz, ky])
+        for ky in range(ny):
+            begin, first, last = _known_columns(table.shape, reach, matrix, shape, kz, ky)
+            if first < last:
+                _sample_row(coefficients, strides, begin, step, first, last, at, fz, fy, fx, values)
+                place = (kz * ny + ky) * nx + first
+                _add_normal_row(values, flat[0], weight, place, last - first, flat[1], flat[2])

@@ -10,7 +10,7 @@ from .._limits import check_memory
 from .._validation import Size
 from ..data.dataset import Dataset
 from ..engine.fft import half_shape
-from ..engine.view_kernels import MARGIN
+from ..engine.spline_kernels import MARGIN
 from .transfer import table_bytes
 
 _HOARD = 1 << 25  # bytes of buffers that may stand side by side before threads share them instead

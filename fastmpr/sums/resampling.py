@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._validation import Size, Vector
-from ..engine import view_kernels
+from ..engine import spline_kernels, view_kernels
 from ..engine.threads import Crew
 
 _HORIZON = {
@@ -34,16 +34,20 @@ class SplineVolume:
 
     def __init__(self, shape: Size, dtype: Any, crew: Crew | None = None):
         self.shape, self.dtype, self.crew = shape, np.dtype(dtype).type, crew or Crew(1)
-        self._coefficients = np.zeros([n + 2 * view_kernels.MARGIN for n in shape], dtype)
+        self._coefficients = np.zeros([n + 2 * spline_kernels.MARGIN for n in shape], dtype)
 
     def load(self, volume: NDArray, member: int = 0) -> None:
         """Take a volume in; it is copied."""
-        a, horizon, inside = self._coefficients, _HORIZON[self.dtype], slice(view_kernels.MARGIN, -view_kernels.MARGIN)
+        a, horizon, inside = (
+            self._coefficients,
+            _HORIZON[self.dtype],
+            slice(spline_kernels.MARGIN, -spline_kernels.MARGIN),
+        )
         first, last = self.crew.share(self.shape[0], member)
         a[inside, inside, inside][first:last] = volume[first:last]
-        view_kernels.spline_planes(a, horizon, first, last)
+        spline_kernels.spline_planes(a, horizon, first, last)
         self.crew.barrier(member)
-        view_kernels.spline_columns(a, horizon, *self.crew.share(a[0].size, member))
+        spline_kernels.spline_columns(a, horizon, *self.crew.share(a[0].size, member))
         self.crew.barrier(member)
 
     def sample(self, out: NDArray, matrix: NDArray, origin: NDArray, centre: NDArray, member: int = 0) -> float:

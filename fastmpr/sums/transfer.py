@@ -46,8 +46,7 @@ class TransferFunction:
         half = _spline_spectrum(volume, sizes, dtype, workers)
         ends, reach = _extent(half, sizes, _NEGLIGIBLE * abs(half[0, 0, 0]))
         symmetric = np.abs(half.imag).max() < _NEGLIGIBLE * abs(half[0, 0, 0])
-        real = _central_box(half.real, sizes, ends, 1)
-        self.table = real, None if symmetric else _central_box(half.imag, sizes, ends, -1), reach
+        self.table = _central_box(half.real if symmetric else half, sizes, ends), reach
         self._samples_per_frequency = np.array(sizes) * voxel_size
 
     def matrix(self, rotation: NDArray, shape: Size, voxel_size: Vector) -> NDArray:
@@ -132,8 +131,8 @@ def _extent(half: NDArray, sizes: tuple[int, ...], negligible: float) -> tuple[l
     return ends, np.array(ends) * (1 + 1e-9) * max(1.0, math.sqrt(radius[rows].max()))
 
 
-def _central_box(half: NDArray, sizes: tuple[int, ...], ends: list[int], sign: int) -> NDArray:
-    """Return a box of the whole of a half spectrum's real (sign 1) or imaginary part (-1), zero frequency in its middle.
+def _central_box(half: NDArray, sizes: tuple[int, ...], ends: list[int]) -> NDArray:
+    """Return a box of the whole of a half spectrum, or of its real part, zero frequency in its middle.
 
     The box ends at Nyquist at the latest, and has 3 samples more on each side for the spline.
     """
@@ -142,5 +141,5 @@ def _central_box(half: NDArray, sizes: tuple[int, ...], ends: list[int], sign: i
     known = x < half.shape[2]
     box = np.empty((len(z), len(y), len(x)), half.dtype)
     box[:, :, known] = half[np.ix_(z, y, x[known])]
-    box[:, :, ~known] = sign * half[np.ix_(-z % sizes[0], -y % sizes[1], -x[~known] % sizes[2])]
+    box[:, :, ~known] = half[np.ix_(-z % sizes[0], -y % sizes[1], -x[~known] % sizes[2])].conj()
     return box
