@@ -3,9 +3,17 @@
     pip install -e ".[peers]"
     python -m benchmarks.peers
 
-Every peer starts from nothing, does the same iterations with the same threads in float32, and must end at the same
-objective. They get the formulas of `whole_arrays`, with the best prox that could be written for them. The table goes to
+Every peer starts from nothing, does the same iterations with the same threads in float32, and must end at the same volume.
+They get the formulas of `whole_arrays`, with the best prox that could be written for them. The table goes to
 ``benchmarks/results/peers.md``.
+
+Pyxu holds NumPy and Dask back, so it is run by the interpreter that FASTMPR_PYXU_PYTHON names, in a process that stays and
+answers in turn; it is skipped where that names none:
+
+    python3.12 -m venv pyxu && pyxu/bin/pip install -e . "pyxu>=2,<3" "numpy<2.1" "dask<2024.9"
+    FASTMPR_PYXU_PYTHON=$PWD/pyxu/bin/python python -m benchmarks.peers
+
+SCICO holds JAX back: for the newest of each, install without SCICO, and run ``--only SCICO`` in an environment of its own.
 """
 
 from __future__ import annotations
@@ -15,11 +23,13 @@ import contextlib
 import functools
 import importlib.metadata
 import os
+import pickle
 import platform
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from statistics import median
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,7 +38,8 @@ from numpy.typing import NDArray
 
 import fastmpr
 
-from .common import GRID, LAM, MU, VIEW, make_sums, seconds
+from .common import GRID, LAM, MU, make_sums, seconds
+from .pyxu_peer import Problem
 from .whole_arrays import (
     PAIRS,
     RELAXATION,
@@ -44,7 +55,8 @@ from .whole_arrays import (
     trigonometric,
 )
 
-READING = 0.5  # seconds
+READING = 0.2  # seconds
+ITERATIONS, TOLERANCE = 20, 1e-3  # after so many all volumes must agree, in L2; Pyxu swaps the halves of an iteration
 TABLE = Path(__file__).parent / "results" / "peers.md"
 
 Run = Callable[[int], NDArray]  # do n iterations from nothing and return max(x, 0)
@@ -89,10 +101,17 @@ def with_torch(sums: fastmpr.NormalEquations, workers: int, compiled: bool = Fal
 
     torch.set_num_threads(workers)
     inverse, bias = (torch.from_numpy(array) for array in fourier(sums))
+
+    def roll(x: Any, shift: int, axis: int) -> Any:
+        first = 1 if shift == -1 else x.shape[axis] - 1
+        return torch.cat((x.narrow(axis, first, x.shape[axis] - first), x.narrow(axis, 0, first)), axis)
+
     clip_spectra = functools.partial(closed_form, xp=torch, two_cos_third=polynomial if compiled else trigonometric)
     between = functools.partial(pointwise, xp=torch, clip_spectra=clip_spectra)
-    if compiled:
-        between = torch.compile(between)
+    if compiled:  # from torch.roll it makes slower code, and the FFTs it leaves as they are
+        between = torch.compile(
+            functools.partial(between, xp=SimpleNamespace(roll=roll, clip=torch.clip)), dynamic=False
+        )
 
     def run(n: int) -> NDArray:
         with torch.inference_mode():
@@ -188,17 +207,44 @@ def with_scico(sums: fastmpr.NormalEquations, workers: int) -> Run:
     return run
 
 
+def with_pyxu(sums: fastmpr.NormalEquations, workers: int) -> Run:
+    """Pyxu's ADMM with its Hessian, in a process of the interpreter that FASTMPR_PYXU_PYTHON names: see `pyxu_peer`."""
+    python = os.environ.get("FASTMPR_PYXU_PYTHON")
+    if not python:
+        raise ImportError("FASTMPR_PYXU_PYTHON names no interpreter")
+    threads = {name: str(workers) for name in ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS")}
+    process = subprocess.Popen(
+        [python, "-m", "benchmarks.pyxu_peer"],
+        cwd=Path(__file__).parents[1],
+        env=os.environ | threads,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert process.stdin and process.stdout
+
+    def ask(question: Any) -> Any:
+        pickle.dump(question, process.stdin)
+        process.stdin.flush()
+        return pickle.load(process.stdout)
+
+    try:
+        ask(tuple(Problem(sums.shape, *fourier(sums), MU, RELAXATION, workers)))
+    except EOFError:
+        raise ImportError(f"{python} has ended: see its error above") from None
+    return ask
+
+
 def _full_spectrum(half: NDArray, shape: tuple[int, int, int]) -> NDArray:
     """Return the whole spectrum of a real volume given the half that rfftn keeps."""
     return scipy.fft.fftn(scipy.fft.irfftn(half, shape)).astype(np.complex64)
 
 
 PEERS: dict[str, Callable[[fastmpr.NormalEquations, int], Run]] = {
-    "fastmpr": with_fastmpr,
     "PyTorch": with_torch,
     "PyTorch compiled": with_compiled_torch,
     "JAX": with_jax,
     "SCICO": with_scico,
+    "Pyxu": with_pyxu,
     "NumPy eigh": with_numpy,
 }
 
@@ -209,56 +255,71 @@ PEERS: dict[str, Callable[[fastmpr.NormalEquations, int], Run]] = {
 
 
 class Row(NamedTuple):
-    """What the table says of one peer on one shape."""
+    """What the table says of one peer."""
 
     peer: str
-    times: list[float]  # seconds per iteration
-    objective: float
+    peers: float  # seconds per iteration
+    ours: float  # the same, read beside it
+    difference: float  # of the volumes
+
+
+class Stopwatch:
+    """Time what n more iterations add to n, over and over; n is what takes about `READING`."""
+
+    def __init__(self, run: Run):
+        self.run = run
+        self.count = max(1, round(4 * READING / seconds(run, 4)))
+        self.short: list[float] = []
+        self.long: list[float] = []
+
+    def read(self) -> None:
+        time.sleep(0.1)  # let the threads of the peer before go to sleep
+        self.short.append(seconds(self.run, self.count))
+        self.long.append(seconds(self.run, 2 * self.count))
+
+    @property
+    def iteration(self) -> float:
+        """Seconds per iteration, by the fastest readings."""
+        return (min(self.long) - min(self.short)) / self.count
 
 
 def available(names: list[str]) -> Iterator[str]:
-    """Return the peers whose packages are installed; say what is missing."""
+    """Return the peers that can run here; say why others cannot."""
     for name in names:
         try:
             PEERS[name](make_sums(1, (8, 8, 8)), 1)
         except ImportError as error:
-            print(f'{name}: left out, {error.name} is missing; pip install "fastmpr[peers]"')
+            print(f"{name} skipped: {error}")
         else:
             yield name
 
 
-def compare(shape: tuple[int, int, int], names: list[str], iterations: int, rounds: int, workers: int) -> list[Row]:
-    """Time n more iterations after n, peer after peer, round after round; n is what takes each about `READING`."""
-    sums = make_sums(100, shape)
+def compare(names: list[str], rounds: int, workers: int) -> list[Row]:
+    """Read each peer and fastmpr beside it, round after round, once all have compiled and returned the same volume."""
+    sums = make_sums(100, GRID)
+    ours = with_fastmpr(sums, workers)
     runs = {name: PEERS[name](sums, workers) for name in names}
-    objectives = {name: fastmpr.objective(run(iterations), sums, LAM) for name, run in runs.items()}  # compiles too
-    counts = {name: max(4, round(READING * 10 / seconds(run, 10))) for name, run in runs.items()}
-    times: dict[str, list[float]] = {name: [] for name in names}
+    x = ours(ITERATIONS)
+    differences = {name: float(np.linalg.norm(run(ITERATIONS) - x) / np.linalg.norm(x)) for name, run in runs.items()}
+    for name, difference in differences.items():
+        if not difference <= TOLERANCE:
+            raise SystemExit(f"{name}'s volume differs by {difference:.1e}, need {TOLERANCE:.0e}: not the same problem")
+    pairs = {name: (Stopwatch(run), Stopwatch(ours)) for name, run in runs.items()}
     for _ in range(rounds):
-        for name, run in runs.items():
-            time.sleep(0.1)  # let the threads of the peer before go to sleep
-            short, long = seconds(run, counts[name]), seconds(run, 2 * counts[name])
-            times[name].append((long - short) / counts[name])
-    return [Row(name, times[name], objectives[name]) for name in names]
+        for pair in pairs.values():
+            for watch in pair:
+                watch.read()
+    return [Row(name, *(watch.iteration for watch in pairs[name]), differences[name]) for name in names]
 
 
-def disagreement(rows: list[Row]) -> float:
-    """Return the largest relative difference of an objective from the first row's."""
-    return max(abs(row.objective / rows[0].objective - 1) for row in rows)
-
-
-def table(shape: tuple[int, int, int], rows: list[Row]) -> str:
-    """Format the rows of one shape in Markdown."""
-    best = median(rows[0].times)
+def table(rows: list[Row]) -> str:
+    """Format the rows in Markdown."""
     lines = [
-        f"Shape {shape[0]} x {shape[1]} x {shape[2]}:",
-        "",
-        f"| | ms per iteration, median (least to most) | times {rows[0].peer}'s | objective |",
-        "|---|---:|---:|---:|",
+        "| | ms per iteration | fastmpr's beside it | times as long | volume differs by |",
+        "|---|---:|---:|---:|---:|",
     ]
-    for name, times, value in rows:
-        least, middle, most = (1e3 * t for t in (min(times), median(times), max(times)))
-        lines.append(f"| {name} | {middle:.2f} ({least:.2f} to {most:.2f}) | {middle / best / 1e3:.1f} | {value:.7g} |")
+    for name, peers, ours, difference in rows:
+        lines.append(f"| {name} | {1e3 * peers:.2f} | {1e3 * ours:.2f} | {peers / ours:.1f} | {difference:.0e} |")
     return "\n".join(lines)
 
 
@@ -269,8 +330,9 @@ def conditions(names: list[str], arguments: argparse.Namespace) -> str:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             versions.append(f"{package} {importlib.metadata.version(package)}")
     return (
-        f"{_processor()}, {arguments.workers} threads, float32; {arguments.rounds} rounds in turn, each reading the time "
-        f"that twice as many iterations add to those of {READING} s; {', '.join(versions)}."
+        f"{' x '.join(map(str, GRID))} voxels, float32, {arguments.workers} threads, {_processor()}; the fastest of "
+        f"{arguments.rounds} readings, in turn, of the time that twice as many iterations add to those of {READING} s; "
+        f"{', '.join(versions)}."
     )
 
 
@@ -292,9 +354,8 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.peers", description=__doc__.splitlines()[0])
     parser.add_argument("--workers", type=int, default=2, help="threads (default 2)")
-    parser.add_argument("--iterations", type=int, default=20, help="after which all must agree (default 20)")
-    parser.add_argument("--rounds", type=int, default=5, help="readings of each peer (default 5)")
-    parser.add_argument("--only", nargs="+", choices=list(PEERS)[1:], help="peers beside fastmpr (default all)")
+    parser.add_argument("--rounds", type=int, default=15, help="readings of each peer (default 15)")
+    parser.add_argument("--only", nargs="+", choices=list(PEERS), help="these peers (default all)")
     parser.add_argument("--output", type=Path, default=TABLE, help=f"the table (default {TABLE.name} in results/)")
     return parser.parse_args(arguments)
 
@@ -303,17 +364,11 @@ def main() -> None:
     """Run, check, print, write."""
     arguments = parse()
     limit_threads(arguments.workers)
-    names = list(available(["fastmpr", *(arguments.only or list(PEERS)[1:])]))
-    parts = [conditions(names, arguments)]
-    for shape in (VIEW, GRID):
-        rows = compare(shape, names, arguments.iterations, arguments.rounds, arguments.workers)
-        parts.append(table(shape, rows))
-        print(parts[-1], flush=True)
-        if disagreement(rows) > 1e-4:
-            raise SystemExit(f"the objectives differ by {disagreement(rows):.1e}, need 1e-4: not the same problem")
+    names = list(available(arguments.only or list(PEERS)))
+    text = f"{conditions(names, arguments)}\n\n{table(compare(names, arguments.rounds, arguments.workers))}\n"
+    print(text)
     arguments.output.parent.mkdir(exist_ok=True)
-    arguments.output.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
-    print(f"written to {arguments.output}")
+    arguments.output.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":
