@@ -20,15 +20,15 @@ from ._limits import check_memory
 from ._validation import Size, as_shape
 from .baselines import average, deconvolve_average
 from .data.dataset import Dataset
-from .engine import kernels
-from .engine.fft import half_shape
+from .engine.fft import half_shape, measure_plans
 from .engine.jit import ForgivingCache
+from .engine.wisdom import cache_folder
 from .poses import Poses
 from .psf import gaussian
 from .reconstruction import reconstruct
 from .simulation import simulate
 from .solver import regularizers
-from .solver.admm import objective, solve
+from .solver.admm import objective, solve, threads_for
 from .sums.accumulate import accumulate
 from .sums.normal_equations import NormalEquations
 
@@ -69,7 +69,9 @@ def warm_up(shape: int | Size | None = None) -> Warmed:
     Parameters
     ----------
     shape : int or (nz, ny, nx), optional
-        Of a grid, such as ``sums.shape``, on which to plan a solve and run one iteration too.
+        Of a grid, such as ``sums.shape``, on which to plan a solve and run one iteration too. If it has a million voxels or
+        more, its FFTs are measured before that, once for ever, in both precisions, for as many threads as a solve takes
+        by default; solves with as many are faster from then on, and their last bits others.
 
     Returns
     -------
@@ -96,16 +98,12 @@ def warm_up(shape: int | Size | None = None) -> Warmed:
     folder = _writable_folder()
     for dtype in (np.float32, np.float64):
         _run_all(dtype)
+    if grid is not None:
+        _measure(grid, folder)
     solve_seconds = None if grid is None else _solve_once(grid)
     _check_kept(folder)
     count, size = contents(folder)
     return Warmed(folder, count, size, time.perf_counter() - start, solve_seconds)
-
-
-def cache_folder() -> Path | None:
-    """Return the folder that Numba keeps the kernels in, None where it has none."""
-    path = getattr(getattr(kernels.hessian_sweep, "_cache", None), "cache_path", None)
-    return None if path is None else Path(path)
 
 
 def can_write(folder: Path) -> bool:
@@ -159,6 +157,17 @@ def _locked(sums: NormalEquations, locked: Iterable[bool]) -> NormalEquations:
     gram, rhs = sums.gram.copy(), sums.rhs.copy()
     gram.flags.writeable, rhs.flags.writeable = (not lock for lock in locked)
     return NormalEquations(gram, rhs, sums.energy, sums.n_poses, sums.shape, sums.voxel_size)
+
+
+def _measure(shape: Size, folder: Path) -> None:
+    """Measure the FFTs of a grid, or raise an error where what came of it cannot be kept."""
+    for dtype in (np.float32, np.float64):
+        try:
+            measure_plans(shape, dtype, threads_for(shape, None))
+        except OSError as error:
+            raise OSError(
+                f"{folder}: found trouble with FFTW's wisdom ({error.strerror or error}), need room"
+            ) from error
 
 
 def _solve_once(shape: Size) -> float:

@@ -1,8 +1,8 @@
 """Real FFTs with their buffers, planned once, executed for ever.
 
 Plans have one thread each; a team executes several side by side. They are FFTW's estimated ones, made in a millisecond
-and the same on every run, so results are too; measured ones take up to a second, in which no other thread may plan. Arrays
-are laid out so that little is lost by that.
+and the same on every run, so results are too; measured ones take seconds, in which no other thread may plan. Arrays are
+laid out so that little is lost by that. What `measure_plans` found out for a large grid is used from then on.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import math
 import os
 import threading
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import pyfftw
@@ -19,9 +19,14 @@ import scipy  # scipy.fft is slow to import: this loads it at its first use
 from numpy.typing import DTypeLike, NDArray
 
 from .._validation import Size
+from . import wisdom
 from .threads import Crew, Team
 
-_PLANNING = threading.Lock()  # FFTW's planner holds global state
+Run: TypeAlias = Callable[[], None]
+
+_FORWARD, _BACKWARD = "FFTW_FORWARD", "FFTW_BACKWARD"
+_ESTIMATE, _PATIENT = "FFTW_ESTIMATE", "FFTW_PATIENT"
+_PLANNING = threading.RLock()  # FFTW's planner holds global state
 if hasattr(os, "register_at_fork"):  # a child of a process that is planning would wait for ever for its turn
     os.register_at_fork(before=_PLANNING.acquire, after_in_parent=_PLANNING.release, after_in_child=_PLANNING.release)
 _BLOCK_BYTES = 1 << 18  # a block of columns stays in a core's second-level cache between its two transforms
@@ -44,10 +49,12 @@ def complex_dtype(dtype: DTypeLike) -> Any:
     return np.result_type(dtype, np.complex64)
 
 
-def _plan(source: NDArray, target: NDArray, axes: tuple[int, ...], direction: str) -> pyfftw.FFTW:
+def _plan(
+    source: NDArray, target: NDArray, axes: tuple[int, ...], direction: str, effort: str = _ESTIMATE
+) -> pyfftw.FFTW:
     """Plan a transform."""
     with _PLANNING:
-        return pyfftw.FFTW(source, target, axes=axes, direction=direction, flags=("FFTW_ESTIMATE",), threads=1)
+        return pyfftw.FFTW(source, target, axes=axes, direction=direction, flags=(effort,), threads=1)
 
 
 class _Plans:
@@ -70,12 +77,12 @@ class ForwardFFT(_Plans):
         self.image = pyfftw.zeros_aligned(shape, dtype)
         self.spectrum = pyfftw.zeros_aligned(half_shape(shape), complex_dtype(dtype))
         if self.crew.size == 1:
-            self._planes, self._columns = [_plan(self.image, self.spectrum, (0, 1, 2), "FFTW_FORWARD")], []
+            self._planes, self._columns = [_plan(self.image, self.spectrum, (0, 1, 2), _FORWARD)], []
             return
         planes, rows = ([self.crew.share(n, member) for member in range(self.crew.size)] for n in shape[:2])
         columns = [self.spectrum[:, a:b] for a, b in rows]
-        self._planes = [_plan(self.image[a:b], self.spectrum[a:b], (1, 2), "FFTW_FORWARD") for a, b in planes]
-        self._columns = [_plan(part, part, (0,), "FFTW_FORWARD") for part in columns]
+        self._planes = [_plan(self.image[a:b], self.spectrum[a:b], (1, 2), _FORWARD) for a, b in planes]
+        self._columns = [_plan(part, part, (0,), _FORWARD) for part in columns]
 
     def execute(self, member: int = 0) -> None:
         """Transform ``image``."""
@@ -93,6 +100,9 @@ class SlabFFT(_Plans):
     `inverse_planes` make ``image`` of it (unnormalised). Between the two, a block's columns stand by themselves in
     ``columns``, one after another and in cache: the solver does its pointwise work there.
 
+    All transforms work on a few planes or rows at a time, copied into cache and back: FFTW reads and writes its arrays in
+    an order that no prefetcher follows, so it is slow on memory, and where the copies are in cache they cost little.
+
     Rows of the real arrays are two columns wider than the grid, and ``image`` has three rows more per plane, for what
     `kernels.wrap_edges` writes there.
 
@@ -107,7 +117,7 @@ class SlabFFT(_Plans):
     blocks : list of lists of Block, one list per member
     """
 
-    def __init__(self, shape: Size, dtype: DTypeLike, team: Team):
+    def __init__(self, shape: Size, dtype: DTypeLike, team: Team, effort: str = _ESTIMATE):
         nz, ny, nx = shape
         half = half_shape((nz, ny + 1, nx))  # one row more: planes at a power of two would share their places in cache
         wide = (nz, ny, nx + 2)
@@ -118,18 +128,44 @@ class SlabFFT(_Plans):
         self.image = pyfftw.zeros_aligned((nz, ny + 3, nx + 2), dtype)
         self.slabs = [team.share(nz, member) for member in range(team.size)]
         self.rows = [team.share(ny, member) for member in range(team.size)]
-        self.blocks = [_blocks(spectrum, *rows) for rows in self.rows]
+        self.blocks: list[list[Block]] = []
+        self._planes: list[list[_Planes]] = []
         source, target = self.feedback[:, :, :nx], self.image[:, :ny, :nx]
-        self._forward = [_plan(source[a:b], spectrum[a:b], (1, 2), "FFTW_FORWARD") for a, b in self.slabs]
-        self._inverse = [_plan(spectrum[a:b], target[a:b], (1, 2), "FFTW_BACKWARD") for a, b in self.slabs]
+        with _PLANNING, wisdom.known(shape, dtype, team.size):
+            for slab, rows in zip(self.slabs, self.rows, strict=True):
+                pair = _buffers(spectrum)
+                self._planes.append(_planes(source, spectrum, target, *slab, pair, effort))
+                self.blocks.append(_blocks(spectrum, *rows, pair, effort))
 
     def forward_planes(self, member: int) -> None:
         """Transform a member's planes of ``feedback`` along y and x."""
-        self._forward[member].execute()
+        for planes in self._planes[member]:
+            planes.forward()
 
     def inverse_planes(self, member: int) -> None:
         """Transform a member's planes into ``image`` along y and x."""
-        self._inverse[member].execute()
+        for planes in self._planes[member]:
+            planes.inverse()
+
+
+def measure_plans(shape: Size, dtype: DTypeLike, threads: int) -> None:
+    """Measure the plans of a `SlabFFT` and keep what came of it, unless that is kept already or the grid is small.
+
+    Raises an OSError where it cannot be kept.
+    """
+    path = wisdom.file_of(shape, dtype, threads)
+    if path is None or wisdom.load(path) is not None:
+        return
+    with _PLANNING:
+        found = wisdom.gather(dtype, lambda: SlabFFT(shape, dtype, Team(threads), _PATIENT).free())
+    wisdom.keep(path, found)
+
+
+class _Planes(NamedTuple):
+    """The transforms between some planes of the real arrays and those of the spectrum."""
+
+    forward: Run
+    inverse: Run
 
 
 class Block(NamedTuple):
@@ -146,24 +182,93 @@ class Block(NamedTuple):
     first: int
     last: int
     columns: NDArray
-    forward: Callable[[], None]
-    inverse: Callable[[], None]
+    forward: Run
+    inverse: Run
 
 
-def _blocks(spectrum: NDArray, first: int, last: int) -> list[Block]:
-    """Cut rows into blocks that share one buffer.
+def _cut(first: int, last: int, size: int) -> list[tuple[int, int]]:
+    """Cut a range of items of so many bytes into parts that stay in cache."""
+    step = max(1, min(last - first, _BLOCK_BYTES // size))
+    return [(start, min(start + step, last)) for start in range(first, last, step)]
 
-    Out of place, and with each column's samples side by side, FFTW's estimated plans are as fast as its measured ones.
+
+def _buffers(spectrum: NDArray) -> list[NDArray]:
+    """Return what a member has in cache: a part of a spectrum before a transform, and after it."""
+    largest = max(_BLOCK_BYTES // spectrum.itemsize, spectrum[0].size, spectrum[:, 0].size)
+    return [pyfftw.zeros_aligned(min(largest, spectrum.size), spectrum.dtype) for _ in range(2)]
+
+
+def _view(buffer: NDArray, *shape: int) -> NDArray:
+    return buffer[: math.prod(shape)].reshape(shape)
+
+
+def _pair(source: NDArray, target: NDArray, axis: int, effort: str) -> tuple[Run, Run]:
+    """Plan the complex transforms along an axis, there and back."""
+    there, back = _plan(source, target, (axis,), _FORWARD, effort), _plan(target, source, (axis,), _BACKWARD, effort)
+    return there.execute, back.execute
+
+
+def _planes(
+    source: NDArray, spectrum: NDArray, target: NDArray, first: int, last: int, buffers: list[NDArray], effort: str
+) -> list[_Planes]:
+    """Cut planes into parts: rows are transformed between the real arrays and one buffer, y between it and the other.
+
+    As one transform of two dimensions, estimated plans take up to twice as long.
     """
+    parts: list[_Planes] = []
+    along_y: dict[Size, tuple[Run, Run]] = {}
+    for start, stop in _cut(first, last, spectrum[0].nbytes):
+        part = spectrum[start:stop]
+        rows, whole = (_view(buffer, *part.shape) for buffer in buffers)
+        if part.shape not in along_y:
+            along_y[part.shape] = _pair(rows, whole, 1, effort)
+        there = _plan(source[start:stop], rows, (2,), _FORWARD, effort).execute
+        back = _plan(rows, target[start:stop], (2,), _BACKWARD, effort).execute
+        parts.append(_through_planes(part, whole, there, back, *along_y[part.shape]))
+    return parts
+
+
+def _through_planes(
+    part: NDArray, whole: NDArray, rows_there: Run, rows_back: Run, y_there: Run, y_back: Run
+) -> _Planes:
+    """Return the transforms of some planes, by way of a buffer."""
+
+    def forward() -> None:
+        rows_there()
+        y_there()
+        part[:] = whole
+
+    def inverse() -> None:
+        whole[:] = part
+        y_back()
+        rows_back()
+
+    return _Planes(forward, inverse)
+
+
+def _blocks(spectrum: NDArray, first: int, last: int, buffers: list[NDArray], effort: str) -> list[Block]:
+    """Cut rows into blocks: copied to one buffer, transformed from it to the other, each column's samples side by side."""
     nz, _, half = spectrum.shape
-    step = max(1, min(last - first, _BLOCK_BYTES // spectrum[:, 0].nbytes))
-    buffer = pyfftw.zeros_aligned((step, half, nz), spectrum.dtype)
-    blocks = []
-    for start in range(first, last, step):
-        stop = min(start + step, last)
-        columns = buffer[: stop - start]
-        rows, turned = spectrum[:, start:stop], columns.transpose(2, 0, 1)
-        forward = _plan(rows, turned, (0,), "FFTW_FORWARD")
-        inverse = _plan(turned, rows, (0,), "FFTW_BACKWARD")
-        blocks.append(Block(start, stop, columns, forward.execute, inverse.execute))
+    blocks: list[Block] = []
+    along_z: dict[int, tuple[Run, Run]] = {}
+    for start, stop in _cut(first, last, spectrum[:, 0].nbytes):
+        rows, count = spectrum[:, start:stop], stop - start
+        copied, columns = _view(buffers[0], *rows.shape), _view(buffers[1], count, half, nz)
+        if count not in along_z:
+            along_z[count] = _pair(copied, columns.transpose(2, 0, 1), 0, effort)
+        blocks.append(Block(start, stop, columns, *_through_columns(rows, copied, *along_z[count])))
     return blocks
+
+
+def _through_columns(rows: NDArray, copied: NDArray, there: Run, back: Run) -> tuple[Run, Run]:
+    """Return the transforms of some columns, by way of a buffer."""
+
+    def forward() -> None:
+        copied[:] = rows
+        there()
+
+    def inverse() -> None:
+        back()
+        rows[:] = copied
+
+    return forward, inverse

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from .._limits import check_memory
 from .._stopping import Event, as_stop
-from .._validation import as_count, as_finite, as_flag, as_number, as_positive, shown
+from .._validation import Size, as_count, as_finite, as_flag, as_number, as_positive, shown
 from ..engine.threads import Team, as_workers
 from ..engine.turns import taking_turns
 from ..sums.normal_equations import RANGE, NormalEquations, as_sums
@@ -89,7 +89,7 @@ def solve(
         Threads at most; by default all that this process may use. Small grids take fewer, about one for each 16,000 voxels.
     deterministic : bool
         Promise the same bits from run to run with the same ``workers``. As it is, every solve keeps it; say so where you
-        rely on it.
+        rely on it. Only `warm_up` changes those of the grid it is asked for, once, and of none below a million voxels.
     callback : callable, optional
         Called after every iteration with the `Result` so far; it may raise StopIteration to end the solve.
     cancel : threading.Event, optional
@@ -145,7 +145,7 @@ def solve(
         return _finite(Result(chosen.minimiser(sums, lam), lam, 0, True, "closed form", [], sums.voxel_size))
     check_memory("sums", sums.shape, bytes_needed(sums, chosen))
     voxels = math.prod(sums.shape)
-    team = Team(max(1, min(as_workers(workers, voxels), sums.shape[0] // 2)))
+    team = Team(threads_for(sums.shape, workers))
     with taking_turns(team.size if voxels > _TOUCHY else 0, stop.is_set) as turn:
         iteration = Iteration(sums, lam, chosen, mu, relaxation, team)
         try:
@@ -156,6 +156,11 @@ def solve(
             return _finite(control.result())
         finally:
             iteration.fft.free()
+
+
+def threads_for(shape: Size, workers: int | None) -> int:
+    """Return how many threads a solve takes: each has two planes or more."""
+    return max(1, min(as_workers(workers, math.prod(shape)), shape[0] // 2))
 
 
 def as_stopping(max_iter: Any, tol: Any) -> tuple[int, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -16,7 +17,9 @@ from commands import refusal
 
 import fastmpr
 from fastmpr import warming
+from fastmpr.engine import wisdom
 from fastmpr.engine.jit import add
+from fastmpr.solver.admm import threads_for
 
 pytestmark = pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="needs the compiler")
 KNOWN = """
@@ -157,3 +160,33 @@ def test_what_was_compiled_but_not_kept_is_an_error(capsys, monkeypatch):
     monkeypatch.setattr(add._cache._cache_file, "_load_index", dict)
     message = refusal(["warmup"], capsys)
     assert "found 1 compiled functions (add) that were not kept, need room, and a new process" in message
+
+
+class TestMeasuredFFTs:
+    @pytest.fixture(autouse=True)
+    def nothing_else_runs(self, monkeypatch, tmp_path):
+        monkeypatch.setattr(warming, "_run_all", lambda dtype: None)
+        monkeypatch.setattr(warming, "_check_kept", lambda folder: None)
+        monkeypatch.setattr(warming, "cache_folder", lambda: tmp_path)
+        monkeypatch.setattr(wisdom, "cache_folder", lambda: tmp_path)
+        monkeypatch.setattr(wisdom, "LEAST", 720)
+
+    def test_both_precisions_are_kept_and_found(self, monkeypatch):
+        fastmpr.warm_up((8, 9, 10))
+        grids = [((8, 9, 10), dtype, threads_for((8, 9, 10), None)) for dtype in (np.float32, np.float64)]
+        assert all(wisdom.load(wisdom.file_of(*grid)) for grid in grids)
+
+    def test_small_grids_are_left_alone(self, tmp_path):
+        fastmpr.warm_up((8, 9, 9))
+        fastmpr.warm_up()
+        assert list(tmp_path.iterdir()) == []
+
+    def test_a_full_disk_is_an_error(self, capsys, monkeypatch, tmp_path):
+        def write_bytes(path: Path, data: bytes) -> None:
+            path.touch()
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr(Path, "write_bytes", write_bytes)
+        message = refusal(["warmup", "--shape", "8", "9", "10"], capsys)
+        assert f"{tmp_path}: found trouble with FFTW's wisdom (No space left on device), need room" in message
+        assert list(tmp_path.iterdir()) == []
