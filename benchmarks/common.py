@@ -126,6 +126,12 @@ def ratio_in_turn(read: Callable[[], float], read_other: Callable[[], float], re
     return median(a for a, _ in pairs) / median(b for _, b in pairs)
 
 
+def ratio_of_fastest(read: Callable[[], float], read_other: Callable[[], float], readings: int = 15) -> float:
+    """Return the ratio of the fastest of several readings in turn: a busy machine slows threads that wait most."""
+    pairs = [(read(), read_other()) for _ in range(readings)]
+    return min(a for a, _ in pairs) / min(b for _, b in pairs)
+
+
 def plain_fft(shape: tuple[int, int, int], workers: int) -> Callable[[], None]:
     """Return one ordinary real FFT by FFTW's own threads, planned with FFTW_MEASURE."""
     image, spectrum = pyfftw.zeros_aligned(shape, np.float32), pyfftw.zeros_aligned(_half(shape), np.complex64)

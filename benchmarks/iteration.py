@@ -1,5 +1,7 @@
 """What one iteration costs: against the number of views, the size, the threads, and two plain FFTs."""
 
+import fastmpr
+
 from .common import (
     CUBE,
     SHAPES,
@@ -11,6 +13,7 @@ from .common import (
     need_workers,
     plain_ffts,
     ratio_in_turn,
+    ratio_of_fastest,
     seconds,
     solve_seconds,
 )
@@ -64,6 +67,33 @@ class OverPlainFFTs:
         shape, workers = SHAPES[name], min(2, available_cores())
         sums, run, n = make_sums(10, shape), plain_ffts(shape, workers), iterations_for(shape)
         return ratio_in_turn(lambda: iteration_seconds(sums, workers), lambda: seconds(run, n) / n)
+
+
+class FastestOverPlainFFTs:
+    """The same by the fastest of 15 readings of each; FFTs as they come, where no wisdom is kept, or after `warm_up`."""
+
+    version = "1"
+    params = [[*SHAPES, "256x256x256"], ["as they come", "measured"]]
+    param_names = ["shape", "plans"]
+    unit = "ratio"
+    timeout = 300
+
+    def setup(self, name, plans):
+        self.shape = tuple(map(int, name.split("x")))
+        folder = fastmpr.warm_up().folder
+        kept = set(folder.glob("*.wisdom"))
+        if plans == "measured":
+            fastmpr.warm_up(self.shape)
+        self.added = set(folder.glob("*.wisdom")) - kept
+
+    def teardown(self, name, plans):
+        for path in self.added:
+            path.unlink()
+
+    def track_ratio(self, name, plans):
+        workers, n = min(2, available_cores()), iterations_for(self.shape)
+        sums, run = make_sums(10, self.shape), plain_ffts(self.shape, workers)
+        return ratio_of_fastest(lambda: iteration_seconds(sums, workers), lambda: seconds(run, n) / n)
 
 
 class ManyPosesOverOne:
