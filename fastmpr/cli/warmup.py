@@ -17,7 +17,11 @@ def add(commands: Any) -> None:
     summary = "compile everything and keep it in Numba's cache, for images that are built once and run read-only"
     warmup = new_command(commands, "warmup", run, summary, "fastmpr warmup --shape 36 72 72")
     warmup.add_argument(
-        "--shape", type=count, nargs=3, metavar=ZYX, help="of a grid, to plan a solve and run one iteration on it too"
+        "--shape",
+        type=count,
+        nargs=3,
+        metavar=ZYX,
+        help="of a grid, to run one iteration on it too; of a million voxels or more: to measure and keep its FFTs first",
     )
 
 

@@ -29,7 +29,8 @@ _ESTIMATE, _PATIENT = "FFTW_ESTIMATE", "FFTW_PATIENT"
 _PLANNING = threading.RLock()  # FFTW's planner holds global state
 if hasattr(os, "register_at_fork"):  # a child of a process that is planning would wait for ever for its turn
     os.register_at_fork(before=_PLANNING.acquire, after_in_parent=_PLANNING.release, after_in_child=_PLANNING.release)
-_BLOCK_BYTES = 1 << 18  # a block of columns stays in a core's second-level cache between its two transforms
+_CACHED_BYTES = 1 << 20  # a spectrum that stays in the second-level caches
+_BLOCK_BYTES = 1 << 18  # some planes, or some columns: two such buffers stay in a core's second-level cache
 
 
 def fast_shape(shape: Size) -> Size:
@@ -100,8 +101,8 @@ class SlabFFT(_Plans):
     `inverse_planes` make ``image`` of it (unnormalised). Between the two, a block's columns stand by themselves in
     ``columns``, one after another and in cache: the solver does its pointwise work there.
 
-    All transforms work on a few planes or rows at a time, copied into cache and back: FFTW reads and writes its arrays in
-    an order that no prefetcher follows, so it is slow on memory, and where the copies are in cache they cost little.
+    Of a large spectrum, a few planes or rows at a time are copied into cache and back: FFTW reads and writes its arrays in
+    an order that no prefetcher follows, so it is slow on memory, and copies cost little beside that.
 
     Rows of the real arrays are two columns wider than the grid, and ``image`` has three rows more per plane, for what
     `kernels.wrap_edges` writes there.
@@ -133,7 +134,7 @@ class SlabFFT(_Plans):
         source, target = self.feedback[:, :, :nx], self.image[:, :ny, :nx]
         with _PLANNING, wisdom.known(shape, dtype, team.size):
             for slab, rows in zip(self.slabs, self.rows, strict=True):
-                pair = _buffers(spectrum)
+                pair = _buffers(spectrum, slab, rows)
                 self._planes.append(_planes(source, spectrum, target, *slab, pair, effort))
                 self.blocks.append(_blocks(spectrum, *rows, pair, effort))
 
@@ -192,14 +193,25 @@ def _cut(first: int, last: int, size: int) -> list[tuple[int, int]]:
     return [(start, min(start + step, last)) for start in range(first, last, step)]
 
 
-def _buffers(spectrum: NDArray) -> list[NDArray]:
+def _buffers(spectrum: NDArray, slab: tuple[int, int], rows: tuple[int, int]) -> list[NDArray]:
     """Return what a member has in cache: a part of a spectrum before a transform, and after it."""
-    largest = max(_BLOCK_BYTES // spectrum.itemsize, spectrum[0].size, spectrum[:, 0].size)
-    return [pyfftw.zeros_aligned(min(largest, spectrum.size), spectrum.dtype) for _ in range(2)]
+    cuts = (
+        (_cut(*slab, spectrum[0].nbytes), spectrum[0].size),
+        (_cut(*rows, spectrum[:, 0].nbytes), spectrum[:, 0].size),
+    )
+    largest = max((stop - start) * size for parts, size in cuts for start, stop in parts)
+    first = pyfftw.zeros_aligned(largest, spectrum.dtype)
+    in_place = spectrum.nbytes <= _CACHED_BYTES  # then planes take the first, columns the second, and never at a time
+    return [first, first if in_place else pyfftw.zeros_aligned(largest, spectrum.dtype)]
 
 
-def _view(buffer: NDArray, *shape: int) -> NDArray:
+def _view(buffer: NDArray, shape: Size) -> NDArray:
     return buffer[: math.prod(shape)].reshape(shape)
+
+
+def _in_cache(part: NDArray, spectrum: NDArray, buffer: NDArray) -> NDArray:
+    """Return where to copy a part of a spectrum to; the part itself where all is in cache as it is."""
+    return part if spectrum.nbytes <= _CACHED_BYTES else _view(buffer, part.shape)
 
 
 def _pair(source: NDArray, target: NDArray, axis: int, effort: str) -> tuple[Run, Run]:
@@ -216,15 +228,16 @@ def _planes(
     As one transform of two dimensions, estimated plans take up to twice as long.
     """
     parts: list[_Planes] = []
-    along_y: dict[Size, tuple[Run, Run]] = {}
+    along_y: dict[int, tuple[Run, Run]] = {}
     for start, stop in _cut(first, last, spectrum[0].nbytes):
         part = spectrum[start:stop]
-        rows, whole = (_view(buffer, *part.shape) for buffer in buffers)
-        if part.shape not in along_y:
-            along_y[part.shape] = _pair(rows, whole, 1, effort)
+        rows, whole = _view(buffers[0], part.shape), _in_cache(part, spectrum, buffers[1])
+        key = start if whole is part else stop - start
+        if key not in along_y:
+            along_y[key] = _pair(rows, whole, 1, effort)
         there = _plan(source[start:stop], rows, (2,), _FORWARD, effort).execute
         back = _plan(rows, target[start:stop], (2,), _BACKWARD, effort).execute
-        parts.append(_through_planes(part, whole, there, back, *along_y[part.shape]))
+        parts.append(_through_planes(part, whole, there, back, *along_y[key]))
     return parts
 
 
@@ -236,10 +249,12 @@ def _through_planes(
     def forward() -> None:
         rows_there()
         y_there()
-        part[:] = whole
+        if whole is not part:
+            part[:] = whole
 
     def inverse() -> None:
-        whole[:] = part
+        if whole is not part:
+            whole[:] = part
         y_back()
         rows_back()
 
@@ -253,10 +268,11 @@ def _blocks(spectrum: NDArray, first: int, last: int, buffers: list[NDArray], ef
     along_z: dict[int, tuple[Run, Run]] = {}
     for start, stop in _cut(first, last, spectrum[:, 0].nbytes):
         rows, count = spectrum[:, start:stop], stop - start
-        copied, columns = _view(buffers[0], *rows.shape), _view(buffers[1], count, half, nz)
-        if count not in along_z:
-            along_z[count] = _pair(copied, columns.transpose(2, 0, 1), 0, effort)
-        blocks.append(Block(start, stop, columns, *_through_columns(rows, copied, *along_z[count])))
+        copied, columns = _in_cache(rows, spectrum, buffers[0]), _view(buffers[1], (count, half, nz))
+        key = start if copied is rows else count
+        if key not in along_z:
+            along_z[key] = _pair(copied, columns.transpose(2, 0, 1), 0, effort)
+        blocks.append(Block(start, stop, columns, *_through_columns(rows, copied, *along_z[key])))
     return blocks
 
 
@@ -264,11 +280,13 @@ def _through_columns(rows: NDArray, copied: NDArray, there: Run, back: Run) -> t
     """Return the transforms of some columns, by way of a buffer."""
 
     def forward() -> None:
-        copied[:] = rows
+        if copied is not rows:
+            copied[:] = rows
         there()
 
     def inverse() -> None:
         back()
-        rows[:] = copied
+        if copied is not rows:
+            rows[:] = copied
 
     return forward, inverse

@@ -119,6 +119,7 @@ def _while_nobody_plans(*calls: Callable[[], Any]) -> list[Any]:
     Something is planned first, which waits for any thread that is planning. The rest follows in one call in C, during
     which no other thread gets the interpreter lock to begin.
     """
-    array = pyfftw.zeros_aligned(2, np.complex64)
-    wait = functools.partial(pyfftw.FFTW, array, array, flags=("FFTW_ESTIMATE",))
-    return list(map(operator.call, (wait, *calls)))[1:]
+    array = pyfftw.zeros_aligned(2, np.complex128)
+    wait: Callable[[], Any] = functools.partial(pyfftw.FFTW, array, array, flags=("FFTW_ESTIMATE",))
+    call: Callable[[Callable[[], Any]], Any] = operator.call
+    return list(map(call, (wait, *calls)))[1:]

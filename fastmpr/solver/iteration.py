@@ -44,7 +44,8 @@ def wiener_size(sums: NormalEquations, regularizer: Regularizer) -> float:
 
 def bytes_needed(sums: NormalEquations, regularizer: Regularizer) -> int:
     """Return what a solve takes at its peak, beside the sums: the buffers of `Iteration`, and the volume it returns."""
-    voxels, half = math.prod(sums.shape), sums.gram.size
+    nz, ny, nx = sums.shape
+    voxels, half = nz * ny * (nx + 2), sums.gram.size
     return sums.gram.dtype.itemsize * ((5 + regularizer.components) * voxels + 3 * half)
 
 

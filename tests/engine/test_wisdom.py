@@ -26,6 +26,7 @@ def folder(tmp_path, monkeypatch) -> Path:
     """A folder of its own, and small grids that count as large."""
     monkeypatch.setattr(wisdom, "cache_folder", lambda: tmp_path)
     monkeypatch.setattr(wisdom, "LEAST", 1000)
+    monkeypatch.setattr(fft, "_CACHED_BYTES", 0)
     return tmp_path
 
 
@@ -171,7 +172,7 @@ class TestMeasured:
     def test_in_another_process_too(self, folder):
         fft.measure_plans(SHAPE, np.float32, 2)
         code = (
-            "import pathlib, sys\nimport test_wisdom\nfrom fastmpr.engine import wisdom\n"
+            "import pathlib, sys\nimport test_wisdom\nfrom fastmpr.engine import fft, wisdom\nfft._CACHED_BYTES = 0\n"
             f"wisdom.cache_folder, wisdom.LEAST = lambda: pathlib.Path({str(folder)!r}), 1000\n"
             "sys.stdout.buffer.write(test_wisdom.transformed().tobytes())"
         )
@@ -185,6 +186,14 @@ class TestMeasured:
         transformed()
         assert texts[0] == wisdom.load(path)
         assert len(texts) == 2  # and then what had been known before
+
+    def test_every_plan_is_in_it(self, path, monkeypatch):
+        """FFTW adds to what it knows whatever it had to plan itself."""
+        fft.measure_plans(SHAPE, np.float32, 2)
+        known, forget = [], pyfftw.forget_wisdom
+        monkeypatch.setattr(pyfftw, "forget_wisdom", lambda: (known.append(pyfftw.export_wisdom()[1]), forget()))
+        fft.SlabFFT(SHAPE, np.float32, Team(2))
+        assert sorted(known[1].split(b"\n")) == sorted(wisdom.load(path).split(b"\n"))
 
     def test_what_is_kept_is_not_measured_again(self, path, monkeypatch):
         wisdom.keep(path, TEXT)
@@ -203,6 +212,13 @@ class TestMeasured:
         fft.SlabFFT(SHAPE, np.float32, Team(2))
         after = pyfftw.export_wisdom()
         assert [set(a.split(b"\n")) - set(b.split(b"\n")) for a, b in zip(after, known, strict=True)] <= [set()] * 3
+
+    def test_small_grids_keep_their_bits(self):
+        small = (3, *SHAPE[1:])
+        before = transformed(small)
+        fft.measure_plans(SHAPE, np.float32, 2)
+        transformed()
+        np.testing.assert_array_equal(transformed(small), before)
 
     def test_also_where_planning_fails(self, monkeypatch):
         known = pyfftw.export_wisdom()
