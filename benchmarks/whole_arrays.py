@@ -33,11 +33,25 @@ def start(zeros: Any) -> State:
 
 def pointwise(x: Any, state: State, xp: Any, clip_spectra: Callable[[Six, float], Six]) -> State:
     """Do all that lies between two FFTs; ``xp`` is the library."""
+    v = before_prox(x, state.hessian, xp)
+    return after_prox(x, v, clip_spectra(v, 1 / MU[0]), state.positive, xp)
+
+
+def before_prox(x: Any, kept: Six, xp: Any) -> Six:
+    """Return v, the argument of the prox."""
+    return relaxed(hessian(x, xp), kept)
+
+
+def relaxed(differences: Six, kept: Six) -> Six:
+    """Return v given the second differences of x."""
+    return tuple(RELAXATION * h + s for h, s in zip(differences, kept, strict=True))
+
+
+def after_prox(x: Any, v: Six, d: Six, positive: Any, xp: Any) -> State:
+    """Return the next state; d are the clipped spectra, v less its prox."""
     mu, mu2 = MU
-    v = tuple(RELAXATION * h + s for h, s in zip(hessian(x, xp), state.hessian, strict=True))
-    d = clip_spectra(v, 1 / mu)
     kept = tuple((1 - RELAXATION) * a + RELAXATION * b for a, b in zip(v, d, strict=True))
-    w = RELAXATION * x + state.positive
+    w = RELAXATION * x + positive
     u2 = xp.clip(w, 0, None)
     d2 = w - u2
     feedback = adjoint([a - 2 * b for a, b in zip(v, d, strict=True)], xp) + (mu2 / mu) * (u2 - d2)
@@ -48,6 +62,15 @@ def hessian(x: Any, xp: Any) -> Six:
     """Six second forward differences, periodic."""
     first = [xp.roll(x, -1, axis) - x for axis in range(3)]
     return tuple(xp.roll(first[i], -1, j) - first[i] for i, j in PAIRS)
+
+
+def hessian_by_slices(x: Any, padded: Any) -> Six:
+    """`hessian` by slices of x and two periodic samples more on each axis, of which torch.compile makes faster code."""
+
+    def ahead(*axes: int) -> Any:
+        return padded[tuple(slice(axes.count(axis), axes.count(axis) + n) for axis, n in enumerate(x.shape))]
+
+    return tuple(ahead(i, j) - ahead(i) - ahead(j) + x for i, j in PAIRS)
 
 
 def adjoint(q: list, xp: Any) -> Any:
