@@ -4,7 +4,9 @@ from statistics import median
 
 import fastmpr
 
-from .common import available_cores, make_views, plain_fft, ratio_in_turn, seconds
+from .common import VIEW, available_cores, make_views, plain_fft, ratio_in_turn, seconds
+
+PARTICLES = {"35x70x70": VIEW, "64x64x64": (64, 64, 64)}
 
 
 class Accumulate:
@@ -24,12 +26,14 @@ class Accumulate:
 class PerPose:
     """The price of one more view, in ordinary real FFTs of the padded grid by FFTW's threads."""
 
-    version = "1"
+    version = "2"
     unit = "real FFTs"
+    params = list(PARTICLES)
+    param_names = ["particle"]
 
-    def track_ffts(self):
+    def track_ffts(self, particle):
         workers = min(2, available_cores())
-        views, psf, poses = make_views(100)
+        views, psf, poses = make_views(100, PARTICLES[particle])
         fft = plain_fft(fastmpr.accumulate(views[:2], psf, poses[:2]).shape, workers)
 
         def accumulate(n):

@@ -83,12 +83,12 @@ class Repeated(Sequence):
 
 
 @functools.lru_cache(maxsize=1)
-def make_views(count: int) -> tuple[Repeated, NDArray, fastmpr.Poses]:
-    """Return (views, psf, poses) of the paper's size: PSF of 69 x 69 x 43, images of 70 x 70 x 35."""
+def make_views(count: int, shape: tuple[int, int, int] = VIEW) -> tuple[Repeated, NDArray, fastmpr.Poses]:
+    """Return (views, psf, poses), by default of the paper's size: PSF of 69 x 69 x 43, images of 70 x 70 x 35."""
     poses = fastmpr.Poses.random(count, max_translation=2.0, rng=0)
     psf = fastmpr.psf.gaussian((43, 69, 69), sigma=PSF_SIGMA)
     few = min(count, 100)
-    views = fastmpr.simulate(fastmpr.phantom.centriole(VIEW), psf, poses[:few], noise_sigma=0.1, rng=0)
+    views = fastmpr.simulate(fastmpr.phantom.centriole(shape), psf, poses[:few], noise_sigma=0.1, rng=0)
     return Repeated(views, count), psf, poses
 
 
