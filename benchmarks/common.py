@@ -38,33 +38,45 @@ def need_workers(workers: int) -> None:
 
 @functools.lru_cache(maxsize=2)
 def make_sums(n_poses: int, shape: tuple[int, int, int] = GRID, noise: float = 0.1) -> fastmpr.NormalEquations:
-    """Return the sums of N noisy views of a centriole, without making the views.
-
-    With a Gaussian PSF, S is a sum of Gaussians. White noise of variance s^2 in every view adds to B a noise of variance
-    s^2 S, whatever N, so one draw is enough.
-    """
+    """Return the sums of N noisy views of a centriole, without making the views."""
     rng = np.random.default_rng(0)
-    x = fastmpr.phantom.centriole(shape)
-    gram = _sum_of_gaussians(fastmpr.Poses.random(n_poses, rng=rng), shape)
-    white = scipy.fft.rfftn(rng.standard_normal(shape, np.float32))
+    return sums_of(fastmpr.phantom.centriole(shape), fastmpr.Poses.random(n_poses, rng=rng), PSF_SIGMA, noise, rng)
+
+
+def sums_of(
+    x: NDArray, poses: fastmpr.Poses, sigma: Sequence[float], noise: float, rng: np.random.Generator
+) -> fastmpr.NormalEquations:
+    """Return the sums of noisy views of a volume through a Gaussian PSF, without making the views.
+
+    S is a sum of Gaussians. White noise of variance s^2 in every view adds to B a noise of variance s^2 S, whatever N, so
+    one draw is enough.
+    """
+    gram = _sum_of_gaussians(poses, x.shape, sigma)
+    white = scipy.fft.rfftn(rng.standard_normal(x.shape, np.float32))
     signal, noise_part = gram * scipy.fft.rfftn(x), noise * np.sqrt(gram) * white
-    seen, disturbed = (scipy.fft.irfftn(part, shape) for part in (signal, noise_part))
-    energy = np.vdot(x, seen) + 2 * np.vdot(x, disturbed) + n_poses * noise**2 * x.size
-    return fastmpr.NormalEquations(gram, signal + noise_part, float(energy), n_poses, shape, (1.0, 1.0, 1.0))
+    seen, disturbed = (scipy.fft.irfftn(part, x.shape) for part in (signal, noise_part))
+    energy = np.vdot(x, seen) + 2 * np.vdot(x, disturbed) + len(poses) * noise**2 * x.size
+    return fastmpr.NormalEquations(gram, signal + noise_part, float(energy), len(poses), x.shape, (1.0, 1.0, 1.0))
 
 
-def _sum_of_gaussians(poses: fastmpr.Poses, shape: tuple[int, int, int]) -> NDArray:
+def _sum_of_gaussians(poses: fastmpr.Poses, shape: Sequence[int], sigma: Sequence[float]) -> NDArray:
     """Return sum_i |h_i^|^2 on the half spectrum: h_i^(f) = exp(-2 pi^2 |sigma R_i f|^2)."""
     nz, ny, nx = shape
     frequencies = [scipy.fft.fftfreq(nz)[:, None, None], scipy.fft.fftfreq(ny)[:, None], scipy.fft.rfftfreq(nx)]
     fz, fy, fx = (2 * np.pi * f.astype(np.float32) for f in frequencies)
     gram = np.zeros((nz, ny, nx // 2 + 1), np.float32)
     for rotation in poses.rotation.as_matrix():
-        rows = np.array(PSF_SIGMA)[:, None] * rotation
+        rows = np.array(sigma)[:, None] * rotation
         q = (rows.T @ rows).astype(np.float32)
         along_x = q[2, 2] * fx**2 + 2 * (q[0, 2] * fz + q[1, 2] * fy) * fx
         gram += np.exp(-(along_x + (q[0, 0] * fz**2 + q[1, 1] * fy**2 + 2 * q[0, 1] * fz * fy)))
     return gram
+
+
+def in_float64(sums: fastmpr.NormalEquations) -> fastmpr.NormalEquations:
+    """Return sums in double precision, in which optima are found."""
+    gram, rhs = sums.gram.astype(np.float64), sums.rhs.astype(np.complex128)
+    return fastmpr.NormalEquations(gram, rhs, sums.energy, sums.n_poses, sums.shape, sums.voxel_size)
 
 
 class Repeated(Sequence):

@@ -6,15 +6,10 @@ import numpy as np
 
 import fastmpr
 
-from .common import LAM, make_sums
+from .common import LAM, in_float64, make_sums
 
 SHAPE = (24, 48, 48)
 ACCURACY = 1e-3  # of the regulariser's value at the optimum
-
-
-def in_float64(sums):
-    gram, rhs = sums.gram.astype(np.float64), sums.rhs.astype(np.complex128)
-    return fastmpr.NormalEquations(gram, rhs, sums.energy, sums.n_poses, sums.shape, sums.voxel_size)
 
 
 @functools.lru_cache(maxsize=1)

@@ -12,11 +12,9 @@ from .._stopping import Stop
 from .._validation import Vector
 from ..engine.turns import Turn
 from .iteration import Iteration
+from .penalties import EVERY, LAST
 
 _CHECK_EVERY = 10  # iterations between two checks of the residuals; a check costs about half an iteration
-# mu times the rms of D x after the first checks; then mu stays fixed. Small steps find the shape, larger ones settle it;
-# first-order regularisers do best without growth.
-_GROWTH = (2.0, 6.0, 10.0)
 
 
 @dataclass
@@ -65,8 +63,11 @@ class Control:
 
     def checks(self, nit: int) -> bool:
         """Return whether to check the residuals of an iteration: to stop, to adapt or to report."""
-        adapts = self.iteration.adaptive and nit <= _CHECK_EVERY * len(_GROWTH)
-        return nit == self.max_iter or (nit % _CHECK_EVERY == 0 and (self.tol > 0 or adapts))
+        return nit == self.max_iter or (nit % _CHECK_EVERY == 0 and self.tol > 0) or self.fits(nit)
+
+    def fits(self, nit: int) -> bool:
+        """Return whether to fit the penalty parameters after an iteration."""
+        return self.iteration.schedule is not None and nit % EVERY == 0 and nit <= LAST
 
     def decide(self, nit: int, check: bool) -> None:
         """After the x-step of an iteration: take note of the residuals, adapt, fill ``message`` if it is the last."""
@@ -92,9 +93,8 @@ class Control:
         record = {"primal": float(max(primal, primal2)), "dual": float(dual), "mu": iteration.mu, "mu2": iteration.mu2}
         self.history.append({"nit": self.nit, **record})
         self.converged = bool(np.max([primal, primal2, dual]) < self.tol)  # which NaN is not, and max would skip it
-        if iteration.adaptive and len(self.history) <= len(_GROWTH):
-            growth = _GROWTH[len(self.history) - 1] ** (iteration.regularizer.order - 1)
-            iteration.change_penalties(*iteration.fitting_penalties(growth))
+        if self.fits(self.nit):
+            iteration.fit()
 
     def result(self) -> Result:
         """Return the volume as it is now, and what is known of it."""

@@ -13,10 +13,9 @@ from ..engine import fourier_kernels, kernels
 from ..engine.fft import Block, SlabFFT
 from ..engine.threads import Team
 from ..sums.normal_equations import NormalEquations
+from .penalties import Schedule
 from .regularizers import Regularizer, axis_symbols
 
-_START = 1.0  # mu times the rms of D x in the beginning
-_MOST_GROWTH = 5.0  # of mu from one check to the next
 _LEAST = 1e-8  # of mu times the rms of D x, and one over it the most: what the kernels' arithmetic can take
 
 
@@ -72,9 +71,9 @@ class Iteration:
         nz, ny, _ = sums.shape
         self.dtype = sums.gram.dtype.type
         self.sums, self.lam, self.regularizer, self.relaxation = sums, lam, regularizer, relaxation
-        self.adaptive = mu is None
         size = wiener_size(sums, regularizer)
-        self.next_penalties = self.mu, self.mu2 = as_penalties(_START / size if mu is None else mu)
+        self.schedule = Schedule(regularizer.order, lam * float(sums.gram.max()), size) if mu is None else None
+        self.next_penalties = self.mu, self.mu2 = as_penalties(mu) if self.schedule is None else self.schedule.first()
         if not _LEAST < self.mu * size < 1 / _LEAST:
             least, most = _LEAST / size, 1 / (_LEAST * size)
             raise ValueError(f"mu: found {self.mu:g}, need between {least:.1g} and {most:.1g} for these sums")
@@ -155,13 +154,11 @@ class Iteration:
         primal, primal2, dual = (float(np.minimum(ratio, 1e300)) for ratio in ratios)
         return primal, primal2, dual
 
-    def fitting_penalties(self, factor: float) -> tuple[float, float]:
-        """Return (mu, mu2) for x as measured: ``factor`` over the rms of D x, and a few times gradient over x."""
-        _, dx, _, _, _, x, _, _ = np.sqrt(self.norms.sum(axis=0) / self.size)
-        gradient = self.lam * np.sqrt(self.gradient_norms.sum()) / self.size
-        tiny = np.finfo(self.dtype).tiny
-        mu = float(min(factor / max(dx / self.mu, 1e-3 * x, tiny), _MOST_GROWTH * self.mu))
-        return mu, float(min(max(5 * gradient / max(x, tiny), 0.01 * mu), mu))
+    def fit(self) -> None:
+        """Let the next `u_step` go over to penalty parameters that fit x as measured."""
+        if self.schedule is not None:
+            dx = math.sqrt(self.norms[:, 1].sum() / self.size) / self.mu
+            self.change_penalties(*self.schedule.fitted(self.mu, dx))
 
     def volume(self) -> NDArray:
         """Return max(x, 0): feasible like u2, and nearer the minimum."""
