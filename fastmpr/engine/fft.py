@@ -45,6 +45,17 @@ def half_shape(shape: Size) -> Size:
     return shape[0], shape[1], shape[2] // 2 + 1
 
 
+def _width(nx: int) -> int:
+    """Return the length of a row of `SlabFFT`: two columns more at least, and even, so that a spectrum's row fits in."""
+    return nx + 2 + nx % 2
+
+
+def wide_size(shape: Size) -> int:
+    """Return the elements of a volume with rows as long as those of `SlabFFT`."""
+    nz, ny, nx = shape
+    return nz * ny * _width(nx)
+
+
 def complex_dtype(dtype: DTypeLike) -> Any:
     """Return the complex type of the same precision."""
     return np.result_type(dtype, np.complex64)
@@ -98,21 +109,20 @@ class SlabFFT(_Plans):
     """The FFT pair of an iteration, cut into slabs of planes and blocks of columns for a team.
 
     `forward_planes`, then each block's ``forward``, make the real FFT of ``feedback``; each block's ``inverse`` and
-    `inverse_planes` make ``image`` of it (unnormalised). Between the two, a block's columns stand by themselves in
-    ``columns``, one after another and in cache: the solver does its pointwise work there.
+    `inverse_planes` make ``image`` of it (unnormalised). Between the two, a block's frequencies stand by themselves in
+    ``columns``, and in cache: the solver does its pointwise work there.
 
-    Of a large spectrum, a few planes or rows at a time are copied into cache and back: FFTW reads and writes its arrays in
-    an order that no prefetcher follows, so it is slow on memory, and copies cost little beside that.
+    Image and spectrum are one memory, since planes pass through a buffer between the two. Of a large spectrum, a few planes
+    or rows at a time are copied into cache and back: FFTW reads and writes its arrays in an order that no prefetcher
+    follows, so it is slow on memory, and copies cost little beside that.
 
-    Rows of the real arrays are two columns wider than the grid, and ``image`` has three rows more per plane, for what
-    `kernels.wrap_edges` writes there.
+    Rows of the real arrays are two or three columns wider than the grid, an even number, and ``image`` has three rows more
+    per plane, for what `kernels.wrap_edges` writes there. (Planes at a power of two would share their places in cache.)
 
     Attributes
     ----------
-    feedback : (nz, ny, nx + 2) real
-    scratch : (nz, ny, nx + 2) real
-        Free memory after `inverse_planes`.
-    image : (nz, ny + 3, nx + 2) real
+    feedback : (nz, ny, width) real
+    image : (nz, ny + 3, width) real
     slabs : list of (first plane, last plane + 1), one per member
     rows : list of (first row, last row + 1), one per member: where its blocks are
     blocks : list of lists of Block, one list per member
@@ -120,13 +130,9 @@ class SlabFFT(_Plans):
 
     def __init__(self, shape: Size, dtype: DTypeLike, team: Team, effort: str = _ESTIMATE):
         nz, ny, nx = shape
-        half = half_shape((nz, ny + 1, nx))  # one row more: planes at a power of two would share their places in cache
-        wide = (nz, ny, nx + 2)
-        memory = pyfftw.zeros_aligned(max(math.prod(wide), 2 * math.prod(half)), dtype)
-        spectrum = memory[: 2 * math.prod(half)].view(complex_dtype(dtype)).reshape(half)[:, :ny]
-        self.scratch = memory[: math.prod(wide)].reshape(wide)
-        self.feedback = pyfftw.zeros_aligned(wide, dtype)
-        self.image = pyfftw.zeros_aligned((nz, ny + 3, nx + 2), dtype)
+        self.feedback = pyfftw.zeros_aligned((nz, ny, _width(nx)), dtype)
+        self.image = pyfftw.zeros_aligned((nz, ny + 3, _width(nx)), dtype)
+        spectrum = self.image.view(complex_dtype(dtype))[:, :ny, : nx // 2 + 1]
         self.slabs = [team.share(nz, member) for member in range(team.size)]
         self.rows = [team.share(ny, member) for member in range(team.size)]
         self.blocks: list[list[Block]] = []
@@ -170,13 +176,13 @@ class _Planes(NamedTuple):
 
 
 class Block(NamedTuple):
-    """Some columns of a spectrum, and the transforms along them.
+    """Some rows of a spectrum, and the transforms along z of their columns.
 
     Attributes
     ----------
     first, last : int
         First row, and last + 1.
-    columns : (rows, nx // 2 + 1, nz) complex
+    columns : (nz, rows, nx // 2 + 1) complex, contiguous
         What ``forward`` fills and ``inverse`` reads.
     """
 
@@ -262,16 +268,16 @@ def _through_planes(
 
 
 def _blocks(spectrum: NDArray, first: int, last: int, buffers: list[NDArray], effort: str) -> list[Block]:
-    """Cut rows into blocks: copied to one buffer, transformed from it to the other, each column's samples side by side."""
+    """Cut rows into blocks: copied to one buffer, and transformed from it to the other."""
     nz, _, half = spectrum.shape
     blocks: list[Block] = []
     along_z: dict[int, tuple[Run, Run]] = {}
     for start, stop in _cut(first, last, spectrum[:, 0].nbytes):
         rows, count = spectrum[:, start:stop], stop - start
-        copied, columns = _in_cache(rows, spectrum, buffers[0]), _view(buffers[1], (count, half, nz))
+        copied, columns = _in_cache(rows, spectrum, buffers[0]), _view(buffers[1], (nz, count, half))
         key = start if copied is rows else count
         if key not in along_z:
-            along_z[key] = _pair(copied, columns.transpose(2, 0, 1), 0, effort)
+            along_z[key] = _pair(copied, columns, 0, effort)
         blocks.append(Block(start, stop, columns, *_through_columns(rows, copied, *along_z[key])))
     return blocks
 

@@ -9,63 +9,55 @@ import numpy as np
 
 from .jit import JIT, JIT_SUM, like, njit
 
-_TILE = 16  # columns that are turned together: float32 numbers in a cache line
+
+@njit(**JIT)
+def _units(gram, lz, lyx, order, lam, mu, mu2, scale, unit):
+    """What the x-step multiplies by, twice each: for the real and the imaginary part."""
+    for i in range(gram.size):
+        symbol = lz + lyx[i]
+        symbol = symbol * symbol if order == 2 else symbol
+        value = scale / (mu * symbol + mu2 + lam * gram[i])
+        unit[2 * i] = value
+        unit[2 * i + 1] = value
 
 
 @njit(**JIT)
-def solve_columns(columns, inverse, bias):
-    """Columns <- columns * inverse + bias, for arrays (rows, nx // 2 + 1, nz): the x-step of ADMM."""
-    values, factors, offsets = columns.ravel(), inverse.ravel(), bias.ravel()
+def _solve(values, rhs, lam, unit):
     for i in range(values.size):
-        values[i] = values[i] * factors[i] + offsets[i]
+        values[i] = (values[i] + lam * rhs[i]) * unit[i]
+
+
+@njit(**JIT)
+def solve_columns(columns, gram, rhs, lz, ly, lx, order, lam, mu, mu2, scale, start, stop):
+    """The x-step for rows of the spectrum: (mu D^T D + mu2 + lam S) x = r + lam B.
+
+    ``columns`` holds r, and is given x times ``scale``, the FFT's normalisation; its rows are those from ``start`` to
+    ``stop`` of the sums. The symbol of D^T D is (lz + ly + lx) ** order. All rows of a plane are one long loop, over
+    numbers that are real: so it vectorises.
+    """
+    half, rows = lx.size, stop - start
+    values, data = columns.view(gram.dtype), rhs.view(gram.dtype)
+    lyx, unit = np.empty((rows, half), gram.dtype), np.empty(2 * rows * half, gram.dtype)
+    for y in range(rows):
+        for i in range(half):
+            lyx[y, i] = ly[start + y] + lx[i]
+    first, last = start * half, stop * half
+    for z in range(lz.size):
+        _units(gram[z].ravel()[first:last], lz[z], lyx.ravel(), order, lam, mu, mu2, scale, unit)
+        _solve(values[z].ravel(), data[z].ravel()[2 * first : 2 * last], lam, unit)
 
 
 @njit(**JIT_SUM)
-def squares_of_difference(a, b, nx, norms, start, stop):
-    """norms[z] <- the sum of squares of a - b over the first nx columns of plane z."""
+def squares(a, nx, norms, start, stop):
+    """norms[z] <- the sum of squares over the first nx columns of plane z."""
     for z in range(start, stop):
         total = 0.0
         for y in range(a.shape[1]):
-            row, other, part = a[z, y, :nx], b[z, y, :nx], like(0.0, a[0, 0, 0])
+            row, part = a[z, y, :nx], like(0.0, a[0, 0, 0])
             for i in range(row.size):
-                part += (row[i] - other[i]) * (row[i] - other[i])
+                part += row[i] * row[i]
             total += part
         norms[z] = total
-
-
-@njit(**JIT)
-def _prepare_row(gram, rhs, lzy, lx, order, lam, mu, mu2, scale, inverse, bias):
-    for i in range(lx.size):
-        symbol = lzy + lx[i]
-        symbol = symbol * symbol if order == 2 else symbol
-        unit = scale / (mu * symbol + mu2 + lam * gram[i])
-        inverse[i] = unit
-        bias[i] = lam * unit * rhs[i]
-
-
-@njit(**JIT)
-def _turn(plane, out):
-    """Out <- the transpose of a plane."""
-    for first in range(0, plane.shape[1], _TILE):
-        for z in range(plane.shape[0]):
-            row = plane[z]
-            for x in range(first, min(first + _TILE, plane.shape[1])):
-                out[x, z] = row[x]
-
-
-@njit(**JIT)
-def prepare_columns(gram, rhs, lz, ly, lx, order, lam, mu, mu2, scale, inverse, bias, start, stop):
-    """Fill rows of ``inverse`` and ``bias`` of `solve_columns` for the x-step (mu D^T D + mu2 + lam S) x = r + lam B.
-
-    They are (ny, nx // 2 + 1, nz), the sums (nz, ny, nx // 2 + 1). The symbol of D^T D is (lz + ly + lx) ** order; ``scale``
-    is the FFT's normalisation.
-    """
-    unit, offset = np.empty((lz.size, lx.size), inverse.dtype), np.empty((lz.size, lx.size), bias.dtype)
-    for y in range(start, stop):
-        for z in range(lz.size):
-            _prepare_row(gram[z, y], rhs[z, y], lz[z] + ly[y], lx, order, lam, mu, mu2, scale, unit[z], offset[z])
-        _turn(unit, inverse[y])
-        _turn(offset, bias[y])
 
 
 @njit(**JIT_SUM)
@@ -94,15 +86,23 @@ def wiener_norm(gram, rhs, lz, ly, lx, order, floor, nx):
 
 
 @njit(**JIT_SUM)
-def gradient_norm(gram, rhs, columns, size, nx, start, norms):
-    """norms[y] <- the squares of S x - B over rows from ``start``, from ``columns`` = x^ / size; every frequency counted."""
+def _gradient_row(values, gram, rhs, size, first, last):
+    total = like(0.0, size)
+    for i in range(first, last):
+        real = values[i].real * size * gram[i] - rhs[i].real
+        imag = values[i].imag * size * gram[i] - rhs[i].imag
+        total += real * real + imag * imag
+    return total
+
+
+@njit(**JIT_SUM)
+def gradient_norm(columns, gram, rhs, size, nx, norms, start, stop):
+    """norms[y] <- the squares of S x - B over rows of `solve_columns`, from columns = x^ / size; every frequency counted."""
     half = (nx + 1) // 2
-    for y in range(start, start + columns.shape[0]):
-        total = 0.0
-        for first in range(0, gram.shape[2], _TILE):
-            for z in range(gram.shape[0]):
-                for x in range(first, min(first + _TILE, gram.shape[2])):
-                    value = columns[y - start, x, z] * size * gram[z, y, x] - rhs[z, y, x]
-                    square = value.real * value.real + value.imag * value.imag
-                    total += square if x == 0 or x >= half else square + square
-        norms[y] = total
+    norms[start:stop] = 0
+    for z in range(gram.shape[0]):
+        for y in range(start, stop):
+            row = columns[z, y - start]
+            once = _gradient_row(row, gram[z, y], rhs[z, y], size, 0, 1)
+            twice = _gradient_row(row, gram[z, y], rhs[z, y], size, 1, half)
+            norms[y] += once + 2 * twice + _gradient_row(row, gram[z, y], rhs[z, y], size, max(half, 1), gram.shape[2])

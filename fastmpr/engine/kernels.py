@@ -15,6 +15,7 @@ from numba.core import types
 from numba.extending import overload
 
 from .jit import JIT, JIT_INLINE, JIT_SUM, add, copy, like, njit
+from .packing import packed, unpacked
 
 # Minimax polynomial of 2 cos(acos(r) / 3) on 0 <= r <= 1, off by at most 2e-8.
 _COS_THIRD = (
@@ -191,13 +192,13 @@ def _hessian_deviators(x, right, right2, below, diagonal, beneath, zz, yy, xx, z
     """
     for i in range(zz.size):
         dx, dy, dz = x[i + 1] - x[i], right[i] - x[i], below[i] - x[i]
-        d = factor * ((diagonal[i] - below[i]) - dy) + zy[i]
-        e = factor * ((below[i + 1] - below[i]) - dx) + zx[i]
-        f = factor * ((right[i + 1] - right[i]) - dx) + yx[i]
+        d = factor * ((diagonal[i] - below[i]) - dy) + unpacked(zy[i])
+        e = factor * ((below[i + 1] - below[i]) - dx) + unpacked(zx[i])
+        f = factor * ((right[i + 1] - right[i]) - dx) + unpacked(yx[i])
         mean, square, det, a, b, c = deviator(
-            factor * ((beneath[i] - below[i]) - dz) + zz[i],
-            factor * ((right2[i] - right[i]) - dy) + yy[i],
-            factor * ((x[i + 2] - x[i + 1]) - dx) + xx[i],
+            factor * ((beneath[i] - below[i]) - dz) + unpacked(zz[i]),
+            factor * ((right2[i] - right[i]) - dy) + unpacked(yy[i]),
+            factor * ((x[i + 2] - x[i + 1]) - dx) + unpacked(xx[i]),
             d,
             e,
             f,
@@ -236,8 +237,12 @@ def _combine(work, keep, mix, grow, cut, twice, zz, yy, xx, zy, zx, yx, qzz, qyy
         mean, c0, c1, c2 = work[_MEAN + i], work[_LEVEL + i], work[_SCALE + i], work[_REST + i]
         pa, pb, pc, pd, pe, pf = adjugate(work[_ROOT + i], a, b, c, d, e, f)
         k0, k1, k2 = keep * mean + mix * c0, mix * c1, keep + mix * c2
-        zz[i], yy[i], xx[i] = k0 + k1 * pa + k2 * a, k0 + k1 * pb + k2 * b, k0 + k1 * pc + k2 * c
-        zy[i], zx[i], yx[i] = k1 * pd + k2 * d, k1 * pe + k2 * e, k1 * pf + k2 * f
+        zz[i] = packed(k0 + k1 * pa + k2 * a, zz[i])
+        yy[i] = packed(k0 + k1 * pb + k2 * b, yy[i])
+        xx[i] = packed(k0 + k1 * pc + k2 * c, xx[i])
+        zy[i] = packed(k1 * pd + k2 * d, zy[i])
+        zx[i] = packed(k1 * pe + k2 * e, zx[i])
+        yx[i] = packed(k1 * pf + k2 * f, yx[i])
         k0, k1, k2 = grow * mean - cut * c0, -cut * c1, grow - cut * c2
         qzz[i], qyy[i], qxx[i] = k0 + k1 * pa + k2 * a, k0 + k1 * pb + k2 * b, k0 + k1 * pc + k2 * c
         k1, k2 = twice * k1, twice * k2
@@ -289,7 +294,7 @@ def clip_spectra(entries, bound, out):
 def _stay(v, d, relaxation, factor, state, q):
     """Q = factor (mu Dx - d), from v = relaxation mu Dx + state; the state stays."""
     for i in range(v.size):
-        q[i] = factor * ((v[i] - state[i]) / relaxation - d[i])
+        q[i] = factor * ((v[i] - unpacked(state[i])) / relaxation - d[i])
 
 
 @njit(**JIT_SUM)
@@ -298,7 +303,7 @@ def _primal_norms(v, d, relaxation, state):
     gap = v[0] - v[0]
     first, second, third = gap, gap, gap
     for i in range(v.size):
-        dx = (v[i] - state[i]) / relaxation
+        dx = (v[i] - unpacked(state[i])) / relaxation
         u = v[i] - d[i]
         gap += (dx - u) * (dx - u)
         first += dx * dx
@@ -510,6 +515,7 @@ def hessian_sweep(x, nx, state, v2, out, carry, steps, moves, norms, start, stop
     ----------
     x : (nz, ny + 2 or more, width), see `wrap_edges`
     state : (nz, 6, ny * width)
+        Of x's type, or `packed`.
     v2, out : (nz, ny, width)
     carry : (2, ny * width)
         What the first two planes of the next slab lack, see `close_planes`.

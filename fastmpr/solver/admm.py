@@ -153,7 +153,7 @@ def solve(
                 iteration.start_from(x0)
             control = Control(iteration, max_iter, tol, callback, stop, turn)
             team.run(lambda member: _loop(member, iteration, control))
-            return _finite(control.result())
+            return _finite(control.result(last=True))
         finally:
             iteration.fft.free()
 

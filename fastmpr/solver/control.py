@@ -96,11 +96,11 @@ class Control:
         if self.fits(self.nit):
             iteration.fit()
 
-    def result(self) -> Result:
-        """Return the volume as it is now, and what is known of it."""
+    def result(self, last: bool = False) -> Result:
+        """Return the volume as it is now, and what is known of it; after the ``last`` one the iteration is spent."""
         iteration = self.iteration
         return Result(
-            x=iteration.volume(),
+            x=iteration.volume(last),
             lam=iteration.lam,
             nit=self.nit,
             success=self.converged,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
@@ -10,12 +11,15 @@ from numpy.typing import NDArray
 
 from .._validation import as_finite, as_positive, shown
 from ..engine import fourier_kernels, kernels
-from ..engine.fft import Block, SlabFFT
+from ..engine.fft import Block, SlabFFT, wide_size
 from ..engine.threads import Team
 from ..sums.normal_equations import NormalEquations
 from .penalties import Schedule
 from .regularizers import Regularizer, axis_symbols
 
+_LARGE = 1 << 20  # voxels from which memory is what binds
+_PART_BYTES = 1 << 18  # of the feedback, that are kept aside while residuals are measured
+_ROOMY = 1.02  # times the volume: more memory than that, a result should not keep
 _LEAST = 1e-8  # of mu times the rms of D x, and one over it the most: what the kernels' arithmetic can take
 
 
@@ -41,11 +45,19 @@ def wiener_size(sums: NormalEquations, regularizer: Regularizer) -> float:
     return math.sqrt(norm) / math.prod(sums.shape) or 1.0
 
 
-def bytes_needed(sums: NormalEquations, regularizer: Regularizer) -> int:
+def state_dtype(sums: NormalEquations, regularizer: Regularizer, precise: bool) -> Any:
+    """Return the type of the state: 16-bit integers, see `packing`, for a large grid in float32 unless it must be precise.
+
+    Their rounding keeps residuals above some 1e-4.
+    """
+    packs = getattr(regularizer, "packs", False) and sums.gram.dtype == np.float32 and not precise
+    return np.dtype(np.int16) if packs and math.prod(sums.shape) >= _LARGE else sums.gram.dtype
+
+
+def bytes_needed(sums: NormalEquations, regularizer: Regularizer, precise: bool = False) -> int:
     """Return what a solve takes at its peak, beside the sums: the buffers of `Iteration`, and the volume it returns."""
-    nz, ny, nx = sums.shape
-    voxels, half = nz * ny * (nx + 2), sums.gram.size
-    return sums.gram.dtype.itemsize * ((5 + regularizer.components) * voxels + 3 * half)
+    state = state_dtype(sums, regularizer, precise).itemsize * regularizer.components
+    return wide_size(sums.shape) * (state + 4 * sums.gram.dtype.itemsize)
 
 
 class Iteration:
@@ -53,9 +65,9 @@ class Iteration:
 
     Attributes
     ----------
-    state : (nz, components, ny * (nx + 2))
-        s = (1 - r) u + d.
-    v2 : (nz, ny, nx + 2)
+    state : (nz, components, ny * width)
+        s = (1 - r) u + d; in 16 bits, unless ``precise``, for large grids.
+    v2 : (nz, ny, width)
         u2 where it is positive, d2 where it is negative: the two never share a voxel.
     """
 
@@ -67,6 +79,7 @@ class Iteration:
         mu: float | tuple[float, float] | None,
         relaxation: float,
         team: Team,
+        precise: bool = False,
     ):
         nz, ny, _ = sums.shape
         self.dtype = sums.gram.dtype.type
@@ -79,19 +92,14 @@ class Iteration:
             raise ValueError(f"mu: found {self.mu:g}, need between {least:.1g} and {most:.1g} for these sums")
         self.team, self.size = team, math.prod(sums.shape)
         self.fft = SlabFFT(sums.shape, self.dtype, team)
-        row = self.fft.feedback.shape[2]
-        self.state = np.zeros((nz, regularizer.components, ny * row), self.dtype)
+        plane = math.prod(self.fft.feedback.shape[1:])
+        self.state = np.zeros((nz, regularizer.components, plane), state_dtype(sums, regularizer, precise))
         self.v2 = np.zeros_like(self.fft.feedback)
-        turned = tuple(sums.gram.shape[axis] for axis in (1, 2, 0))
-        self.inverse = np.empty(turned, self.dtype)
-        self.bias = np.empty(turned, sums.rhs.dtype)
         self.symbols = [axis.astype(self.dtype) for axis in axis_symbols(sums.shape)]
-        self.carries = [np.zeros((2, ny * row), self.dtype) for _ in range(team.size)]
+        self.carries = [np.zeros((2, plane), self.dtype) for _ in range(team.size)]
         self.norms = np.zeros((nz, 8))
         self.dual_norms = np.zeros(nz)
         self.gradient_norms = np.zeros(ny)
-        for rows in self.fft.rows:
-            self._prepare_columns(*rows)
 
     def start_from(self, x0: NDArray) -> None:
         """Begin with the u-step: as if x0, scaled to the data and without over-relaxation, were the first x."""
@@ -104,19 +112,17 @@ class Iteration:
         self.fft.image[:, :ny, :nx] = start * (self.sums.best_scale(start) / self.relaxation)
         kernels.wrap_edges(self.fft.image, ny, nx, 0, nz)
         for member in range(self.team.size):
-            self._sweep(member, self.fft.feedback)
+            self._sweep(member, *self.fft.slabs[member])
 
     def x_step(self, member: int, check: bool) -> None:
         """X <- F^-1 { (F feedback + lam B) / (mu |D^|^2 + mu2 + lam S) }."""
         fft, (start, stop) = self.fft, self.fft.slabs[member]
-        self._close_planes(fft.feedback, member)
+        self._close_planes(member)
         fft.forward_planes(member)
         self.team.barrier(member)
         for block in fft.blocks[member]:
             block.forward()
-            fourier_kernels.solve_columns(
-                block.columns, self.inverse[block.first : block.last], self.bias[block.first : block.last]
-            )
+            self._solve_columns(block)
             if check:
                 self._measure_gradient(block)
             block.inverse()
@@ -127,20 +133,32 @@ class Iteration:
 
     def u_step(self, member: int) -> None:
         """Update u, d, u2, d2 and the feedback from x; the planes at the slab's edge are closed by the next x-step."""
-        self._sweep(member, self.fft.feedback)
-        if self.next_penalties != (self.mu, self.mu2):
-            self._prepare_columns(*self.fft.rows[member])
+        self._sweep(member, *self.fft.slabs[member])
         self.team.barrier(member)
         if member == 0:
             self.settle()  # the others read it only after the next x-step's barriers
 
     def measure(self, member: int) -> None:
-        """Fill the norms that `residuals` needs, from x and the state as they stand between the two steps."""
-        fft, slab = self.fft, self.fft.slabs[member]
-        self._sweep(member, fft.scratch, moves=False)
+        """Fill the norms that `residuals` needs, from x and the state as they stand between the two steps.
+
+        What the feedback would be without moving takes the place of the feedback, a few planes at a time, and the
+        difference stays there: the next `u_step` fills it anew.
+        """
+        fft, (start, stop) = self.fft, self.fft.slabs[member]
+        parts = max(1, min((stop - start) // 2, fft.feedback[start:stop].nbytes // _PART_BYTES))
+        edges = [start + (stop - start) * k // parts for k in range(parts + 1)]
+        owed = None
+        for first, last in itertools.pairwise(edges):
+            part = fft.feedback[first:last]
+            feedback = part.copy()
+            self._sweep(member, first, last, moves=False)
+            np.subtract(part, feedback, out=part)
+            if owed is not None:
+                kernels.close_planes(fft.feedback, owed, first)
+            owed = self.carries[member].copy()
         self.team.barrier(member)
-        self._close_planes(fft.scratch, member)
-        fourier_kernels.squares_of_difference(fft.feedback, fft.scratch, self.sums.shape[2], self.dual_norms, *slab)
+        self._close_planes(member)
+        fourier_kernels.squares(fft.feedback, self.sums.shape[2], self.dual_norms, start, stop)
         self.team.barrier(member)
 
     def residuals(self) -> tuple[float, float, float]:
@@ -160,10 +178,16 @@ class Iteration:
             dx = math.sqrt(self.norms[:, 1].sum() / self.size) / self.mu
             self.change_penalties(*self.schedule.fitted(self.mu, dx))
 
-    def volume(self) -> NDArray:
-        """Return max(x, 0): feasible like u2, and nearer the minimum."""
+    def volume(self, last: bool = False) -> NDArray:
+        """Return max(x, 0): feasible like u2, and nearer the minimum.
+
+        The ``last`` one takes the feedback's memory, which nobody needs any more, unless that is much more than it fills.
+        """
         _, ny, nx = self.sums.shape
-        return np.maximum(self.fft.image[:, :ny, :nx], 0)
+        out = None
+        if last and self.fft.feedback.size < _ROOMY * self.size:
+            out = self.fft.feedback.reshape(-1)[: self.size].reshape(self.sums.shape)
+        return np.maximum(self.fft.image[:, :ny, :nx], 0, out=out)
 
     def change_penalties(self, mu: float, mu2: float) -> None:
         """Let the next `u_step` go over to other penalty parameters; the multipliers d and mu2 d2 stay as they are."""
@@ -173,7 +197,7 @@ class Iteration:
         """After a `u_step`: what it went over to is what holds."""
         self.mu, self.mu2 = self.next_penalties
 
-    def _sweep(self, member: int, out: NDArray, moves: bool = True) -> None:
+    def _sweep(self, member: int, start: int, stop: int, moves: bool = True) -> None:
         mu, mu2 = self.next_penalties
         values = (self.relaxation, self.mu, mu2, mu / self.mu, mu2 / self.mu2)
         self.regularizer.sweep(
@@ -181,35 +205,39 @@ class Iteration:
             self.sums.shape[2],
             self.state,
             self.v2,
-            out,
+            self.fft.feedback,
             self.carries[member],
             tuple(self.dtype(value) for value in values),
             moves,
             self.norms,
-            *self.fft.slabs[member],
-        )
-
-    def _close_planes(self, out: NDArray, member: int) -> None:
-        start, _ = self.fft.slabs[member]
-        kernels.close_planes(out, self.carries[member - 1], start)
-
-    def _prepare_columns(self, start: int, stop: int) -> None:
-        numbers = (self.dtype(value) for value in (self.lam, *self.next_penalties, 1 / self.size))
-        order = self.regularizer.order
-        fourier_kernels.prepare_columns(
-            self.sums.gram,
-            self.sums.rhs,
-            *self.symbols,
-            order,
-            *numbers,
-            self.inverse,
-            self.bias,
             start,
             stop,
         )
 
+    def _close_planes(self, member: int) -> None:
+        start, _ = self.fft.slabs[member]
+        kernels.close_planes(self.fft.feedback, self.carries[member - 1], start)
+
+    def _solve_columns(self, block: Block) -> None:
+        fourier_kernels.solve_columns(
+            block.columns,
+            self.sums.gram,
+            self.sums.rhs,
+            *self.symbols,
+            self.regularizer.order,
+            *(self.dtype(value) for value in (self.lam, self.mu, self.mu2, 1 / self.size)),
+            block.first,
+            block.last,
+        )
+
     def _measure_gradient(self, block: Block) -> None:
-        size, nx = self.dtype(self.size), self.sums.shape[2]
         fourier_kernels.gradient_norm(
-            self.sums.gram, self.sums.rhs, block.columns, size, nx, block.first, self.gradient_norms
+            block.columns,
+            self.sums.gram,
+            self.sums.rhs,
+            self.dtype(self.size),
+            self.sums.shape[2],
+            self.gradient_norms,
+            block.first,
+            block.last,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 
 import numpy as np
@@ -21,7 +22,7 @@ def spectrum_of(fft: SlabFFT, shape: tuple[int, int, int]) -> np.ndarray:
     out = np.empty(half_shape(shape), np.result_type(fft.image, np.complex64))
     for block in sum(fft.blocks, []):
         block.forward()
-        out[:, block.first : block.last] = block.columns.transpose(2, 0, 1)
+        out[:, block.first : block.last] = block.columns
     return out
 
 
@@ -62,7 +63,7 @@ def test_blocks_hold_every_row_once_however_small(monkeypatch, rows, cached):
     fft = SlabFFT(shape, np.float32, Team(2))
     held = [row for blocks in fft.blocks for block in blocks for row in range(block.first, block.last)]
     assert held == list(range(13))
-    assert max(len(block.columns) for blocks in fft.blocks for block in blocks) == min(rows, 7)
+    assert max(block.columns.shape[1] for blocks in fft.blocks for block in blocks) == min(rows, 7)
     volume = np.random.default_rng(0).standard_normal(shape)
     fft.feedback[:, :, :10] = volume
     for member in range(2):
@@ -70,11 +71,16 @@ def test_blocks_hold_every_row_once_however_small(monkeypatch, rows, cached):
     np.testing.assert_allclose(spectrum_of(fft, shape), np.fft.rfftn(volume), atol=1e-3)
 
 
-def test_the_scratch_memory_is_apart_from_what_lasts():
+def test_image_and_spectrum_are_one_memory_and_the_rest_is_apart():
     fft = SlabFFT((6, 5, 4), np.float32, Team(1))
-    assert not np.shares_memory(fft.scratch, fft.feedback)
-    assert not np.shares_memory(fft.scratch, fft.image)
-    assert fft.scratch.shape == fft.feedback.shape
+    fft.feedback[:, :, :4] = np.random.default_rng(0).standard_normal((6, 5, 4))
+    kept = fft.feedback.copy()
+    assert not fft.image.any()
+    fft.forward_planes(0)
+    assert fft.image.any()
+    spectrum_of(fft, (6, 5, 4))
+    fft.inverse_planes(0)
+    np.testing.assert_array_equal(fft.feedback, kept)
 
 
 @pytest.mark.parametrize("size", [2, 3, 5])

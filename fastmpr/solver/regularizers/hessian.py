@@ -21,6 +21,7 @@ class Hessian:
 
     components = 6
     order = 2
+    packs = True  # its sweep takes a state in 16 bits
     sweep = staticmethod(kernels.hessian_sweep)
 
     def value(self, x: NDArray) -> float:
