@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 import fastmpr
-from fastmpr.engine import fourier_kernels, kernels, view_kernels
+from fastmpr.engine import kernels, view_kernels
 from fastmpr.engine.fft import ForwardFFT, SlabFFT, half_shape
 from fastmpr.engine.threads import Team, available_workers
 from fastmpr.solver.iteration import Iteration as SolverIteration
@@ -35,7 +35,7 @@ from .common import (
 )
 
 Shape = tuple[int, int, int]
-PHASES = ("u_step", "forward_planes", "columns", "inverse_planes", "measure", "prepare", "value")
+PHASES = ("u_step", "forward_planes", "columns", "inverse_planes", "measure", "value")
 VIEW_STEPS = ("prefilter", "gather", "fft", "transfer", "add_view")
 
 
@@ -83,9 +83,8 @@ def phases(shape: Shape) -> dict[str, Callable[[], Any]]:
 
     def columns() -> None:
         for block in fft.blocks[0]:
-            rows = slice(block.first, block.last)
             block.forward()
-            fourier_kernels.solve_columns(block.columns, iteration.inverse[rows], iteration.bias[rows])
+            iteration._solve_columns(block)
             block.inverse()
 
     return {
@@ -94,7 +93,6 @@ def phases(shape: Shape) -> dict[str, Callable[[], Any]]:
         "columns": columns,
         "inverse_planes": lambda: fft.inverse_planes(0),
         "measure": lambda: iteration.measure(0),
-        "prepare": lambda: iteration._prepare_columns(0, shape[1]),
         "value": lambda: regularizer.value(x),
     }
 
@@ -138,7 +136,7 @@ class Prox:
 
 
 class Iteration:
-    """The phases of an iteration, and what is done now and then: measured residuals, new penalties, the objective."""
+    """The phases of an iteration, and what is done now and then: measured residuals, the objective."""
 
     version = "1"
     params = [list(SHAPES), list(PHASES)]

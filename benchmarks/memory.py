@@ -37,17 +37,20 @@ class Accumulate:
         fastmpr.accumulate(self.views, self.psf, self.poses)
 
 
-class SolveInArrays:
-    """Peak of a solve, its sums included, in float32 volumes of the padded grid."""
+class SolvePerVoxel:
+    """Peak of a solve in bytes per voxel of its grid, the result included, with its sums and beside them."""
 
     version = "1"
-    unit = "volumes"
+    params = [["hessian", "tv"], ["with the sums", "beside the sums"]]
+    param_names = ["regularizer", "counted"]
+    unit = "bytes/voxel"
 
-    def track_arrays(self):
+    def track_bytes(self, regularizer, counted):
         sums = make_sums(10, CUBE)
-        fastmpr.solve(sums, LAM, max_iter=1)
+        fastmpr.solve(sums, LAM, regularizer, max_iter=1)
         tracemalloc.start()
-        fastmpr.solve(sums, LAM, max_iter=20)
-        peak = tracemalloc.get_traced_memory()[1] + sums.gram.nbytes + sums.rhs.nbytes
+        fastmpr.solve(sums, LAM, regularizer, max_iter=20)
+        peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
-        return peak / (4 * CUBE[0] * CUBE[1] * CUBE[2])
+        held = sums.gram.nbytes + sums.rhs.nbytes if counted == "with the sums" else 0
+        return (peak + held) / (CUBE[0] * CUBE[1] * CUBE[2])

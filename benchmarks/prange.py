@@ -69,11 +69,27 @@ def on_team(sums: fastmpr.NormalEquations) -> Callable[[int], Iteration]:
 
 
 @numba.njit(**OPTIONS)
-def solve_all(spectrum, inverse, bias, slabs):
+def solve_all(spectrum, gram, rhs, lz, ly, lx, numbers, slabs):
     """Every slab's frequencies: the pointwise work between the FFTs."""
+    lam, mu, mu2, scale = numbers
     for k in numba.prange(len(slabs)):
-        part = slice(slabs[k, 0], slabs[k, 1])
-        fourier_kernels.solve_columns(spectrum[part], inverse[part], bias[part])
+        start, stop = slabs[k]
+        fourier_kernels.solve_columns(
+            spectrum[start:stop],
+            0,
+            gram[start:stop],
+            rhs[start:stop],
+            lz[start:stop],
+            ly,
+            lx,
+            2,
+            lam,
+            mu,
+            mu2,
+            scale,
+            0,
+            ly.size,
+        )
 
 
 @numba.njit(**OPTIONS)
@@ -101,7 +117,7 @@ def in_prange(sums: fastmpr.NormalEquations, threads: int = WORKERS) -> Callable
     inverse = pyfftw.FFTW(spectrum, fft.image[:, :ny, :nx], direction="FFTW_BACKWARD", **options).execute
     fft.feedback[:] = fft.image[:] = 0  # planning has overwritten them
     slabs = np.array(fft.slabs)
-    weights, bias = (np.ascontiguousarray(a.transpose(2, 0, 1)) for a in (iteration.inverse, iteration.bias))
+    numbers = tuple(np.float32(value) for value in (LAM, *MU, 1 / iteration.size))
     carries = np.zeros((WORKERS, *iteration.carries[0].shape), np.float32)
     steps = tuple(np.float32(value) for value in (RELAXATION, *MU, 1, 1))
 
@@ -109,7 +125,7 @@ def in_prange(sums: fastmpr.NormalEquations, threads: int = WORKERS) -> Callable
         numba.set_num_threads(WORKERS)  # a setting of the calling thread
         for _ in range(n):
             forward()
-            solve_all(spectrum, weights, bias, slabs)
+            solve_all(spectrum, sums.gram, sums.rhs, *iteration.symbols, numbers, slabs)
             inverse()
             wrap_all(fft.image, ny, nx, slabs)
             sweep_all(

@@ -134,10 +134,10 @@ def phase_times(shape: Shape, threads: int) -> list[float]:
 def phase_bytes(iteration: Iteration) -> list[int]:
     """Return the bytes that each phase must read and write, each array once however often it is used in cache."""
     fft = iteration.fft
-    wide, spectrum, image = fft.feedback.nbytes, iteration.bias.nbytes, fft.image.nbytes
+    wide, spectrum, image = fft.feedback.nbytes, iteration.sums.rhs.nbytes, fft.image.nbytes
     return [
         wide + spectrum,
-        2 * spectrum + iteration.inverse.nbytes + iteration.bias.nbytes,
+        3 * spectrum + iteration.sums.gram.nbytes,
         spectrum + image,
         image + 2 * iteration.state.nbytes + 2 * iteration.v2.nbytes + wide,
     ]

@@ -32,6 +32,7 @@ from .control import Control, Result
 from .iteration import Iteration, bytes_needed
 from .regularizers import Regularizer, Tikhonov, as_regularizer
 
+_FINE = 1e-3  # a tolerance below which rounding to 16 bits could be seen in the residuals
 _TOUCHY = 1 << 15  # voxels above which a solve's arrays fill a core's cache
 
 
@@ -143,11 +144,12 @@ def solve(
     chosen = as_regularizer(regularizer)
     if isinstance(chosen, Tikhonov):
         return _finite(Result(chosen.minimiser(sums, lam), lam, 0, True, "closed form", [], sums.voxel_size))
-    check_memory("sums", sums.shape, bytes_needed(sums, chosen))
+    precise = 0 < tol < _FINE
+    check_memory("sums", sums.shape, bytes_needed(sums, chosen, precise))
     voxels = math.prod(sums.shape)
     team = Team(threads_for(sums.shape, workers))
     with taking_turns(team.size if voxels > _TOUCHY else 0, stop.is_set) as turn:
-        iteration = Iteration(sums, lam, chosen, mu, relaxation, team)
+        iteration = Iteration(sums, lam, chosen, mu, relaxation, team, precise)
         try:
             if x0 is not None:
                 iteration.start_from(x0)
