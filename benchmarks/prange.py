@@ -76,7 +76,6 @@ def solve_all(spectrum, gram, rhs, lz, ly, lx, numbers, slabs):
         start, stop = slabs[k]
         fourier_kernels.solve_columns(
             spectrum[start:stop],
-            0,
             gram[start:stop],
             rhs[start:stop],
             lz[start:stop],

@@ -33,7 +33,8 @@ from .sums.accumulate import accumulate
 from .sums.normal_equations import NormalEquations
 
 _SHAPE = (32, 34, 33)
-_BYTES = 60  # per voxel of float32 sums and a solve with the Hessian
+_LARGE = (64, 128, 128)  # the least that the solver keeps in 16 bits
+_BYTES = 36  # per voxel of float32 sums and a solve with the Hessian
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,7 @@ def warm_up(shape: int | Size | None = None) -> Warmed:
     folder = _writable_folder()
     for dtype in (np.float32, np.float64):
         _run_all(dtype)
+    _solve_once(_LARGE)
     if grid is not None:
         _measure(grid, folder)
     solve_seconds = None if grid is None else _solve_once(grid)

@@ -30,7 +30,7 @@ def sums_of(shape: tuple[int, int, int], dtype: type = np.float32) -> NormalEqua
 
 @pytest.fixture
 def all_are_large(monkeypatch):
-    monkeypatch.setattr(fft, "_IN_PLACE", 1)
+    monkeypatch.setattr(fft, "_CACHED_BYTES", 0)
     monkeypatch.setattr(iteration, "_LARGE", 1)
     monkeypatch.setattr(iteration, "_PART_BYTES", 1000)  # residuals measured in many parts
 
@@ -80,7 +80,7 @@ def test_the_last_volume_is_whole_and_keeps_little_more_than_itself():
 
 def test_a_solve_of_a_large_grid_takes_32_bytes_a_voxel_with_its_sums(monkeypatch):
     shape = (48, 128, 128)
-    monkeypatch.setattr(fft, "_IN_PLACE", 1)
+    monkeypatch.setattr(fft, "_CACHED_BYTES", 0)
     monkeypatch.setattr(iteration, "_LARGE", 1)
     sums = sums_of(shape)
     fastmpr.solve(sums, 30, max_iter=1)
