@@ -152,7 +152,9 @@ def clipped(mean, root, s, square):
 # one long array and x + 1 and x + 2 are always the next elements. The extra columns of x repeat its first ones; those of
 # all else hold nothing of meaning.
 
-_CHUNK = 3200  # elements in a chunk: loops long enough to pay for their overhead, arrays that stay in a core's second cache
+_CHUNK = (
+    3200  # elements in a chunk: loops long enough to pay for their overhead, arrays that stay in a core's second cache
+)
 
 
 @njit(**JIT)
