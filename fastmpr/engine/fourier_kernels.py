@@ -11,20 +11,14 @@ from .jit import JIT, JIT_SUM, like, njit
 
 
 @njit(**JIT)
-def _units(gram, lz, lyx, order, lam, mu, mu2, scale, unit):
-    """What the x-step multiplies by, twice each: for the real and the imaginary part."""
+def _solve(values, gram, rhs, lz, lyx, order, lam, mu, mu2, scale):
+    """The x-step for numbers that are real: so it vectorises."""
     for i in range(gram.size):
         symbol = lz + lyx[i]
         symbol = symbol * symbol if order == 2 else symbol
-        value = scale / (mu * symbol + mu2 + lam * gram[i])
-        unit[2 * i] = value
-        unit[2 * i + 1] = value
-
-
-@njit(**JIT)
-def _solve(values, rhs, lam, unit):
-    for i in range(values.size):
-        values[i] = (values[i] + lam * rhs[i]) * unit[i]
+        unit = scale / (mu * symbol + mu2 + lam * gram[i])
+        values[2 * i] = (values[2 * i] + lam * rhs[2 * i]) * unit
+        values[2 * i + 1] = (values[2 * i + 1] + lam * rhs[2 * i + 1]) * unit
 
 
 @njit(**JIT)
@@ -32,19 +26,19 @@ def solve_columns(columns, gram, rhs, lz, ly, lx, order, lam, mu, mu2, scale, st
     """The x-step for rows of the spectrum: (mu D^T D + mu2 + lam S) x = r + lam B.
 
     ``columns`` holds r, and is given x times ``scale``, the FFT's normalisation; its rows are those from ``start`` to
-    ``stop`` of the sums. The symbol of D^T D is (lz + ly + lx) ** order. All rows of a plane are one long loop, over
-    numbers that are real: so it vectorises.
+    ``stop`` of the sums. The symbol of D^T D is (lz + ly + lx) ** order. All rows of a plane are one long loop, and its
+    arrays are cut out of flat ones, which costs least.
     """
-    half, rows = lx.size, stop - start
-    values, data = columns.view(gram.dtype), rhs.view(gram.dtype)
-    lyx, unit = np.empty((rows, half), gram.dtype), np.empty(2 * rows * half, gram.dtype)
+    (nz, ny, half), rows, dtype = gram.shape, stop - start, gram.dtype
+    values, data = columns.view(dtype).reshape(nz, 2 * rows * half), rhs.view(dtype).reshape(nz, 2 * ny * half)
+    weights, lyx = gram.reshape(nz, ny * half), np.empty(rows * half, dtype)
     for y in range(rows):
         for i in range(half):
-            lyx[y, i] = ly[start + y] + lx[i]
+            lyx[y * half + i] = ly[start + y] + lx[i]
     first, last = start * half, stop * half
-    for z in range(lz.size):
-        _units(gram[z].ravel()[first:last], lz[z], lyx.ravel(), order, lam, mu, mu2, scale, unit)
-        _solve(values[z].ravel(), data[z].ravel()[2 * first : 2 * last], lam, unit)
+    for z in range(nz):
+        plane = data[z, 2 * first : 2 * last]
+        _solve(values[z], weights[z, first:last], plane, lz[z], lyx, order, lam, mu, mu2, scale)
 
 
 @njit(**JIT_SUM)
@@ -86,23 +80,36 @@ def wiener_norm(gram, rhs, lz, ly, lx, order, floor, nx):
 
 
 @njit(**JIT_SUM)
-def _gradient_row(values, gram, rhs, size, first, last):
-    total = like(0.0, size)
+def _add_norms(row, gram, rhs, lzy, lx, order, size, times, first, last, norms):
+    """Add the squares of D x, x and S x - B, so many times."""
+    zero = like(0.0, size)
+    bent, whole, slope = zero, zero, zero
     for i in range(first, last):
-        real = values[i].real * size * gram[i] - rhs[i].real
-        imag = values[i].imag * size * gram[i] - rhs[i].imag
-        total += real * real + imag * imag
-    return total
+        symbol = lzy + lx[i]
+        symbol = symbol * symbol if order == 2 else symbol
+        real, imag = row[i].real, row[i].imag
+        power = real * real + imag * imag
+        real, imag = size * gram[i] * real - rhs[i].real, size * gram[i] * imag - rhs[i].imag
+        bent += symbol * power
+        whole += power
+        slope += real * real + imag * imag
+    norms[0] += times * bent
+    norms[1] += times * whole
+    norms[2] += times * slope
 
 
 @njit(**JIT_SUM)
-def gradient_norm(columns, gram, rhs, size, nx, norms, start, stop):
-    """norms[y] <- the squares of S x - B over rows of `solve_columns`, from columns = x^ / size; every frequency counted."""
-    half = (nx + 1) // 2
+def column_norms(columns, gram, rhs, lz, ly, lx, order, size, nx, norms, start, stop):
+    """norms[y] <- the mean squares of D x and x, and the squares of S x - B, over rows from ``start`` to ``stop``.
+
+    ``columns`` is what `solve_columns` leaves, x^ / size. Every frequency counts: those between the first and the Nyquist
+    plane twice.
+    """
+    half, (nz, _, end) = (nx + 1) // 2, gram.shape
     norms[start:stop] = 0
-    for z in range(gram.shape[0]):
+    for z in range(nz):
         for y in range(start, stop):
-            row = columns[z, y - start]
-            once = _gradient_row(row, gram[z, y], rhs[z, y], size, 0, 1)
-            twice = _gradient_row(row, gram[z, y], rhs[z, y], size, 1, half)
-            norms[y] += once + 2 * twice + _gradient_row(row, gram[z, y], rhs[z, y], size, max(half, 1), gram.shape[2])
+            row, lzy, out = columns[z, y - start], lz[z] + ly[y], norms[y]
+            _add_norms(row, gram[z, y], rhs[z, y], lzy, lx, order, size, 1, 0, 1, out)
+            _add_norms(row, gram[z, y], rhs[z, y], lzy, lx, order, size, 2, 1, half, out)
+            _add_norms(row, gram[z, y], rhs[z, y], lzy, lx, order, size, 1, max(half, 1), end, out)

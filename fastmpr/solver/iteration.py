@@ -99,7 +99,7 @@ class Iteration:
         self.carries = [np.zeros((2, plane), self.dtype) for _ in range(team.size)]
         self.norms = np.zeros((nz, 8))
         self.dual_norms = np.zeros(nz)
-        self.gradient_norms = np.zeros(ny)
+        self.column_norms = np.zeros((ny, 3))
 
     def start_from(self, x0: NDArray) -> None:
         """Begin with the u-step: as if x0, scaled to the data and without over-relaxation, were the first x."""
@@ -114,8 +114,8 @@ class Iteration:
         for member in range(self.team.size):
             self._sweep(member, *self.fft.slabs[member])
 
-    def x_step(self, member: int, check: bool) -> None:
-        """X <- F^-1 { (F feedback + lam B) / (mu |D^|^2 + mu2 + lam S) }."""
+    def x_step(self, member: int, fit: bool) -> None:
+        """X <- F^-1 { (F feedback + lam B) / (mu |D^|^2 + mu2 + lam S) }; fill the norms for `sizes` if it is to ``fit``."""
         fft, (start, stop) = self.fft, self.fft.slabs[member]
         self._close_planes(member)
         fft.forward_planes(member)
@@ -123,8 +123,8 @@ class Iteration:
         for block in fft.blocks[member]:
             block.forward()
             self._solve_columns(block)
-            if check:
-                self._measure_gradient(block)
+            if fit:
+                self._measure_columns(block)
             block.inverse()
         self.team.barrier(member)
         fft.inverse_planes(member)
@@ -230,14 +230,16 @@ class Iteration:
             block.last,
         )
 
-    def _measure_gradient(self, block: Block) -> None:
-        fourier_kernels.gradient_norm(
+    def _measure_columns(self, block: Block) -> None:
+        fourier_kernels.column_norms(
             block.columns,
             self.sums.gram,
             self.sums.rhs,
+            *self.symbols,
+            self.regularizer.order,
             self.dtype(self.size),
             self.sums.shape[2],
-            self.gradient_norms,
+            self.column_norms,
             block.first,
             block.last,
         )
