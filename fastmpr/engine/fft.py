@@ -30,7 +30,7 @@ _PLANNING = threading.RLock()  # FFTW's planner holds global state
 if hasattr(os, "register_at_fork"):  # a child of a process that is planning would wait for ever for its turn
     os.register_at_fork(before=_PLANNING.acquire, after_in_parent=_PLANNING.release, after_in_child=_PLANNING.release)
 _CACHED_BYTES = 1 << 20  # a spectrum that stays in the second-level caches
-_BLOCK_BYTES = 1 << 17  # some planes, or some columns: two such buffers stay in a core's second-level cache
+_BLOCK_BYTES = 1 << 18  # some planes, or some columns: two such buffers stay in a core's second-level cache
 
 
 def fast_shape(shape: Size) -> Size:

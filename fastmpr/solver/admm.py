@@ -144,7 +144,7 @@ def solve(
     chosen = as_regularizer(regularizer)
     if isinstance(chosen, Tikhonov):
         return _finite(Result(chosen.minimiser(sums, lam), lam, 0, True, "closed form", [], sums.voxel_size))
-    precise = 0 < tol < _FINE
+    precise = mu is not None or 0 < tol < _FINE
     check_memory("sums", sums.shape, bytes_needed(sums, chosen, precise))
     voxels = math.prod(sums.shape)
     team = Team(threads_for(sums.shape, workers))
@@ -179,7 +179,7 @@ def as_callback(callback: Any) -> Callable[[Result], Any] | None:
 
 def _finite(result: Result) -> Result:
     """Return a result, or raise an error where it is none."""
-    if not np.isfinite(result.x).all():
+    if not all(np.isfinite(plane).all() for plane in result.x):  # by planes: memory is at its peak
         size = f"lam = {result.lam:.3g}, {result.x.dtype}"
         raise ValueError(
             f"sums: found numbers out of range while solving ({size}), need a smaller lam, mu or intensities"
