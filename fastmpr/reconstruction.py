@@ -36,7 +36,7 @@ def reconstruct(
     lam: float | str = "auto",
     regularizer: str | Regularizer = "hessian",
     shape: int | Size | None = None,
-    max_iter: int = 200,
+    max_iter: int = 1000,
     tol: float = 2e-3,
     workers: int | None = None,
     callback: Callable[[Result], Any] | None = None,

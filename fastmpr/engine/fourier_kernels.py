@@ -80,36 +80,35 @@ def wiener_norm(gram, rhs, lz, ly, lx, order, floor, nx):
 
 
 @njit(**JIT_SUM)
-def _add_norms(row, gram, rhs, lzy, lx, order, size, times, first, last, norms):
-    """Add the squares of D x, x and S x - B, so many times."""
-    zero = like(0.0, size)
-    bent, whole, slope = zero, zero, zero
+def _add_products(row, gram, rhs, lzy, lx, order, times, first, last, sums):
+    """Add the square of D x, the product of b and x and that of x and S x, so many times."""
+    zero = like(0.0, lzy)
+    bent, seen, passed = zero, zero, zero
     for i in range(first, last):
         symbol = lzy + lx[i]
         symbol = symbol * symbol if order == 2 else symbol
         real, imag = row[i].real, row[i].imag
         power = real * real + imag * imag
-        real, imag = size * gram[i] * real - rhs[i].real, size * gram[i] * imag - rhs[i].imag
         bent += symbol * power
-        whole += power
-        slope += real * real + imag * imag
-    norms[0] += times * bent
-    norms[1] += times * whole
-    norms[2] += times * slope
+        seen += rhs[i].real * real + rhs[i].imag * imag
+        passed += gram[i] * power
+    sums[0] += times * bent
+    sums[1] += times * seen
+    sums[2] += times * passed
 
 
 @njit(**JIT_SUM)
-def column_norms(columns, gram, rhs, lz, ly, lx, order, size, nx, norms, start, stop):
-    """norms[y] <- the mean squares of D x and x, and the squares of S x - B, over rows from ``start`` to ``stop``.
+def column_products(columns, gram, rhs, lz, ly, lx, order, nx, sums, start, stop):
+    """sums[y] <- <D x, D x> / n, <b, x> and <x, S x> / n over rows from ``start`` to ``stop``.
 
-    ``columns`` is what `solve_columns` leaves, x^ / size. Every frequency counts: those between the first and the Nyquist
-    plane twice.
+    ``columns`` is what `solve_columns` leaves, x^ / n for n voxels; B is the transform of b. Every frequency counts: those
+    between the first and the Nyquist plane twice.
     """
     half, (nz, _, end) = (nx + 1) // 2, gram.shape
-    norms[start:stop] = 0
+    sums[start:stop] = 0
     for z in range(nz):
         for y in range(start, stop):
-            row, lzy, out = columns[z, y - start], lz[z] + ly[y], norms[y]
-            _add_norms(row, gram[z, y], rhs[z, y], lzy, lx, order, size, 1, 0, 1, out)
-            _add_norms(row, gram[z, y], rhs[z, y], lzy, lx, order, size, 2, 1, half, out)
-            _add_norms(row, gram[z, y], rhs[z, y], lzy, lx, order, size, 1, max(half, 1), end, out)
+            row, lzy, out = columns[z, y - start], lz[z] + ly[y], sums[y]
+            _add_products(row, gram[z, y], rhs[z, y], lzy, lx, order, 1, 0, 1, out)
+            _add_products(row, gram[z, y], rhs[z, y], lzy, lx, order, 2, 1, half, out)
+            _add_products(row, gram[z, y], rhs[z, y], lzy, lx, order, 1, max(half, 1), end, out)

@@ -301,7 +301,7 @@ def _stay(v, d, relaxation, factor, state, q):
 
 @njit(**JIT_SUM)
 def _primal_norms(v, d, relaxation, state):
-    """Sums of squares of mu Dx - u, mu Dx, u and d along a row, from v = relaxation mu Dx + state and u = v - d."""
+    """Sums of the squares of mu Dx - u, mu Dx and d and of u d along a row; v = relaxation mu Dx + state, u = v - d."""
     gap = v[0] - v[0]
     first, second, third = gap, gap, gap
     for i in range(v.size):
@@ -309,7 +309,7 @@ def _primal_norms(v, d, relaxation, state):
         u = v[i] - d[i]
         gap += (dx - u) * (dx - u)
         first += dx * dx
-        second += u * u
+        second += u * d[i]
         third += d[i] * d[i]
     return gap, first, second, third
 
@@ -511,7 +511,7 @@ def hessian_sweep(x, nx, state, v2, out, carry, steps, moves, norms, start, stop
         s <- (1 - r) t u + d        out <- H^T (t u - d) + weight (u2 - d2 / t2)
 
     if ``moves``; otherwise state and v2 stay, out <- H^T (mu Hx - d) + weight (x - d2), and norms[z] <- the squares of
-    mu Hx - u, mu Hx, u, d, then of x - u2, x, u2, d2, over plane z.
+    mu Hx - u and mu Hx, <u, d>, and the squares of d, then of x - u2, x, u2, d2, over plane z.
 
     Parameters
     ----------

@@ -62,8 +62,8 @@ class Control:
         self.history: list[dict[str, float]] = []
 
     def checks(self, nit: int) -> bool:
-        """Return whether to check the residuals of an iteration: to stop, to adapt or to report."""
-        return nit == self.max_iter or (nit % _CHECK_EVERY == 0 and self.tol > 0) or self.fits(nit)
+        """Return whether to check the residuals of an iteration: to stop or to report."""
+        return nit == self.max_iter or (nit % _CHECK_EVERY == 0 and self.tol > 0)
 
     def fits(self, nit: int) -> bool:
         """Return whether to fit the penalty parameters after an iteration."""
@@ -74,10 +74,12 @@ class Control:
         self.nit = nit
         if check:
             self._check()
+        if self.fits(nit):
+            self.iteration.fit()
         if self.converged:
             self.message = f"converged: all residuals below tol = {self.tol:g} after {nit} iterations"
         elif nit == self.max_iter:
-            self.message = f"stopped at max_iter = {self.max_iter} iterations"
+            self.message = self._unfinished()
         elif reason := self.stop.reason():
             self.message = f"{reason} after {nit} iterations"
         if self.callback is not None:
@@ -89,12 +91,20 @@ class Control:
 
     def _check(self) -> None:
         iteration = self.iteration
-        primal, primal2, dual = iteration.residuals()
-        record = {"primal": float(max(primal, primal2)), "dual": float(dual), "mu": iteration.mu, "mu2": iteration.mu2}
-        self.history.append({"nit": self.nit, **record})
-        self.converged = bool(np.max([primal, primal2, dual]) < self.tol)  # which NaN is not, and max would skip it
-        if self.fits(self.nit):
-            iteration.fit()
+        primal, dual = iteration.residuals()
+        self.history.append({"nit": self.nit, "primal": primal, "dual": dual, "mu": iteration.mu, "mu2": iteration.mu2})
+        self.converged = bool(np.max([primal, dual]) < self.tol)  # which NaN is not, and max would skip it
+
+    def _unfinished(self) -> str:
+        """Return what to say, and to advise, where the iterations are used up."""
+        message = f"stopped at max_iter = {self.max_iter} iterations"
+        if self.tol == 0:
+            return message
+        worst = max(self.history[-1]["primal"], self.history[-1]["dual"]) / self.tol
+        return (
+            f"{message}, residuals {worst:.2g} times tol = {self.tol:g}: a larger max_iter goes on; lam far above what "
+            "the noise allows needs most"
+        )
 
     def result(self, last: bool = False) -> Result:
         """Return the volume as it is now, and what is known of it; after the ``last`` one the iteration is spent."""

@@ -20,6 +20,9 @@ from .regularizers import Regularizer, axis_symbols
 _LARGE = 1 << 20  # voxels from which memory is what binds
 _PART_BYTES = 1 << 18  # of the feedback, that are kept aside while residuals are measured
 _ROOMY = 1.02  # times the volume: more memory than that, a result should not keep
+_RANK = {1: 1, 2: 3}  # by the order of D: phi(v) <= sqrt(rank n) ||v|| over n voxels
+_FAINT = 1e-3  # of the guessed rms of D x, and of the most that d can be
+_UNEVEN, _SLOPE = 2.0, 40.0  # what these residuals may be where the others are 1: see `solve`
 _LEAST = 1e-8  # of mu times the rms of D x, and one over it the most: what the kernels' arithmetic can take
 
 
@@ -84,13 +87,15 @@ class Iteration:
         nz, ny, _ = sums.shape
         self.dtype = sums.gram.dtype.type
         self.sums, self.lam, self.regularizer, self.relaxation = sums, lam, regularizer, relaxation
-        size = wiener_size(sums, regularizer)
-        self.schedule = Schedule(regularizer.order, lam * float(sums.gram.max()), size) if mu is None else None
+        self.guess = size = wiener_size(sums, regularizer)
+        steepest, strongest = sums.sizes()
+        self.schedule = Schedule(regularizer.order, lam * steepest, size) if mu is None else None
         self.next_penalties = self.mu, self.mu2 = as_penalties(mu) if self.schedule is None else self.schedule.first()
         if not _LEAST < self.mu * size < 1 / _LEAST:
             least, most = _LEAST / size, 1 / (_LEAST * size)
             raise ValueError(f"mu: found {self.mu:g}, need between {least:.1g} and {most:.1g} for these sums")
         self.team, self.size = team, math.prod(sums.shape)
+        self.brightness = strongest / steepest / math.sqrt(self.size) if steepest else 0.0  # ||x|| can hardly be less
         self.fft = SlabFFT(sums.shape, self.dtype, team)
         plane = math.prod(self.fft.feedback.shape[1:])
         self.state = np.zeros((nz, regularizer.components, plane), state_dtype(sums, regularizer, precise))
@@ -99,7 +104,7 @@ class Iteration:
         self.carries = [np.zeros((2, plane), self.dtype) for _ in range(team.size)]
         self.norms = np.zeros((nz, 8))
         self.dual_norms = np.zeros(nz)
-        self.column_norms = np.zeros((ny, 3))
+        self.products = np.zeros((ny, 3))
 
     def start_from(self, x0: NDArray) -> None:
         """Begin with the u-step: as if x0, scaled to the data and without over-relaxation, were the first x."""
@@ -115,7 +120,7 @@ class Iteration:
             self._sweep(member, *self.fft.slabs[member])
 
     def x_step(self, member: int, fit: bool) -> None:
-        """X <- F^-1 { (F feedback + lam B) / (mu |D^|^2 + mu2 + lam S) }; fill the norms for `sizes` if it is to ``fit``."""
+        """X <- F^-1 { (F feedback + lam B) / (mu |D^|^2 + mu2 + lam S) }; fill ``products`` if it is to ``fit``."""
         fft, (start, stop) = self.fft, self.fft.slabs[member]
         self._close_planes(member)
         fft.forward_planes(member)
@@ -161,22 +166,34 @@ class Iteration:
         fourier_kernels.squares(fft.feedback, self.sums.shape[2], self.dual_norms, start, stop)
         self.team.barrier(member)
 
-    def residuals(self) -> tuple[float, float, float]:
-        """Return the normalised residuals after `measure`: ||Dx - u||, ||x - u2|| and the dual one."""
-        gap, dx, u, d, gap2, x, u2, d2 = np.sqrt(self.norms.sum(axis=0))
-        largest = math.hypot(_operator_norm(self.regularizer) * d, self.mu2 * d2)
-        dual = np.sqrt(self.dual_norms.sum())
-        tiny = np.finfo(self.dtype).tiny
+    def residuals(self) -> tuple[float, float]:
+        """Return the primal and the dual residual after `measure`, as `solve` defines them."""
+        squares = self.norms.sum(axis=0)
+        phi = float(squares[2]) / self.mu
+        gap, dx, _, d, gap2, x, u2, d2 = np.sqrt(np.maximum(squares, 0))
+        dual, whole = float(np.sqrt(self.dual_norms.sum())), self._objective(phi)
+        unit, broad = phi if phi > 1e-3 * whole else 0.01 * whole, max(phi, 1e-3 * whole)
+        tiny = float(np.finfo(self.dtype).tiny)
+        root, steep = math.sqrt(self.size), _operator_norm(self.regularizer)
+        faint = _FAINT * self.guess * root  # where x fades away, its own size is no measure
+        most = math.hypot(steep * max(d, _FAINT * root), self.mu2 * d2)
+        uneven = math.sqrt(_RANK[self.regularizer.order]) * root * gap / self.mu + self.mu2 * d2 * gap2
         with np.errstate(over="ignore"):
-            ratios = gap / max(dx, u, 0.01 * self.mu * x, tiny), gap2 / max(x, u2, tiny), dual / max(largest, tiny)
-        primal, primal2, dual = (float(np.minimum(ratio, 1e300)) for ratio in ratios)
-        return primal, primal2, dual
+            primal = gap / max(dx, self.mu * max(0.01 * x, faint)), gap2 / max(x, u2, faint / steep), uneven / max(unit, tiny) / _UNEVEN
+            slopes = dual / most, dual * max(x, self.brightness) / max(broad, tiny) / _SLOPE
+        primal, dual = (float(np.minimum(np.max(ratios), 1e300)) for ratios in (primal, slopes))
+        return primal, dual
+
+    def _objective(self, phi: float) -> float:
+        """Return the objective, given phi."""
+        _, seen, passed = self.products.sum(axis=0)
+        data = 0.5 * self.lam * (self.sums.energy - 2 * seen + passed * self.size)
+        return float(max(phi, 0.0) + max(data, 0.0))
 
     def fit(self) -> None:
-        """Let the next `u_step` go over to penalty parameters that fit x as measured."""
+        """Let the next `u_step` go over to penalty parameters that fit x, after an `x_step` that was to fit."""
         if self.schedule is not None:
-            dx = math.sqrt(self.norms[:, 1].sum() / self.size) / self.mu
-            self.change_penalties(*self.schedule.fitted(self.mu, dx))
+            self.change_penalties(*self.schedule.fitted(self.mu, math.sqrt(self.products[:, 0].sum())))
 
     def volume(self, last: bool = False) -> NDArray:
         """Return max(x, 0): feasible like u2, and nearer the minimum.
@@ -231,15 +248,14 @@ class Iteration:
         )
 
     def _measure_columns(self, block: Block) -> None:
-        fourier_kernels.column_norms(
+        fourier_kernels.column_products(
             block.columns,
             self.sums.gram,
             self.sums.rhs,
             *self.symbols,
             self.regularizer.order,
-            self.dtype(self.size),
             self.sums.shape[2],
-            self.column_norms,
+            self.products,
             block.first,
             block.last,
         )

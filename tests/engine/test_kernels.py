@@ -327,10 +327,11 @@ def test_the_x_step_and_its_gradient_are_the_formulas(shape, dtype, order):
     expected = scale * (columns + lam * rhs[:, 1:4]) / (mu * total + mu2 + lam * gram)[:, 1:4]
     fourier_kernels.solve_columns(columns, gram, rhs, lz, ly, lx, order, *map(dtype, (lam, mu, mu2, scale)), first, last)
     np.testing.assert_allclose(columns, expected, rtol=10 * WITHIN[dtype])
-    norms = np.full((ny, 3), 7.0)
-    fourier_kernels.column_norms(columns, gram, rhs, lz, ly, lx, order, dtype(1 / scale), nx, norms, first, last)
+    sums = np.full((ny, 3), 7.0)
+    fourier_kernels.column_products(columns, gram, rhs, lz, ly, lx, order, nx, sums, first, last)
     twice = np.where((np.arange(half) == 0) | (2 * np.arange(half) == nx), 1, 2)
-    bent, slope = np.sqrt(total[:, 1:4]) * expected, expected / scale * gram[:, 1:4] - rhs[:, 1:4]
-    for found, values in zip(norms[1:4].T, (bent, expected, slope), strict=True):
-        np.testing.assert_allclose(found, (twice * np.abs(values) ** 2).sum(axis=(0, 2)), rtol=1e-4)
-    assert (np.delete(norms, [1, 2, 3], axis=0) == 7).all()
+    power = np.abs(expected) ** 2
+    products = total[:, 1:4] * power, (rhs[:, 1:4].conj() * expected).real, gram[:, 1:4] * power
+    for found, values in zip(sums[1:4].T, products, strict=True):
+        np.testing.assert_allclose(found, (twice * values).sum(axis=(0, 2)), rtol=1e-4)
+    assert (np.delete(sums, [1, 2, 3], axis=0) == 7).all()

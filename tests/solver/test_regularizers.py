@@ -172,6 +172,7 @@ class Anisotropic:
             else:
                 q, gap = dx - d, true - d2
                 norms[z] = [(part**2).sum() for part in (dx - u, dx, u, d, true - u2, true, u2, d2)]
+                norms[z, 2] = (u * d).sum()
             rows, columns = naive.behind(q[1], 0), naive.behind(q[2], 1)
             out[z, :, :nx] = owed - q[0] + rows + columns + weight * gap
             owed[:] = q[0]
