@@ -18,7 +18,7 @@ from .penalties import Schedule
 from .regularizers import Regularizer, axis_symbols
 
 _LARGE = 1 << 20  # voxels from which memory is what binds
-_PART_BYTES = 1 << 18  # of the feedback, that are kept aside while residuals are measured
+_PART_BYTES = 1 << 17  # of the feedback, that are kept aside while residuals are measured
 _ROOMY = 1.02  # times the volume: more memory than that, a result should not keep
 _RANK = {1: 1, 2: 3}  # by the order of D: phi(v) <= sqrt(rank n) ||v|| over n voxels
 _FAINT = 1e-3  # of the guessed rms of D x, and of the most that d can be
@@ -158,9 +158,12 @@ class Iteration:
             feedback = part.copy()
             self._sweep(member, first, last, moves=False)
             np.subtract(part, feedback, out=part)
-            if owed is not None:
+            del feedback  # before the next one is there
+            if owed is None:
+                owed = np.empty_like(self.carries[member])
+            else:
                 kernels.close_planes(fft.feedback, owed, first)
-            owed = self.carries[member].copy()
+            owed[:] = self.carries[member]
         self.team.barrier(member)
         self._close_planes(member)
         fourier_kernels.squares(fft.feedback, self.sums.shape[2], self.dual_norms, start, stop)

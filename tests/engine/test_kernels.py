@@ -325,7 +325,9 @@ def test_the_x_step_and_its_gradient_are_the_formulas(shape, dtype, order):
     lam, mu, mu2, scale = 3.0, 2.0, 0.5, 0.1
     total = (lz[:, None, None] + ly[None, :, None] + lx) ** order
     expected = scale * (columns + lam * rhs[:, 1:4]) / (mu * total + mu2 + lam * gram)[:, 1:4]
-    fourier_kernels.solve_columns(columns, gram, rhs, lz, ly, lx, order, *map(dtype, (lam, mu, mu2, scale)), first, last)
+    fourier_kernels.solve_columns(
+        columns, gram, rhs, lz, ly, lx, order, *map(dtype, (lam, mu, mu2, scale)), first, last
+    )
     np.testing.assert_allclose(columns, expected, rtol=10 * WITHIN[dtype])
     sums = np.full((ny, 3), 7.0)
     fourier_kernels.column_products(columns, gram, rhs, lz, ly, lx, order, nx, sums, first, last)

@@ -8,9 +8,13 @@ import numpy as np
 import pytest
 
 import fastmpr
+from fastmpr._stopping import as_stop
 from fastmpr.engine import fft
-from fastmpr.solver import iteration
-from fastmpr.solver.iteration import state_dtype
+from fastmpr.engine.packing import unpacked
+from fastmpr.engine.threads import Team
+from fastmpr.solver import admm, iteration
+from fastmpr.solver.control import Control
+from fastmpr.solver.iteration import Iteration, state_dtype
 from fastmpr.solver.regularizers import as_regularizer
 from fastmpr.sums.normal_equations import NormalEquations
 
@@ -55,6 +59,53 @@ def test_large_grids_come_to_the_same(request, shape, regularizer):
 def test_a_tolerance_that_16_bits_cannot_keep_has_a_state_that_can(all_are_large):
     result = fastmpr.solve(sums_of((12, 14, 16)), 30, tol=5e-5, max_iter=2000)
     assert result.success
+
+
+@pytest.mark.parametrize("mu", [1e4, (1e5, 1.0)])
+def test_given_penalties_have_a_state_that_holds_them(all_are_large, monkeypatch, mu):
+    """In 16 bits, what is larger than 2^27 would become that."""
+    sums, kept = sums_of((12, 14, 16)), []
+    monkeypatch.setattr(admm, "bytes_needed", lambda *args: kept.append(state_dtype(*args)) or 1)
+    given = fastmpr.solve(sums, 30, mu=mu, max_iter=5, tol=0)
+    fastmpr.solve(sums, 30, max_iter=1, tol=0)
+    assert kept == [np.float32, np.int16]
+    assert np.isfinite(given.x).all()
+
+
+@pytest.mark.parametrize("lam", [1e-6, 30, 1e6, 1e10])
+@pytest.mark.parametrize("scale", [1, 1e-6, 1e6])
+def test_a_state_in_16_bits_is_never_near_its_largest(all_are_large, lam, scale):
+    """Fitted penalties keep the rms of mu D x near 10, and no voxel of N is above sqrt(N) times the rms."""
+    sums, largest = sums_of((12, 14, 16)), []
+    sums = NormalEquations(sums.gram, sums.rhs * np.float32(scale), sums.energy * scale**2, 1, sums.shape, 1.0)
+    iteration = Iteration(sums, lam / scale, as_regularizer("hessian"), None, 1.8, Team(1))
+    control = Control(iteration, 60, 1e-3, None, as_stop("solve", None, None), None)
+    for nit in range(1, 61):
+        check = control.checks(nit)
+        iteration.x_step(0, check)
+        if check:
+            iteration.measure(0)
+            control.decide(nit, check)
+        iteration.u_step(0)
+        largest.append(unpacked((iteration.state & 0x7FFF).max()))
+    assert iteration.state.dtype == np.int16
+    assert max(largest) < 2.0**20
+
+
+@pytest.mark.parametrize("regularizer", ["hessian", "tv"])
+@pytest.mark.parametrize("shape", [(6, 8, 10), (7, 6, 9)])
+def test_sizes_are_those_of_the_volume(shape, regularizer):
+    sums, (_, ny, nx) = sums_of(shape), shape
+    iteration = Iteration(sums, 30, as_regularizer(regularizer), None, 1.8, Team(1))
+    iteration.x_step(0, True)
+    x = iteration.fft.image[:, :ny, :nx].astype(float)
+    symbol = sum(np.meshgrid(*(2 - 2 * np.cos(2 * np.pi * np.fft.fftfreq(n)) for n in shape), indexing="ij"))
+    bent = np.fft.ifftn(symbol ** (iteration.regularizer.order / 2) * np.fft.fftn(x)).real
+    once = np.isin(2 * np.arange(nx // 2 + 1), [0, nx])
+    power = np.where(once, 1, 2) * np.abs(sums.gram * np.fft.rfftn(x) - sums.rhs) ** 2
+    slope = np.sqrt(power.sum()) / x.size
+    expected = np.sqrt((bent**2).mean()), np.sqrt((x**2).mean()), slope
+    np.testing.assert_allclose(iteration.sizes(), expected, rtol=1e-4)
 
 
 def test_which_states_are_packed(all_are_large):
