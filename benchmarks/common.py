@@ -117,8 +117,8 @@ def iterations_for(shape: tuple[int, int, int]) -> int:
 
 
 def solve_seconds(sums: fastmpr.NormalEquations, iterations: int, workers: int | None = None) -> float:
-    """Return the time of a solve of exactly so many iterations."""
-    return seconds(fastmpr.solve, sums, LAM, mu=MU, tol=0, max_iter=iterations, workers=workers)
+    """Return the time of a solve of exactly so many iterations, with fitted penalties: given ones keep a larger state."""
+    return seconds(fastmpr.solve, sums, LAM, tol=0, max_iter=iterations, workers=workers)
 
 
 def iteration_seconds(sums: fastmpr.NormalEquations, workers: int | None = None) -> float:

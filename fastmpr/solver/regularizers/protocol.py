@@ -27,9 +27,9 @@ class Regularizer(Protocol):
     sweep : callable
         ``sweep(x, nx, state, v2, out, carry, steps, moves, norms, start, stop)`` handles the planes start <= z < stop,
         beside others that handle theirs; a compiled function without the GIL makes that parallel. Rows have
-        width = nx + 2 columns, nx + 3 for odd nx. ``x`` (nz, ny + 3, width) has its first columns and rows repeated behind the last;
-        ``state`` (nz, components, ny * width) is s; ``v2`` and ``out`` are (nz, ny, width), the first for the
-        positivity, see `kernels._positivity`; ``steps`` is (r, mu, weight, t, t2). With v = r mu D x + s, d = P(v) and
+        width = nx + 2 columns, nx + 3 for odd nx. ``x`` (nz, ny + 3, width) has its first columns and rows repeated
+        behind the last; ``state`` (nz, components, ny * width) is s; ``v2`` and ``out`` are (nz, ny, width), the first for
+        the positivity, see `kernels._positivity`; ``steps`` is (r, mu, weight, t, t2). With v = r mu D x + s, d = P(v) and
         u = v - d:
 
             s <- (1 - r) t u + d        out <- D^T (t u - d) + weight (u2 - d2 / t2)
