@@ -112,8 +112,8 @@ def seconds(function: Callable[..., Any], *args: Any, **options: Any) -> float:
 
 
 def iterations_for(shape: tuple[int, int, int]) -> int:
-    """Return how many iterations last long enough for the clock: a tenth of a second or more."""
-    return max(3, 10_000_000 // int(np.prod(shape)))
+    """Return how many iterations last long enough for the clock: a tenth of a second or two."""
+    return max(5, 20_000_000 // int(np.prod(shape)))
 
 
 def solve_seconds(sums: fastmpr.NormalEquations, iterations: int, workers: int | None = None) -> float:
@@ -127,6 +127,22 @@ def iteration_seconds(sums: fastmpr.NormalEquations, workers: int | None = None)
     return (solve_seconds(sums, 2 * n, workers) - solve_seconds(sums, n, workers)) / n
 
 
+def fastest_iteration_over(
+    sums: fastmpr.NormalEquations, workers: int, read_other: Callable[[], float], readings: int = 15
+) -> float:
+    """Return an iteration's time over another one, by the fastest readings in turn: load slows threads that wait most.
+
+    The fastest solves of n and of 2 n iterations are found before their difference is: load during one of them would make
+    a difference too small.
+    """
+    n = iterations_for(sums.shape)
+    read = [
+        (solve_seconds(sums, n, workers), solve_seconds(sums, 2 * n, workers), read_other()) for _ in range(readings)
+    ]
+    short, long, other = (min(column) for column in zip(*read, strict=True))
+    return (long - short) / n / other
+
+
 def median_of(readings: int, read: Callable[[], float]) -> float:
     """Return the median of several readings; it does not see the first, during which things are compiled or loaded."""
     return median(read() for _ in range(readings))
@@ -136,12 +152,6 @@ def ratio_in_turn(read: Callable[[], float], read_other: Callable[[], float], re
     """Return the ratio of two medians, read in turn: what slows the machine slows both."""
     pairs = [(read(), read_other()) for _ in range(readings)]
     return median(a for a, _ in pairs) / median(b for _, b in pairs)
-
-
-def ratio_of_fastest(read: Callable[[], float], read_other: Callable[[], float], readings: int = 15) -> float:
-    """Return the ratio of the fastest of several readings in turn: a busy machine slows threads that wait most."""
-    pairs = [(read(), read_other()) for _ in range(readings)]
-    return min(a for a, _ in pairs) / min(b for _, b in pairs)
 
 
 def plain_fft(shape: tuple[int, int, int], workers: int) -> Callable[[], None]:

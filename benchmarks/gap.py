@@ -69,7 +69,11 @@ def draw(seed: int) -> Problem:
     """Return a random problem."""
     rng = np.random.default_rng(seed)
     shape = tuple(int(n) for n in rng.integers(12, 25, 3))
-    kind = str(rng.choice(["centriole", "nuclear_pore", "blobs", "plane", "voxel", "nothing"], p=[0.3, 0.3, 0.2, 0.08, 0.06, 0.06]))
+    kind = str(
+        rng.choice(
+            ["centriole", "nuclear_pore", "blobs", "plane", "voxel", "nothing"], p=[0.3, 0.3, 0.2, 0.08, 0.06, 0.06]
+        )
+    )
     poses = fastmpr.Poses.random(int(rng.choice([1, 3, 10, 100, 1000])), rng=rng)
     across = rng.uniform(0.7, 1.5)
     noise = float(10 ** rng.uniform(-2, 0))
@@ -141,7 +145,9 @@ def main() -> None:
     for seed in range(parser.parse_args().problems):
         outcomes.append(run(draw(seed)))
         if outcomes[-1].success and outcomes[-1].gap > BOUND:
-            print(f"seed {seed}: {outcomes[-1].gap:.1e} after {outcomes[-1].nit}, {outcomes[-1].problem[2:4]}", flush=True)
+            print(
+                f"seed {seed}: {outcomes[-1].gap:.1e} after {outcomes[-1].nit}, {outcomes[-1].problem[2:4]}", flush=True
+            )
     text = table(outcomes)
     TABLE.write_text(text)
     print(text)

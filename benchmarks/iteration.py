@@ -6,6 +6,7 @@ from .common import (
     CUBE,
     SHAPES,
     available_cores,
+    fastest_iteration_over,
     iteration_seconds,
     iterations_for,
     make_sums,
@@ -13,7 +14,6 @@ from .common import (
     need_workers,
     plain_ffts,
     ratio_in_turn,
-    ratio_of_fastest,
     seconds,
     solve_seconds,
 )
@@ -93,7 +93,7 @@ class FastestOverPlainFFTs:
     def track_ratio(self, name, plans):
         workers, n = min(2, available_cores()), iterations_for(self.shape)
         sums, run = make_sums(10, self.shape), plain_ffts(self.shape, workers)
-        return ratio_of_fastest(lambda: iteration_seconds(sums, workers), lambda: seconds(run, n) / n)
+        return fastest_iteration_over(sums, workers, lambda: seconds(run, n) / n)
 
 
 class ManyPosesOverOne:

@@ -55,7 +55,9 @@ def add(commands: Any) -> None:
         help="PSF is a bead as the camera gave it: take its offset off and centre it",
     )
     add("--symmetry", metavar="Cn|Dn", help="of the particle about its z axis, such as C9 (default: none)")
-    add("--max-iter", type=count, default=1000, metavar="N", help="stop after so many iterations (default: %(default)s)")
+    add(
+        "--max-iter", type=count, default=1000, metavar="N", help="stop after so many iterations (default: %(default)s)"
+    )
     add(
         "--tol",
         type=not_negative,

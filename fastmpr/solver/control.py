@@ -101,10 +101,7 @@ class Control:
         if self.tol == 0:
             return message
         worst = max(self.history[-1]["primal"], self.history[-1]["dual"]) / self.tol
-        return (
-            f"{message}, residuals {worst:.2g} times tol = {self.tol:g}: a larger max_iter goes on; lam far above what "
-            "the noise allows needs most"
-        )
+        return f"{message}, residuals {worst:.2g} times tol: raise max_iter, or lower a lam far above what noise allows"
 
     def result(self, last: bool = False) -> Result:
         """Return the volume as it is now, and what is known of it; after the ``last`` one the iteration is spent."""

@@ -23,7 +23,7 @@ _START = 0.14
 _GROWTH = 0.2  # of log mu in an iteration, at most
 _MOST = 15.0
 _LEAST_RATIO = 1e-3  # of mu2 to mu
-_LEAST_SIZE = 1e-4  # of the rms of D x to its guess: where a volume fades away, mu ends
+_LEAST_SIZE = 1e-2  # of the rms of D x to its guess: where a volume fades away, a larger mu is rounding times mu
 
 
 class _Rule(NamedTuple):

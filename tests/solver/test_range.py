@@ -75,7 +75,7 @@ def test_residuals_that_are_not_numbers_do_not_count_as_small():
     from fastmpr.solver.regularizers import as_regularizer
 
     iteration = Iteration(SUMS, 30.0, as_regularizer("hessian"), None, 1.8, Team(1))
-    iteration.residuals = lambda: (np.nan, 0.0, 0.0)
+    iteration.residuals = lambda: (np.nan, 0.0)
     control = Control(iteration, 100, 2e-3, None, Stop("solve"), Turn(1, bool))
     control.decide(10, True)
     assert not control.converged
