@@ -120,7 +120,8 @@ def run(problem: Problem, **options: Any) -> Outcome:
 def table(outcomes: list[Outcome]) -> str:
     """Return how it ended, for each regulariser and factor of lam, in Markdown."""
     lines = [
-        "| regulariser | lam | problems | success | of these: iterations, median, worst | gap, median, worst | gap of the others |",
+        "| regulariser | lam | problems | success | of these: iterations, median, worst | gap, median, worst "
+        "| gap of the others |",
         "|---|---|---|---|---|---|---|",
     ]
     for regularizer in ("hessian", "tv"):

@@ -182,14 +182,10 @@ class Iteration:
         most = math.hypot(steep * max(d, _FAINT * root), self.mu2 * d2)
         uneven = math.sqrt(_RANK[self.regularizer.order]) * root * gap / self.mu + self.mu2 * d2 * gap2
         with np.errstate(over="ignore"):
-            primal = (
-                gap / max(dx, self.mu * max(0.01 * x, faint)),
-                gap2 / max(x, u2, faint / steep),
-                uneven / max(unit, tiny) / _UNEVEN,
-            )
-            slopes = dual / most, dual * max(x, self.brightness) / max(broad, tiny) / _SLOPE
-        primal, dual = (float(np.minimum(np.max(ratios), 1e300)) for ratios in (primal, slopes))
-        return primal, dual
+            gaps = gap / max(dx, self.mu * max(0.01 * x, faint)), gap2 / max(x, u2, faint / steep)
+            primal = np.max([*gaps, uneven / max(unit, tiny) / _UNEVEN])  # NaN stays NaN
+            slopes = np.max([dual / most, dual * max(x, self.brightness) / max(broad, tiny) / _SLOPE])
+        return float(np.minimum(primal, 1e300)), float(np.minimum(slopes, 1e300))
 
     def _objective(self, phi: float) -> float:
         """Return the objective, given phi."""

@@ -36,8 +36,8 @@ class Regularizer(Protocol):
 
         if ``moves``. Otherwise s and v2 stay, out <- D^T (mu D x - d) + weight (x - d2), and norms[z] <- the squares of
         mu D x - u and mu D x, <u, d>, and the squares of d, then of x - u2, x, u2, d2, over the true columns of plane z.
-        What D^T of the slab's last plane owes to the planes behind the slab goes to ``carry`` (2, ny * width), set to zero first:
-        `kernels.close_planes` adds carry[1] - carry[0] to the next plane and carry[0] to the one after.
+        What D^T of the slab's last plane owes to the planes behind the slab goes to ``carry`` (2, ny * width), set to zero
+        first: `kernels.close_planes` adds carry[1] - carry[0] to the next plane and carry[0] to the one after.
 
     See Also
     --------
