@@ -150,6 +150,7 @@ def main() -> None:
                 f"seed {seed}: {outcomes[-1].gap:.1e} after {outcomes[-1].nit}, {outcomes[-1].problem[2:4]}", flush=True
             )
     text = table(outcomes)
+    TABLE.parent.mkdir(exist_ok=True)
     TABLE.write_text(text)
     print(text)
 
