@@ -19,7 +19,7 @@ ENOUGH_VIEWS = 8  # from which halves of the views can judge one another
 _STEP = math.log(4.0)  # between the weights that are tried
 _TRIALS = 7
 _ROUNDS = 5
-_TRIAL_OPTIONS: dict[str, Any] = {"max_iter": 20, "tol": 1e-2}  # further, trials over-fit and cost more
+_TRIAL_OPTIONS: dict[str, Any] = {"max_iter": 14, "tol": 1e-2}  # later, trials are noisier
 _SEEN = 1e-6  # of the strongest frequency: below, no view has passed anything
 _INFORMATIVE = 16.0  # times the noise: a frequency that strong counts as a degree of freedom of the particle
 
