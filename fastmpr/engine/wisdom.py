@@ -48,8 +48,8 @@ def file_of(shape: Size, dtype: DTypeLike, threads: int) -> Path | None:
 @functools.cache
 def _build() -> str:
     """Return a name for what plans depend on beside the grid."""
-    builds = getattr(pyfftw, "_fftw_version_dict", {})  # pyFFTW 0.14 has none
-    facts = pyfftw.fftw_version, pyfftw.fftw_cc, builds, pyfftw.simd_alignment, get_host_cpu_name(), __version__
+    builds = [getattr(pyfftw, name, "") for name in ("fftw_version", "fftw_cc", "_fftw_version_dict")]  # not in 0.14
+    facts = pyfftw.__version__, builds, pyfftw.simd_alignment, get_host_cpu_name(), __version__
     return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
 
 

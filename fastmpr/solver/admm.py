@@ -116,7 +116,7 @@ def solve(
     The residuals are those of the optimality conditions. Primal: ||Dx - u|| and ||x - u2||, each over the larger of its
     two parts; and how much they could change the objective, sqrt(k n) ||Dx - u|| + mu2 ||d2|| ||x - u2|| over 2 phi (k = 3
     for the Hessian, 1 for the gradient, n voxels). Dual: r = ||lam (S x - B) + mu D^T d + mu2 d2|| over the largest that the
-    last two terms could be for their d and d2, and r ||x|| over 40 phi. Here phi is <u, d>, or, where that is less than a
+    last two terms could be for their d and d2, and r ||x|| over 120 phi. Here phi is <u, d>, or, where that is less than a
     thousandth of the objective, a hundredth of it (a thousandth in the dual one); where x fades away, D x counts as a
     thousandth of a first guess at least. They cost no FFT. Without over-relaxation and adaptation the iteration is that of
     [1]_; the nuclear norm follows [2]_.

@@ -22,7 +22,7 @@ _PART_BYTES = 1 << 17  # of the feedback, that are kept aside while residuals ar
 _ROOMY = 1.02  # times the volume: more memory than that, a result should not keep
 _RANK = {1: 1, 2: 3}  # by the order of D: phi(v) <= sqrt(rank n) ||v|| over n voxels
 _FAINT = 1e-3  # of the guessed rms of D x, and of the most that d can be
-_UNEVEN, _SLOPE = 2.0, 40.0  # what these residuals may be where the others are 1: see `solve`
+_UNEVEN, _SLOPE = 2.0, 120.0  # what these residuals may be where the others are 1: see `solve`
 _LEAST = 1e-8  # of mu times the rms of D x, and one over it the most: what the kernels' arithmetic can take
 
 
