@@ -7,10 +7,11 @@ import threading
 import numpy as np
 import pyfftw
 import pytest
+import scipy.fft
 
 import fastmpr
 from fastmpr.engine import fft as module
-from fastmpr.engine.fft import ForwardFFT, SlabFFT, half_shape
+from fastmpr.engine.fft import ForwardFFT, SlabFFT, fast_shape, half_shape
 from fastmpr.engine.threads import Team
 
 SHAPES = [(4, 6, 8), (5, 7, 9), (16, 16, 16), (12, 70, 36), (9, 4, 33)]
@@ -91,6 +92,11 @@ def test_a_crew_transforms_what_one_thread_does(shape, size):
     fft.image[:] = volume
     team.run(fft.execute)
     np.testing.assert_allclose(fft.spectrum, np.fft.rfftn(volume), rtol=0, atol=1e-12 * volume.size)
+
+
+@pytest.mark.parametrize("nx, expected", [(1, 1), (2, 2), (3, 4), (70, 70), (75, 78), (81, 84), (101, 104), (225, 234)])
+def test_rows_are_even_and_of_lengths_that_fftw_is_fast_at(nx, expected):
+    assert fast_shape((nx, 75, nx)) == (scipy.fft.next_fast_len(nx), 75, expected)
 
 
 @pytest.mark.parametrize("make", [lambda: SlabFFT((6, 5, 4), np.float32, Team(2)), lambda: ForwardFFT((6, 5, 4), "f4")])
