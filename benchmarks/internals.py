@@ -107,16 +107,25 @@ def view_steps() -> dict[str, Callable[[], Any]]:
     fft = ForwardFFT(GRID, np.float32)
     matrix = transfer.matrix(rotation, GRID, (1.0, 1.0, 1.0))
     gram = np.zeros(half_shape(GRID), np.float32)
-    rhs = np.zeros_like(fft.spectrum)
+    rhs = np.zeros(half_shape(GRID), np.complex64)
     centre = middle(GRID)
+
+    def transform():
+        fft.forward_planes()
+        for block in fft.blocks[0]:
+            block.forward()
+
+    def add():
+        for block in fft.blocks[0]:
+            rows = block.first, block.last
+            view_kernels.add_columns(*transfer.table, matrix, GRID, block.columns, np.float32(1), gram, rhs, *rows)
+
     return {
         "prefilter": lambda: spline.load(volume),
-        "gather": lambda: spline.sample(fft.image, rotation, centre, centre),
-        "fft": fft.execute,
+        "gather": lambda: spline.sample(fft.image, rotation, centre, centre, nx=GRID[2]),
+        "fft": transform,
         "transfer": lambda: transfer.sample(rotation, GRID, (1.0, 1.0, 1.0)),
-        "add_view": lambda: view_kernels.add_view(
-            *transfer.table, matrix, GRID, fft.spectrum, np.float32(1), gram, rhs, 0, GRID[0]
-        ),
+        "add_view": add,
     }
 
 

@@ -14,13 +14,12 @@ from ._stopping import Event, Stop, as_stop
 from ._validation import Size
 from .data.background import without_background
 from .data.dataset import Dataset, as_dataset
-from .engine.fft import ForwardFFT
 from .engine.threads import Team, as_workers
 from .poses import Poses
 from .solver.admm import as_stopping, solve
 from .solver.regularizers import Regularizer, as_regularizer
 from .solver.selection import as_lam, infer_lam
-from .sums.accumulate import padded_shape, transfer_functions
+from .sums.accumulate import padded_shape, transfer_functions, view_sums
 from .sums.aligner import Aligner
 from .sums.frame import check_in_frame
 from .sums.memory import check_fits, check_tables_fit, crew_count, image_bytes, part_bytes, spline_bytes
@@ -180,7 +179,7 @@ class Deconvolved(Sequence[NDArray]):
         self.transfers = transfer_functions(data)
         # In its own frame a particle has the pose of the model; views in the model's frame keep their turned PSFs.
         own = data.placed if data.frame == "model" else Poses(Rotation.identity(len(data)))
-        self.data = data.replace(poses=own, names=None, symmetry=None)
+        self.data = data.replace(poses=own, names=None, symmetry=None, weights=None)
 
     def __len__(self) -> int:
         return len(self.data)
@@ -195,10 +194,4 @@ class Deconvolved(Sequence[NDArray]):
 
     def sums(self, i: int) -> NormalEquations:
         """Return the normal equations of one view."""
-        data, image = self.data, ForwardFFT(self.grid, self.data.dtype)
-        ((rotation, energy),) = Aligner(data, self.grid, self.model).align(i, image.image)
-        image.execute()
-        h = self.transfers[data.psf_of[i]].sample(rotation, self.grid, data.model_voxel)
-        gram, rhs = h.real**2 + h.imag**2, h.conj() * image.spectrum
-        image.free()
-        return NormalEquations(gram, rhs, energy, 1, self.grid, data.model_voxel)
+        return view_sums(self.data, i, self.grid, self.model, self.transfers)

@@ -10,7 +10,8 @@ from __future__ import annotations
 import math
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -65,12 +66,21 @@ def complex_dtype(dtype: DTypeLike) -> Any:
     return np.result_type(dtype, np.complex64)
 
 
-def _plan(
-    source: NDArray, target: NDArray, axes: tuple[int, ...], direction: str, effort: str = _ESTIMATE
-) -> pyfftw.FFTW:
-    """Plan a transform."""
-    with _PLANNING:
-        return pyfftw.FFTW(source, target, axes=axes, direction=direction, flags=(effort,), threads=1)
+class _Planner:
+    """Plans transforms, each once: parts of one shape that pass through the same buffers share theirs."""
+
+    def __init__(self, effort: str):
+        self._effort = effort
+        self._made: dict[tuple[Any, ...], Run] = {}
+
+    def __call__(self, source: NDArray, target: NDArray, axis: int, direction: str) -> Run:
+        """Return what transforms ``source`` to ``target`` along an axis."""
+        key = source.ctypes.data, target.ctypes.data, source.shape, axis, direction
+        if key not in self._made:
+            options: dict[str, Any] = {"axes": (axis,), "direction": direction, "flags": (self._effort,), "threads": 1}
+            with _PLANNING:
+                self._made[key] = pyfftw.FFTW(source, target, **options).execute
+        return self._made[key]
 
 
 class _Plans:
@@ -83,30 +93,34 @@ class _Plans:
 
 
 class ForwardFFT(_Plans):
-    """A real forward FFT of one volume by a crew: fill ``image``, `execute` in every member, read ``spectrum``.
+    """A real forward FFT of one volume by a crew, cut as that of `SlabFFT` is.
 
-    Then a member may read its own planes of ``spectrum``, and fill its own of ``image`` for the next one.
+    Fill ``image``, then `forward_planes` in every member, then each block's ``forward``: ``columns`` hold its frequencies
+    until the next block's. Image and spectrum are one memory, so an image may be filled when all members have read theirs.
+
+    Attributes
+    ----------
+    image : (nz, ny, width) real
+    blocks : list of lists of Block, one list per member
     """
 
     def __init__(self, shape: Size, dtype: DTypeLike, crew: Crew | None = None):
-        self.crew = crew or Crew(1)
-        self.image = pyfftw.zeros_aligned(shape, dtype)
-        self.spectrum = pyfftw.zeros_aligned(half_shape(shape), complex_dtype(dtype))
-        if self.crew.size == 1:
-            self._planes, self._columns = [_plan(self.image, self.spectrum, (0, 1, 2), _FORWARD)], []
-            return
-        planes, rows = ([self.crew.share(n, member) for member in range(self.crew.size)] for n in shape[:2])
-        columns = [self.spectrum[:, a:b] for a, b in rows]
-        self._planes = [_plan(self.image[a:b], self.spectrum[a:b], (1, 2), _FORWARD) for a, b in planes]
-        self._columns = [_plan(part, part, (0,), _FORWARD) for part in columns]
+        nz, ny, nx = shape
+        crew, plan = crew or Crew(1), _Planner(_ESTIMATE)
+        self.image = pyfftw.zeros_aligned((nz, ny, _width(nx)), dtype)
+        spectrum = self.image.view(complex_dtype(dtype))[:, :, : nx // 2 + 1]
+        self.blocks: list[list[Block]] = []
+        self._planes: list[list[Run]] = []
+        for member in range(crew.size):
+            slab, rows = crew.share(nz, member), crew.share(ny, member)
+            share = _Share(spectrum, slab, rows, plan, _BLOCK_BYTES // crew.size)  # a larger crew takes no more memory
+            self._planes.append(share.forward_planes(self.image[:, :, :nx]))
+            self.blocks.append(share.blocks())
 
-    def execute(self, member: int = 0) -> None:
-        """Transform ``image``."""
-        self._planes[member].execute()
-        if self._columns:
-            self.crew.barrier(member)
-            self._columns[member].execute()
-            self.crew.barrier(member)
+    def forward_planes(self, member: int = 0) -> None:
+        """Transform a member's planes of ``image`` along y and x."""
+        for transform in self._planes[member]:
+            transform()
 
 
 class SlabFFT(_Plans):
@@ -140,23 +154,25 @@ class SlabFFT(_Plans):
         self.slabs = [team.share(nz, member) for member in range(team.size)]
         self.rows = [team.share(ny, member) for member in range(team.size)]
         self.blocks: list[list[Block]] = []
-        self._planes: list[list[_Planes]] = []
-        source, target = self.feedback[:, :, :nx], self.image[:, :ny, :nx]
+        self._forward: list[list[Run]] = []
+        self._inverse: list[list[Run]] = []
+        source, target, plan = self.feedback[:, :, :nx], self.image[:, :ny, :nx], _Planner(effort)
         with _PLANNING, wisdom.known(shape, dtype, team.size):
             for slab, rows in zip(self.slabs, self.rows, strict=True):
-                pair = _buffers(spectrum, slab, rows)
-                self._planes.append(_planes(source, spectrum, target, *slab, pair, effort))
-                self.blocks.append(_blocks(spectrum, *rows, pair, effort))
+                share = _Share(spectrum, slab, rows, plan, _BLOCK_BYTES)
+                self._forward.append(share.forward_planes(source))
+                self._inverse.append(share.inverse_planes(target))
+                self.blocks.append(share.blocks())
 
     def forward_planes(self, member: int) -> None:
         """Transform a member's planes of ``feedback`` along y and x."""
-        for planes in self._planes[member]:
-            planes.forward()
+        for transform in self._forward[member]:
+            transform()
 
     def inverse_planes(self, member: int) -> None:
         """Transform a member's planes into ``image`` along y and x."""
-        for planes in self._planes[member]:
-            planes.inverse()
+        for transform in self._inverse[member]:
+            transform()
 
 
 def measure_plans(shape: Size, dtype: DTypeLike, threads: int) -> None:
@@ -170,13 +186,6 @@ def measure_plans(shape: Size, dtype: DTypeLike, threads: int) -> None:
     with _PLANNING:
         found = wisdom.gather(dtype, lambda: SlabFFT(shape, dtype, Team(threads), _PATIENT).free())
     wisdom.keep(path, found)
-
-
-class _Planes(NamedTuple):
-    """The transforms between some planes of the real arrays and those of the spectrum."""
-
-    forward: Run
-    inverse: Run
 
 
 class Block(NamedTuple):
@@ -197,106 +206,93 @@ class Block(NamedTuple):
     inverse: Run
 
 
-def _cut(first: int, last: int, size: int) -> list[tuple[int, int]]:
-    """Cut a range of items of so many bytes into parts that stay in cache."""
-    step = max(1, min(last - first, _BLOCK_BYTES // size))
+class _Share:
+    """A member's planes and rows of a spectrum, in parts that pass through two buffers in cache.
+
+    Parameters
+    ----------
+    spectrum : (nz, ny, nx // 2 + 1) complex
+    slab, rows : (first, last + 1)
+    plan : _Planner
+    size : int
+        Bytes of a part, which holds one plane or row at least.
+    """
+
+    def __init__(self, spectrum: NDArray, slab: tuple[int, int], rows: tuple[int, int], plan: _Planner, size: int):
+        self._spectrum, self._plan = spectrum, plan
+        self._slabs = [slice(*part) for part in _cut(*slab, size // spectrum[0].nbytes)]
+        self._rows = _cut(*rows, size // spectrum[:, 0].nbytes)
+        parts = [spectrum[part] for part in self._slabs] + [spectrum[:, first:last] for first, last in self._rows]
+        largest = max((part.size for part in parts), default=0)
+        self._first = self._second = pyfftw.zeros_aligned(largest, spectrum.dtype)
+        self._in_place = spectrum.nbytes <= _CACHED_BYTES  # then planes or columns take one buffer, and never at a time
+        if not self._in_place:
+            self._second = pyfftw.zeros_aligned(largest, spectrum.dtype)
+
+    def forward_planes(self, source: NDArray) -> list[Run]:
+        """Return the transforms of planes from a real array to the spectrum.
+
+        Rows go from the array to one buffer, y from there to the other: as one transform of two dimensions, estimated
+        plans take up to twice as long.
+        """
+        plan = self._plan
+        return [
+            _in_turn(plan(source[slab], rows, 2, _FORWARD), plan(rows, whole, 1, _FORWARD), _copy(whole, part))
+            for slab, part, rows, whole in self._planes()
+        ]
+
+    def inverse_planes(self, target: NDArray) -> list[Run]:
+        """Return the transforms of planes from the spectrum to a real array."""
+        plan = self._plan
+        return [
+            _in_turn(_copy(part, whole), plan(whole, rows, 1, _BACKWARD), plan(rows, target[slab], 2, _BACKWARD))
+            for slab, part, rows, whole in self._planes()
+        ]
+
+    def blocks(self) -> list[Block]:
+        """Return the blocks of rows: copied to one buffer, and transformed from it to the other."""
+        nz, _, half = self._spectrum.shape
+        blocks: list[Block] = []
+        for first, last in self._rows:
+            part, columns = self._spectrum[:, first:last], _view(self._second, (nz, last - first, half))
+            copied = self._in_cache(part, self._first)
+            there = _in_turn(_copy(part, copied), self._plan(copied, columns, 0, _FORWARD))
+            back = _in_turn(self._plan(columns, copied, 0, _BACKWARD), _copy(copied, part))
+            blocks.append(Block(first, last, columns, there, back))
+        return blocks
+
+    def _planes(self) -> Iterator[tuple[slice, NDArray, NDArray, NDArray]]:
+        """Yield which planes, their part of the spectrum, and where they are before and after the transform along y."""
+        for slab in self._slabs:
+            part = self._spectrum[slab]
+            yield slab, part, _view(self._first, part.shape), self._in_cache(part, self._second)
+
+    def _in_cache(self, part: NDArray, buffer: NDArray) -> NDArray:
+        """Return where to copy a part of the spectrum to; the part itself where all is in cache as it is."""
+        return part if self._in_place else _view(buffer, part.shape)
+
+
+def _cut(first: int, last: int, step: int) -> list[tuple[int, int]]:
+    """Cut a range into parts of so many items, one at least."""
+    step = max(1, step)
     return [(start, min(start + step, last)) for start in range(first, last, step)]
-
-
-def _buffers(spectrum: NDArray, slab: tuple[int, int], rows: tuple[int, int]) -> list[NDArray]:
-    """Return what a member has in cache: a part of a spectrum before a transform, and after it."""
-    cuts = (
-        (_cut(*slab, spectrum[0].nbytes), spectrum[0].size),
-        (_cut(*rows, spectrum[:, 0].nbytes), spectrum[:, 0].size),
-    )
-    largest = max((stop - start) * size for parts, size in cuts for start, stop in parts)
-    first = pyfftw.zeros_aligned(largest, spectrum.dtype)
-    in_place = spectrum.nbytes <= _CACHED_BYTES  # then planes take the first, columns the second, and never at a time
-    return [first, first if in_place else pyfftw.zeros_aligned(largest, spectrum.dtype)]
 
 
 def _view(buffer: NDArray, shape: Size) -> NDArray:
     return buffer[: math.prod(shape)].reshape(shape)
 
 
-def _in_cache(part: NDArray, spectrum: NDArray, buffer: NDArray) -> NDArray:
-    """Return where to copy a part of a spectrum to; the part itself where all is in cache as it is."""
-    return part if spectrum.nbytes <= _CACHED_BYTES else _view(buffer, part.shape)
+def _copy(source: NDArray, target: NDArray) -> list[Run]:
+    """Return what copies a part of a spectrum into its buffer or back: nothing where it stays where it is."""
+    return [] if source is target else [partial(np.copyto, target, source)]
 
 
-def _pair(source: NDArray, target: NDArray, axis: int, effort: str) -> tuple[Run, Run]:
-    """Plan the complex transforms along an axis, there and back."""
-    there, back = _plan(source, target, (axis,), _FORWARD, effort), _plan(target, source, (axis,), _BACKWARD, effort)
-    return there.execute, back.execute
+def _in_turn(*steps: Run | list[Run]) -> Run:
+    """Return what takes several steps."""
+    runs = [run for step in steps for run in (step if isinstance(step, list) else [step])]
 
+    def run_all() -> None:
+        for run in runs:
+            run()
 
-def _planes(
-    source: NDArray, spectrum: NDArray, target: NDArray, first: int, last: int, buffers: list[NDArray], effort: str
-) -> list[_Planes]:
-    """Cut planes into parts: rows are transformed between the real arrays and one buffer, y between it and the other.
-
-    As one transform of two dimensions, estimated plans take up to twice as long.
-    """
-    parts: list[_Planes] = []
-    along_y: dict[int, tuple[Run, Run]] = {}
-    for start, stop in _cut(first, last, spectrum[0].nbytes):
-        part = spectrum[start:stop]
-        rows, whole = _view(buffers[0], part.shape), _in_cache(part, spectrum, buffers[1])
-        key = start if whole is part else stop - start
-        if key not in along_y:
-            along_y[key] = _pair(rows, whole, 1, effort)
-        there = _plan(source[start:stop], rows, (2,), _FORWARD, effort).execute
-        back = _plan(rows, target[start:stop], (2,), _BACKWARD, effort).execute
-        parts.append(_through_planes(part, whole, there, back, *along_y[key]))
-    return parts
-
-
-def _through_planes(
-    part: NDArray, whole: NDArray, rows_there: Run, rows_back: Run, y_there: Run, y_back: Run
-) -> _Planes:
-    """Return the transforms of some planes, by way of a buffer."""
-
-    def forward() -> None:
-        rows_there()
-        y_there()
-        if whole is not part:
-            part[:] = whole
-
-    def inverse() -> None:
-        if whole is not part:
-            whole[:] = part
-        y_back()
-        rows_back()
-
-    return _Planes(forward, inverse)
-
-
-def _blocks(spectrum: NDArray, first: int, last: int, buffers: list[NDArray], effort: str) -> list[Block]:
-    """Cut rows into blocks: copied to one buffer, and transformed from it to the other."""
-    nz, _, half = spectrum.shape
-    blocks: list[Block] = []
-    along_z: dict[int, tuple[Run, Run]] = {}
-    for start, stop in _cut(first, last, spectrum[:, 0].nbytes):
-        rows, count = spectrum[:, start:stop], stop - start
-        copied, columns = _in_cache(rows, spectrum, buffers[0]), _view(buffers[1], (nz, count, half))
-        key = start if copied is rows else count
-        if key not in along_z:
-            along_z[key] = _pair(copied, columns, 0, effort)
-        blocks.append(Block(start, stop, columns, *_through_columns(rows, copied, *along_z[key])))
-    return blocks
-
-
-def _through_columns(rows: NDArray, copied: NDArray, there: Run, back: Run) -> tuple[Run, Run]:
-    """Return the transforms of some columns, by way of a buffer."""
-
-    def forward() -> None:
-        if copied is not rows:
-            copied[:] = rows
-        there()
-
-    def inverse() -> None:
-        back()
-        if copied is not rows:
-            rows[:] = copied
-
-    return forward, inverse
+    return run_all

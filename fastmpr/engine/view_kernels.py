@@ -170,16 +170,16 @@ def _place_row(values, first, last, out, begin, size):
 
 
 @njit(**JIT)
-def gather(a, matrix, origin, out, centre, start, stop):
+def gather(a, matrix, origin, out, nx, centre, start, stop):
     """Sample a volume given by its spline coefficients on a rotated grid, and return the sum of squares of the samples.
 
     out[p] <- the spline at matrix (p - centre) + origin, in samples of the volume; zero outside it (half a voxel of slack).
-    Only the planes start <= z < stop of ``out`` are filled. ``a`` comes from `spline_coefficients`.
+    Only the planes start <= z < stop of ``out`` and the first nx columns are filled. ``a`` comes from `spline_coefficients`.
     """
     strides, coefficients, target = (a.shape[1] * a.shape[2], a.shape[2]), a.reshape(-1), out.reshape(-1)
     top = (a.shape[0] - 2 * MARGIN - 0.5, a.shape[1] - 2 * MARGIN - 0.5, a.shape[2] - 2 * MARGIN - 0.5)
     step = (matrix[0, 2], matrix[1, 2], matrix[2, 2])
-    ny, nx = out.shape[1], out.shape[2]
+    ny, width = out.shape[1], out.shape[2]
     at, fz, fy, fx, values = _row_memory(coefficients, nx)
     total = 0.0
     for k in range(start, stop):
@@ -194,7 +194,7 @@ def gather(a, matrix, origin, out, centre, start, stop):
             if first < last:
                 begin = (z + MARGIN, y + MARGIN, x + MARGIN)
                 _sample_row(coefficients, strides, begin, step, first, last, at, fz, fy, fx, values)
-            total += _place_row(values, first, last, target, (k * ny + j) * nx, nx)
+            total += _place_row(values, first, last, target, (k * ny + j) * width, nx)
     return total
 
 
@@ -265,26 +265,31 @@ def sample_transfer(table, reach, matrix, shape, out):
 
 
 @njit(**JIT)
-def _add_normal_row(values, spectrum, weight, begin, size, gram, rhs):
+def _add_normal_row(values, columns, at, weight, begin, size, gram, rhs):
     for i in range(size):
         p = np.uintp(begin + i)
-        h, y = values[i], spectrum[p]
+        h, y = values[i], columns[np.uintp(at + i)]
         gram[p] += weight * (h.real * h.real + h.imag * h.imag)
         rhs[p] += weight * (y * h.conjugate())
 
 
 @njit(**JIT)
-def add_view(table, reach, matrix, shape, spectrum, weight, gram, rhs, start, stop):
-    """Gram += w |h|^2 and rhs += w conj(h) y in the planes start <= z < stop for one view, h being `sample_transfer`'s."""
+def add_columns(table, reach, matrix, shape, columns, weight, gram, rhs, start, stop):
+    """Gram += w |h|^2 and rhs += w conj(h) y in the rows start <= y < stop for one view, h being `sample_transfer`'s.
+
+    ``columns`` (nz, stop - start, nx // 2 + 1) hold these rows of y.
+    """
     strides, coefficients = (table.shape[1] * table.shape[2], table.shape[2]), table.reshape(-1)
     step = (matrix[0, 2], matrix[1, 2], matrix[2, 2])
-    ny, nx = gram.shape[1], gram.shape[2]
-    at, fz, fy, fx, values = _row_memory(coefficients, nx)
-    flat = (spectrum.reshape(-1), gram.reshape(-1), rhs.reshape(-1))
-    for kz in range(start, stop):
-        for ky in range(ny):
+    nz, ny, half = gram.shape
+    at, fz, fy, fx, values = _row_memory(coefficients, half)
+    flat = (columns.reshape(-1), gram.reshape(-1), rhs.reshape(-1))
+    for kz in range(nz):
+        for ky in range(start, stop):
             begin, first, last = _known_columns(table.shape, reach, matrix, shape, kz, ky)
             if first < last:
                 _sample_row(coefficients, strides, begin, step, first, last, at, fz, fy, fx, values)
-                place = (kz * ny + ky) * nx + first
-                _add_normal_row(values, flat[0], weight, place, last - first, flat[1], flat[2])
+                row, place = kz * (stop - start) + ky - start, kz * ny + ky
+                _add_normal_row(
+                    values, flat[0], row * half + first, weight, place * half + first, last - first, flat[1], flat[2]
+                )

@@ -124,6 +124,15 @@ def accumulate_groups(
     return [_total(shares, count, grid, data.model_voxel) for shares, count in zip(parts, poses, strict=True)]
 
 
+def view_sums(data: Dataset, i: int, grid: Size, model: Size, transfers: list[TransferFunction]) -> NormalEquations:
+    """Return the sums of one view, made by the calling thread."""
+    crew = Crew(1)
+    part, bench = _Part(grid, data.dtype, crew), _Bench(data, grid, model, crew, transfers, _counted(None, 1))
+    bench.add(np.array([i]), part, 0)
+    bench.fft.free()
+    return _total([part], len(data.group), grid, data.model_voxel)
+
+
 class _Part:
     """The sums over one crew's share of a group, while they grow."""
 
@@ -146,22 +155,32 @@ class _Bench:
         tick: Callable[[], None],
     ):
         self.aligner, self.fft = Aligner(data, grid, model, crew), ForwardFFT(grid, data.dtype, crew)
-        self.crew, self.transfers, self.tick = crew, transfers, tick
+        self.grid, self.crew, self.transfers, self.tick = grid, crew, transfers, tick
 
     def add(self, which: NDArray, part: _Part, place: int) -> None:
         """Add some of the views to a part; every member of the crew calls this with its place."""
-        data, fft, grid = self.aligner.data, self.fft, self.fft.image.shape
-        planes = self.crew.share(grid[0], place)
+        data, fft = self.aligner.data, self.fft
         for i in which:
             transfer, weight = self.transfers[data.psf_of[i]], data.weights[i]
             for rotation, square in self.aligner.align(i, fft.image, place):
                 self.crew.check()
                 part.energy[place] += weight * square
-                fft.execute(place)
-                matrix, w = transfer.matrix(rotation, grid, data.model_voxel), data.dtype(weight)
-                view_kernels.add_view(*transfer.table, matrix, grid, fft.spectrum, w, part.gram, part.rhs, *planes)
+                fft.forward_planes(place)
+                self.crew.barrier(place)
+                self._add_blocks(transfer, rotation, data.dtype(weight), part, place)
+                self.crew.barrier(place)
             if place == 0:
                 self.tick()
+
+    def _add_blocks(self, transfer: TransferFunction, rotation: NDArray, weight: Any, part: _Part, place: int) -> None:
+        """Add a member's rows of the view's spectrum, block by block, while each is in cache."""
+        matrix = transfer.matrix(rotation, self.grid, self.aligner.data.model_voxel)
+        for block in self.fft.blocks[place]:
+            block.forward()
+            rows = block.first, block.last
+            view_kernels.add_columns(
+                *transfer.table, matrix, self.grid, block.columns, weight, part.gram, part.rhs, *rows
+            )
 
 
 def _total(parts: list[_Part], count: int, grid: Size, voxel: Vector) -> NormalEquations:

@@ -38,7 +38,7 @@ class Aligner:
         if data.frame == "model" and model != shape:
             raise ValueError(f"shape: found {model}, need {shape}, the views' own, with frame='model'")
         self.data, self.inside, self.centre = data, inner(grid, model), inner_centre(grid, model)
-        self.crew = crew or Crew(1)
+        self.nx, self.crew = grid[2], crew or Crew(1)
         self.spline = SplineVolume(shape, data.dtype, self.crew)
         self._particle: NDArray | None = None
 
@@ -50,6 +50,7 @@ class Aligner:
     def align(self, i: int, out: NDArray, member: int = 0) -> Iterator[tuple[NDArray, float]]:
         """Fill ``out`` with view ``i``, zero where it was not seen, once for each of its `rotations`.
 
+        Its rows may be longer than those of the grid, of which it is then filled as far as these are.
         The particle is read once. Yields the rotation and the sum of squares; a member fills and tells those of its planes.
         """
         particle = self._read(i, member)
@@ -66,11 +67,11 @@ class Aligner:
         """Sample the loaded spline as view ``i`` sees the model in its ``k``-th rotation; return the sum of squares."""
         data = self.data
         if data.frame == "model":  # already turned by R: what is left is the element of the group
-            return self.spline.sample(out, data.group[k], middle(data.particle_shape), self.centre, member)
+            return self.spline.sample(out, data.group[k], middle(data.particle_shape), self.centre, member, self.nx)
         matrix, origin = particle_samples(
             self.rotations(i)[k], data.placed.translation[i], data.particle_shape, data.voxel_size, data.model_voxel
         )
-        return self.spline.sample(out, matrix, origin, self.centre, member)
+        return self.spline.sample(out, matrix, origin, self.centre, member, self.nx)
 
     def _read(self, i: int, member: int) -> NDArray:
         """Return particle ``i``, read by one member for all."""

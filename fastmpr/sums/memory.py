@@ -9,7 +9,7 @@ import numpy as np
 from .._limits import check_memory
 from .._validation import Size
 from ..data.dataset import Dataset
-from ..engine.fft import half_shape
+from ..engine.fft import half_shape, wide_size
 from ..engine.spline_kernels import MARGIN
 from .transfer import table_bytes
 
@@ -30,8 +30,8 @@ def spline_bytes(data: Dataset) -> int:
 
 
 def image_bytes(data: Dataset, grid: Size) -> int:
-    """Return the size of a view's image on a grid, and of its spectrum."""
-    return _size(data) * (math.prod(grid) + 2 * math.prod(half_shape(grid)))
+    """Return the size of a view's image on a grid, whose place its spectrum takes."""
+    return _size(data) * wide_size(grid)
 
 
 def part_bytes(data: Dataset, grid: Size) -> int:

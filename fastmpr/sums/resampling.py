@@ -50,13 +50,15 @@ class SplineVolume:
         spline_kernels.spline_columns(a, horizon, *self.crew.share(a[0].size, member))
         self.crew.barrier(member)
 
-    def sample(self, out: NDArray, matrix: NDArray, origin: NDArray, centre: NDArray, member: int = 0) -> float:
+    def sample(
+        self, out: NDArray, matrix: NDArray, origin: NDArray, centre: NDArray, member: int = 0, nx: int | None = None
+    ) -> float:
         """Fill out[p] with the spline at ``matrix (p - centre) + origin``, zero outside it; return the sum of squares.
 
-        Each member fills its share of the planes, and returns the squares of those.
+        Each member fills its share of the planes, and returns the squares of those; rows only up to ``nx``, if given.
         """
         matrix, planes = np.ascontiguousarray(matrix), self.crew.share(out.shape[0], member)
-        return view_kernels.gather(self._coefficients, matrix, origin, out, centre, *planes)
+        return view_kernels.gather(self._coefficients, matrix, origin, out, nx or out.shape[2], centre, *planes)
 
 
 def middle(shape: Size) -> NDArray:

@@ -17,7 +17,7 @@ from fastmpr.engine.threads import Team
 SHAPES = [(4, 6, 8), (5, 7, 9), (16, 16, 16), (12, 70, 36), (9, 4, 33)]
 
 
-def spectrum_of(fft: SlabFFT, shape: tuple[int, int, int]) -> np.ndarray:
+def spectrum_of(fft: SlabFFT | ForwardFFT, shape: tuple[int, int, int]) -> np.ndarray:
     """Gather the columns of all blocks, as they stand between the two transforms."""
     out = np.empty(half_shape(shape), np.result_type(fft.image, np.complex64))
     for block in sum(fft.blocks, []):
@@ -83,15 +83,21 @@ def test_image_and_spectrum_are_one_memory_and_the_rest_is_apart():
     np.testing.assert_array_equal(fft.feedback, kept)
 
 
-@pytest.mark.parametrize("size", [2, 3, 5])
+@pytest.mark.parametrize("cached", [0, 1 << 20], ids=["copied", "in place"])
+@pytest.mark.parametrize("size", [1, 2, 3, 5])
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_a_crew_transforms_what_one_thread_does(shape, size):
+def test_forward_by_a_crew(monkeypatch, shape, size, cached):
+    monkeypatch.setattr(module, "_CACHED_BYTES", cached)
+    monkeypatch.setattr(module, "_BLOCK_BYTES", 3000)  # several parts
     volume, team = np.random.default_rng(0).standard_normal(shape), Team(size)
     (crew,) = team.crews(1)
     fft = ForwardFFT(shape, np.float64, crew)
-    fft.image[:] = volume
-    team.run(fft.execute)
-    np.testing.assert_allclose(fft.spectrum, np.fft.rfftn(volume), rtol=0, atol=1e-12 * volume.size)
+    for scale in (1, 2):  # an image after another
+        fft.image[:] = np.nan  # what is beside the volume must not matter
+        fft.image[:, :, : shape[2]] = scale * volume
+        team.run(fft.forward_planes)
+        expected = scale * np.fft.rfftn(volume)
+        np.testing.assert_allclose(spectrum_of(fft, shape), expected, rtol=0, atol=1e-12 * volume.size)
 
 
 @pytest.mark.parametrize("nx, expected", [(1, 1), (2, 2), (3, 4), (70, 70), (75, 78), (81, 84), (101, 104), (225, 234)])
