@@ -14,7 +14,7 @@ import numpy as np
 
 import fastmpr
 from fastmpr.engine import kernels, view_kernels
-from fastmpr.engine.fft import ForwardFFT, SlabFFT, half_shape
+from fastmpr.engine.fft import SlabFFT, ViewFFT, half_shape
 from fastmpr.engine.threads import Team, available_workers
 from fastmpr.solver.iteration import Iteration as SolverIteration
 from fastmpr.solver.regularizers import as_regularizer
@@ -104,7 +104,7 @@ def view_steps() -> dict[str, Callable[[], Any]]:
     volume, spline = fastmpr.phantom.centriole(GRID), SplineVolume(GRID, np.float32)
     spline.load(volume)
     transfer = TransferFunction(fastmpr.psf.gaussian((43, 69, 69), sigma=PSF_SIGMA), (1.0, 1.0, 1.0), np.float32)
-    fft = ForwardFFT(GRID, np.float32)
+    fft = ViewFFT(GRID, np.float32)
     matrix = transfer.matrix(rotation, GRID, (1.0, 1.0, 1.0))
     gram = np.zeros(half_shape(GRID), np.float32)
     rhs = np.zeros(half_shape(GRID), np.complex64)

@@ -40,20 +40,21 @@ def shown(value: Any) -> str:
 # ----------------------------------------------------------------------------------------------------
 
 
-def as_volume(value: Any, name: str) -> NDArray:
+def as_volume(value: Any, name: str, gaps: bool = False) -> NDArray:
     """Return a finite 3-D array in C order and native float32 or float64; float64 stays, all else is float32.
 
-    The caller's array is returned itself where it already fits, and is never written to.
+    The caller's array is returned itself where it already fits, and is never written to. With ``gaps``, voxels may be NaN
+    or masked, which becomes NaN.
     """
-    array = as_array(value, name)
+    array = _unmasked(value) if gaps and np.ma.is_masked(value) else as_array(value, name)
     if array.ndim != 3:
         raise ValueError(f"{name}: found an array of shape {array.shape}, need a 3-D one (z, y, x)")
-    return as_finite(array, name)
+    return as_finite(array, name, gaps)
 
 
-def as_intensities(value: Any, name: str) -> NDArray:
+def as_intensities(value: Any, name: str, gaps: bool = False) -> NDArray:
     """Return what `as_volume` does, of values that can be computed with."""
-    volume = as_volume(value, name)
+    volume = as_volume(value, name, gaps)
     check_intensities(volume, name, volume.dtype.type)
     return volume
 
@@ -61,6 +62,8 @@ def as_intensities(value: Any, name: str) -> NDArray:
 def check_intensities(volume: NDArray, name: str, dtype: type) -> None:
     """Refuse values that cannot be computed with in a precision."""
     largest = float(max(volume.max(), -volume.min()))
+    if np.isnan(largest):
+        largest = float(np.nan_to_num(np.fmax.reduce(np.abs(volume), axis=None)))
     least, most = _INTENSITIES[dtype]
     if largest and not least <= largest <= most:
         need = f"need between {least:g} and {most:g} in {np.dtype(dtype)}: scale them, or give them in float64"
@@ -94,8 +97,15 @@ def _masked(value: Any) -> Iterator[NDArray]:
                 yield from _masked(one)
 
 
-def as_finite(value: Any, name: str) -> NDArray:
-    """Return ``value`` as a finite, native, C-ordered real array that holds something."""
+def _unmasked(value: Any) -> NDArray:
+    """Return a masked array's numbers, NaN where they are masked."""
+    if value.dtype.kind not in "fiub":
+        return np.asarray(value)
+    return value.astype(as_float_type(value.dtype)).filled(np.nan)
+
+
+def as_finite(value: Any, name: str, gaps: bool = False) -> NDArray:
+    """Return ``value`` as a finite, native, C-ordered real array that holds something; ``gaps`` may be NaN."""
     array = as_array(value, name)
     if array.size == 0:
         raise ValueError(f"{name}: found an empty array of shape {array.shape}, need at least one voxel")
@@ -104,8 +114,11 @@ def as_finite(value: Any, name: str) -> NDArray:
     with np.errstate(over="ignore"):  # of what is longer than float64: found below
         array = np.ascontiguousarray(array, dtype=as_float_type(array.dtype))
     if not np.isfinite(array).all():
-        count = int(array.size - np.isfinite(array).sum())
-        raise ValueError(f"{name}: found {count} NaN or infinite values, need finite ones")
+        count = int(np.isinf(array).sum() if gaps else array.size - np.isfinite(array).sum())
+        if gaps and count:
+            raise ValueError(f"{name}: found {count} infinite values, need finite ones, or NaN where nothing was seen")
+        if count:
+            raise ValueError(f"{name}: found {count} NaN or infinite values, need finite ones")
     return array
 
 

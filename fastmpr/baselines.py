@@ -12,15 +12,16 @@ from scipy.spatial.transform import Rotation
 
 from ._stopping import Event, Stop, as_stop
 from ._validation import Size
-from .data.background import without_background
 from .data.dataset import Dataset, as_dataset
+from .engine import seen_kernels
 from .engine.threads import Team, as_workers
 from .poses import Poses
+from .rounds import reconstruct_partial
 from .solver.admm import as_stopping, solve
 from .solver.regularizers import Regularizer, as_regularizer
 from .solver.selection import as_lam, infer_lam
-from .sums.accumulate import padded_shape, transfer_functions, view_sums
-from .sums.aligner import Aligner
+from .sums.accumulate import Accumulator, padded_shape, transfer_functions
+from .sums.aligner import Aligner, tell_blind
 from .sums.frame import check_in_frame
 from .sums.memory import check_fits, check_tables_fit, crew_count, image_bytes, part_bytes, spline_bytes
 from .sums.normal_equations import NormalEquations
@@ -76,8 +77,10 @@ def average(
     sums = np.zeros((team.size, *model), dtype)
     counts = np.zeros((team.size, *model), dtype)
 
+    blind: set[int] = set()
+
     def add_share(member: int) -> None:
-        aligner, seen = Aligner(data, model, model), Aligner(data, model, model)
+        aligner, seen = (Aligner(data, model, model, copies=data.symmetry is not None) for _ in range(2))
         seen.spline.load(np.ones(data.particle_shape))
         out = np.empty(model, dtype)
         first, last = team.share(len(used), member)
@@ -85,14 +88,18 @@ def average(
             weight = dtype(data.weights[i])
             for k, _ in enumerate(aligner.align(i, out)):
                 sums[member] += weight * out
-                if data.frame == "particle" or k > 0:
-                    seen.resample(i, k, out)
+                if aligner.seen is not None:
+                    np.equal(aligner.mask, seen_kernels.SEEN, out=out)
+                elif data.frame == "particle" or k > 0:
+                    seen.sample(i, k, out)
                 else:
                     out[:] = 1
                 counts[member] += weight * out
                 team.check()
+        blind.update(aligner.blind)
 
     team.run(add_share)
+    tell_blind(data, blind, len(used))
     data.source.tell_suspects()
     total, count = sums.sum(axis=0), counts.sum(axis=0)
     half = 0.5 * dtype(min(1.0, data.weights[used].min(initial=1.0)))
@@ -150,8 +157,7 @@ def deconvolve_average(
     """
     stop = as_stop("deconvolve_average", cancel, timeout)
     data = as_dataset(data, psf, poses, views).require()
-    if data.frame == "particle":
-        data = data.then(without_background)
+    data = data.less_background()
     max_iter, tol = as_stopping(max_iter, tol)
     options = {"regularizer": as_regularizer(regularizer), "max_iter": max_iter, "tol": tol, "workers": 1}
     alone = Deconvolved(data, as_lam(lam), stop, **options)
@@ -185,13 +191,26 @@ class Deconvolved(Sequence[NDArray]):
         return len(self.data)
 
     def __getitem__(self, i: Any) -> Any:
-        sums = self.sums(i)
+        accumulator = Accumulator(self.data, [np.array([i])], self.model, 1, None, self.stop, self.transfers)
+        try:
+            accumulator.observe()
+            x = self._partial(accumulator) if accumulator.partial.any() else self._whole(accumulator.sums[0])
+        finally:
+            accumulator.free()
+        self.stop.check()
+        return np.ascontiguousarray(x[inner(self.grid, self.model)])
+
+    def _whole(self, sums: NormalEquations) -> NDArray:
+        """Return the volume of a view that saw all."""
         search = {name: self.options[name] for name in ("regularizer", "workers", "cancel")}
         chosen, start = infer_lam(sums, **search) if self.lam == "auto" else (self.lam, None)
-        result = solve(sums, float(chosen), x0=start, **self.options)
-        self.stop.check()
-        return np.ascontiguousarray(result.x[inner(self.grid, self.model)])
+        return solve(sums, float(chosen), x0=start, **self.options).x
 
-    def sums(self, i: int) -> NormalEquations:
-        """Return the normal equations of one view."""
-        return view_sums(self.data, i, self.grid, self.model, self.transfers)
+    def _partial(self, accumulator: Accumulator) -> NDArray:
+        """Return the volume of a view that saw a part, NaN elsewhere."""
+        until = {name: self.options[name] for name in ("max_iter", "tol")}
+        rest = {"workers": 1, "callback": None, "cancel": self.stop}
+        result = reconstruct_partial(accumulator, self.lam, self.options["regularizer"], until, rest)
+        counts = accumulator.counts[0]
+        assert counts is not None
+        return np.where(counts > 0, result.x, np.nan).astype(result.x.dtype)

@@ -27,7 +27,7 @@ from ._validation import (
 from .io import pose_format
 from .io.conventions import CENTRES, MICROMETRES, MIDDLE, off_middle, translations_for
 from .io.particles import places_of
-from .symmetry import as_group
+from .symmetry import as_group, as_symmetry
 
 _DRAWN, _GIVEN = 210, 400  # bytes of a pose while it is made, at random or of a matrix
 
@@ -137,7 +137,9 @@ class Poses:
     def __repr__(self) -> str:
         return f"<Poses of {len(self)} particle{'s' if len(self) != 1 else ''}>"
 
-    def symmetrized(self, symmetry: str) -> Poses:
+    def symmetrized(
+        self, symmetry: str, symmetry_axis: ArrayLike | None = None, symmetry_centre: ArrayLike | None = None
+    ) -> Poses:
         """Return every pose together with those that a symmetric particle cannot tell from it.
 
         A model that a rotation g leaves unchanged looks the same in the pose R and in the pose R g.
@@ -145,20 +147,20 @@ class Poses:
         Parameters
         ----------
         symmetry : str
-            "C1", "C2", ...: cyclic, about the z axis (array axis 0) of the model; "D1", "D2", ...: dihedral,
-            with a two-fold axis along y (array axis 1) besides.
+            "C1", "C2", ...: cyclic, about the z axis (array axis 0); "D1", ...: with a two-fold axis along y besides.
+        symmetry_axis, symmetry_centre : (z, y, x), optional
+            As those of `Dataset`, in the unit of the translations.
 
         Returns
         -------
         Poses
-            N * n poses, n being the number of elements of the group. The n poses of one particle stand
-            together, its own first: pose ``i * n + k`` is R_i g_k with the translation and the name of
-            particle i.
+            N * n poses, n being the number of elements of the group. The n poses of one particle stand together, its own
+            first: pose ``i * n + k`` is R_i g_k with the name of particle i, and t + R_i (c - g_k c) about a centre c.
 
         Raises
         ------
         ValueError
-            For any other symmetry.
+            For any other symmetry, and for what is no axis or centre.
 
         Examples
         --------
@@ -166,11 +168,15 @@ class Poses:
         >>> len(poses.symmetrized("C9")), len(poses.symmetrized("D9"))
         (36, 72)
         """
-        group = as_group("" if symmetry is None else symmetry)  # None is no symmetry to ask for
+        symmetry = "" if symmetry is None else symmetry  # None is no symmetry to ask for
+        axis, centre = as_symmetry(symmetry, symmetry_axis, symmetry_centre)
+        group = as_group(symmetry, axis)
         check_memory("symmetry", symmetry, _GIVEN * len(self) * len(group), "fewer poses, or Dataset(symmetry=)")
         matrices = (self._matrix[:, np.newaxis] @ group).reshape(-1, 3, 3)
         names = None if self._names is None else [name for name in self._names for _ in group]
-        return self._with(matrices, np.repeat(self._translation, len(group), axis=0), names)
+        shifts = self._matrix @ (np.array(centre) - group @ centre).T  # (N, 3, n)
+        translations = self._translation[:, np.newaxis] + shifts.transpose(0, 2, 1)
+        return self._with(matrices, translations.reshape(-1, 3), names)
 
     def in_unit_of(self, voxel_size: float | Vector | None) -> Poses:
         """Return the same poses with translations in the unit of a voxel size.
@@ -204,7 +210,11 @@ class Poses:
         return Poses(self._rotation, self._translation * factor, names=self._names, centre=self._centre)
 
     def about_middle(
-        self, shape: int | Size, voxel_size: Vector | float | None = None, symmetry: str | None = None
+        self,
+        shape: int | Size,
+        voxel_size: Vector | float | None = None,
+        symmetry: str | None = None,
+        symmetry_axis: ArrayLike | None = None,
     ) -> Poses:
         """Return the same poses, with rotations about the middle (n - 1) / 2 of a box of n voxels.
 
@@ -219,8 +229,8 @@ class Poses:
             Of a particle image.
         voxel_size : float or (z, y, x), optional
             Of the particles, in micrometres; the translations become lengths (see `in_unit_of`).
-        symmetry : str, optional
-            Of the particle, where each of these poses stands for all that it cannot tell from it.
+        symmetry, symmetry_axis : optional
+            Of the particle, where each of these poses stands for all that it cannot tell from it; as in `symmetrized`.
 
         Examples
         --------
@@ -233,7 +243,7 @@ class Poses:
         if self._centre == MIDDLE:
             return poses
         delta = off_middle(shape, 1.0 if voxel is None else voxel)
-        kept = as_group(symmetry).mean(axis=0) @ delta
+        kept = as_group(symmetry, symmetry_axis).mean(axis=0) @ delta
         return Poses(self._rotation, poses.translation + delta - self._matrix @ kept, names=self._names)
 
     def matched(self, names: Sequence[str]) -> Poses:

@@ -14,16 +14,16 @@ from numpy.typing import ArrayLike, NDArray
 from ._messages import Progress, telling
 from ._stopping import Cancelled, Event, as_stop
 from ._validation import Size
-from .data.background import without_background
 from .data.dataset import Dataset, as_dataset
 from .poses import Poses
+from .rounds import reconstruct_partial
 from .solver.admm import as_callback, as_stopping, solve
 from .solver.control import Result
 from .solver.regularizers import Regularizer, as_regularizer
 from .solver.selection import ENOUGH_VIEWS, as_lam, infer_lam, select_lam
-from .sums.accumulate import accumulate_groups
+from .sums.accumulate import observed
 from .sums.frame import check_in_frame
-from .sums.halves import accumulate_halves
+from .sums.halves import observe_halves
 from .sums.normal_equations import NormalEquations
 from .sums.resampling import inner
 
@@ -106,28 +106,28 @@ def reconstruct(
     True
     """
     stop = as_stop("reconstruct", cancel, timeout)
-    lam, regularizer = as_lam(lam), as_regularizer(regularizer)
+    lam, chosen = as_lam(lam), as_regularizer(regularizer)
     max_iter, tol = as_stopping(max_iter, tol)
     callback = as_callback(callback)
     data = as_dataset(data, psf, poses, views)
     model = data.require().model_shape(shape)
     check_in_frame(data, model)
-    if data.frame == "particle":
-        data = data.then(without_background)
+    data = data.less_background()
     with telling(progress) as tell:
         if lam == "auto":
-            halves = accumulate_halves(data, ENOUGH_VIEWS, model, workers, tell, stop)
+            accumulator = observe_halves(data, ENOUGH_VIEWS, model, workers, tell, stop)
         else:
-            halves = accumulate_groups(data, [data.used], model, workers, tell, stop)
-        grid = halves[0].shape
-        options = {
-            "regularizer": regularizer,
-            "workers": workers,
-            "callback": _counting(callback, tell),
-            "cancel": stop,
-        }
+            accumulator = observed(data, [data.used], model, workers, tell, stop)
+        grid, until = accumulator.grid, {"max_iter": max_iter, "tol": tol}
+        options = {"workers": workers, "callback": _counting(callback, tell), "cancel": stop}
         try:
-            result = _solved(halves, lam, options, {"max_iter": max_iter, "tol": tol})
+            if accumulator.partial.any():
+                result = reconstruct_partial(accumulator, lam, chosen, until, options)
+            else:
+                halves = accumulator.sums
+                accumulator.free()
+                del accumulator
+                result = _solved(halves, lam, {"regularizer": chosen, **options}, until)
         except Cancelled as cut:
             if cut.result is None:
                 raise

@@ -14,6 +14,7 @@ from ._stopping import Event, as_stop
 from ._validation import (
     Size,
     Vector,
+    as_array,
     as_choice,
     as_intensities,
     as_number,
@@ -39,6 +40,7 @@ def simulate(
     psf_voxel_size: float | Vector | None = None,
     model_voxel_size: float | Vector | None = None,
     shape: int | Size | None = None,
+    boxes: ArrayLike | None = None,
     rng: np.random.Generator | int | None = None,
     workers: int | None = None,
     cancel: Event | None = None,
@@ -65,6 +67,8 @@ def simulate(
         Voxels of ``psf`` and of ``x``; by default those of the views.
     shape : int or (nz, ny, nx), optional
         Shape of a view; by default that of ``x``.
+    boxes : (N, 3, 2) array_like of int, optional
+        What is seen of each view, as (first, last + 1) voxel along z, y and x: the rest is NaN, as of a crop.
     rng : numpy.random.Generator or int, optional
         Source of the noise, or its seed.
     workers : int, optional
@@ -118,6 +122,7 @@ def simulate(
         raise ValueError(
             f"shape: found {size} at {voxel}, need the grid of x with frame='model': {x.shape} at {model_voxel}"
         )
+    crops = None if boxes is None else _as_boxes(boxes, len(poses), size)
     psf = as_volume(psf, "psf")
     check_memory("shape", size, len(poses) * math.prod(size) * x.itemsize)
     grid = _unwrapped(size, voxel, psf.shape, psf_voxel)
@@ -145,7 +150,27 @@ def simulate(
         for view in views:
             stop.check()
             view += noise_sigma * generator.standard_normal(size, dtype=x.dtype)
-    return views
+    return views if crops is None else _cropped(views, crops)
+
+
+def _as_boxes(boxes: ArrayLike, count: int, shape: Size) -> NDArray:
+    """Return one box in the shape of a view for each."""
+    array = as_array(boxes, "boxes")
+    if array.shape != (count, 3, 2) or array.dtype.kind not in "iu":
+        raise ValueError(f"boxes: found {array.dtype} of shape {array.shape}, need integers of shape ({count}, 3, 2)")
+    first, last = array[..., 0], array[..., 1]
+    if not ((first >= 0) & (first < last) & (last <= shape)).all():
+        raise ValueError(f"boxes: found one that is empty or leaves a view of {shape}, need 0 <= first < last there")
+    return array
+
+
+def _cropped(views: NDArray, boxes: NDArray) -> NDArray:
+    """Return views with NaN outside of their boxes."""
+    crops = np.full_like(views, np.nan)
+    for crop, view, box in zip(crops, views, boxes, strict=True):
+        inside = tuple(slice(*side) for side in box)
+        crop[inside] = view[inside]
+    return crops
 
 
 def _unwrapped(shape: Size, voxel: Vector, psf_shape: Size, psf_voxel: Vector) -> Size:

@@ -9,29 +9,93 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from ._validation import shown
+from ._validation import LONGEST, Vector, as_reals, shown
+
+_Z = (1.0, 0.0, 0.0)
 
 
-def as_group(symmetry: Any) -> NDArray[np.float64]:
+def as_group(symmetry: Any, axis: Any = None) -> NDArray[np.float64]:
     """Return the rotations (n, 3, 3) of a point group, the identity first; None is the group of the identity alone.
 
-    "C1", "C2", ... are cyclic, about the z axis (array axis 0) of the model; "D1", "D2", ... dihedral, with a two-fold axis
-    along y (array axis 1) besides.
+    "C1", "C2", ... are cyclic, about an axis of the model, z (array axis 0) unless given; "D1", "D2", ... dihedral, with a
+    two-fold axis besides: along y (array axis 1) where the axis is z, else where the shortest turn from z to it takes y. (Of
+    the two directions of an axis, that with the first coordinate above 0 that is not 0.)
 
     Raises
     ------
     ValueError
-        For any other symmetry.
+        For any other symmetry, and for what is no axis.
 
     Examples
     --------
     >>> from fastmpr.symmetry import as_group
     >>> len(as_group("C9")), len(as_group("D9")), len(as_group(None))
     (9, 18, 1)
+    >>> as_group("C2", (0, 0, 3))[1].diagonal().round()  # half a turn about x
+    array([-1., -1.,  1.])
     """
     if symmetry is None:
         return np.eye(3)[np.newaxis]
     if not (isinstance(symmetry, str) and re.fullmatch(r"[CD][1-9][0-9]{0,3}", symmetry)):
         need = "need C or D and a number below 10000, such as 'C9' or 'D2'"
         raise ValueError(f"symmetry: found {shown(symmetry)}, {need}")
-    return Rotation.create_group(symmetry, axis="X").as_matrix()  # scipy's X is array axis 0
+    group = Rotation.create_group(symmetry, axis="X").as_matrix()  # scipy's X is array axis 0
+    if axis is None:
+        return group
+    turn = _shortest_turn(as_axis(axis))
+    return turn @ group @ turn.T
+
+
+def as_symmetry(symmetry: Any, axis: Any, centre: Any) -> tuple[Vector, Vector]:
+    """Return the direction of the axis and the offset of the centre, checked beside the symmetry that they belong to."""
+    for name, value in (("symmetry_axis", axis), ("symmetry_centre", centre)):
+        if symmetry is None and value is not None:
+            raise ValueError(f"{name}: found {shown(value)} and no symmetry, need symmetry= beside it")
+    as_group(symmetry)
+    return as_axis(_Z if axis is None else axis), as_centre((0, 0, 0) if centre is None else centre)
+
+
+def shown_symmetry(symmetry: str, axis: Vector, centre: Vector) -> str:
+    """Return a symmetry as text, with what is not the default."""
+    where = [
+        f"{word} ({', '.join(f'{length:.4g}' for length in vector)})"
+        for word, vector, default in (("axis", axis, _Z), ("centre", centre, (0.0, 0.0, 0.0)))
+        if vector != default
+    ]
+    return " ".join([symmetry, *where])
+
+
+def as_axis(axis: Any) -> Vector:
+    """Return the direction (z, y, x) of an axis, of length 1."""
+    vector = _as_vector(axis, "symmetry_axis")
+    largest = np.abs(vector).max()
+    if largest == 0:
+        raise ValueError("symmetry_axis: found (0, 0, 0), need an axis (z, y, x) of any length but zero")
+    vector /= largest  # or its square might overflow
+    z, y, x = (vector / np.linalg.norm(vector)).tolist()
+    return z, y, x
+
+
+def as_centre(centre: Any) -> Vector:
+    """Return the offset (z, y, x) of the point that the axes of symmetry go through."""
+    vector = _as_vector(centre, "symmetry_centre")
+    if np.abs(vector).max() > LONGEST:
+        raise ValueError(f"symmetry_centre: found {shown(centre)}, need numbers from {-LONGEST:g} to {LONGEST:g}")
+    z, y, x = vector.tolist()
+    return z, y, x
+
+
+def _as_vector(value: Any, name: str) -> NDArray[np.float64]:
+    vector = as_reals(value, name, "three numbers (z, y, x)")
+    if vector.shape != (3,):
+        raise ValueError(f"{name}: found shape {vector.shape}, need three numbers (z, y, x)")
+    if not np.isfinite(vector).all():
+        raise ValueError(f"{name}: found NaN or infinite values, need finite ones")
+    return vector.copy()
+
+
+def _shortest_turn(axis: Vector) -> NDArray[np.float64]:
+    """Return the rotation by the least angle from z to an axis, of whose two directions the first coordinate above 0."""
+    z, y, x = axis if axis > (0.0, 0.0, 0.0) else tuple(-length for length in axis)
+    s = 1 / (1 + z)
+    return np.array([[z, -y, -x], [y, 1 - s * y * y, -s * y * x], [x, -s * y * x, 1 - s * x * x]])

@@ -28,7 +28,8 @@ from .psf import gaussian
 from .reconstruction import reconstruct
 from .simulation import simulate
 from .solver import regularizers
-from .solver.admm import objective, solve, threads_for
+from .solver.admm import objective, solve
+from .solver.running import threads_for
 from .sums.accumulate import accumulate
 from .sums.normal_equations import NormalEquations
 
@@ -147,6 +148,7 @@ def _run_all(dtype: Any) -> None:
         average(data, workers=2)
         deconvolve_average(data[:1], lam=1.0, max_iter=1)
         sums = accumulate(data, workers=2) + accumulate(data[:1], workers=2)
+    accumulate(data.replace(symmetry_axis=(1, 1, 1)))  # beside the grid, whose axes have kernels of their own
     for name in regularizers._KNOWN:
         reconstruct(data, lam=1.0, regularizer=name, max_iter=2, workers=2)
         objective(np.ones(sums.shape, dtype), sums, 1.0, name)

@@ -62,9 +62,9 @@ def change(path: Path, array: np.ndarray, **options) -> None:
     tifffile.imwrite(path, array, photometric=options.pop("photometric", "minisblack"), **options)
 
 
-def with_nan(path: Path) -> None:
+def with_value(path: Path, value: float) -> None:
     array = tifffile.imread(path)
-    array[0, 0, 0] = np.nan
+    array[0, 0, 0] = value
     change(path, array)
 
 

@@ -133,12 +133,17 @@ def primal_dual(gram, rhs, shape, lam, iterations, relaxation=1.8):
     L. Condat, "A primal-dual splitting method for convex optimization involving Lipschitzian, proximable and linear
     composite terms", Journal of Optimization Theory and Applications 158, 2013, algorithm 3.1.
     """
-    smoothness, norm = lam * gram.max(), symbol(shape).max()
+    return primal_dual_of(lambda x: data_slope(x, gram, rhs, lam), lam * gram.max(), shape, iterations, relaxation)
+
+
+def primal_dual_of(slope, smoothness, shape, iterations, relaxation=1.8):
+    """The same for any data term, given its gradient and the largest of its curvatures."""
+    norm = symbol(shape).max()
     sigma = smoothness / np.sqrt(norm)
     tau = 0.99 / (smoothness / 2 + sigma * norm)
     x, p = np.zeros(shape), np.zeros((6, *shape))
     for _ in range(iterations):
-        ahead_x = np.maximum(x - tau * (data_slope(x, gram, rhs, lam) + hessian_adjoint(p)), 0)
+        ahead_x = np.maximum(x - tau * (slope(x) + hessian_adjoint(p)), 0)
         ahead_p = on_spectrum(p + sigma * hessian(2 * ahead_x - x), lambda s: np.clip(s, -1, 1))
         x, p = x + relaxation * (ahead_x - x), p + relaxation * (ahead_p - p)
     return ahead_x, ahead_p

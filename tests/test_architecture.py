@@ -32,6 +32,7 @@ FLOORS = [
     "sums",
     "solver",
     "simulation",
+    "rounds",
     "baselines reconstruction",
     "warming",
     "paper",

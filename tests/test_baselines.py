@@ -108,6 +108,6 @@ def test_bad_arguments_are_named(change, message):
 
 def test_a_bad_view_is_named():
     views = views_of("model")
-    views[2, 3, 3, 3] = np.nan
+    views[2, 3, 3, 3] = np.inf
     with pytest.raises(ValueError, match=r"particles\[2\]"):
         deconvolve_average(views, PSF, POSES, lam=LAM, frame="model", max_iter=2)

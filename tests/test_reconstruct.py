@@ -144,9 +144,10 @@ def test_it_is_accumulate_solve_and_crop():
     truth = fastmpr.phantom.centriole((16, 16, 16))
     poses = Poses.random(4, rng=5)
     views = np.pad(fastmpr.simulate(truth, PSF, poses, noise_sigma=0.01, rng=6), ((0, 0), *((3, 3),) * 3))
-    sums = fastmpr.accumulate(views, PSF, poses)
+    data = fastmpr.Dataset(views, PSF, poses, seen="all")  # though they look like crops
+    sums = fastmpr.accumulate(data)
     whole = fastmpr.solve(sums, 50.0, max_iter=40)
-    result = fastmpr.reconstruct(views, PSF, poses, lam=50.0, max_iter=40)
+    result = fastmpr.reconstruct(data, lam=50.0, max_iter=40)
     assert (result.lam, result.nit, result.history) == (50.0, whole.nit, whole.history)
     np.testing.assert_array_equal(result.x, whole.x[middle(sums.shape, (22, 22, 22))])
 

@@ -77,7 +77,7 @@ def test_an_event_that_never_happens_changes_nothing(name):
 
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("name", ["accumulate", "average", "deconvolve_average", "simulate"])
-def test_the_event_is_asked_between_views_and_symmetry_related_ones(name, workers):
+def test_the_event_is_asked_between_views_and_while_sums_are_turned(name, workers):
     """Whenever it happens, the call ends; and it is asked at least once for each view."""
     asked = After(10**9)
     NOTHING_TO_RETURN[name](cancel=asked, workers=workers)
@@ -89,7 +89,7 @@ def test_the_event_is_asked_between_views_and_symmetry_related_ones(name, worker
     if name == "accumulate":
         asked = After(10**9)
         fastmpr.accumulate(DATA.replace(symmetry="C5"), cancel=asked, workers=workers)
-        assert 10**9 - asked.left >= 5 * len(POSES)
+        assert 10**9 - asked.left >= len(POSES) + 2
 
 
 def test_a_solve_returns_the_volume_so_far():

@@ -58,6 +58,11 @@ def lam(text: str) -> float | str:
     return text if text == "auto" else _number(text, float, "auto or a positive number", lambda n: 0 < n < math.inf)
 
 
+def background(text: str) -> float | str:
+    """Return "auto", "none" or a finite number."""
+    return text if text in ("auto", "none") else _number(text, float, "auto, none or a number", math.isfinite)
+
+
 def _number(text: str, kind: Callable[[str], Any], need: str, fits: Callable[[Any], bool]) -> Any:
     try:
         if fits(number := kind(text)):

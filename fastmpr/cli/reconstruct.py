@@ -9,7 +9,7 @@ import fastmpr
 
 from ..io.files import check_writable
 from ..io.formats import writable_format
-from ._arguments import ZYX, add_talk, count, lam, new_command, not_negative, positive
+from ._arguments import ZYX, add_talk, background, count, lam, new_command, not_negative, positive
 from ._words import explain, lengths, put, say, size, watched
 
 
@@ -54,7 +54,40 @@ def add(commands: Any) -> None:
         action="store_true",
         help="PSF is a bead as the camera gave it: take its offset off and centre it",
     )
-    add("--symmetry", metavar="Cn|Dn", help="of the particle about its z axis, such as C9 (default: none)")
+    add("--symmetry", metavar="Cn|Dn", help="of the particle, such as C9 (default: none)")
+    add("--symmetry-axis", type=float, nargs=3, metavar=ZYX, help="its direction in the model (default: z, 1 0 0)")
+    add(
+        "--symmetry-centre",
+        type=float,
+        nargs=3,
+        metavar=ZYX,
+        help="from the middle of the model, in micrometres, or voxels of unknown size (default: 0 0 0)",
+    )
+    add(
+        "--seen",
+        choices=("auto", "all"),
+        default="auto",
+        help="auto: what surrounds a crop, of one value, was not seen; all: it was (default: %(default)s)",
+    )
+    add(
+        "--outside",
+        choices=("auto", "dark", "unseen"),
+        default="auto",
+        help="what is beyond the edge of an image (default: dark, but for crops)",
+    )
+    add(
+        "--radius",
+        type=positive,
+        metavar="R",
+        help="of the particle, in micrometres, or voxels of unknown size: use nothing beyond (default: all)",
+    )
+    add(
+        "--background",
+        type=background,
+        default="auto",
+        metavar="auto|none|LEVEL",
+        help="behind the particles (default: estimated for each)",
+    )
     add(
         "--max-iter", type=count, default=1000, metavar="N", help="stop after so many iterations (default: %(default)s)"
     )
@@ -81,8 +114,15 @@ def run(args: argparse.Namespace) -> None:
         psf_voxel_size=args.psf_voxel_size,
         psf_measured=args.psf_measured,
         symmetry=args.symmetry,
+        symmetry_axis=args.symmetry_axis,
+        symmetry_centre=args.symmetry_centre,
+        seen=args.seen,
+        outside=args.outside,
+        radius=args.radius,
+        background=args.background,
     )
-    for text in (repr(data).strip("<>"), *data.assumed):
+    told = (repr(data).strip("<>"), *data.assumed)
+    for text in told:
         explain(args, text)
     result = fastmpr.reconstruct(
         data,
@@ -93,6 +133,8 @@ def run(args: argparse.Namespace) -> None:
         workers=args.workers,
         progress=watched(args),
     )
+    for text in set(data.assumed).difference(told):  # of crops, which are known when they were read
+        explain(args, text)
     explain(args, f"lam {result.lam:.6g}, {result.nit} iterations: {result.message}")
     if not result.success:
         put(f"fastmpr: warning: {result.message}", error=True)

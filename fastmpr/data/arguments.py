@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._messages import warn
-from .._validation import Vector, as_array, as_intensities, as_reals
+from .._validation import Vector, as_array, as_choice, as_intensities, as_reals, as_voxel_size
 from ..poses import Poses
 from ..psf.checks import check as check_psfs
+from .seen import Seen
 
 _MOST_WEIGHT = 1e15  # and one over it the least: times the brightest particle, both precisions hold it
 _MOST_RATIO = 20  # of the sides of a PSF's voxel and a particle's: no microscope samples both so differently
@@ -104,6 +105,52 @@ def as_weights(weights: ArrayLike | None, count: int) -> NDArray[np.float64]:
         found, need = f"{positive.min():g} to {positive.max():g}", f"0 or {1 / _MOST_WEIGHT:g} to {_MOST_WEIGHT:g}"
         raise ValueError(f"weights: found {found}, need {need}")
     return frozen(array)
+
+
+def as_seen(seen: Any, source: Any) -> Any:
+    """Return which rule tells what was seen: "auto", "all", or a sequence of one mask per particle."""
+    if isinstance(seen, str):
+        return as_choice(seen, "seen", ("auto", "all"))
+    if seen is source.rule[0]:
+        return seen
+    if not (hasattr(seen, "__len__") and hasattr(seen, "__getitem__")) or len(seen) != len(source):
+        found = f"{len(seen)} masks" if hasattr(seen, "__len__") else type(seen).__name__
+        raise ValueError(f"seen: found {found}, need 'auto', 'all' or {len(source)} masks, one for each particle")
+    return seen
+
+
+def as_background(background: Any, count: int) -> Any:
+    """Return "auto", "none", or one number per view."""
+    if isinstance(background, str):
+        return as_choice(background, "background", ("auto", "none"))
+    array = as_reals(background, "background", f"'auto', 'none', a number or {count} of them")
+    if array.shape not in ((), (count,)) or not np.isfinite(array).all():
+        raise ValueError(f"background: found numbers of shape {array.shape}, need finite ones: one, or ({count},)")
+    return frozen(np.broadcast_to(array, (count,)).copy())
+
+
+def crops_text(crops: dict[str, Seen], shape: Sequence[int] | None) -> list[str]:
+    """Say which particles were taken for crops."""
+    if not crops:
+        return []
+    name, seen = next(iter(crops.items()))
+    others = f" and {len(crops) - 1} more" if len(crops) > 1 else ""
+    image = f" of {times(shape)}" if shape else ""
+    return [
+        f"seen: not said, so {name}{others} are taken for crops ({times(seen.shape)}{image}), and what surrounds them for "
+        "unseen (seen='all': it was seen)"
+    ]
+
+
+def lengths_beside(changes: dict[str, Any], data: Any) -> dict[str, Any]:
+    """Return a data set's symmetry and radius, as they mean the same beside a voxel size that becomes known."""
+    becomes_known = data.known_voxel is None and changes.get("voxel_size") is not None
+    edge = min(as_voxel_size(changes["voxel_size"])) if becomes_known else 1.0
+    kept = {"radius": None if data.radius is None else data.radius * edge}
+    if changes.get("symmetry", data.symmetry) is None:
+        return kept | {"symmetry": None, "symmetry_axis": None, "symmetry_centre": None}
+    centre = np.multiply(data.symmetry_centre, edge)
+    return kept | {"symmetry": data.symmetry, "symmetry_axis": data.symmetry_axis, "symmetry_centre": centre}
 
 
 def assumptions(voxel_size: Any, psf_voxel_size: Any, psfs: Any, poses: Poses | None, names: Any) -> list[str]:

@@ -16,28 +16,16 @@ from .._validation import (
     MOST,
     Size,
     Vector,
-    as_choice,
     as_count,
-    as_names,
     as_places,
     as_rng,
     as_shape,
-    as_voxel_size,
 )
 from ..poses import Poses
 from ..symmetry import as_group
-from .arguments import (
-    as_poses,
-    as_psf_of,
-    as_psfs,
-    as_weights,
-    assumptions,
-    check_keywords,
-    check_voxels,
-    frozen,
-    own,
-    times,
-)
+from .arguments import as_psfs, check_keywords, check_voxels, crops_text, frozen, lengths_beside, own
+from .background import without_background
+from .fields import described, fields
 from .source import Source
 
 
@@ -71,10 +59,28 @@ class Dataset:
         Whether the particles are as imaged, or already aligned with the model; then translations are not used, the voxels
         must be cubic, and no background is subtracted.
     symmetry : str, optional
-        Of the particle about the model's z axis: "C9", "D4". Each view then counts once for each pose that the particle's
-        symmetry cannot tell from its own.
+        Of the particle: "C9", "D4". Each view then counts once for each pose that the particle's symmetry cannot tell from
+        its own.
+    symmetry_axis : (z, y, x), optional
+        Its axis in the model, of any length but zero; z by default. The first two-fold axis of "D4" and its like is y where
+        the axis is z, else where the shortest turn from z to it takes y.
+    symmetry_centre : (z, y, x), optional
+        A point on all axes, from the middle of the model, in the unit of ``voxel_size``; the middle by default.
     names : sequence of N str, optional
         Of the particles; by default those of the poses.
+    seen : {"auto", "all"} or sequence of N masks
+        What was seen of each particle: by default all but voxels that are NaN or masked, and what surrounds a crop that was
+        pasted into one value, which is recognised (and listed in ``assumed``); "all": such a value was seen as well. Or one
+        boolean array for each particle, of its shape, True where it was seen; None for all of it.
+    outside : {"auto", "dark", "unseen"}
+        What is beyond the edges of a particle image: by default darkness, where the image was seen up to its edges, and what
+        nobody saw beyond those of a crop.
+    radius : float, optional
+        Of the particle, in the unit of ``voxel_size``: farther than that from the middle of the model, nothing of a view is
+        used, since it may show neighbours.
+    background : {"auto", "none"}, float or (N,) array_like
+        Behind each particle, in `reconstruct` and `deconvolve_average`: by default estimated from the corners of what was
+        seen (not with ``frame="model"``), "none" to leave it, or given.
     thread_safe : bool, optional
         Whether ``particles[i]`` may be called from several threads at once; by default for arrays and fastmpr's own readers,
         else the threads take turns.
@@ -113,10 +119,16 @@ class Dataset:
     weights: NDArray[np.float64]
     frame: str
     symmetry: str | None
+    symmetry_axis: Vector
+    symmetry_centre: Vector
     names: tuple[str, ...] | None
     known_voxel: Vector | None
     known_psf_voxel: Vector | None
-    assumed: tuple[str, ...]
+    seen: Any
+    outside: str
+    radius: float | None
+    background: str | NDArray[np.float64]
+    stated: tuple[str, ...]
 
     def __init__(
         self,
@@ -130,7 +142,13 @@ class Dataset:
         weights: ArrayLike | None = None,
         frame: str = "particle",
         symmetry: str | None = None,
+        symmetry_axis: ArrayLike | None = None,
+        symmetry_centre: ArrayLike | None = None,
         names: Sequence[str] | None = None,
+        seen: str | Sequence[Any] | NDArray = "auto",
+        outside: str = "auto",
+        radius: float | None = None,
+        background: str | ArrayLike = "auto",
         thread_safe: bool | None = None,
     ):
         given = {
@@ -143,48 +161,24 @@ class Dataset:
             "weights": weights,
             "frame": frame,
             "symmetry": symmetry,
+            "symmetry_axis": symmetry_axis,
+            "symmetry_centre": symmetry_centre,
             "names": names,
+            "seen": seen,
+            "outside": outside,
+            "radius": radius,
+            "background": background,
             "thread_safe": thread_safe,
         }
-        self._fill(**given)
+        vars(self).update(fields(**given))
         check_voxels(self.known_voxel, self.known_psf_voxel)
         for text in self.assumed:
             log.info(text)
 
-    def _fill(self, particles: Any, psf: Any, poses: Any, frame: Any, symmetry: Any, names: Any, **rest: Any) -> None:
-        """Check all arguments, and take them in."""
-        source = particles if isinstance(particles, Source) else Source(particles)
-        count = len(source)
-        if count == 0:
-            raise ValueError("particles: found none, need at least one")
-        voxel, psf_voxel = (
-            None if rest[name] is None else as_voxel_size(rest[name], name) for name in ("voxel_size", "psf_voxel_size")
-        )
-        frame = as_choice(frame, "frame", ("particle", "model"))
-        if frame == "model" and voxel is not None and not np.allclose(voxel, min(voxel)):
-            raise ValueError(f"voxel_size: found {voxel}, need cubic voxels with frame='model'")
-        if psf_voxel is not None and voxel is None:
-            raise ValueError("voxel_size: found none beside psf_voxel_size, need both in micrometres")
-        as_group(symmetry)
-        psfs = as_psfs(psf)
-        labels = None if names is None else as_names(names, count)
-        matched = as_poses(poses, labels, count)
-        if matched is not None:
-            matched.in_unit_of(voxel)  # raises where units do not fit
-        values = {
-            "source": source if rest["thread_safe"] is None else source.guarded(rest["thread_safe"]),
-            "psfs": psfs,
-            "psf_of": as_psf_of(rest["psf_of"], count, len(psfs)),
-            "poses": matched,
-            "weights": as_weights(rest["weights"], count),
-            "frame": frame,
-            "symmetry": symmetry,
-            "names": labels or (matched.names if matched else None),
-            "known_voxel": voxel,
-            "known_psf_voxel": psf_voxel,
-            "assumed": tuple(assumptions(voxel, psf_voxel, psfs, matched, labels)),
-        }
-        vars(self).update(values)
+    @property
+    def assumed(self) -> tuple[str, ...]:
+        """What was assumed; of crops only those that were read."""
+        return *self.stated, *crops_text(self.source.crops(), self.source.known_shape())
 
     @property
     def psf(self) -> NDArray | tuple[NDArray, ...] | None:
@@ -233,12 +227,12 @@ class Dataset:
         poses = self.poses.in_unit_of(self.known_voxel)
         if poses.centre == "(n - 1) / 2":  # no particle need be read to learn its shape
             return poses
-        return poses.about_middle(self.particle_shape, self.voxel_size, self.symmetry)
+        return poses.about_middle(self.particle_shape, self.voxel_size, self.symmetry, self.symmetry_axis)
 
     @cached_property
     def group(self) -> NDArray[np.float64]:
         """The rotations (n, 3, 3) that leave the particle as it is, the identity first."""
-        return as_group(self.symmetry)
+        return as_group(self.symmetry, self.symmetry_axis)
 
     def model_shape(self, shape: int | Size | None = None) -> Size:
         """Return the shape of the model: ``shape``, or what covers a particle image at the model's voxel."""
@@ -251,7 +245,7 @@ class Dataset:
         return as_shape(np.rint(extent).astype(int).tolist())
 
     def read(self, i: int) -> NDArray:
-        """Return particle ``i``: finite, native, C-ordered, float32 or float64. Any thread may ask."""
+        """Return particle ``i``: native, C-ordered, float32 or float64, NaN where it was not seen. Any thread may ask."""
         return self.source.read(i)
 
     def require(self, psf: bool = True) -> Dataset:
@@ -276,6 +270,7 @@ class Dataset:
             names=None if self.names is None else tuple(self.names[i] for i in chosen),
             psf_of=frozen(self.psf_of[chosen]),
             weights=frozen(self.weights[chosen]),
+            background=self.background if isinstance(self.background, str) else frozen(self.background[chosen]),
         )
 
     def replace(self, **changes: Any) -> Dataset:
@@ -289,8 +284,11 @@ class Dataset:
             "psf_voxel_size": self.known_psf_voxel,
             "weights": self.weights,
             "frame": self.frame,
-            "symmetry": self.symmetry,
+            **lengths_beside(changes, self),
             "names": self.names,
+            "seen": self.seen,
+            "outside": self.outside,
+            "background": self.background,
             "thread_safe": None,
         }
         check_keywords(changes, given)
@@ -299,12 +297,23 @@ class Dataset:
         if self.poses is not None and "poses" not in changes:
             given["poses"] = self._poses_beside(changes)
         other = object.__new__(Dataset)
-        other._fill(**{**given, **changes})
+        vars(other).update(fields(**{**given, **changes}))
         return other
 
     def then(self, step: Callable[[NDArray], NDArray]) -> Dataset:
-        """Return the same views, each particle to go through a function when it is read."""
+        """Return the same views, what was seen of each particle to go through a function when it is read."""
         return self._with(source=self.source.then(step))
+
+    def less_background(self) -> Dataset:
+        """Return the same views, each less its ``background`` when it is read."""
+        if not isinstance(self.background, str):
+            return self._with(source=self.source.less(self.background))
+        return self.then(without_background) if self.fits_background else self
+
+    @property
+    def fits_background(self) -> bool:
+        """Whether the background of a view is estimated, so that it may be fitted too."""
+        return (self.background, self.frame) == ("auto", "particle")
 
     def split(self, n: int, rng: np.random.Generator | int | None = None) -> list[Dataset]:
         """Return ``n`` disjoint parts, as equal as can be, drawn at random; together they hold every view once.
@@ -326,22 +335,7 @@ class Dataset:
         return [self[part] for part in parts]
 
     def __repr__(self) -> str:
-        count = f"{len(self)} particle{'s' * (len(self) != 1)}"
-        shape = self.source.known_shape()
-        texts = [count + (f" of {times(shape)}" if shape else "")]
-        if self.unit == "um":
-            texts.append(f"voxels of {times(self.voxel_size)} um")
-        if self.psfs:
-            several = f"{len(self.psfs)} PSFs" if len(self.psfs) > 1 else "PSF"
-            texts.append(f"{several} of {times(self.psfs[0].shape)}")
-        else:
-            texts.append("no PSF")
-        texts.append("with poses" if self.poses is not None else "no poses")
-        if self.symmetry:
-            texts.append(self.symmetry)
-        if self.frame == "model":
-            texts.append("in the frame of the model")
-        return f"<Dataset: {', '.join(texts)}>"
+        return described(self)
 
     @property
     def _first(self) -> int:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from .._stopping import Cancelled
 from .._validation import Size, as_flag, as_float_type, as_intensities, check_intensities
+from .seen import NothingSeenError, Seen, as_mask, seen_in
 from .suspects import fingerprint, suspicion, warn_of
 
 
@@ -43,6 +44,10 @@ class Source:
         self.particles = particles = _as_sequence(particles)
         self.thread_safe = _is_safe(particles) if thread_safe is None else as_flag(thread_safe, "thread_safe")
         self.steps: tuple[Callable[[NDArray], NDArray], ...] = ()
+        self.rule: tuple[Any, str] = ("auto", "auto")
+        self._masks: dict[int, int] = {}  # which of them belongs to which place, where the rule holds masks
+        self._seen: dict[int, Seen | None] = {}
+        self._levels: dict[int, float] = {}
         self.which = self.places = np.arange(len(particles))  # in the sequence; in that which was first given
         self._share = _Shared(self.thread_safe)
 
@@ -59,8 +64,19 @@ class Source:
         return self._with(thread_safe=safe, _share=_Shared(safe))
 
     def then(self, step: Callable[[NDArray], NDArray]) -> Source:
-        """Return the same particles, each to go through a function when it is read."""
+        """Return the same particles, what was seen of each to go through a function when it is read."""
         return self._with(steps=(*self.steps, step))
+
+    def seeing(self, seen: Any, outside: str) -> Source:
+        """Return the same particles, with a rule of what was seen of them: "auto", "all" or masks, see `seen.seen_in`."""
+        if seen is self.rule[0] and outside == self.rule[1]:
+            return self
+        masks = {} if isinstance(seen, str) else {place: k for k, place in enumerate(self.places.tolist())}
+        return self._with(rule=(seen, outside), _masks=masks, _seen={})
+
+    def less(self, levels: NDArray) -> Source:
+        """Return the same particles, each less a level of its own."""
+        return self._with(_levels=dict(zip(self.places.tolist(), levels.tolist(), strict=True)))
 
     def name(self, i: int) -> str:
         """Return what errors call particle ``i``: its place in the sequence that was given, and its file's name."""
@@ -87,7 +103,18 @@ class Source:
         return self._learn(particle)
 
     def read(self, i: int) -> NDArray:
-        """Return particle ``i``, finite, native, C-ordered, float32 or float64, of the shape of all others."""
+        """Return particle ``i``, native, C-ordered, float32 or float64, of the shape of all others; NaN was not seen."""
+        part, seen = self.view(i)
+        return part if seen is None else seen.whole(part, self.look(i)[0])
+
+    def view(self, i: int) -> tuple[NDArray, Seen | None]:
+        """Return the box that was seen of particle ``i``, finite, and what was seen in it: None where that is all.
+
+        Raises
+        ------
+        NothingSeenError
+            If that is nothing.
+        """
         kept = self._share.kept.pop(int(self.places[i]), None)
         particle = self._load(i) if kept is None else kept
         shape, dtype = self._learn(particle)
@@ -95,10 +122,37 @@ class Source:
             check_intensities(particle, self.name(i), dtype)
         if particle.shape != shape:
             raise ValueError(f"{self.name(i)}: found shape {particle.shape}, need {shape} like the first particle")
-        self._share.note(int(self.places[i]), particle)
+        seen = self._look_in(i, particle)
+        part, place = particle if seen is None else seen.part(particle), int(self.places[i])
+        self._share.note(place, particle, part)
+        if level := self._levels.get(place):
+            part = part - part.dtype.type(level)
         for step in self.steps:
-            particle = step(particle)
-        return particle
+            part = step(part)
+        return part, seen
+
+    def seen(self, i: int) -> Seen | None:
+        """Return what was seen of particle ``i``, None where that is all; it is read where that is not known yet."""
+        place = int(self.places[i])
+        return self._seen[place] if place in self._seen else self.view(i)[1]
+
+    def crops(self) -> dict[str, Seen]:
+        """Return which of the particles that were read were recognised as crops, by their names."""
+        found = {self.name(i): self._seen.get(place) for i, place in enumerate(self.places.tolist())}
+        return {name: seen for name, seen in found.items() if seen is not None and seen.guessed}
+
+    def _look_in(self, i: int, particle: NDArray) -> Seen | None:
+        """Return what was seen of a particle, found out once."""
+        place = int(self.places[i])
+        if place not in self._seen:
+            mask = None
+            if (k := self._masks.get(place)) is not None and self.rule[0][k] is not None:
+                mask = as_mask(self.rule[0][k], f"seen[{k}]", particle.shape)
+            try:
+                self._seen[place] = seen_in(particle, mask, *self.rule)
+            except NothingSeenError as error:
+                raise NothingSeenError(f"{self.name(i)}: {error}") from None
+        return self._seen[place]
 
     def tell_suspects(self) -> None:
         """Warn, once, of particles that were read and look as if something went wrong before they came here."""
@@ -116,7 +170,7 @@ class Source:
             if mark is None or place == (other := first.setdefault(mark, place)):
                 continue
             j = int(np.flatnonzero(self.places == other)[0])
-            if np.array_equal(self._load(i), self._load(j)):
+            if np.array_equal(self._load(i), self._load(j), equal_nan=True):
                 found[place] = other
         return found
 
@@ -130,7 +184,7 @@ class Source:
     def _load(self, i: int) -> NDArray:
         try:
             with self._share.reading:
-                return as_intensities(self.particles[int(self.which[i])], self.name(i))
+                return as_intensities(self.particles[int(self.which[i])], self.name(i), gaps=True)
         except (Cancelled, ImportError, MemoryError, ParticleError):
             raise
         except Exception as error:
@@ -170,11 +224,11 @@ class _Shared:
         self.learning: Any = Lock()
         self.reading: Any = nullcontext() if self.thread_safe else Lock()
 
-    def note(self, place: int, particle: NDArray) -> None:
-        """Keep what may have to be said of a particle that is read for the first time."""
+    def note(self, place: int, particle: NDArray, part: NDArray) -> None:
+        """Keep what may have to be said of a particle that is read for the first time, and of the part that was seen."""
         if place not in self.fingerprints:
             self.fingerprints[place] = fingerprint(particle)
-            if (wrong := suspicion(particle)) is not None:
+            if (wrong := suspicion(part)) is not None:
                 self.suspects[place] = wrong
 
     def __reduce__(self) -> Any:  # locks do not travel to other processes

@@ -66,6 +66,39 @@ def complex_dtype(dtype: DTypeLike) -> Any:
     return np.result_type(dtype, np.complex64)
 
 
+def rfftn(volume: NDArray, workers: int) -> NDArray:
+    """Do what `scipy.fft.rfftn` does, to the bit, on a team of our own: the pool of scipy's does not survive a fork."""
+    team = Team(min(workers, *volume.shape[:2]))
+    out = np.empty(half_shape(volume.shape), complex_dtype(volume.dtype))
+
+    def transform(member: int) -> None:
+        planes, rows = (slice(*team.share(n, member)) for n in volume.shape[:2])
+        out[planes] = scipy.fft.rfft(volume[planes], axis=2, workers=1)
+        team.barrier(member)
+        out[:, rows] = scipy.fft.fft(out[:, rows], axis=0, workers=1)
+        team.barrier(member)
+        out[planes] = scipy.fft.fft(out[planes], axis=1, workers=1)
+
+    team.run(transform)
+    return out
+
+
+def irfftn(spectrum: NDArray, shape: Size, workers: int) -> NDArray:
+    """Do the inverse of `rfftn`."""
+    team = Team(min(workers, *shape[:2]))
+    work = np.empty_like(spectrum)
+    out = np.empty(shape, spectrum.real.dtype)
+
+    def transform(member: int) -> None:
+        planes, rows = (slice(*team.share(n, member)) for n in shape[:2])
+        work[:, rows] = scipy.fft.ifft(spectrum[:, rows], axis=0, workers=1)
+        team.barrier(member)
+        out[planes] = scipy.fft.irfftn(work[planes], shape[1:], axes=(1, 2), workers=1)
+
+    team.run(transform)
+    return out
+
+
 class _Planner:
     """Plans transforms, each once: parts of one shape that pass through the same buffers share theirs."""
 
@@ -73,11 +106,12 @@ class _Planner:
         self._effort = effort
         self._made: dict[tuple[Any, ...], Run] = {}
 
-    def __call__(self, source: NDArray, target: NDArray, axis: int, direction: str) -> Run:
-        """Return what transforms ``source`` to ``target`` along an axis."""
+    def __call__(self, source: NDArray, target: NDArray, axis: int | tuple[int, ...], direction: str) -> Run:
+        """Return what transforms ``source`` to ``target`` along an axis, or several."""
         key = source.ctypes.data, target.ctypes.data, source.shape, axis, direction
         if key not in self._made:
-            options: dict[str, Any] = {"axes": (axis,), "direction": direction, "flags": (self._effort,), "threads": 1}
+            axes = (axis,) if isinstance(axis, int) else axis
+            options: dict[str, Any] = {"axes": axes, "direction": direction, "flags": (self._effort,), "threads": 1}
             with _PLANNING:
                 self._made[key] = pyfftw.FFTW(source, target, **options).execute
         return self._made[key]
@@ -92,11 +126,13 @@ class _Plans:
             vars(self).clear()
 
 
-class ForwardFFT(_Plans):
-    """A real forward FFT of one volume by a crew, cut as that of `SlabFFT` is.
+class ViewFFT(_Plans):
+    """A real FFT of one volume by a crew, cut as that of `SlabFFT` is.
 
     Fill ``image``, then `forward_planes` in every member, then each block's ``forward``: ``columns`` hold its frequencies
     until the next block's. Image and spectrum are one memory, so an image may be filled when all members have read theirs.
+    The way back, once `plan_inverse` was called: fill each block's ``columns``, then its ``inverse``, then
+    `inverse_planes` (unnormalised).
 
     Attributes
     ----------
@@ -111,15 +147,29 @@ class ForwardFFT(_Plans):
         spectrum = self.image.view(complex_dtype(dtype))[:, :, : nx // 2 + 1]
         self.blocks: list[list[Block]] = []
         self._planes: list[list[Run]] = []
+        self._back: list[list[Run]] = []
+        self._shares: list[_Share] = []
+        self._nx = nx
         for member in range(crew.size):
             slab, rows = crew.share(nz, member), crew.share(ny, member)
             share = _Share(spectrum, slab, rows, plan, _BLOCK_BYTES // crew.size)  # a larger crew takes no more memory
             self._planes.append(share.forward_planes(self.image[:, :, :nx]))
             self.blocks.append(share.blocks())
+            self._shares.append(share)
+
+    def plan_inverse(self) -> None:
+        """Plan the way back, unless it is planned."""
+        if not self._back:
+            self._back = [share.inverse_planes(self.image[:, :, : self._nx]) for share in self._shares]
 
     def forward_planes(self, member: int = 0) -> None:
         """Transform a member's planes of ``image`` along y and x."""
         for transform in self._planes[member]:
+            transform()
+
+    def inverse_planes(self, member: int = 0) -> None:
+        """Transform a member's planes back into ``image`` along y and x."""
+        for transform in self._back[member]:
             transform()
 
 
@@ -296,3 +346,31 @@ def _in_turn(*steps: Run | list[Run]) -> Run:
             run()
 
     return run_all
+
+
+class PaddedPlanes(_Plans):
+    """Complex FFTs of planes side by side: back to space, and forward again from the middle of a larger plane.
+
+    Fill ``planes`` and call `back` (unnormalised); put their `parts` in ``padded``, zero elsewhere, and call `forward`. The
+    last axis of both is that of the planes, and zero stands first on the others.
+    """
+
+    def __init__(self, shape: tuple[int, int], padded: tuple[int, int], count: int, dtype: DTypeLike):
+        self.planes = pyfftw.zeros_aligned((*shape, count), complex_dtype(dtype))
+        self.padded = pyfftw.zeros_aligned((*padded, count), complex_dtype(dtype))
+        ends = [(slice(0, (n + 1) // 2), *[slice(-(n // 2), None)] * (n > 1)) for n in shape]
+        self.parts = [(rows, columns) for rows in ends[0] for columns in ends[1]]
+        plan = _Planner(_ESTIMATE)
+        self._back = plan(self.planes, self.planes, (0, 1), _BACKWARD)
+        self._rows = [plan(part, part, 1, _FORWARD) for part in (self.padded[rows] for rows in ends[0])]
+        self._columns = plan(self.padded, self.padded, 0, _FORWARD)
+
+    def back(self) -> None:
+        """Transform ``planes`` back to space."""
+        self._back()
+
+    def forward(self) -> None:
+        """Transform ``padded``: the rows that may hold something, then all columns."""
+        for rows in self._rows:
+            rows()
+        self._columns()

@@ -6,6 +6,7 @@ Numba's cache does not notice changes here: after one, empty it.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -175,3 +176,16 @@ def copy(source, target):
     """Copy a row."""
     for i in range(target.size):
         target[i] = source[i]
+
+
+@njit(**JIT)
+def inside(start, step, low, high, first, last):
+    """Cut the index range [first, last) to those i with low <= start + i step <= high."""
+    if step == 0:
+        return (first, last) if low <= start <= high else (first, first)
+    a, b = (low - start) / step, (high - start) / step
+    if a > b:
+        a, b = b, a
+    # a step of rounding's size puts the ends beyond what an integer holds
+    first = int(math.ceil(min(max(a, first), last)))
+    return first, max(first, int(math.floor(min(max(b, first - 1), last - 1))) + 1)

@@ -13,25 +13,12 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic, overload
 
-from .jit import JIT, JIT_INLINE, JIT_SUM, like, narrow, njit
+from .jit import JIT, JIT_INLINE, JIT_SUM, inside, like, narrow, njit
 from .spline_kernels import MARGIN
 
 # ----------------------------------------------------------------------------------------------------
 # Resampling with cubic B-splines
 # ----------------------------------------------------------------------------------------------------
-
-
-@njit(**JIT)
-def _inside(start, step, low, high, first, last):
-    """Cut the index range [first, last) to those i with low <= start + i step <= high."""
-    if step == 0:
-        return (first, last) if low <= start <= high else (first, first)
-    a, b = (low - start) / step, (high - start) / step
-    if a > b:
-        a, b = b, a
-    # a step of rounding's size puts the ends beyond what an integer holds
-    first = int(math.ceil(min(max(a, first), last)))
-    return first, max(first, int(math.floor(min(max(b, first - 1), last - 1))) + 1)
 
 
 # The four cubic B-spline weights at a fraction f past the second of four samples, as polynomials in f: constants first.
@@ -188,9 +175,9 @@ def gather(a, matrix, origin, out, nx, centre, start, stop):
             z = origin[0] + matrix[0, 0] * dz + matrix[0, 1] * dy + matrix[0, 2] * dx
             y = origin[1] + matrix[1, 0] * dz + matrix[1, 1] * dy + matrix[1, 2] * dx
             x = origin[2] + matrix[2, 0] * dz + matrix[2, 1] * dy + matrix[2, 2] * dx
-            first, last = _inside(z, step[0], -0.5, top[0], 0, nx)
-            first, last = _inside(y, step[1], -0.5, top[1], first, last)
-            first, last = _inside(x, step[2], -0.5, top[2], first, last)
+            first, last = inside(z, step[0], -0.5, top[0], 0, nx)
+            first, last = inside(y, step[1], -0.5, top[1], first, last)
+            first, last = inside(x, step[2], -0.5, top[2], first, last)
             if first < last:
                 begin = (z + MARGIN, y + MARGIN, x + MARGIN)
                 _sample_row(coefficients, strides, begin, step, first, last, at, fz, fy, fx, values)
@@ -243,9 +230,9 @@ def _known_columns(size, reach, matrix, shape, kz, ky):
     first, last = _inside_ball((z / reach[0], y / reach[1], x / reach[2]), scaled, 0, (shape[2] + 1) // 2)
     if first >= last:
         return begin, 0, 0
-    first, last = _inside(begin[0], step[0], 3.0, size[0] - 4.0, first, last)
-    first, last = _inside(begin[1], step[1], 3.0, size[1] - 4.0, first, last)
-    first, last = _inside(begin[2], step[2], 3.0, size[2] - 4.0, first, last)
+    first, last = inside(begin[0], step[0], 3.0, size[0] - 4.0, first, last)
+    first, last = inside(begin[1], step[1], 3.0, size[1] - 4.0, first, last)
+    first, last = inside(begin[2], step[2], 3.0, size[2] - 4.0, first, last)
     return begin, first, last
 
 
@@ -265,6 +252,24 @@ def sample_transfer(table, reach, matrix, shape, out):
 
 
 @njit(**JIT)
+def add_turned(table, reach, matrix, shape, weight, out, start, stop):
+    """Add weight times what `sample_transfer` samples to ``out``, in the planes start <= z < stop."""
+    strides, coefficients = (table.shape[1] * table.shape[2], table.shape[2]), table.reshape(-1)
+    step = (matrix[0, 2], matrix[1, 2], matrix[2, 2])
+    ny, nx = out.shape[1], out.shape[2]
+    at, fz, fy, fx, values = _row_memory(coefficients, nx)
+    target = out.reshape(-1)
+    for kz in range(start, stop):
+        for ky in range(ny):
+            begin, first, last = _known_columns(table.shape, reach, matrix, shape, kz, ky)
+            if first < last:
+                _sample_row(coefficients, strides, begin, step, first, last, at, fz, fy, fx, values)
+                place = (kz * ny + ky) * nx + first
+                for i in range(last - first):
+                    target[np.uintp(place + i)] += weight * values[i]
+
+
+@njit(**JIT)
 def _add_normal_row(values, columns, at, weight, begin, size, gram, rhs):
     for i in range(size):
         p = np.uintp(begin + i)
@@ -274,14 +279,21 @@ def _add_normal_row(values, columns, at, weight, begin, size, gram, rhs):
 
 
 @njit(**JIT)
+def _add_rhs_row(values, columns, at, weight, begin, size, rhs):
+    for i in range(size):
+        p = np.uintp(begin + i)
+        rhs[p] += weight * (columns[np.uintp(at + i)] * values[i].conjugate())
+
+
+@njit(**JIT)
 def add_columns(table, reach, matrix, shape, columns, weight, gram, rhs, start, stop):
     """Gram += w |h|^2 and rhs += w conj(h) y in the rows start <= y < stop for one view, h being `sample_transfer`'s.
 
-    ``columns`` (nz, stop - start, nx // 2 + 1) hold these rows of y.
+    ``columns`` (nz, stop - start, nx // 2 + 1) hold these rows of y. An empty gram is left alone.
     """
     strides, coefficients = (table.shape[1] * table.shape[2], table.shape[2]), table.reshape(-1)
     step = (matrix[0, 2], matrix[1, 2], matrix[2, 2])
-    nz, ny, half = gram.shape
+    nz, ny, half = rhs.shape
     at, fz, fy, fx, values = _row_memory(coefficients, half)
     flat = (columns.reshape(-1), gram.reshape(-1), rhs.reshape(-1))
     for kz in range(nz):
@@ -290,6 +302,28 @@ def add_columns(table, reach, matrix, shape, columns, weight, gram, rhs, start, 
             if first < last:
                 _sample_row(coefficients, strides, begin, step, first, last, at, fz, fy, fx, values)
                 row, place = kz * (stop - start) + ky - start, kz * ny + ky
-                _add_normal_row(
-                    values, flat[0], row * half + first, weight, place * half + first, last - first, flat[1], flat[2]
-                )
+                at_row, at_place, count = row * half + first, place * half + first, last - first
+                if gram.size == 0:
+                    _add_rhs_row(values, flat[0], at_row, weight, at_place, count, flat[2])
+                else:
+                    _add_normal_row(values, flat[0], at_row, weight, at_place, count, flat[1], flat[2])
+
+
+@njit(**JIT)
+def predict_columns(table, reach, matrix, shape, volume, scale, columns, start, stop):
+    """Columns <- scale h X in the rows start <= y < stop: what a view shows of a volume with the spectrum X."""
+    strides, coefficients = (table.shape[1] * table.shape[2], table.shape[2]), table.reshape(-1)
+    step = (matrix[0, 2], matrix[1, 2], matrix[2, 2])
+    nz, ny, half = volume.shape
+    at, fz, fy, fx, values = _row_memory(coefficients, half)
+    source, target = volume.reshape(-1), columns.reshape(-1)
+    for kz in range(nz):
+        for ky in range(start, stop):
+            row, place = (kz * (stop - start) + ky - start) * half, (kz * ny + ky) * half
+            for i in range(half):
+                target[np.uintp(row + i)] = 0
+            begin, first, last = _known_columns(table.shape, reach, matrix, shape, kz, ky)
+            if first < last:
+                _sample_row(coefficients, strides, begin, step, first, last, at, fz, fy, fx, values)
+                for i in range(first, last):
+                    target[np.uintp(row + i)] = scale * (values[np.uintp(i - first)] * source[np.uintp(place + i)])

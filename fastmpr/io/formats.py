@@ -20,7 +20,7 @@ from typing import Any, NoReturn
 
 from numpy.typing import ArrayLike, NDArray
 
-from .._validation import Vector, as_voxel_size
+from .._validation import Vector, as_volume, as_voxel_size
 from .files import as_path
 
 _VOLUMES = ("tiff", "mrc")  # what has no known suffix is taken for the first, which has many
@@ -52,7 +52,9 @@ def read(path: str | Path, voxel_size: float | Vector | None = None) -> tuple[ND
     ImportError
         Naming the package that the format needs.
     """
-    return volume_format(as_path(path)).read(path, None if voxel_size is None else as_voxel_size(voxel_size))
+    given = None if voxel_size is None else as_voxel_size(voxel_size)
+    volume, found = volume_format(as_path(path)).read(path, given)
+    return as_volume(volume, str(path)), found  # of particles alone, voxels may be NaN
 
 
 def write(path: str | Path, volume: ArrayLike, voxel_size: ArrayLike | None = None, overwrite: bool = False) -> None:

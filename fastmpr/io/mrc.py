@@ -82,7 +82,9 @@ def read(path: str | Path, voxel_size: Vector | None = None) -> tuple[NDArray, V
         raise FileError(f"{path}: found the file truncated, need all of it")
     if data.ndim != 3:
         raise FileError(f"{path}: found an image of shape {data.shape}, need a 3-D volume (z, y, x)")
-    return as_volume(data.transpose(_axis_order(path, header)), str(path)), voxel_size or _voxel_size(path, lengths)
+    return as_volume(data.transpose(_axis_order(path, header)), str(path), gaps=True), voxel_size or _voxel_size(
+        path, lengths
+    )
 
 
 def _mrcfile() -> Any:

@@ -67,7 +67,7 @@ def read(path: str | Path, voxel_size: Vector | None = None) -> tuple[NDArray, V
             raise FileError(f"{path}: {_found(series)}, need a 3-D volume (z, y, x)")
         check_fits_memory(path, series.nbytes)
         array, voxel_size = series.asarray(), voxel_size or _voxel_size(path, tif)
-    return as_volume(array, str(path)), voxel_size
+    return as_volume(array, str(path), gaps=True), voxel_size
 
 
 class Stack(Sequence[NDArray]):
@@ -127,7 +127,7 @@ class Stack(Sequence[NDArray]):
             with self._lock, _named(self.path):
                 pages = [page.asarray() for page in self._pages[i * n_pages : (i + 1) * n_pages]]
                 volume = np.stack(pages).reshape(self.shape)
-        return as_volume(volume, f"{self.path}, volume {i}")
+        return as_volume(volume, f"{self.path}, volume {i}", gaps=True)
 
 
 def write(path: str | Path, volume: ArrayLike, voxel_size: ArrayLike | None = None, overwrite: bool = False) -> None:

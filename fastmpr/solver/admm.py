@@ -14,26 +14,17 @@ phases, each on its own slab of planes or block of columns, and meets at a barri
 
 from __future__ import annotations
 
-import itertools
-import math
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from .._limits import check_memory
 from .._stopping import Event, as_stop
-from .._validation import Size, as_count, as_finite, as_flag, as_number, as_positive, shown
-from ..engine.threads import Team, as_workers
-from ..engine.turns import taking_turns
+from .._validation import as_count, as_finite, as_flag, as_number, as_positive, shown
 from ..sums.normal_equations import RANGE, NormalEquations, as_sums
-from .control import Control, Result
-from .iteration import Iteration, bytes_needed
+from .control import Result
 from .regularizers import Regularizer, Tikhonov, as_regularizer
-
-_FINE = 1e-3  # a tolerance below which rounding to 16 bits could be seen in the residuals
-_TOUCHY = 1 << 15  # voxels above which a solve's arrays fill a core's cache
+from .running import Running, finite
 
 
 def objective(x: NDArray, sums: NormalEquations, lam: float, regularizer: str | Regularizer = "hessian") -> float:
@@ -144,29 +135,14 @@ def solve(
     max_iter, tol = as_stopping(max_iter, tol)
     relaxation = as_number(relaxation, "relaxation", 1e-3, 2 - 1e-3, "a number from 0.001 to 1.999")
     callback, _ = as_callback(callback), as_flag(deterministic, "deterministic")
-    _check_lam(lam, as_sums(sums))
+    check_lam(lam, as_sums(sums))
     chosen = as_regularizer(regularizer)
     if isinstance(chosen, Tikhonov):
-        return _finite(Result(chosen.minimiser(sums, lam), lam, 0, True, "closed form", [], sums.voxel_size))
-    precise = mu is not None or 0 < tol < _FINE
-    check_memory("sums", sums.shape, bytes_needed(sums, chosen, precise))
-    voxels = math.prod(sums.shape)
-    team = Team(threads_for(sums.shape, workers))
-    with taking_turns(team.size if voxels > _TOUCHY else 0, stop.is_set) as turn:
-        iteration = Iteration(sums, lam, chosen, mu, relaxation, team, precise)
-        try:
-            if x0 is not None:
-                iteration.start_from(x0)
-            control = Control(iteration, max_iter, tol, callback, stop, turn)
-            team.run(lambda member: _loop(member, iteration, control))
-            return _finite(control.result(last=True))
-        finally:
-            iteration.fft.free()
-
-
-def threads_for(shape: Size, workers: int | None) -> int:
-    """Return how many threads a solve takes: each has two planes or more."""
-    return max(1, min(as_workers(workers, math.prod(shape)), shape[0] // 2))
+        return finite(Result(chosen.minimiser(sums, lam), lam, 0, True, "closed form", [], sums.voxel_size))
+    options: dict[str, Any] = {"max_iter": max_iter, "tol": tol, "mu": mu, "relaxation": relaxation}
+    with Running(sums, lam, chosen, stop, x0=x0, workers=workers, callback=callback, **options) as running:
+        running.go_on()
+        return running.result()
 
 
 def as_stopping(max_iter: Any, tol: Any) -> tuple[int, float]:
@@ -181,17 +157,7 @@ def as_callback(callback: Any) -> Callable[[Result], Any] | None:
     return callback
 
 
-def _finite(result: Result) -> Result:
-    """Return a result, or raise an error where it is none."""
-    if not all(np.isfinite(plane).all() for plane in result.x):  # by planes: memory is at its peak
-        size = f"lam = {result.lam:.3g}, {result.x.dtype}"
-        raise ValueError(
-            f"sums: found numbers out of range while solving ({size}), need a smaller lam, mu or intensities"
-        )
-    return result
-
-
-def _check_lam(lam: float, sums: NormalEquations) -> None:
+def check_lam(lam: float, sums: NormalEquations) -> None:
     """Refuse a weight with which the data term leaves the range of the precision."""
     least, most = (limit**2 for limit in RANGE[sums.gram.dtype.type])
     largest = max(sums.sizes())
@@ -200,21 +166,3 @@ def _check_lam(lam: float, sums: NormalEquations) -> None:
             f"lam: found {lam:g}, need between {least / largest:.1g} and {most / largest:.1g} for these sums in "
             f"{sums.gram.dtype}"
         )
-
-
-def _loop(member: int, iteration: Iteration, control: Control) -> None:
-    """What each member of the team does: step, now and then check the residuals, and stop when the control has a message."""
-    for nit in itertools.count(1):
-        check, fit = control.checks(nit), control.fits(nit)
-        iteration.x_step(member, check or fit)
-        if check:
-            iteration.measure(member)
-        if check or fit or control.watched:
-            if member == 0:
-                control.decide(nit, check)
-            iteration.team.barrier(member)
-            if control.message:
-                return
-        iteration.u_step(member)
-        if member == 0:
-            control.turn.offer()  # the others wait at the next barrier

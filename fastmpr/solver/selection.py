@@ -11,15 +11,18 @@ from numpy.typing import NDArray
 from .._stopping import Cancelled, Event, as_stop
 from .._validation import as_positive
 from ..sums.normal_equations import NormalEquations, as_sums, half_sum
+from ..sums.partial import PartialEquations
 from .admm import solve
 from .iteration import wiener_size
 from .regularizers import Regularizer, as_regularizer
+from .running import solve_near
 
 ENOUGH_VIEWS = 8  # from which halves of the views can judge one another
 _STEP = math.log(4.0)  # between the weights that are tried
 _TRIALS = 7
 _ROUNDS = 5
 _TRIAL_OPTIONS: dict[str, Any] = {"max_iter": 14, "tol": 1e-2}  # later, trials are noisier
+_NEAR_OPTIONS: dict[str, Any] = {"max_iter": 10}  # from a volume near the solution: later, trials of crops are noisier
 _SEEN = 1e-6  # of the strongest frequency: below, no view has passed anything
 _INFORMATIVE = 16.0  # times the noise: a frequency that strong counts as a degree of freedom of the particle
 
@@ -83,7 +86,7 @@ def select_lam(
     trial = _Trials("select_lam", regularizer, cancel, timeout, options)
     volumes: dict[int, NDArray] = {}
     misfits: dict[int, float] = {}
-    guess = _guess(as_sums(half, "half") + as_sums(other, "other"), as_regularizer(regularizer))
+    guess = guess_lam(_checked(half, "half") + _checked(other, "other"), as_regularizer(regularizer))
 
     def misfit(k: int) -> float:
         if k not in misfits:
@@ -127,10 +130,10 @@ def infer_lam(
     """
     trial = _Trials("infer_lam", regularizer, cancel, timeout, options)
     phi = as_regularizer(regularizer).value
-    as_sums(sums)
+    whole = _filled(_checked(sums, "sums"))
     spread = noise_energy(sums) * _freedom(sums)
-    most = lam = math.sqrt(3) * math.prod(sums.shape) * wiener_size(sums, as_regularizer(regularizer)) / spread
-    x = np.zeros(sums.shape, sums.gram.dtype)
+    most = lam = math.sqrt(3) * math.prod(sums.shape) * wiener_size(whole, as_regularizer(regularizer)) / spread
+    x = sums.x if isinstance(sums, PartialEquations) else np.zeros(sums.shape, sums.gram.dtype)
     for _ in range(_ROUNDS):
         x = trial(sums, lam, x)
         previous, lam = lam, min(max(phi(x) / spread, 1e-6 * most), most)
@@ -146,21 +149,38 @@ class _Trials:
         self.stop, self.options = as_stop(name, cancel, timeout), {**_TRIAL_OPTIONS, **options}
         self.regularizer = regularizer
 
-    def __call__(self, sums: NormalEquations, lam: float, x0: NDArray | None) -> NDArray:
+    def __call__(self, sums: NormalEquations | PartialEquations, lam: float, x0: NDArray | None) -> NDArray:
         """Return the volume of one weight."""
-        result = solve(sums, lam, self.regularizer, x0=x0, cancel=self.stop, **self.options)
+        if isinstance(sums, PartialEquations):
+            options = {**self.options, **_NEAR_OPTIONS}
+            result = solve_near(sums, lam, as_regularizer(self.regularizer), self.stop, x0, **options)
+        else:
+            result = solve(sums, lam, self.regularizer, x0=x0, cancel=self.stop, **self.options)
         if reason := self.stop.reason():
             raise Cancelled(f"{self.stop.name}: {reason} while lam was being chosen", result)
         return result.x
 
 
-def noise_energy(sums: NormalEquations) -> float:
+def _checked(sums: Any, name: str) -> Any:
+    """Return sums, or what is known near a volume, whose numbers can be computed with."""
+    as_sums(_filled(sums), name)
+    return sums
+
+
+def _filled(sums: Any) -> Any:
+    """Return the sums themselves; where views did not see all, those with a volume's prediction there."""
+    return sums.filled if isinstance(sums, PartialEquations) else sums
+
+
+def noise_energy(sums: NormalEquations | PartialEquations) -> float:
     """Return the energy of the noise in one view, sigma^2 times its voxels.
 
     At each frequency the N views determine one number of the particle, through B / sqrt(S); their other N - 1 numbers hold
     noise alone, and so does what is left of the energy c. A single view has no such rest: its noise is read at the
     frequencies that the microscope passes least.
     """
+    if isinstance(sums, PartialEquations):
+        return sums.noise_energy()
     seen, power = _power(sums)
     count = math.prod(sums.shape)
     if sums.n_poses > 1:
@@ -172,16 +192,17 @@ def noise_energy(sums: NormalEquations) -> float:
     return max(noise, 1e-8 * sums.energy / sums.n_poses) if sums.energy > 0 else float(count)
 
 
-def _guess(sums: NormalEquations, regularizer: Regularizer) -> float:
+def guess_lam(sums: NormalEquations | PartialEquations, regularizer: Regularizer) -> float:
     """Return a weight of the right order: the size of D x over the variance of the noise."""
     variance = noise_energy(sums) / math.prod(sums.shape)
-    return 10 * wiener_size(sums, regularizer) / variance
+    return 10 * wiener_size(_filled(sums), regularizer) / variance
 
 
-def _freedom(sums: NormalEquations) -> float:
+def _freedom(equations: NormalEquations | PartialEquations) -> float:
     """Return the share of frequencies at which the views say something: far above the noise, or passed well by the PSF."""
+    sums = _filled(equations)
     _, power = _power(sums)
-    loud = half_sum(power > _INFORMATIVE * noise_energy(sums), sums.shape)
+    loud = half_sum(power > _INFORMATIVE * noise_energy(equations), sums.shape)
     passed = half_sum(sums.gram, sums.shape) ** 2 / half_sum(np.square(sums.gram, dtype=np.float64), sums.shape)
     return max(loud, passed) / math.prod(sums.shape)
 

@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from threading import Lock
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._messages import Progress, telling
+from .._messages import Progress, telling, warn
 from .._stopping import Event, Stop, as_stop
-from .._validation import Size, Vector
+from .._validation import Size
 from ..data.dataset import Dataset, as_dataset
-from ..engine import view_kernels
-from ..engine.fft import ForwardFFT, complex_dtype, fast_shape, half_shape
-from ..engine.threads import Crew, Team, as_workers
+from ..engine.fft import fast_shape, irfftn, rfftn
+from ..engine.threads import Team, as_workers
 from ..poses import Poses
-from .aligner import Aligner
+from .aligner import tell_blind
+from .bench import Bench, Part, Tally
 from .frame import check_in_frame
 from .memory import check_fits, check_tables_fit, crew_count, image_bytes, part_bytes, spline_bytes
 from .normal_equations import NormalEquations
+from .symmetrize import symmetrizer
 from .transfer import TransferFunction, energy_radius
 
 
@@ -88,109 +90,168 @@ def accumulate(
     model = data.model_shape(shape)
     check_in_frame(data, model)
     with telling(progress) as tell:
-        (total,) = accumulate_groups(data, [data.used], model, workers, tell, stop)
+        accumulator = observed(data, [data.used], model, workers, tell, stop)
+    accumulator.free()
+    (total,) = accumulator.sums
+    if count := int(accumulator.partial.sum()):
+        warn(
+            f"particles: found {count} of {len(data.used)} that did not see all of their images; sums cannot leave out "
+            "voxels, so those are taken for dark: fastmpr.reconstruct knows better"
+        )
     return total
 
 
-def accumulate_groups(
-    data: Dataset, groups: list[NDArray], model: Size, workers: int | None, tell: Progress | None, stop: Stop
-) -> list[NormalEquations]:
-    """Sum several sets of views apart, each given by the places of its views."""
-    check_tables_fit(data)
-    grid, views = padded_shape(data, model), sum(map(len, groups))
-    team = Team(as_workers(workers, math.prod(grid) * views * len(data.group)), stop.check)
-    each = spline_bytes(data) + image_bytes(data, grid) + len(groups) * part_bytes(data, grid)
-    crews = team.crews(crew_count(team.size, each, min(map(len, groups))))
-    check_fits(data, model, grid, len(crews) * each)
-    transfers = transfer_functions(data, team.size)
-    tick = _counted(tell, views)
-    parts = [[_Part(grid, data.dtype, crew) for crew in crews] for _ in groups]
-    benches = [_Bench(data, grid, model, crew, transfers, tick) for crew in crews]
-    places = [(k, place) for k, crew in enumerate(crews) for place in range(crew.size)]
-
-    def add_share(member: int) -> None:
-        crew, place = places[member]
-        for group, chosen in enumerate(groups):
-            first, last = (len(chosen) * k // len(crews) for k in (crew, crew + 1))
-            benches[crew].add(chosen[first:last], parts[group][crew], place)
-
+def observed(data: Dataset, groups: list[NDArray], *options: Any) -> Accumulator:
+    """Return an accumulator that has observed several sets of views; ``options`` are those of `Accumulator`."""
+    accumulator = Accumulator(data, groups, *options)
     try:
-        team.run(add_share)
-    finally:
-        for bench in benches:
-            bench.fft.free()
+        accumulator.observe()
+    except BaseException:
+        accumulator.free()
+        raise
     data.source.tell_suspects()
-    poses = [len(chosen) * len(data.group) for chosen in groups]
-    return [_total(shares, count, grid, data.model_voxel) for shares, count in zip(parts, poses, strict=True)]
+    return accumulator
 
 
-def view_sums(data: Dataset, i: int, grid: Size, model: Size, transfers: list[TransferFunction]) -> NormalEquations:
-    """Return the sums of one view, made by the calling thread."""
-    crew = Crew(1)
-    part, bench = _Part(grid, data.dtype, crew), _Bench(data, grid, model, crew, transfers, _counted(None, 1))
-    bench.add(np.array([i]), part, 0)
-    bench.fft.free()
-    return _total([part], len(data.group), grid, data.model_voxel)
+class Accumulator:
+    """Sums several sets of views apart, and predicts what they did not see, again and again in the same buffers.
 
-
-class _Part:
-    """The sums over one crew's share of a group, while they grow."""
-
-    def __init__(self, grid: Size, dtype: Any, crew: Crew):
-        self.gram = np.zeros(half_shape(grid), dtype)
-        self.rhs = np.zeros(half_shape(grid), complex_dtype(dtype))
-        self.energy = [0.0] * crew.size
-
-
-class _Bench:
-    """What a crew needs to sum views, one after another: each view goes through all its members' hands."""
+    Parameters
+    ----------
+    data : Dataset
+        With a PSF and poses.
+    groups : list of (n,) ndarray
+        The places of each set's views.
+    model : (nz, ny, nx)
+        Shape of the model.
+    workers, tell, stop
+        As the public functions have them.
+    transfers : list of TransferFunction, optional
+        Of the PSFs, where they are there already.
+    """
 
     def __init__(
         self,
         data: Dataset,
-        grid: Size,
+        groups: list[NDArray],
         model: Size,
-        crew: Crew,
-        transfers: list[TransferFunction],
-        tick: Callable[[], None],
+        workers: int | None,
+        tell: Progress | None,
+        stop: Stop,
+        transfers: list[TransferFunction] | None = None,
     ):
-        self.aligner, self.fft = Aligner(data, grid, model, crew), ForwardFFT(grid, data.dtype, crew)
-        self.grid, self.crew, self.transfers, self.tick = grid, crew, transfers, tick
+        check_tables_fit(data)
+        self.data, self.groups, self.model, self.tell = data, groups, model, tell
+        self.grid, views = padded_shape(data, model), sum(map(len, groups))
+        self.team = Team(as_workers(workers, math.prod(self.grid) * views), stop.check)
+        each = spline_bytes(data) + image_bytes(data, self.grid) + len(groups) * part_bytes(data, self.grid)
+        self.crews = self.team.crews(crew_count(self.team.size, each, min(map(len, groups))))
+        self.turned = symmetrizer(data, model, self.grid, self.team)
+        check_fits(
+            data, model, self.grid, len(self.crews) * each + (self.turned.bytes(data.dtype) if self.turned else 0)
+        )
+        transfers = transfers or transfer_functions(data, self.team.size)
+        self.benches = [Bench(data, self.grid, model, crew, transfers) for crew in self.crews]
 
-    def add(self, which: NDArray, part: _Part, place: int) -> None:
-        """Add some of the views to a part; every member of the crew calls this with its place."""
-        data, fft = self.aligner.data, self.fft
-        for i in which:
-            transfer, weight = self.transfers[data.psf_of[i]], data.weights[i]
-            for rotation, square in self.aligner.align(i, fft.image, place):
-                self.crew.check()
-                part.energy[place] += weight * square
-                fft.forward_planes(place)
-                self.crew.barrier(place)
-                self._add_blocks(transfer, rotation, data.dtype(weight), part, place)
-                self.crew.barrier(place)
-            if place == 0:
-                self.tick()
+    def free(self) -> None:
+        """Let go of the buffers; the sums stay."""
+        for bench in self.benches:
+            bench.fft.free()
+        self.benches = []
 
-    def _add_blocks(self, transfer: TransferFunction, rotation: NDArray, weight: Any, part: _Part, place: int) -> None:
-        """Add a member's rows of the view's spectrum, block by block, while each is in cache."""
-        matrix = transfer.matrix(rotation, self.grid, self.aligner.data.model_voxel)
-        for block in self.fft.blocks[place]:
-            block.forward()
-            rows = block.first, block.last
-            view_kernels.add_columns(
-                *transfer.table, matrix, self.grid, block.columns, weight, part.gram, part.rhs, *rows
-            )
+    def observe(self) -> None:
+        """Fill ``sums``, those of each group over what its views saw; each particle is read once."""
+        tick = _counted(self.tell, "particles", sum(map(len, self.groups)))
+        parts = self._shared(self.groups, False, lambda bench, which, part, place: bench.add(which, part, place, tick))
+        self.blind = {i for bench in self.benches for i in bench.aligner.blind}
+        tell_blind(self.data, self.blind, sum(map(len, self.groups)))
+        self.tally = sum(bench.tally.values.sum(axis=0) for bench in self.benches)
+        self.partial = self.tally[:, 0] > 0
+        self.counts = [self._turned_counts(part.counts) for part in parts]
+        self.sums = [self._total(part, which) for part, which in zip(parts, self.groups, strict=True)]
 
+    def predict(self, x: NDArray, levels: NDArray) -> tuple[list[NormalEquations], NDArray]:
+        """Return the sums of each group with a volume's prediction wherever a view saw nothing, after `observe`.
 
-def _total(parts: list[_Part], count: int, grid: Size, voxel: Vector) -> NormalEquations:
-    """Add up the parts of one group, in the first of them."""
-    first, *others = parts
-    for part in others:
-        first.gram += part.gram
-        first.rhs += part.rhs
-    energies = [math.fsum(part.energy) for part in parts]
-    return NormalEquations(first.gram, first.rhs, sum(energies), count, grid, voxel)
+        Their least squares lie above those over what was seen, and touch them at ``x``.
+
+        Parameters
+        ----------
+        x : (nz, ny, nx) ndarray
+            On the padded grid.
+        levels : (N,) ndarray
+            How far the background of each view lies above what was taken for it.
+
+        Returns
+        -------
+        list of NormalEquations
+        residual : (N,) ndarray
+            The mean of what each view saw less what is predicted there, levels included; 0 for views that saw all.
+        """
+        spectrum, found = rfftn(x.astype(self.data.dtype, copy=False), self.team.size), []
+        groups = [which[self.partial[which]] for which in self.groups]
+        tick = _counted(self.tell, "predictions", sum(map(len, groups)))
+        for bench in self.benches:
+            bench.fft.plan_inverse()
+            found.append(Tally(len(self.data), bench.crew.size))
+        tallies = dict(zip(self.benches, found, strict=True))
+
+        def work(bench: Bench, which: NDArray, part: Part, place: int) -> None:
+            bench.predict(which, spectrum, levels, part, tallies[bench], place, tick)
+
+        parts = self._shared(groups, True, work)
+        predicted = sum(tally.values.sum(axis=0) for tally in found)
+        count, total, _ = self.tally.T
+        energy = len(self.data.group) * self.data.weights * (predicted[:, 2] - 2 * levels * total + levels**2 * count)
+        residual = (total - predicted[:, 1]) / np.maximum(count, 1)
+        sums = [
+            replace(seen, rhs=seen.rhs + self._turned_rhs(part.rhs), energy=seen.energy + float(energy[which].sum()))
+            for seen, part, which in zip(self.sums, parts, groups, strict=True)
+        ]
+        return sums, residual
+
+    def seen_weight(self, group: int) -> tuple[NDArray, float]:
+        """Return the share of a group's weight that saw each voxel, and the weight of all the voxels that were seen."""
+        which = self.groups[group]
+        weights, counts = self.data.weights[which], self.counts[group]
+        whole = weights[~self.partial[which]].sum()
+        share = np.ones(self.grid) if counts is None else (counts + whole) / weights.sum()
+        return share, len(self.data.group) * float(weights @ self.tally[which, 0] + whole * math.prod(self.model))
+
+    def _shared(
+        self, groups: list[NDArray], prediction: bool, work: Callable[[Bench, NDArray, Part, int], None]
+    ) -> list[Part]:
+        """Let every crew work on its share of each group; return the groups' sums."""
+        parts = [[Part(self.grid, self.data.dtype, crew, prediction) for crew in self.crews] for _ in groups]
+        places = [(k, place) for k, crew in enumerate(self.crews) for place in range(crew.size)]
+
+        def add_share(member: int) -> None:
+            crew, place = places[member]
+            for group, chosen in enumerate(groups):
+                first, last = (len(chosen) * k // len(self.crews) for k in (crew, crew + 1))
+                work(self.benches[crew], chosen[first:last], parts[group][crew], place)
+
+        self.team.run(add_share)
+        for first, *others in parts:
+            for part in others:
+                first.add(part)
+        return [first for first, *_ in parts]
+
+    def _total(self, part: Part, which: NDArray) -> NormalEquations:
+        count = len(which) - len(self.blind.intersection(which.tolist()))
+        sums = NormalEquations(part.gram, part.rhs, math.fsum(part.energy), count, self.grid, self.data.model_voxel)
+        return self.turned.sums(sums) if self.turned else sums
+
+    def _turned_rhs(self, rhs: NDArray) -> NDArray:
+        """Return what was predicted of the views in all poses that the particle's symmetry cannot tell from theirs."""
+        return self.turned.rhs(rhs) if self.turned else rhs
+
+    def _turned_counts(self, counts: NDArray | None) -> NDArray | None:
+        """Return how often a voxel was seen, over all those poses in the mean."""
+        if counts is None or self.turned is None:
+            return counts
+        turned = irfftn(self.turned.rhs(rfftn(counts, self.team.size)), self.grid, self.team.size)
+        return np.clip(turned / len(self.data.group), 0, counts.max())
 
 
 def padded_shape(data: Dataset, model: Size) -> Size:
@@ -205,7 +266,7 @@ def transfer_functions(data: Dataset, workers: int = 1) -> list[TransferFunction
     return [TransferFunction(psf, data.psf_voxel_size, data.dtype, workers) for psf in data.psfs]
 
 
-def _counted(tell: Progress | None, total: int) -> Callable[[], None]:
+def _counted(tell: Progress | None, what: str, total: int) -> Callable[[], None]:
     """Return what any thread calls when it is done with a view."""
     lock, done = Lock(), 0
 
@@ -215,6 +276,6 @@ def _counted(tell: Progress | None, total: int) -> Callable[[], None]:
             return
         with lock:
             done += 1
-            tell("particles", done, total)
+            tell(what, done, total)
 
     return tick

@@ -14,16 +14,22 @@ _POINTS = (np.arange(5) - 2) / 5  # centres of fifths of a box, of which it is -
 
 
 def check_in_frame(data: Dataset, model: Size) -> None:
-    """Refuse translations that move every view out of the model; warn of those that are nearly all outside.
+    """Refuse translations that move every view out of the model, and a centre outside; warn of views nearly all outside.
 
     Raises
     ------
     ValueError
-        Where no view shows anything of the model: it says how far off they are.
+        Where no view shows anything of the model: it says how far off they are. Where the centre of symmetry lies outside.
     """
+    extent = np.multiply(model, data.model_voxel)
+    if (np.abs(data.symmetry_centre) > extent / 2).any():
+        found, most = (" x ".join(f"{length:.4g}" for length in part) for part in (data.symmetry_centre, extent / 2))
+        raise ValueError(
+            f"symmetry_centre: found {found} from the middle of the model, need no more than {most}, its faces"
+        )
     if data.frame == "model":
         return
-    used, extent = data.used, np.multiply(model, data.model_voxel)
+    used = data.used
     if np.abs(data.placed.translation).max() < 0.2 * min(*extent, *np.multiply(data.particle_shape, data.voxel_size)):
         return
     seen = _share_seen(data, extent, data.placed.translation[used])

@@ -11,13 +11,12 @@ from .._messages import Progress, warn
 from .._stopping import Stop
 from .._validation import Size
 from ..data.dataset import Dataset
-from .accumulate import accumulate_groups
-from .normal_equations import NormalEquations
+from .accumulate import Accumulator, observed
 
 
-def accumulate_halves(
+def observe_halves(
     data: Dataset, least: int, model: Size, workers: int | None, tell: Progress | None, stop: Stop
-) -> list[NormalEquations]:
+) -> Accumulator:
     """Sum two halves of the views apart, by turns in their order; all of them at once where fewer than ``least`` differ.
 
     Copies of an image hold the same noise: were they in both halves, each half would predict the noise of the other. So they
@@ -25,28 +24,29 @@ def accumulate_halves(
     are known to be copies; others are found while they are read, and then all views are read once more.
     """
     images = data.source.places
-    sums = _accumulate(data, images, least, model, workers, tell, stop)
+    accumulator = _observed(data, images, least, model, workers, tell, stop)
     if not (copies := data.source.copies()):
-        return sums
+        return accumulator
     copy, original = next(iter(copies.items()))
     warn(
         f"particles[{copy}]: found the same image as particles[{original}], and {len(copies)} such copies in all; they are "
         "kept in one half of the views, or automatic lam would take their noise for signal; need each image once: weights= "
         "for views that count more, symmetry= for a symmetric particle"
     )
-    del sums
+    accumulator.free()
+    del accumulator
     images = np.array([copies.get(place, place) for place in images.tolist()])
-    return _accumulate(data, images, least, model, workers, tell, stop)
+    return _observed(data, images, least, model, workers, tell, stop)
 
 
-def _accumulate(data: Dataset, images: NDArray, least: int, *options: Any) -> list[NormalEquations]:
+def _observed(data: Dataset, images: NDArray, least: int, *options: Any) -> Accumulator:
     """Sum the halves, given which image each view shows."""
     data, images = _merged(data, images)
     used = data.used
     ranks = {image: rank for rank, image in enumerate(dict.fromkeys(images[used].tolist()))}
     half = np.array([ranks[image] % 2 for image in images[used].tolist()])
     halves = [used[half == k] for k in (0, 1)] if len(ranks) >= least else [used]
-    return accumulate_groups(data, halves, *options)
+    return observed(data, halves, *options)
 
 
 def _merged(data: Dataset, images: NDArray) -> tuple[Dataset, NDArray]:

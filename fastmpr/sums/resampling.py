@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,8 @@ _HORIZON = {
 class SplineVolume:
     """A volume as a cubic spline, sampled on rotated grids; its buffer serves one volume after another.
 
+    They may be smaller than was said.
+
     Where a crew shares it, each member calls the same methods with its place, and they wait for one another.
 
     Parameters
@@ -33,17 +36,18 @@ class SplineVolume:
     """
 
     def __init__(self, shape: Size, dtype: Any, crew: Crew | None = None):
-        self.shape, self.dtype, self.crew = shape, np.dtype(dtype).type, crew or Crew(1)
-        self._coefficients = np.zeros([n + 2 * spline_kernels.MARGIN for n in shape], dtype)
+        self.dtype, self.crew = np.dtype(dtype).type, crew or Crew(1)
+        self._buffer = np.zeros(math.prod(n + 2 * spline_kernels.MARGIN for n in shape), dtype)
+        self._coefficients = self._buffer
 
     def load(self, volume: NDArray, member: int = 0) -> None:
         """Take a volume in; it is copied."""
-        a, horizon, inside = (
-            self._coefficients,
-            _HORIZON[self.dtype],
-            slice(spline_kernels.MARGIN, -spline_kernels.MARGIN),
-        )
-        first, last = self.crew.share(self.shape[0], member)
+        shape = [n + 2 * spline_kernels.MARGIN for n in volume.shape]
+        a = self._buffer[: math.prod(shape)].reshape(shape)
+        if member == 0:
+            self._coefficients = a
+        horizon, inside = _HORIZON[self.dtype], slice(spline_kernels.MARGIN, -spline_kernels.MARGIN)
+        first, last = self.crew.share(volume.shape[0], member)
         a[inside, inside, inside][first:last] = volume[first:last]
         spline_kernels.spline_planes(a, horizon, first, last)
         self.crew.barrier(member)

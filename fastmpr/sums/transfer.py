@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from .._validation import Size, Vector, as_volume
 from ..engine import view_kernels
-from ..engine.fft import complex_dtype, half_shape
-from ..engine.threads import Team
+from ..engine.fft import complex_dtype, half_shape, rfftn
 
 _OVERSAMPLING = 2  # of the table: what cubic interpolation of a spectrum needs
 _NEGLIGIBLE = 3e-5  # of the transfer function at zero frequency: noise of a measured PSF, rounding of a computed one
@@ -43,10 +42,10 @@ class TransferFunction:
     def __init__(self, psf: Any, voxel_size: Vector, dtype: Any, workers: int = 1):
         volume = as_psf(psf)
         sizes = tuple(scipy.fft.next_fast_len(_OVERSAMPLING * n) for n in volume.shape)
-        half = _spline_spectrum(volume, sizes, dtype, workers)
+        half = spline_spectrum(volume, sizes, dtype, workers)
         ends, reach = _extent(half, sizes, _NEGLIGIBLE * abs(half[0, 0, 0]))
         symmetric = np.abs(half.imag).max() < _NEGLIGIBLE * abs(half[0, 0, 0])
-        self.table = _central_box(half.real if symmetric else half, sizes, ends), reach
+        self.table = central_box(half.real if symmetric else half, sizes, ends), reach
         self._samples_per_frequency = np.array(sizes) * voxel_size
 
     def matrix(self, rotation: NDArray, shape: Size, voxel_size: Vector) -> NDArray:
@@ -86,7 +85,7 @@ def energy_radius(psf: Any, voxel_size: Vector, share: float = 0.99) -> float:
     return float(radius[order][np.searchsorted(held, share * held[-1])])
 
 
-def _spline_spectrum(psf: NDArray, sizes: tuple[int, ...], dtype: Any, workers: int) -> NDArray:
+def spline_spectrum(psf: NDArray, sizes: tuple[int, ...], dtype: Any, workers: int) -> NDArray:
     """Return the B-spline coefficients of the half spectrum of a PSF, zero frequency first.
 
     A prefilter along frequency is a division in space: by the transform (2 + cos(2 pi x / n)) / 3 of the sampled spline.
@@ -97,24 +96,7 @@ def _spline_spectrum(psf: NDArray, sizes: tuple[int, ...], dtype: Any, workers: 
     for axis, n in enumerate(sizes):
         divisor = (2 + np.cos(2 * np.pi * np.arange(n) / n)) / 3
         padded /= divisor.astype(dtype).reshape([-1 if k == axis else 1 for k in range(3)])
-    return _rfftn(padded, workers)
-
-
-def _rfftn(volume: NDArray, workers: int) -> NDArray:
-    """Do what `scipy.fft.rfftn` does, to the bit, on a team of our own: the pool of scipy's does not survive a fork."""
-    team = Team(min(workers, *volume.shape[:2]))
-    out = np.empty(half_shape(volume.shape), complex_dtype(volume.dtype))
-
-    def transform(member: int) -> None:
-        planes, rows = (slice(*team.share(n, member)) for n in volume.shape[:2])
-        out[planes] = scipy.fft.rfft(volume[planes], axis=2, workers=1)
-        team.barrier(member)
-        out[:, rows] = scipy.fft.fft(out[:, rows], axis=0, workers=1)
-        team.barrier(member)
-        out[planes] = scipy.fft.fft(out[planes], axis=1, workers=1)
-
-    team.run(transform)
-    return out
+    return rfftn(padded, workers)
 
 
 def _extent(half: NDArray, sizes: tuple[int, ...], negligible: float) -> tuple[list[int], NDArray]:
@@ -131,15 +113,21 @@ def _extent(half: NDArray, sizes: tuple[int, ...], negligible: float) -> tuple[l
     return ends, np.array(ends) * (1 + 1e-9) * max(1.0, math.sqrt(radius[rows].max()))
 
 
-def _central_box(half: NDArray, sizes: tuple[int, ...], ends: list[int]) -> NDArray:
+def central_box(half: NDArray, sizes: tuple[int, ...], ends: list[int]) -> NDArray:
     """Return a box of the whole of a half spectrum, or of its real part, zero frequency in its middle.
 
     The box ends at Nyquist at the latest, and has 3 samples more on each side for the spline.
     """
-    margins = (min(end + 1, n // 2) + 3 for end, n in zip(ends, sizes, strict=True))
-    z, y, x = (np.arange(-m, m + 1) % n for m, n in zip(margins, sizes, strict=True))
-    known = x < half.shape[2]
-    box = np.empty((len(z), len(y), len(x)), half.dtype)
-    box[:, :, known] = half[np.ix_(z, y, x[known])]
-    box[:, :, ~known] = half[np.ix_(-z % sizes[0], -y % sizes[1], -x[~known] % sizes[2])].conj()
+    margins = [min(end + 1, n // 2) + 3 for end, n in zip(ends, sizes, strict=True)]
+    z, y = (np.arange(-m, m + 1) % n for m, n in zip(margins[:2], sizes[:2], strict=True))
+    (nx, known), last = (sizes[2], half.shape[2]), margins[2]
+    box = np.empty((len(z), len(y), 2 * last + 1), half.dtype)
+    count = min(known, last + 1)
+    box[:, :, last : last + count] = half[z[:, np.newaxis], y, :count]
+    opposite = min(nx - known, last)  # from zero to here a negative frequency is known at its opposite only
+    mirrored = box[::-1, ::-1, last + opposite : last : -1]
+    np.conj(mirrored, out=box[:, :, last - opposite : last])
+    for k in (*range(-last, -opposite), *range(count, last + 1)):  # Nyquist and a few beyond
+        x = k % nx
+        box[:, :, last + k] = half[z[:, np.newaxis], y, x] if x < known else half[-z[:, np.newaxis], -y, nx - x].conj()
     return box

@@ -88,7 +88,11 @@ def changed_poses(draw) -> Call:
         is_poses(other, len(other))
 
     calls = {
-        poses.symmetrized: {"symmetry": draw(st.sampled_from(["C1", "C3", "D2", "D5"]))},
+        poses.symmetrized: {
+            "symmetry": draw(st.sampled_from(["C1", "C3", "D2", "D5"])),
+            "symmetry_axis": draw(st.sampled_from([None, (0, 2, 0), (1, -1, 1)])),
+            "symmetry_centre": draw(st.sampled_from([None, (0.5, 0, -1)])),
+        },
         poses.in_unit_of: {"voxel_size": draw(st.sampled_from([None, (0.3, 0.1, 0.1), (1, 1, 1)]))},
         poses.about_middle: {
             "shape": draw(SHAPES),

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 import tifffile
-from commands import PSF, TRUTH, arguments, change, edited, files, refusal, truncated, with_nan
+from commands import PSF, TRUTH, arguments, change, edited, files, refusal, truncated, with_value
 
 from fastmpr.cli import main
 
@@ -49,7 +49,7 @@ SPOILED = {
         "001.tiff: found the file truncated",
     ),
     "particle no TIFF": (lambda v: (v / "particles/001.tiff").write_text("II"), "001.tiff: cannot be read"),
-    "particle nan": (lambda v: with_nan(v / "particles/000.tiff"), "000.tiff: found 1 NaN"),
+    "particle infinite": (lambda v: with_value(v / "particles/000.tiff", np.inf), "000.tiff: found 1 infinite"),
     "particle of another size": (
         lambda v: change(v / "particles/001.tiff", TRUTH[1:]),
         "001.tiff: found shape (14, 16, 18), need (15, 16, 18) as in 000.tiff",
@@ -61,7 +61,7 @@ SPOILED = {
     ),
     "psf zero": (lambda v: change(v / "psf.tiff", 0 * PSF), "psf"),
     "psf negative": (lambda v: change(v / "psf.tiff", -PSF), "psf"),
-    "psf nan": (lambda v: with_nan(v / "psf.tiff"), "psf.tiff: found 1 NaN"),
+    "psf nan": (lambda v: with_value(v / "psf.tiff", np.nan), "psf.tiff: found 1 NaN"),
     "psf 2-D": (lambda v: change(v / "psf.tiff", PSF[4]), "psf.tiff: found an image of shape (9, 9)"),
     "psf truncated": (lambda v: truncated(v / "psf.tiff"), "psf.tiff: found the file truncated"),
     "no psf": (lambda v: (v / "psf.tiff").unlink(), "psf.tiff: does not exist"),
@@ -94,6 +94,10 @@ class TestBadInput:
             ({"voxel_size": (1, 1)}, "argument --voxel-size: expected 3 arguments"),
             ({"psf_voxel_size": (1, 1, -1)}, "argument --psf-voxel-size: found '-1'"),
             ({"symmetry": "X3"}, "symmetry: found 'X3'"),
+            ({"symmetry": "C3", "symmetry_axis": (0, 0, 0)}, "symmetry_axis: found (0, 0, 0), need an axis"),
+            ({"symmetry": "C3", "symmetry_axis": (0, 1)}, "argument --symmetry-axis: expected 3 arguments"),
+            ({"symmetry_centre": (0, 1, 0)}, "symmetry_centre: found [0.0, 1.0, 0.0] and no symmetry"),
+            ({"symmetry": "C3", "symmetry_centre": (0, -9, 0)}, "symmetry_centre: found 0 x -9 x 0 from the middle"),
             ({"regularizer": "magic"}, "magic"),
             ({"psf": None}, "--psf"),
             ({"quiet": True, "verbose": True}, "not allowed with"),

@@ -33,11 +33,16 @@ class TestReconstruct:
         poses = Poses.read(views / "poses.csv")
         particles = [tiff.read(views / name)[0] for name in poses.names]
         poses = Poses(poses.rotation, 0.1 * poses.translation)
-        if symmetry:
-            poses, particles = poses.symmetrized("C2"), [p for p in particles for _ in range(2)]
-        expected = fastmpr.reconstruct(particles, PSF, poses, lam=10, voxel_size=0.1, max_iter=3).x
+        options = {"lam": 10, "voxel_size": 0.1, "max_iter": 3, "symmetry": symmetry}
+        expected = fastmpr.reconstruct(particles, PSF, poses, **options).x
         x = reconstruct(views, symmetry=symmetry)
         np.testing.assert_allclose(x, expected, atol=1e-5 * expected.max())
+
+    def test_symmetry_about_another_axis(self, views):
+        data = fastmpr.load(views / "particles", views / "psf.tiff", views / "poses.csv", voxel_size=0.1)
+        where = {"symmetry": "C3", "symmetry_axis": (0, 1, 1), "symmetry_centre": (0, -0.1, 0.2)}
+        expected = fastmpr.reconstruct(data.replace(**where), lam=10, max_iter=3).x
+        np.testing.assert_allclose(reconstruct(views, **where), expected, atol=1e-5 * expected.max())
 
     def test_is_the_truth(self, tmp_path):
         """Enough views and iterations, everything else left to itself."""

@@ -19,7 +19,7 @@ import fastmpr
 from fastmpr import warming
 from fastmpr.engine import wisdom
 from fastmpr.engine.jit import add
-from fastmpr.solver.admm import threads_for
+from fastmpr.solver.running import threads_for
 
 pytestmark = pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="needs the compiler")
 KNOWN = """

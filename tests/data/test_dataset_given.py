@@ -29,6 +29,18 @@ class TestBadInput:
             ({"weights": [1, 2]}, "weights: found shape"),
             ({"names": ["a"]}, "names: found"),
             ({"symmetry": "T"}, "symmetry: found 'T'"),
+            ({"symmetry": "C0"}, "symmetry: found 'C0', need C or D and a number"),
+            ({"symmetry": "X9"}, "symmetry: found 'X9'"),
+            ({"symmetry": "C1.5"}, "symmetry: found 'C1.5'"),
+            ({"symmetry": 9}, "symmetry: found 9"),
+            ({"symmetry": "C9", "symmetry_axis": (0, 0, 0)}, "symmetry_axis: found (0, 0, 0), need an axis"),
+            ({"symmetry": "C9", "symmetry_axis": (0, np.nan, 1)}, "symmetry_axis: found NaN or infinite values"),
+            ({"symmetry": "C9", "symmetry_axis": (1, 0)}, "symmetry_axis: found shape (2,), need three numbers"),
+            ({"symmetry": "C9", "symmetry_axis": "z"}, "symmetry_axis: found 'z', need three numbers"),
+            ({"symmetry_axis": (1, 0, 0)}, "symmetry_axis: found (1, 0, 0) and no symmetry"),
+            ({"symmetry": "C9", "symmetry_centre": (0, np.inf, 1)}, "symmetry_centre: found NaN or infinite values"),
+            ({"symmetry": "C9", "symmetry_centre": 3}, "symmetry_centre: found shape (), need three numbers"),
+            ({"symmetry_centre": (1, 0, 0)}, "symmetry_centre: found (1, 0, 0) and no symmetry"),
             ({"frame": "image"}, "frame: found 'image'"),
             ({"frame": "model", "voxel_size": (0.3, 0.1, 0.1)}, "voxel_size: found"),
             ({"poses": Poses(POSES.rotation, POSES.translation, unit="nm")}, "voxel_size: found none"),
@@ -96,7 +108,7 @@ class TestBadInput:
             (lambda: fail(OSError("no disk")), OSError, "particles[3]: cannot be read (no disk)"),
             (lambda: fail(KeyError(3)), ValueError, "particles[3]: cannot be read (3)"),
             (lambda: VIEWS[3][:5], ValueError, "particles[3]: found shape (5, 14, 16), need (12, 14, 16)"),
-            (lambda: VIEWS[3] * np.nan, ValueError, "particles[3]: found 2688 NaN"),
+            (lambda: np.full_like(VIEWS[3], np.inf), ValueError, "particles[3]: found 2688 infinite"),
             (lambda: None, ValueError, "particles[3]: found an array of shape ()"),
         ],
     )
@@ -247,3 +259,28 @@ def test_names_in_no_order_and_masked_weights_are_refused():
 def test_a_list_of_paths_is_named():
     with pytest.raises(TypeError, match="particles: found the path 'a.tif', need arrays, or fastmpr.load"):
         Dataset(["a.tif", "b.tif"])
+
+
+@pytest.mark.parametrize("function", [fastmpr.accumulate, fastmpr.reconstruct, fastmpr.average])
+def test_a_centre_of_symmetry_outside_of_the_model(function):
+    data = Dataset(VIEWS, PSF, POSES, symmetry="C3", symmetry_centre=(0, 7.5, 0))
+    with pytest.raises(
+        ValueError, match="symmetry_centre: found 0 x 7.5 x 0 from the middle of the model, need no more"
+    ):
+        function(data)
+
+
+def test_axis_and_centre_stay_with_their_symmetry():
+    data = Dataset(VIEWS, PSF, POSES, symmetry="C3", symmetry_axis=(0, 3, 4), symmetry_centre=(0, 1, 0))
+    assert repr(data).endswith("with poses, C3 axis (0, 0.6, 0.8) centre (0, 1, 0)>")
+    for other in (
+        data[2:4],
+        data.replace(weights=np.arange(N)),
+        data.replace(symmetry="D5"),
+        pickle.loads(pickle.dumps(data)),
+    ):
+        assert other.symmetry_axis == pytest.approx((0, 0.6, 0.8))
+        assert other.symmetry_centre == (0, 1, 0)
+    assert data.replace(voxel_size=(0.3, 0.1, 0.1)).symmetry_centre == (0, 0.1, 0)  # it was in voxels
+    none = data.replace(symmetry=None)
+    assert (none.symmetry_axis, none.symmetry_centre, len(none.group)) == ((1, 0, 0), (0, 0, 0), 1)

@@ -11,13 +11,13 @@ import scipy.fft
 
 import fastmpr
 from fastmpr.engine import fft as module
-from fastmpr.engine.fft import ForwardFFT, SlabFFT, fast_shape, half_shape
+from fastmpr.engine.fft import SlabFFT, ViewFFT, fast_shape, half_shape
 from fastmpr.engine.threads import Team
 
 SHAPES = [(4, 6, 8), (5, 7, 9), (16, 16, 16), (12, 70, 36), (9, 4, 33)]
 
 
-def spectrum_of(fft: SlabFFT | ForwardFFT, shape: tuple[int, int, int]) -> np.ndarray:
+def spectrum_of(fft: SlabFFT | ViewFFT, shape: tuple[int, int, int]) -> np.ndarray:
     """Gather the columns of all blocks, as they stand between the two transforms."""
     out = np.empty(half_shape(shape), np.result_type(fft.image, np.complex64))
     for block in sum(fft.blocks, []):
@@ -91,7 +91,7 @@ def test_forward_by_a_crew(monkeypatch, shape, size, cached):
     monkeypatch.setattr(module, "_BLOCK_BYTES", 3000)  # several parts
     volume, team = np.random.default_rng(0).standard_normal(shape), Team(size)
     (crew,) = team.crews(1)
-    fft = ForwardFFT(shape, np.float64, crew)
+    fft = ViewFFT(shape, np.float64, crew)
     for scale in (1, 2):  # an image after another
         fft.image[:] = np.nan  # what is beside the volume must not matter
         fft.image[:, :, : shape[2]] = scale * volume
@@ -105,7 +105,7 @@ def test_rows_are_even_and_of_lengths_that_fftw_is_fast_at(nx, expected):
     assert fast_shape((nx, 75, nx)) == (scipy.fft.next_fast_len(nx), 75, expected)
 
 
-@pytest.mark.parametrize("make", [lambda: SlabFFT((6, 5, 4), np.float32, Team(2)), lambda: ForwardFFT((6, 5, 4), "f4")])
+@pytest.mark.parametrize("make", [lambda: SlabFFT((6, 5, 4), np.float32, Team(2)), lambda: ViewFFT((6, 5, 4), "f4")])
 def test_plans_are_destroyed_with_the_lock(monkeypatch, make):
     """A fork waits for it, and so comes never while another thread is inside pyFFTW."""
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from images import OME, STACK, UNCLEAR, VOLUME, ome_set, save, unclear
 
+from fastmpr import io
 from fastmpr.io import tiff
 from fastmpr.io.particles import ParticleFolder, natural_key, open_particles
 
@@ -88,3 +89,12 @@ class TestParticles:
     def test_natural_order(self):
         names = ["a10", "a9", "9", "10", "b", "", "a09b"]
         assert sorted(names, key=natural_key) == ["", "9", "10", "a9", "a09b", "a10", "b"]
+
+
+def test_nan_is_what_a_particle_did_not_see_and_no_volume_has_it(tmp_path):
+    volume = np.ones((4, 5, 6), np.float32)
+    volume[1, 2, 3] = np.nan
+    save(tmp_path / "0.tif", volume)
+    np.testing.assert_array_equal(open_particles(tmp_path)[0], volume)
+    with pytest.raises(ValueError, match=r"0\.tif: found 1 NaN or infinite values, need finite ones"):
+        io.read(tmp_path / "0.tif")

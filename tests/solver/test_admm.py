@@ -207,7 +207,7 @@ def tally(monkeypatch):
 def test_the_tally_counts_a_transform_as_one(tally):
     scipy.fft.irfftn(np.fft.rfftn(np.ones((6, 5, 4))), (6, 5, 4))
     assert tally.ffts((6, 5, 4)) == [2, 2, 2]
-    forward = fastmpr.engine.fft.ForwardFFT((6, 5, 4), np.float32)
+    forward = fastmpr.engine.fft.ViewFFT((6, 5, 4), np.float32)
     forward.forward_planes()
     forward.blocks[0][0].forward()
     assert tally.ffts((6, 5, 4)) == [3, 3, 3]

@@ -102,7 +102,7 @@ def solve_peak(sums: fastmpr.NormalEquations, regularizer: str) -> int:
 @pytest.mark.parametrize("regularizer", ["hessian", "tv"])
 def test_the_estimate_of_a_solve_is_what_it_takes(monkeypatch, regularizer):
     sums, estimates = fastmpr.accumulate(views.DATA, shape=70, workers=1), []
-    monkeypatch.setattr("fastmpr.solver.admm.check_memory", lambda name, found, need: estimates.append(need))
+    monkeypatch.setattr("fastmpr.solver.running.check_memory", lambda name, found, need: estimates.append(need))
     peak = solve_peak(sums, regularizer)
     assert 0.9 < estimates[-1] / peak < 1.15
 
@@ -213,13 +213,13 @@ class TestCrews:
         model = data.model_shape()
         grid = padded_shape(data, model)
         expected, whole = np.empty(grid, np.float32), Aligner(data, grid, model)
-        energies = [square for _, square in whole.align(3, expected)]
+        energies = [square for _, square, *_ in whole.align(3, expected)]
         team, out, parts = Team(size), np.full(grid, np.nan, np.float32), [0.0] * size
         (crew,) = team.crews(1)
         aligner = Aligner(data, grid, model, crew)
 
         def align(member):
-            parts[member] = sum(square for _, square in aligner.align(3, out, member))
+            parts[member] = sum(square for _, square, *_ in aligner.align(3, out, member))
 
         team.run(align)
         np.testing.assert_array_equal(out, expected)

@@ -1,0 +1,167 @@
+"""What a view saw of its image: all of it, a box of a crop, or the voxels of a mask."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from .._validation import Size, as_array
+
+_FILLED = 0.5  # of the voxels on a side where a crop was cut: what was imaged there is seldom of one value
+_SURFACE = 0.9  # of an image's surface: who saw that much would have seen light beyond it
+
+
+class NothingSeenError(ValueError):
+    """A particle of which nothing was seen."""
+
+
+class Seen(NamedTuple):
+    """What a view saw of its image.
+
+    Attributes
+    ----------
+    box : three of (first, last + 1)
+        Along z, y and x: a box that holds all that was seen.
+    bits : (n,) uint8, optional
+        Which voxels of the box were seen, packed; all of them by default.
+    beyond : bool
+        Whether it saw too that it is dark beyond the edge of the image.
+    guessed : bool
+        Whether nobody said so: a crop that was recognised.
+    """
+
+    box: tuple[tuple[int, int], ...]
+    bits: NDArray[np.uint8] | None
+    beyond: bool
+    guessed: bool = False
+
+    @property
+    def shape(self) -> Size:
+        """The shape of the box."""
+        (z0, z1), (y0, y1), (x0, x1) = self.box
+        return z1 - z0, y1 - y0, x1 - x0
+
+    @property
+    def corner(self) -> NDArray[np.float64]:
+        """The first voxel of the box."""
+        return np.array([first for first, _ in self.box], float)
+
+    @property
+    def inside(self) -> tuple[slice, ...]:
+        """Where the box lies in the image."""
+        return tuple(slice(*side) for side in self.box)
+
+    def mask(self) -> NDArray[np.bool_] | None:
+        """Return which voxels of the box were seen; None where all were."""
+        if self.bits is None:
+            return None
+        return np.unpackbits(self.bits, count=math.prod(self.shape)).reshape(self.shape).astype(bool)
+
+    def part(self, particle: NDArray) -> NDArray:
+        """Return a copy of the box of a particle, each voxel that was not seen with the value of the nearest that was."""
+        part = particle[self.inside].copy()
+        if (seen := self.mask()) is not None:
+            nearest = ndimage.distance_transform_edt(~seen, return_distances=False, return_indices=True)
+            part = part[tuple(nearest)]
+        return part
+
+    def whole(self, part: NDArray, shape: Size) -> NDArray:
+        """Return an image with a box of a particle in its place, and NaN where nothing was seen."""
+        image = np.full(shape, np.nan, part.dtype)
+        seen = self.mask()
+        image[self.inside] = part if seen is None else np.where(seen, part, np.nan)
+        return image
+
+
+def seen_in(particle: NDArray, mask: Any, rule: Any, outside: str) -> Seen | None:
+    """Return what was seen in an image, None where that is everything and it is dark beyond.
+
+    Parameters
+    ----------
+    particle : (nz, ny, nx) ndarray
+        NaN where nothing was seen.
+    mask : (nz, ny, nx) array of bool, optional
+        Where it was seen.
+    rule
+        With "auto", crops that were pasted into a constant are recognised.
+    outside : {"auto", "dark", "unseen"}
+        What is beyond the edge of the image; "auto": dark where nearly all of the image's surface was seen.
+
+    Raises
+    ------
+    NothingSeenError
+    """
+    seen = None if mask is None else np.array(mask, bool)
+    least = particle.min()
+    if np.isnan(least):
+        seen = ~np.isnan(particle) if seen is None else seen & ~np.isnan(particle)
+    if seen is None:
+        box = crop_box(particle) if isinstance(rule, str) and rule == "auto" else None
+        if box is None and outside != "unseen":
+            return None
+        whole = tuple((0, n) for n in particle.shape)
+        return Seen(box or whole, None, outside == "dark", guessed=box is not None)
+    if seen.all() and outside != "unseen":
+        return None
+    if not seen.any():
+        raise NothingSeenError("found no voxel that was seen, need some")
+    box = _bounds(seen)
+    inside = seen[tuple(slice(*side) for side in box)]
+    beyond = outside == "dark" or (outside == "auto" and _surface(seen) >= _SURFACE)
+    return Seen(box, None if inside.all() else np.packbits(inside), beyond)
+
+
+def as_mask(mask: Any, name: str, shape: Size) -> NDArray[np.bool_]:
+    """Return where a view saw something, of the shape of a particle."""
+    array = as_array(mask, name)
+    if array.shape != shape:
+        raise ValueError(f"{name}: found a mask of shape {array.shape}, need {shape} like the particles")
+    if array.dtype != bool and not np.isin(array, (0, 1)).all():
+        raise ValueError(
+            f"{name}: found {array.dtype} with other values than 0 and 1, need a mask: True where it was seen"
+        )
+    return array.astype(bool)
+
+
+def crop_box(particle: NDArray) -> tuple[tuple[int, int], ...] | None:
+    """Return the box of a crop that was pasted into an image of one value; None where there is none.
+
+    One value must fill the image from one or more of its six faces up to the box, and be rare on the sides where the box was
+    cut: images of few photons are dark along their faces too, but dark, with few exceptions, further in as well.
+    """
+    faces = [particle.take(end, axis) for axis in range(3) for end in (0, -1)]
+    value = next(
+        (face.flat[0] for face in faces if face.flat[0] == face.flat[-1] and (face == face.flat[0]).all()), None
+    )
+    if value is None:
+        return None
+    other = particle != value
+    if not other.any():
+        return None
+    box = _bounds(other)
+    inside = other[tuple(slice(*side) for side in box)]
+    cut = [
+        inside.take(end, axis)
+        for axis, (first, last) in enumerate(box)
+        for end, is_cut in ((0, first > 0), (-1, last < particle.shape[axis]))
+        if is_cut
+    ]
+    return box if all(side.mean() > _FILLED for side in (inside, *cut)) else None
+
+
+def _bounds(mask: NDArray[np.bool_]) -> tuple[tuple[int, int], ...]:
+    """Return the smallest box that holds all that is true."""
+    sides = []
+    for axis in range(3):
+        found = np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis)))
+        sides.append((int(found[0]), int(found[-1]) + 1))
+    return tuple(sides)
+
+
+def _surface(seen: NDArray[np.bool_]) -> float:
+    """Return the share of an image's faces that was seen, the least of the six."""
+    return min(float(seen.take(end, axis).mean()) for axis in range(3) for end in (0, -1))

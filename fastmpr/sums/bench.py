@@ -1,0 +1,143 @@
+"""Where a crew of threads works on views, one after another, and the sums that grow there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._validation import Size
+from ..data.dataset import Dataset
+from ..engine import seen_kernels, view_kernels
+from ..engine.fft import ViewFFT, complex_dtype, half_shape
+from ..engine.threads import Crew
+from .aligner import Aligner
+from .transfer import TransferFunction
+
+
+class Part:
+    """The sums over one crew's share of a group, while they grow.
+
+    Attributes
+    ----------
+    gram, rhs, energy
+        As in `NormalEquations`, the energy by member. Of a ``prediction``, there is no gram.
+    counts : (nz, ny, nx), optional
+        The weights of the views that saw a voxel, of those that did not see all.
+    """
+
+    def __init__(self, grid: Size, dtype: Any, crew: Crew, prediction: bool = False):
+        self.grid, self.dtype = grid, dtype
+        self.gram = np.zeros((0, 0, 0) if prediction else half_shape(grid), dtype)
+        self.rhs = np.zeros(half_shape(grid), complex_dtype(dtype))
+        self.energy = [0.0] * crew.size
+        self.counts: NDArray | None = None
+
+    def add(self, other: Part) -> None:
+        """Add what another crew has summed."""
+        self.gram += other.gram
+        self.rhs += other.rhs
+        self.energy += other.energy
+        if self.counts is None:
+            self.counts = other.counts
+        elif other.counts is not None:
+            self.counts += other.counts
+
+
+class Tally:
+    """What each view saw, by the members of a crew: how many voxels, their sum and that of their squares."""
+
+    def __init__(self, views: int, members: int):
+        self.values = np.zeros((members, views, 3))
+
+    def add(self, member: int, i: int, *values: float) -> None:
+        """Add what a member saw of view ``i``."""
+        self.values[member, i] += values
+
+
+class Bench:
+    """What a crew needs to sum views: each view goes through all its members' hands, who call the same methods."""
+
+    def __init__(
+        self,
+        data: Dataset,
+        grid: Size,
+        model: Size,
+        crew: Crew,
+        transfers: list[TransferFunction],
+    ):
+        self.aligner, self.fft = Aligner(data, grid, model, crew), ViewFFT(grid, data.dtype, crew)
+        self.grid, self.crew, self.transfers = grid, crew, transfers
+        self.tally = Tally(len(data), crew.size)
+
+    def add(self, which: NDArray, part: Part, place: int, tick: Callable[[], None]) -> None:
+        """Add some of the views to a part."""
+        data, fft = self.aligner.data, self.fft
+        for i in which:
+            for view in self.aligner.align(i, fft.image, place):
+                self.crew.check()
+                part.energy[place] += data.weights[i] * view.square
+                if self.aligner.seen is not None:
+                    self.tally.add(place, i, view.voxels, view.total, view.square)
+                    self._count(part, data.weights[i], place)
+                self._transform(i, view.rotation, part, place)
+            if place == 0:
+                tick()
+
+    def predict(
+        self, which: NDArray, spectrum: NDArray, levels: NDArray, part: Part, found: Tally, place: int, tick: Any
+    ) -> None:
+        """Add to a part what views that did not see all would have seen of a volume where they saw nothing.
+
+        Where they saw something, their background above ``levels`` is taken off. In ``found``: what is predicted there.
+        """
+        data, planes = self.aligner.data, self.crew.share(self.grid[0], place)
+        for i in which:
+            level = data.dtype(-levels[i])
+            for k, rotation in enumerate(self.aligner.look(i, place)):
+                self.crew.check()
+                self._predict_image(i, rotation, spectrum, place)
+                count = self.aligner.mark(i, k, place)
+                total, squares = seen_kernels.keep_unseen(self.fft.image, self.aligner.mask, level, *planes)
+                found.add(place, i, count, total, squares)
+                self._transform(i, rotation, part, place)
+            if place == 0:
+                tick()
+
+    def _count(self, part: Part, weight: float, place: int) -> None:
+        """Count which voxels the view in hand saw."""
+        if place == 0 and part.counts is None:
+            part.counts = np.zeros(part.grid, part.dtype)
+        self.crew.barrier(place)
+        planes = self.crew.share(self.grid[0], place)
+        seen_kernels.count_seen(part.counts, self.aligner.mask, part.dtype(weight), *planes)
+
+    def _predict_image(self, i: int, rotation: NDArray, spectrum: NDArray, place: int) -> None:
+        """Fill a member's planes of the image with what a view shows of a volume with a spectrum."""
+        transfer, dtype = self.transfers[self.aligner.data.psf_of[i]], self.aligner.data.dtype
+        matrix, scale = (
+            transfer.matrix(rotation, self.grid, self.aligner.data.model_voxel),
+            dtype(1 / np.prod(self.grid)),
+        )
+        for block in self.fft.blocks[place]:
+            rows = block.first, block.last
+            view_kernels.predict_columns(*transfer.table, matrix, self.grid, spectrum, scale, block.columns, *rows)
+            block.inverse()
+        self.crew.barrier(place)
+        self.fft.inverse_planes(place)
+
+    def _transform(self, i: int, rotation: NDArray, part: Part, place: int) -> None:
+        """Transform the image, and add a member's rows of its spectrum block by block, while each is in cache."""
+        data, transfer = self.aligner.data, self.transfers[self.aligner.data.psf_of[i]]
+        self.fft.forward_planes(place)
+        self.crew.barrier(place)
+        matrix, weight = transfer.matrix(rotation, self.grid, data.model_voxel), data.dtype(data.weights[i])
+        for block in self.fft.blocks[place]:
+            block.forward()
+            rows = block.first, block.last
+            view_kernels.add_columns(
+                *transfer.table, matrix, self.grid, block.columns, weight, part.gram, part.rhs, *rows
+            )
+        self.crew.barrier(place)

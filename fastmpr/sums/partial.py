@@ -1,0 +1,121 @@
+"""The data term over what views saw of their images, where that is not all.
+
+With M_i what view i saw, it is the square of M_i (y_i - H_i x), summed: A = sum_i w_i H_i^T M_i H_i stands where S stands
+otherwise, and no FFT makes that diagonal. But S lies above A, so the sums with H_i x in place of what a view did not see
+(`Accumulator.predict`) lie above the data term, and touch it at x: to minimise them in turn is expectation-maximisation,
+safe and slow. Far fewer predictions are needed with a guess of A that takes no view at all,
+
+    P = S^1/2 q S^1/2,   q = the share of the views that saw a voxel,
+
+which is no more than S either, and is mended by what predictions at two volumes tell, A (x - x'), as quasi-Newton methods
+do it (BFGS).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._validation import Size
+from ..engine.fft import irfftn, rfftn
+from .curvature import Curvature, Secant
+from .normal_equations import NormalEquations, half_sum
+
+_LEAST_SHARE = 0.3  # for a first guess: less is taken for that much, or its noise would be
+_FLOOR = 0.01  # of the strongest frequency, for a first guess
+
+
+@dataclass(frozen=True, eq=False)
+class PartialEquations:
+    """The data term over what views saw: exact at a volume, with its slope, and guessed near it.
+
+    Parameters
+    ----------
+    filled : NormalEquations
+        The sums with the volume's prediction in place of what was not seen.
+    x : (nz, ny, nx) ndarray
+        The volume.
+    share : (nz, ny, nx) ndarray
+        Of the views' weight, that saw a voxel.
+    seen : float
+        Weight of all the voxels that were seen.
+    voxels : int
+        What a view that saw all would have seen.
+    curvature : Curvature
+        What multiplies by S - P.
+    secants : tuple of Secant
+        What was found out about A.
+    """
+
+    filled: NormalEquations
+    x: NDArray
+    share: NDArray
+    seen: float
+    voxels: int
+    curvature: Curvature
+    secants: tuple[Secant, ...] = ()
+
+    @property
+    def shape(self) -> Size:
+        """The shape of the grid."""
+        return self.filled.shape
+
+    @property
+    def n_poses(self) -> int:
+        """The number of views."""
+        return self.filled.n_poses
+
+    def __add__(self, other: PartialEquations) -> PartialEquations:
+        """Return the term over two sets of views, at the same volume."""
+        views, others = self.n_poses, other.n_poses
+        share = (views * self.share + others * other.share) / (views + others)
+        filled, seen = self.filled + other.filled, self.seen + other.seen
+        return PartialEquations(filled, self.x, share.astype(self.share.dtype), seen, self.voxels, self.curvature)
+
+    def near(self, x: NDArray) -> NormalEquations:
+        """Return sums that touch the guess at a volume, and lie above it where S lies above P."""
+        sums = replace(self.filled, rhs=self.filled.rhs.copy())
+        self.move(sums, x)
+        return sums
+
+    def move(self, sums: NormalEquations, x: NDArray) -> None:
+        """Let what `near` returned touch the guess at another volume."""
+        self._multiply(x - self.x, sums.rhs)
+        np.add(sums.rhs, self.filled.rhs, out=sums.rhs)
+
+    def misfit(self, x: NDArray) -> float:
+        """Return the sum of w ||M (y - H x)||^2: exact at ``self.x``, guessed elsewhere."""
+        return self.filled.misfit(x) - self._multiply(x - self.x, np.empty_like(self.filled.rhs))
+
+    def noise_energy(self) -> float:
+        """Return the energy of the noise in a view that saw all, as the misfit shows it."""
+        return max(self.filled.misfit(self.x), 1e-8 * self.filled.energy) / self.seen * self.voxels
+
+    def after(self, before: PartialEquations) -> PartialEquations:
+        """Return the same, with what is learnt about A from the same views' term at another volume."""
+        known, step = replace(self, secants=before.secants), self.x - before.x
+        spectrum = rfftn(step, self.curvature.team.size)
+        whole, difference = self.filled.gram * spectrum, np.empty_like(self.filled.rhs)
+        known._multiply(step, difference)
+        secant = Secant(whole - difference, whole - self.filled.rhs + before.filled.rhs)
+        products = [half_sum((spectrum.conj() * side).real, self.shape) / step.size for side in secant]
+        if min(products) <= 0:  # rounding, of a step that hardly was one
+            return known
+        sides = (side / side.real.dtype.type(np.sqrt(product)) for side, product in zip(secant, products, strict=True))
+        return replace(self, secants=(*before.secants, Secant(*sides)))
+
+    def cautious(self) -> PartialEquations:
+        """Return the same with S itself for A: its minimum is never above where it began."""
+        return replace(self, share=np.ones_like(self.share), secants=())
+
+    def _multiply(self, step: NDArray, out: NDArray) -> float:
+        return self.curvature.multiply(step, self.filled.gram, self.share, self.secants, out)
+
+
+def first_guess(sums: NormalEquations, share: NDArray, workers: int) -> NDArray:
+    """Return a volume to begin with: a Wiener estimate from what was seen, over the share of the views that saw it."""
+    floor = sums.gram.dtype.type(_FLOOR * max(float(sums.gram.max()), float(np.finfo(sums.gram.dtype).tiny)))
+    x = irfftn(sums.rhs / (sums.gram + floor), sums.shape, workers)
+    return np.maximum(x / np.maximum(share, _LEAST_SHARE).astype(x.dtype), 0)

@@ -1,0 +1,244 @@
+"""Reconstruction from views that did not see all: the minimiser over what was seen, and what it is worth."""
+
+import threading
+
+import naive
+import numpy as np
+import pytest
+from sums.test_partial import Twin
+
+import fastmpr
+from fastmpr import Dataset, FastmprWarning, Poses, rounds
+from fastmpr.metrics import psnr
+from fastmpr.sums.accumulate import padded_shape
+from fastmpr.sums.curvature import Curvature
+from fastmpr.sums.resampling import inner
+
+SHAPE = (24, 24, 24)
+PSF = fastmpr.psf.gaussian((15, 7, 7), sigma=(3, 1, 1))
+
+
+def problem(name="centriole", count=16, noise=0.05, offset=0.2, dtype=np.float32, seed=0):
+    """(truth, poses, views with an offset): sigma and offset in units of the brightest voxel."""
+    truth = getattr(fastmpr.phantom, name)(SHAPE, dtype=dtype)
+    poses = Poses.random(count, max_translation=1.0, rng=seed)
+    clean = fastmpr.simulate(truth, PSF, poses)
+    peak = clean.max()
+    return truth, poses, fastmpr.simulate(truth, PSF, poses, noise_sigma=noise * peak, rng=seed) + dtype(offset * peak)
+
+
+def cropped(views, value=0.0, width=15, seed=0):
+    """Crops of a width along y and x, each at another place, pasted into a value."""
+    rng = np.random.default_rng(seed)
+    crops = np.full_like(views, value)
+    for view, crop in zip(views, crops, strict=True):
+        y, x = rng.integers(3, 22 - width, 2)
+        crop[:, y : y + width, x : x + width] = view[:, y : y + width, x : x + width]
+    return crops
+
+
+@pytest.fixture(scope="module")
+def objectives():
+    """What the objective was at each prediction, in turn, of the calls of a test."""
+    patch, found, original = pytest.MonkeyPatch(), [], rounds._objective
+
+    def noted(*args):
+        found.append(original(*args))
+        return found[-1]
+
+    patch.setattr(rounds, "_objective", noted)
+    yield found
+    patch.undo()
+
+
+@pytest.fixture(scope="module")
+def small():
+    """A problem whose background is known, and a lam."""
+    shape = (12, 12, 12)
+    truth = fastmpr.phantom.centriole(shape, dtype=np.float64)
+    psf = fastmpr.psf.gaussian((5, 3, 3), sigma=(1.2, 0.7, 0.7))
+    poses = Poses.random(4, rng=0)
+    views = fastmpr.simulate(truth, psf, poses, noise_sigma=0.03, rng=0)
+    for k, view in enumerate(views):
+        view[:, : 2 + k] = np.nan
+        view[:, :, 9:] = np.nan
+    return Dataset(views, psf, poses, background="none"), 20.0
+
+
+class TestOptimality:
+    def test_the_minimiser_is_that_of_an_independent_solver(self, small, monkeypatch):
+        data, lam = small
+        monkeypatch.setattr(rounds, "_MOST", 60)
+        monkeypatch.setattr(rounds, "_ENOUGH", 1e-7)
+        result = fastmpr.reconstruct(data, lam=lam, max_iter=3000)
+        grid = padded_shape(data, (12, 12, 12))
+        twin = Twin(data, grid)
+        curvature = lam * sum(np.abs(h) ** 2 for h in twin.h).max()
+        x, _ = naive.primal_dual_of(lambda x: lam * twin.slope(x), curvature, grid, 1500)
+        middle = inner(grid, (12, 12, 12))
+        assert np.abs(result.x - x[middle]).max() < 1e-3 * x.max()
+
+    def test_the_objective_never_rises_but_where_it_starts_anew(self, small, objectives, monkeypatch):
+        data, lam = small
+        monkeypatch.setattr(rounds, "_MOST", 12)
+        monkeypatch.setattr(rounds, "_ENOUGH", 0.0)
+        objectives.clear()
+        fastmpr.reconstruct(data, lam=lam)
+        before, after = np.reshape(objectives, (-1, 2)).T
+        assert len(after) == 11
+        for k in range(1, len(after)):
+            assert after[k] <= min(before[k], after[:k].min()) * (1 + 1e-6)
+
+    def test_what_is_no_majoriser_is_left_when_the_objective_rises(self, small, monkeypatch):
+        """With a guess that promises far too much, steps overshoot; the sums that lie above all bring them back."""
+        data, lam = small
+        multiply = Curvature.multiply
+
+        def promising(self, step, gram, share, secants, out):
+            if share.min() < 1:
+                share = 0.02 * share
+            return multiply(self, step, gram, share, (), out)
+
+        monkeypatch.setattr(Curvature, "multiply", promising)
+        found = fastmpr.reconstruct(data, lam=lam).x
+        monkeypatch.undo()
+        expected = fastmpr.reconstruct(data, lam=lam).x
+        assert psnr(found, expected) > 25
+
+    @pytest.mark.parametrize(("regularizer", "lam"), [("hessian", "auto"), ("tv", "auto"), ("tikhonov", 10.0)])
+    def test_every_regularizer_gains(self, regularizer, lam):
+        truth, poses, views = problem()
+        crops = cropped(views)
+        best = psnr(fastmpr.reconstruct(crops, PSF, poses, lam=lam, regularizer=regularizer).x, truth)
+        zeros = fastmpr.reconstruct(Dataset(crops, PSF, poses, seen="all"), lam=lam, regularizer=regularizer).x
+        assert best > psnr(zeros, truth) + 2
+
+    def test_no_lam_is_chosen_by_a_closed_form(self):
+        _, poses, views = problem()
+        with pytest.raises(
+            ValueError, match="lam: found 'auto' with regularizer='tikhonov' and 16 views that saw a part"
+        ):
+            fastmpr.reconstruct(cropped(views), PSF, poses, regularizer="tikhonov")
+
+
+class TestWorth:
+    @pytest.mark.parametrize("name", ["centriole", "nuclear_pore"])
+    @pytest.mark.parametrize("noise", [0.05, 0.2])
+    def test_crops_are_worth_nearly_as_much_as_whole_views(self, name, noise):
+        truth, poses, views = problem(name, 30, noise)
+        whole = psnr(fastmpr.reconstruct(views, PSF, poses).x, truth)
+        crops = cropped(views)
+        part = fastmpr.reconstruct(crops, PSF, poses)
+        assert psnr(part.x, truth) > whole - 2
+        zeros = fastmpr.reconstruct(Dataset(crops, PSF, poses, seen="all"))
+        assert psnr(zeros.x, truth) < whole - 5
+
+    def test_particles_that_lack_a_part_are_better_than_none(self):
+        truth, poses, views = problem(count=12, noise=0.1)
+        views[::3, :, 15:] = np.nan
+        with_them = fastmpr.reconstruct(views, PSF, poses)
+        keep = np.arange(12) % 3 != 0
+        without = fastmpr.reconstruct(views[keep], PSF, poses[keep])
+        assert psnr(with_them.x, truth) > psnr(without.x, truth)
+
+    def test_lam_is_that_of_whole_views(self):
+        truth, poses, views = problem(count=30, noise=0.1)
+        lam = fastmpr.reconstruct(views, PSF, poses).lam
+        assert lam / 2.5 < fastmpr.reconstruct(cropped(views), PSF, poses).lam < 2.5 * lam
+
+    def test_few_views(self):
+        truth, poses, views = problem(count=5, noise=0.05)
+        crops = cropped(views)
+        part = fastmpr.reconstruct(crops, PSF, poses)
+        zeros = fastmpr.reconstruct(Dataset(crops, PSF, poses, seen="all"))
+        assert psnr(part.x, truth) > psnr(zeros.x, truth) + 1
+
+    @pytest.mark.parametrize("value", [0.0, -5.0, 1000.0])
+    def test_what_they_were_pasted_into_does_not_matter(self, value):
+        _, poses, views = problem()
+        expected = fastmpr.reconstruct(cropped(views, np.nan), PSF, poses)
+        found = fastmpr.reconstruct(cropped(views, value), PSF, poses)
+        np.testing.assert_array_equal(found.x, expected.x)
+
+    def test_an_offset_of_each_view_does_not_matter(self):
+        truth, poses, views = problem()
+        offsets = np.random.default_rng(0).uniform(0, 5, len(views)).astype(np.float32)[:, None, None, None]
+        plain, moved = (
+            fastmpr.reconstruct(cropped(v, np.nan), PSF, poses, lam=100.0).x for v in (views, views + offsets)
+        )
+        assert psnr(moved, plain) > 60
+
+
+class TestEnds:
+    def test_the_message_says_what_was_done(self):
+        _, poses, views = problem()
+        result = fastmpr.reconstruct(cropped(views), PSF, poses)
+        assert result.success
+        assert "predictions for 16 views that saw a part" in result.message
+
+    def test_voxels_that_nobody_saw_are_counted(self):
+        _, poses, views = problem(count=3)
+        views[:, :, :, 12:] = np.nan
+        still = Poses(poses[:1].rotation[[0, 0, 0]])
+        result = fastmpr.reconstruct(views, PSF, still)
+        assert "voxels that no view saw are the prior's" in result.message
+
+    def test_max_iter_holds(self):
+        _, poses, views = problem()
+        result = fastmpr.reconstruct(cropped(views), PSF, poses, lam=100.0, max_iter=25)
+        assert (result.nit, result.success) == (25, False)
+        assert "max_iter = 25" in result.message
+
+    def test_a_cancelled_call_has_the_volume_so_far(self):
+        _, poses, views = problem()
+        cancel, seen = threading.Event(), []
+
+        def callback(result):
+            seen.append(result.nit)
+            if len(seen) == 50:
+                cancel.set()
+
+        result = fastmpr.reconstruct(cropped(views), PSF, poses, lam=100.0, callback=callback, cancel=cancel)
+        assert not result.success
+        assert result.message.startswith("cancelled")
+        assert result.x.max() > 0
+
+    def test_the_same_bits_every_time(self):
+        _, poses, views = problem()
+        crops = cropped(views)
+        before = crops.copy()
+        first, second = (fastmpr.reconstruct(crops, PSF, poses, workers=2) for _ in range(2))
+        np.testing.assert_array_equal(first.x, second.x)
+        np.testing.assert_array_equal(crops, before)
+
+    def test_views_of_which_nothing_was_seen_are_left_out(self):
+        _, poses, views = problem()
+        crops = cropped(views, np.nan)
+        crops[3] = np.nan
+        with pytest.warns(FastmprWarning, match=r"nothing that was seen in particles\[3\]: left out"):
+            found = fastmpr.reconstruct(crops, PSF, poses, lam=100.0)
+        keep = np.arange(16) != 3
+        expected = fastmpr.reconstruct(crops[keep], PSF, poses[keep], lam=100.0)
+        assert psnr(found.x, expected.x) > 60
+
+    def test_nothing_seen_at_all_is_an_error(self):
+        _, poses, views = problem(count=3)
+        with pytest.raises(ValueError, match="particles: found nothing that was seen in any of 3"):
+            fastmpr.reconstruct(np.full_like(views, np.nan), PSF, poses)
+
+
+class TestBaselines:
+    def test_an_average_is_over_the_views_that_saw_a_voxel(self):
+        _, poses, views = problem(offset=0.0)
+        crops = cropped(views, np.nan)
+        found, whole = fastmpr.average(crops, poses), fastmpr.average(views, poses)
+        zeros = fastmpr.average(Dataset(np.nan_to_num(crops), poses=poses, seen="all"))
+        centre = (slice(8, 16),) * 3
+        assert psnr(found[centre], whole[centre]) > psnr(zeros[centre], whole[centre]) + 3
+
+    def test_views_deconvolved_alone_know_what_they_saw(self):
+        truth, poses, views = problem(count=6)
+        crops = cropped(views)
+        found = fastmpr.deconvolve_average(crops, PSF, poses)
+        zeros = fastmpr.deconvolve_average(Dataset(crops, PSF, poses, seen="all"))
+        assert psnr(found, truth) > psnr(zeros, truth) + 1
