@@ -43,3 +43,23 @@ class PerPose:
             lambda: (seconds(accumulate, 100) - seconds(accumulate, 50)) / 50,
             lambda: median(seconds(fft) for _ in range(50)),
         )
+
+
+class Symmetry:
+    """The price of ten views of a symmetric particle, in that of ten views without symmetry."""
+
+    version = "1"
+    unit = "times"
+    params = (["C2", "C9", "D9"], [(1, 0, 0), (1, 2, 3)])
+    param_names = ["symmetry", "axis"]
+
+    def track_ratio(self, symmetry, axis):
+        views, psf, poses = make_views(10, PARTICLES["64x64x64"])
+        plain = fastmpr.Dataset(views, psf, poses)
+        data = plain.replace(symmetry=symmetry, symmetry_axis=axis)
+        workers = min(2, available_cores())
+        for each in (plain, data):
+            fastmpr.accumulate(each, workers=workers)
+        return ratio_in_turn(
+            *(lambda each=each: seconds(fastmpr.accumulate, each, workers=workers) for each in (data, plain))
+        )

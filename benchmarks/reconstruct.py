@@ -2,9 +2,11 @@
 
 import functools
 
+import numpy as np
+
 import fastmpr
 
-from .common import LAM, make_views
+from .common import LAM, make_views, ratio_in_turn, seconds
 
 
 @functools.cache  # asv calls setup before every reading
@@ -26,3 +28,21 @@ class Reconstruct:
 
     def time_reconstruct(self, poses, lam):
         fastmpr.reconstruct(self.views, self.psf, self.poses, lam=lam)
+
+
+class Crops:
+    """The price of views that saw a quarter of their images, in that of the same views seen whole."""
+
+    version = "1"
+    unit = "times"
+    params = [10, 100]
+    param_names = ["poses"]
+    timeout = 120
+
+    def track_ratio(self, poses):
+        whole, psf, poses = make_views(poses)
+        crops = np.full_like(whole, np.nan)
+        crops[:, :, 18:52, 18:52] = whole[:, :, 18:52, 18:52]
+        return ratio_in_turn(
+            *(lambda views=views: seconds(fastmpr.reconstruct, views, psf, poses, lam=LAM) for views in (crops, whole))
+        )
