@@ -49,7 +49,9 @@ def reconstruct(
 
     Subtracts each view's background (not with ``frame="model"``), sums the normal equations (`accumulate`), chooses ``lam``
     (by cross-validation of halves of the views, `select_lam`; with fewer than 8 views by `infer_lam`), minimises (`solve`)
-    and crops the padding.
+    and crops the padding. Where views did not see all of their images (see ``seen`` of `Dataset`), the data term is over
+    what they saw: what they did not is predicted from the volume in at most five rounds, between which the solver goes on,
+    and ``lam`` is chosen by what was seen.
 
     Parameters
     ----------
@@ -76,7 +78,10 @@ def reconstruct(
     Returns
     -------
     Result
-        ``x`` has cubic voxels as large as the smallest side of ``voxel_size``, and the precision of the first particle
+        With ``success`` as `solve` has it; or, where views saw a part, if the last round lowered the objective by a fifth of
+        phi at most, which leaves it some hundredths of phi above its minimum (``tol`` is not used then). ``message`` tells
+        how many views those were, and how many voxels no view saw. ``x`` has cubic voxels as large as the smallest side of
+        ``voxel_size``, and the precision of the first particle
         (float32 unless that is float64).
 
     Raises

@@ -177,6 +177,7 @@ def test_normal_equations(name, value):
         *each("psf_voxel_size", -1, "x"),
         *each("model_voxel_size", -1),
         *each("shape", 0, (8, 8), 8.5),
+        *each("boxes", [[0, 3]] * 3, np.zeros((3, 3, 2), int), [[[0, 99]] * 3] * 3, np.full((3, 3, 2), 0.5)),
         *each("workers", 0, 1.5),
     ],
 )

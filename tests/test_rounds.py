@@ -169,6 +169,18 @@ class TestWorth:
         assert psnr(moved, plain) > 60
 
 
+    @pytest.mark.parametrize("crop", [False, True])
+    def test_a_background_that_is_given_is_taken_off(self, crop):
+        _, poses, views = problem(offset=0.0)
+        offsets = np.random.default_rng(0).uniform(0, 5, len(views)).astype(np.float32)
+        moved = views + offsets[:, None, None, None]
+        if crop:
+            views, moved = cropped(views, np.nan), cropped(moved, np.nan)
+        plain = fastmpr.reconstruct(Dataset(views, PSF, poses, background="none"), lam=100.0)
+        given = fastmpr.reconstruct(Dataset(moved, PSF, poses, background=offsets), lam=100.0)
+        assert psnr(given.x, plain.x) > 60
+
+
 class TestEnds:
     def test_the_message_says_what_was_done(self):
         _, poses, views = problem()
@@ -242,3 +254,43 @@ class TestBaselines:
         found = fastmpr.deconvolve_average(crops, PSF, poses)
         zeros = fastmpr.deconvolve_average(Dataset(crops, PSF, poses, seen="all"))
         assert psnr(found, truth) > psnr(zeros, truth) + 1
+
+
+class TestNeighbours:
+    """Every view shows a part of another particle, elsewhere in each."""
+
+    @pytest.fixture(scope="class")
+    @staticmethod
+    def crowded():
+        truth, poses, views = problem(count=24, offset=0.0)
+        for k, view in enumerate(views):  # at one corner of the image or another
+            corner = view[:, :6, :6] if k % 2 else view[:, -6:, -6:]
+            corner += views.max()
+        return truth, poses, views
+
+    def test_nothing_beyond_a_radius_is_used(self, crowded):
+        truth, poses, views = crowded
+        plain = fastmpr.reconstruct(Dataset(views, PSF, poses, background="none"))
+        within = fastmpr.reconstruct(Dataset(views, PSF, poses, background="none", radius=11.0))
+        ball = np.linalg.norm(np.indices(SHAPE) - 11.5, axis=0) < 10
+        assert psnr(within.x * ball, truth * ball) > psnr(plain.x * ball, truth * ball) + 1
+
+    def test_a_radius_beyond_everything_changes_little(self):
+        truth, poses, views = problem()
+        far = fastmpr.reconstruct(Dataset(views, PSF, poses, radius=100.0), lam=100.0)
+        assert psnr(far.x, truth) > psnr(fastmpr.reconstruct(views, PSF, poses, lam=100.0).x, truth) - 0.5
+
+    @pytest.mark.parametrize("radius", [0, -1, np.nan, "far"])
+    def test_bad_ones(self, radius):
+        with pytest.raises((ValueError, TypeError), match="radius: found"):
+            Dataset(np.ones((1, 4, 4, 4)), radius=radius)
+
+
+def test_simulated_crops_are_views_with_the_rest_unseen():
+    truth, poses, _ = problem(count=3)
+    boxes = np.array([[[0, 24], [3, 10], [5, 24]], [[0, 24]] * 3, [[23, 24]] * 3])
+    whole, crops = (fastmpr.simulate(truth, PSF, poses, noise_sigma=0.1, rng=0, boxes=b) for b in (None, boxes))
+    for view, crop, box in zip(whole, crops, boxes, strict=True):
+        inside = np.zeros(SHAPE, bool)
+        inside[tuple(slice(*side) for side in box)] = True
+        np.testing.assert_array_equal(crop, np.where(inside, view, np.nan))

@@ -313,7 +313,7 @@ class Dataset:
     @property
     def fits_background(self) -> bool:
         """Whether the background of a view is estimated, so that it may be fitted too."""
-        return (self.background, self.frame) == ("auto", "particle")
+        return isinstance(self.background, str) and (self.background, self.frame) == ("auto", "particle")
 
     def split(self, n: int, rng: np.random.Generator | int | None = None) -> list[Dataset]:
         """Return ``n`` disjoint parts, as equal as can be, drawn at random; together they hold every view once.

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import sys
 
 import numpy as np
@@ -157,3 +158,50 @@ class TestReconstruct:
         assert "0/3" in capsys.readouterr().err
         main(arguments(views, overwrite=True, quiet=True))
         assert capsys.readouterr().err.startswith("fastmpr: warning: stopped at max_iter = 3 iterations, residuals")
+
+
+class TestCrops:
+    @pytest.fixture
+    def crops(self, views):
+        for path in (views / "particles").iterdir():
+            volume, voxel_size = tiff.read(path)
+            volume += 5
+            volume[:, :3] = volume[:, 13:] = 0
+            tiff.write(path, volume, voxel_size, overwrite=True)
+        return views
+
+    def test_what_surrounds_them_is_not_seen_unless_it_is_said_so(self, crops, capsys):
+        args = [str(crops / "particles"), "--psf", str(crops / "psf.tiff"), "--poses", str(crops / "poses.csv")]
+        results = []
+        for name, *more in (["seen"], ["all", "--seen", "all"], ["none", "--background", "none"]):
+            main(
+                [
+                    "reconstruct",
+                    *args,
+                    "-o",
+                    str(crops / f"{name}.ome.tif"),
+                    "--lam",
+                    "10",
+                    "--max-iter",
+                    "9",
+                    "-v",
+                    *more,
+                ]
+            )
+            results.append(tiff.read(crops / f"{name}.ome.tif")[0])
+            out, err = capsys.readouterr()
+            assert ("are taken for crops" in out + err) == (name != "all")
+        assert not any(np.allclose(a, b, atol=1e-3 * a.max()) for a, b in itertools.combinations(results, 2))
+
+    def test_the_other_words_are_those_of_python(self, crops):
+        poses = Poses.read(crops / "poses.csv")
+        data = fastmpr.load(crops / "particles", crops / "psf.tiff", poses, outside="dark", radius=0.6, background=4.5)
+        expected = fastmpr.reconstruct(data, lam=10, max_iter=9).x
+        paths = [str(crops / name) for name in ("particles", "psf.tiff", "poses.csv", "out.ome.tif")]
+        words = ["--outside", "dark", "--radius", "0.6", "--background", "4.5", "--lam", "10", "--max-iter", "9"]
+        main(["reconstruct", paths[0], "--psf", paths[1], "--poses", paths[2], "-o", paths[3], *words])
+        np.testing.assert_allclose(tiff.read(crops / "out.ome.tif")[0], expected, atol=1e-5 * expected.max())
+
+    @pytest.mark.parametrize("words", [["--background", "bright"], ["--radius", "0"], ["--seen", "some"]])
+    def test_bad_words(self, crops, words, capsys):
+        assert words[0] in refusal(arguments(crops) + words, capsys)
