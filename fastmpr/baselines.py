@@ -157,7 +157,7 @@ def deconvolve_average(
     """
     stop = as_stop("deconvolve_average", cancel, timeout)
     data = as_dataset(data, psf, poses, views).require()
-    data = data.less_background()
+    data = data.levelled()
     max_iter, tol = as_stopping(max_iter, tol)
     options = {"regularizer": as_regularizer(regularizer), "max_iter": max_iter, "tol": tol, "workers": 1}
     alone = Deconvolved(data, as_lam(lam), stop, **options)

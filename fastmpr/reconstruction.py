@@ -21,7 +21,7 @@ from .solver.admm import as_callback, as_stopping, solve
 from .solver.control import Result
 from .solver.regularizers import Regularizer, as_regularizer
 from .solver.selection import ENOUGH_VIEWS, as_lam, infer_lam, select_lam
-from .sums.accumulate import observed
+from .sums.accumulate import Accumulator, observed
 from .sums.frame import check_in_frame
 from .sums.halves import observe_halves
 from .sums.normal_equations import NormalEquations
@@ -117,27 +117,48 @@ def reconstruct(
     data = as_dataset(data, psf, poses, views)
     model = data.require().model_shape(shape)
     check_in_frame(data, model)
-    data = data.less_background()
+    until = {"max_iter": max_iter, "tol": tol}
     with telling(progress) as tell:
-        if lam == "auto":
-            accumulator = observe_halves(data, ENOUGH_VIEWS, model, workers, tell, stop)
-        else:
-            accumulator = observed(data, [data.used], model, workers, tell, stop)
-        grid, until = accumulator.grid, {"max_iter": max_iter, "tol": tol}
         options = {"workers": workers, "callback": _counting(callback, tell), "cancel": stop}
-        try:
-            if accumulator.partial.any():
-                result = reconstruct_partial(accumulator, lam, chosen, until, options)
-            else:
-                halves = accumulator.sums
-                accumulator.free()
-                del accumulator
-                result = _solved(halves, lam, {"regularizer": chosen, **options}, until)
-        except Cancelled as cut:
-            if cut.result is None:
-                raise
-            result = replace(cut.result, success=False, message=str(cut).partition(": ")[2])
-    return replace(result, x=np.ascontiguousarray(result.x[inner(grid, model)]))
+        result = _reconstructed(data, model, lam, chosen, until, options, tell)
+        if isinstance(data.gain, str) and data.gain == "fit" and not stop.is_set():
+            data = data.replace(gain=_gains(data, model, result.x, options, tell))
+            result = _reconstructed(data, model, lam, chosen, until, options, tell)
+    return replace(result, x=np.ascontiguousarray(result.x[inner(result.x.shape, model)]))
+
+
+def _reconstructed(
+    data: Dataset,
+    model: Size,
+    lam: float | str,
+    regularizer: Regularizer,
+    until: dict[str, Any],
+    options: dict[str, Any],
+    tell: Progress | None,
+) -> Result:
+    """Return the result on the padded grid."""
+    data, rest = data.levelled(), (model, options["workers"], tell, options["cancel"])
+    accumulator = observe_halves(data, ENOUGH_VIEWS, *rest) if lam == "auto" else observed(data, [data.used], *rest)
+    try:
+        if accumulator.partial.any():
+            return reconstruct_partial(accumulator, lam, regularizer, until, options)
+        halves = accumulator.sums
+        accumulator.free()
+        del accumulator
+        return _solved(halves, lam, {"regularizer": regularizer, **options}, until)
+    except Cancelled as cut:
+        if cut.result is None:
+            raise
+        return replace(cut.result, success=False, message=str(cut).partition(": ")[2])
+
+
+def _gains(data: Dataset, model: Size, x: NDArray, options: dict[str, Any], tell: Progress | None) -> NDArray:
+    """Return the gain of each view beside the others, as a volume tells it."""
+    accumulator = Accumulator(data.levelled(), [data.used], model, options["workers"], tell, options["cancel"])
+    try:
+        return accumulator.gains(x)
+    finally:
+        accumulator.free()
 
 
 def _solved(halves: list[NormalEquations], lam: float | str, options: dict[str, Any], until: dict[str, Any]) -> Result:

@@ -168,7 +168,6 @@ class TestWorth:
         )
         assert psnr(moved, plain) > 60
 
-
     @pytest.mark.parametrize("crop", [False, True])
     def test_a_background_that_is_given_is_taken_off(self, crop):
         _, poses, views = problem(offset=0.0)
@@ -294,3 +293,29 @@ def test_simulated_crops_are_views_with_the_rest_unseen():
         inside = np.zeros(SHAPE, bool)
         inside[tuple(slice(*side) for side in box)] = True
         np.testing.assert_array_equal(crop, np.where(inside, view, np.nan))
+
+
+class TestGains:
+    @pytest.mark.parametrize("crop", [False, True])
+    def test_they_are_found_up_to_a_common_factor(self, crop):
+        truth, poses, views = problem(count=21, noise=0.05)
+        gains = np.exp(np.random.default_rng(0).normal(0, 0.3, 21)).astype(np.float32)
+        moved = gains[:, None, None, None] * views
+        if crop:
+            moved = cropped(moved, np.nan)
+        fitted = fastmpr.reconstruct(Dataset(moved, PSF, poses, gain="fit"))
+        same = fastmpr.reconstruct(Dataset(moved, PSF, poses))
+        given = fastmpr.reconstruct(Dataset(moved, PSF, poses, gain=gains / np.median(gains)))
+        assert psnr(fitted.x, truth) > psnr(given.x, truth) - 0.5
+        assert psnr(fitted.x, truth) > psnr(same.x, truth) + 1
+        assert fitted.x.max() == pytest.approx(given.x.max(), rel=0.1)
+
+    def test_where_they_are_the_same_nothing_is_lost(self):
+        truth, poses, views = problem(count=21, noise=0.1)
+        fitted, same = (fastmpr.reconstruct(Dataset(views, PSF, poses, gain=gain)) for gain in ("fit", "same"))
+        assert psnr(fitted.x, truth) > psnr(same.x, truth) - 0.1
+
+    @pytest.mark.parametrize("gain", ["much", [1, 2], np.zeros(4), -np.ones(4), np.full(4, np.nan)])
+    def test_bad_ones(self, gain):
+        with pytest.raises(ValueError, match="gain: found"):
+            Dataset(np.ones((4, 4, 4, 4)), gain=gain)

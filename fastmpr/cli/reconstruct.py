@@ -89,6 +89,12 @@ def add(commands: Any) -> None:
         help="behind the particles (default: estimated for each)",
     )
     add(
+        "--gain",
+        choices=("same", "fit"),
+        default="same",
+        help="of the camera: fit it for each particle, which takes twice as long (default: %(default)s)",
+    )
+    add(
         "--max-iter", type=count, default=1000, metavar="N", help="stop after so many iterations (default: %(default)s)"
     )
     add(
@@ -120,6 +126,7 @@ def run(args: argparse.Namespace) -> None:
         outside=args.outside,
         radius=args.radius,
         background=args.background,
+        gain=args.gain,
     )
     told = (repr(data).strip("<>"), *data.assumed)
     for text in told:

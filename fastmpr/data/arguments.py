@@ -129,6 +129,16 @@ def as_background(background: Any, count: int) -> Any:
     return frozen(np.broadcast_to(array, (count,)).copy())
 
 
+def as_gain(gain: Any, count: int) -> Any:
+    """Return "same", "fit", or one positive number per view."""
+    if isinstance(gain, str):
+        return as_choice(gain, "gain", ("same", "fit"))
+    array = as_reals(gain, "gain", f"'same', 'fit' or {count} numbers")
+    if array.shape != (count,) or not (np.isfinite(array).all() and array.min() > 0):
+        raise ValueError(f"gain: found numbers of shape {array.shape}, need ({count},), all positive and finite")
+    return frozen(array)
+
+
 def crops_text(crops: dict[str, Seen], shape: Sequence[int] | None) -> list[str]:
     """Say which particles were taken for crops."""
     if not crops:

@@ -81,6 +81,9 @@ class Dataset:
     background : {"auto", "none"}, float or (N,) array_like
         Behind each particle, in `reconstruct` and `deconvolve_average`: by default estimated from the corners of what was
         seen (not with ``frame="model"``), "none" to leave it, or given.
+    gain : {"same", "fit"} or (N,) array_like
+        Of the camera: by default the same for all; given, by which `reconstruct` divides each view less its background; or
+        fitted by comparing the views with a first reconstruction, which takes as long again. Their median is then 1.
     thread_safe : bool, optional
         Whether ``particles[i]`` may be called from several threads at once; by default for arrays and fastmpr's own readers,
         else the threads take turns.
@@ -128,6 +131,7 @@ class Dataset:
     outside: str
     radius: float | None
     background: str | NDArray[np.float64]
+    gain: str | NDArray[np.float64]
     stated: tuple[str, ...]
 
     def __init__(
@@ -149,6 +153,7 @@ class Dataset:
         outside: str = "auto",
         radius: float | None = None,
         background: str | ArrayLike = "auto",
+        gain: str | ArrayLike = "same",
         thread_safe: bool | None = None,
     ):
         given = {
@@ -168,6 +173,7 @@ class Dataset:
             "outside": outside,
             "radius": radius,
             "background": background,
+            "gain": gain,
             "thread_safe": thread_safe,
         }
         vars(self).update(fields(**given))
@@ -271,6 +277,7 @@ class Dataset:
             psf_of=frozen(self.psf_of[chosen]),
             weights=frozen(self.weights[chosen]),
             background=self.background if isinstance(self.background, str) else frozen(self.background[chosen]),
+            gain=self.gain if isinstance(self.gain, str) else frozen(self.gain[chosen]),
         )
 
     def replace(self, **changes: Any) -> Dataset:
@@ -289,6 +296,7 @@ class Dataset:
             "seen": self.seen,
             "outside": self.outside,
             "background": self.background,
+            "gain": self.gain,
             "thread_safe": None,
         }
         check_keywords(changes, given)
@@ -304,11 +312,14 @@ class Dataset:
         """Return the same views, what was seen of each particle to go through a function when it is read."""
         return self._with(source=self.source.then(step))
 
-    def less_background(self) -> Dataset:
-        """Return the same views, each less its ``background`` when it is read."""
+    def levelled(self) -> Dataset:
+        """Return the same views, each less its ``background``, and over its ``gain`` if that is given, when it is read."""
+        source = self.source if isinstance(self.gain, str) else self.source.over(self.gain)
         if not isinstance(self.background, str):
-            return self._with(source=self.source.less(self.background))
-        return self.then(without_background) if self.fits_background else self
+            source = source.less(self.background)
+        elif self.fits_background:
+            source = source.then(without_background)
+        return self if source is self.source else self._with(source=source)
 
     @property
     def fits_background(self) -> bool:

@@ -8,7 +8,7 @@ import numpy as np
 
 from .._validation import as_choice, as_names, as_positive, as_voxel_size
 from ..symmetry import as_symmetry, shown_symmetry
-from .arguments import as_background, as_poses, as_psf_of, as_psfs, as_seen, as_weights, assumptions, times
+from .arguments import as_background, as_gain, as_poses, as_psf_of, as_psfs, as_seen, as_weights, assumptions, times
 from .source import Source
 
 
@@ -51,6 +51,7 @@ def fields(particles: Any, psf: Any, poses: Any, frame: Any, symmetry: Any, name
         "outside": outside,
         "radius": None if rest["radius"] is None else as_positive(rest["radius"], "radius"),
         "background": as_background(rest["background"], count),
+        "gain": as_gain(rest["gain"], count),
         "stated": tuple(assumptions(voxel, psf_voxel, psfs, matched, labels)),
     }
 

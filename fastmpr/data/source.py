@@ -48,6 +48,7 @@ class Source:
         self._masks: dict[int, int] = {}  # which of them belongs to which place, where the rule holds masks
         self._seen: dict[int, Seen | None] = {}
         self._levels: dict[int, float] = {}
+        self._gains: dict[int, float] = {}
         self.which = self.places = np.arange(len(particles))  # in the sequence; in that which was first given
         self._share = _Shared(self.thread_safe)
 
@@ -77,6 +78,10 @@ class Source:
     def less(self, levels: NDArray) -> Source:
         """Return the same particles, each less a level of its own."""
         return self._with(_levels=dict(zip(self.places.tolist(), levels.tolist(), strict=True)))
+
+    def over(self, gains: NDArray) -> Source:
+        """Return the same particles, each over a gain of its own after all other steps."""
+        return self._with(_gains=dict(zip(self.places.tolist(), gains.tolist(), strict=True)))
 
     def name(self, i: int) -> str:
         """Return what errors call particle ``i``: its place in the sequence that was given, and its file's name."""
@@ -129,6 +134,8 @@ class Source:
             part = part - part.dtype.type(level)
         for step in self.steps:
             part = step(part)
+        if (gain := self._gains.get(place, 1.0)) != 1:
+            part = part / part.dtype.type(gain)
         return part, seen
 
     def seen(self, i: int) -> Seen | None:

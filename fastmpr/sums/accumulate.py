@@ -210,6 +210,27 @@ class Accumulator:
         ]
         return sums, residual
 
+    def gains(self, x: NDArray) -> NDArray[np.float64]:
+        """Return the slope of each view over what is predicted of it, over their median.
+
+        A view that does not look like the volume at all, so that its slope is not positive, has a slope of 1.
+        """
+        spectrum = rfftn(x.astype(self.data.dtype, copy=False), self.team.size)
+        tick = _counted(self.tell, "gains", sum(map(len, self.groups)))
+        tallies = {bench: Tally(len(self.data), bench.crew.size, 5) for bench in self.benches}
+        for bench in self.benches:
+            bench.fft.plan_inverse()
+        self._shared(
+            self.groups,
+            True,
+            lambda bench, which, part, place: bench.compare(which, spectrum, tallies[bench], place, tick),
+        )
+        n, p, y, pp, py = sum(tally.values.sum(axis=0) for tally in tallies.values()).T
+        spread, common = n * pp - p * p, n * py - p * y
+        slope = np.where((spread > 0) & (common > 0), common / np.where(spread > 0, spread, 1), np.nan)
+        known = slope[np.concatenate(self.groups)]
+        return np.nan_to_num(slope / np.nanmedian(known), nan=1.0) if np.isfinite(known).any() else np.ones(len(slope))
+
     def seen_weight(self, group: int) -> tuple[NDArray, float]:
         """Return the share of a group's weight that saw each voxel, and the weight of all the voxels that were seen."""
         which = self.groups[group]

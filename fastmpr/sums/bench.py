@@ -12,6 +12,7 @@ from .._validation import Size
 from ..data.dataset import Dataset
 from ..engine import seen_kernels, view_kernels
 from ..engine.fft import ViewFFT, complex_dtype, half_shape
+from ..engine.seen_kernels import SEEN
 from ..engine.threads import Crew
 from .aligner import Aligner
 from .transfer import TransferFunction
@@ -47,10 +48,10 @@ class Part:
 
 
 class Tally:
-    """What each view saw, by the members of a crew: how many voxels, their sum and that of their squares."""
+    """Numbers of each view, by the members of a crew: how many voxels it saw, their sum and that of their squares."""
 
-    def __init__(self, views: int, members: int):
-        self.values = np.zeros((members, views, 3))
+    def __init__(self, views: int, members: int, numbers: int = 3):
+        self.values = np.zeros((members, views, numbers))
 
     def add(self, member: int, i: int, *values: float) -> None:
         """Add what a member saw of view ``i``."""
@@ -103,6 +104,24 @@ class Bench:
                 total, squares = seen_kernels.keep_unseen(self.fft.image, self.aligner.mask, level, *planes)
                 found.add(place, i, count, total, squares)
                 self._transform(i, rotation, part, place)
+            if place == 0:
+                tick()
+
+    def compare(self, which: NDArray, spectrum: NDArray, found: Tally, place: int, tick: Callable[[], None]) -> None:
+        """Find n, sum p, sum y, sum p^2 and sum p y of each view y and what is predicted of it, where it saw something."""
+        first, last = self.crew.share(self.grid[0], place)
+        image = self.fft.image[first:last, :, : self.grid[2]]
+        for i in which:
+            for view in self.aligner.align(i, self.fft.image, place):
+                self.crew.check()
+                seen = image.copy()
+                self.crew.barrier(place)
+                self._predict_image(i, view.rotation, spectrum, place)
+                shown = image.ravel() if self.aligner.seen is None else image[self.aligner.mask[first:last] == SEEN]
+                seen = seen.ravel() if self.aligner.seen is None else seen[self.aligner.mask[first:last] == SEEN]
+                sums = (part.sum(dtype=np.float64) for part in (shown, seen, shown * shown, shown * seen))
+                found.add(place, i, shown.size, *sums)
+                self.crew.barrier(place)
             if place == 0:
                 tick()
 

@@ -157,12 +157,12 @@ class TestBackground:
     def test_that_of_a_crop_is_read_from_what_was_seen(self):
         crop = pasted() + np.float32(0)
         crop[inside()] = 5 + 0.01 * crop[inside()]
-        less = Dataset(crop[None]).less_background().read(0)
+        less = Dataset(crop[None]).levelled().read(0)
         assert abs(np.nanmean(less)) < 0.02
         assert np.isnan(less[0]).all()
 
     def test_it_may_be_given_for_each_or_left(self):
         views = np.stack([image(), image(1)])
-        assert np.array_equal(Dataset(views, background="none").less_background().read(1), views[1])
-        given = Dataset(views, background=[1, 2])[[1]].less_background()
+        assert np.array_equal(Dataset(views, background="none").levelled().read(1), views[1])
+        given = Dataset(views, background=[1, 2])[[1]].levelled()
         np.testing.assert_array_equal(given.read(0), views[1] - np.float32(2))
