@@ -100,7 +100,7 @@ def average(
 
     team.run(add_share)
     tell_blind(data, blind, len(used))
-    data.source.tell_suspects()
+    data.tell()
     total, count = sums.sum(axis=0), counts.sum(axis=0)
     half = 0.5 * dtype(min(1.0, data.weights[used].min(initial=1.0)))
     return np.divide(total, count, out=np.zeros_like(total), where=count > half)
@@ -161,10 +161,17 @@ def deconvolve_average(
     max_iter, tol = as_stopping(max_iter, tol)
     options = {"regularizer": as_regularizer(regularizer), "max_iter": max_iter, "tol": tol, "workers": 1}
     alone = Deconvolved(data, as_lam(lam), stop, **options)
-    cubic = {"psf": None, "psf_voxel_size": None, "voxel_size": data.model_voxel, "poses": data.placed, "names": None}
+    cubic = {
+        "seen": data.seen if isinstance(data.seen, str) else "all",
+        "psf": None,
+        "psf_voxel_size": None,
+        "voxel_size": data.model_voxel,
+        "poses": data.placed,
+        "names": None,
+    }
     turned = data.replace(particles=alone, **cubic)
     mean = average(turned, shape=data.model_shape(shape), workers=workers, cancel=stop)
-    data.source.tell_suspects()
+    data.tell()
     return mean
 
 

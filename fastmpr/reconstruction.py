@@ -67,8 +67,8 @@ def reconstruct(
     max_iter, tol, workers, callback
         As in `fastmpr.solve`. While ``lam`` is being chosen, ``callback`` sees those iterations too.
     progress : bool or callable, optional
-        True shows bars (needs tqdm); a callable is called with what is counted ("particles", then "iterations"), how many
-        are done, and of how many (None for the iterations).
+        True shows bars (needs tqdm); a callable is called with what is counted ("particles", then "iterations", and
+        "predictions" of views that saw a part), how many are done, and of how many (None for the iterations).
     cancel : threading.Event, optional
         Or anything with ``is_set()``, asked between views and after iterations: once it is set, the call ends with the
         volume so far.

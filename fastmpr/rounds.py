@@ -17,7 +17,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ._limits import check_memory
 from ._stopping import Cancelled
+from .engine.fft import half_shape
 from .solver.control import Result
 from .solver.regularizers import Regularizer, Tikhonov
 from .solver.running import EVERY, begun, solve_near
@@ -27,11 +29,13 @@ from .sums.curvature import Curvature
 from .sums.partial import PartialEquations, first_guess
 from .sums.resampling import inner
 
+_HELD = 2 * 5 + 4  # spectra: two for each secant, and what multiplies by them
 _MOST = 5  # predictions
 _ITERATIONS = 20  # of the solver between two of them
 _ENOUGH = 5e-3  # of phi: what a prediction must at least gain for another one
 _LOWERED = 0.85  # times the lam that was chosen: with the guess of A, noise looks a little weaker than it is
-_SETTLED = 0.2  # of phi: what the last one may gain where the solve succeeded
+_NOBODY = 1e-9  # of the views' weight: no view at all, but for rounding
+_SETTLED = 0.1  # of phi: what the last one may gain where the solve succeeded
 
 
 class Rounds:
@@ -46,9 +50,17 @@ class Rounds:
         That has observed the views.
     fits : bool
         Whether to fit backgrounds.
+
+    Raises
+    ------
+    MemoryError
+        If what it holds cannot fit in the memory that this process may use.
     """
 
     def __init__(self, accumulator: Accumulator, fits: bool):
+        half, groups = math.prod(half_shape(accumulator.grid)), len(accumulator.groups)
+        need = 2 * np.dtype(accumulator.data.dtype).itemsize * half * (_HELD + 4 * groups)
+        check_memory("particles", accumulator.model, need, "fewer voxels, or seen='all'")
         self.accumulator, self.fits, self.done = accumulator, fits, 0
         self.levels = np.zeros(len(accumulator.data))
         self.curvature = Curvature(accumulator.grid, accumulator.data.dtype, accumulator.team.size)
@@ -56,7 +68,8 @@ class Rounds:
 
     def share(self) -> NDArray:
         """Return the share of the views' weight that saw each voxel."""
-        weights = [self.accumulator.data.weights[which].sum() for which in self.accumulator.groups]
+        accumulator = self.accumulator
+        weights = [accumulator.data.weights[which] @ ~accumulator.blind[which] for which in accumulator.groups]
         shares = (weight * share for weight, (share, _) in zip(weights, self.seen, strict=True))
         return sum(shares) / sum(weights)
 
@@ -66,7 +79,8 @@ class Rounds:
         sums, residual = accumulator.predict(x, self.levels)
         self.done += 1
         if self.fits:
-            self.levels[accumulator.partial] = residual[accumulator.partial] - residual[accumulator.partial].mean()
+            known = accumulator.tally[:, 0] > 0
+            self.levels[known] = residual[known] - residual[known].mean()
         voxels = math.prod(accumulator.model)
         return [
             PartialEquations(filled, x, share.astype(x.dtype), seen, voxels, self.curvature)
@@ -103,6 +117,7 @@ def reconstruct_partial(
         return _minimised(rounds, *_begun(rounds, lam, regularizer, options), regularizer, until, options)
     finally:
         rounds.curvature.free()
+        accumulator.free()
 
 
 def _minimised(
@@ -119,10 +134,10 @@ def _minimised(
     with begun(target.near(target.x), lam, regularizer, options["cancel"], **solve) as running:
         goes_on, gain = _follow(running, target), math.inf
         try:
-            while goes_on and rounds.done < _MOST and gain > _ENOUGH:
+            while goes_on and rounds.done < _MOST and not 0 <= gain < _ENOUGH:
                 better = _sum(rounds.at(running.volume()))
                 before, after = (_objective(term, lam, regularizer) for term in (target, better))
-                gain = abs(before - after) / max(regularizer.value(better.x), 1e-3 * after)
+                gain = (before - after) / max(regularizer.value(better.x), 1e-3 * after)
                 target = better.after(target) if after <= before else target.cautious()
                 target.move(running.sums, running.volume())
                 goes_on = _follow(running, target)
@@ -144,8 +159,11 @@ def _begun(
     rough = solve_near(
         target, guess_lam(target, regularizer), regularizer, options["cancel"], x, max_iter=_ITERATIONS, tol=0.0, **rest
     )
-    options["cancel"].check()
-    parts = rounds.at(rough.x)
+    try:
+        options["cancel"].check()
+        parts = rounds.at(rough.x)
+    except Cancelled as cut:
+        raise Cancelled(str(cut), rough) from None
     return _chosen(parts, regularizer, options), _sum(parts).after(target)
 
 
@@ -176,11 +194,11 @@ def _chosen(parts: list[Any], regularizer: Regularizer, options: dict[str, Any])
 def _told(result: Result, rounds: Rounds, gain: float) -> Result:
     """Return a result that says how it ended, how many views did not see all, and what nobody saw."""
     accumulator, share = rounds.accumulator, rounds.share()
-    ended = "converged" if gain <= _SETTLED else "stopped"
-    nobody = int(np.count_nonzero(share[inner(accumulator.grid, accumulator.model)] <= 0))
-    message = (
-        f"{ended} after {rounds.done} predictions for {int(accumulator.partial.sum())} views that saw a part, the last of "
-        f"which lowered the objective by {gain:.2g} phi"
-    )
+    success = 0 <= gain <= _SETTLED
+    nobody = int(np.count_nonzero(share[inner(accumulator.grid, accumulator.model)] <= _NOBODY))
+    change = f"{'lowered' if gain >= 0 else 'raised'} the objective by {abs(gain):.2g} phi"
+    views = f"{int(accumulator.partial.sum())} views that saw a part"
+    ended = "converged" if success else "stopped"
+    message = f"{ended} after {rounds.done} predictions for {views}, the last of which {change}"
     message += f"; {nobody} voxels that no view saw are the prior's" if nobody else ""
-    return replace(result, success=gain <= _SETTLED, message=message)
+    return replace(result, success=success, message=message)

@@ -150,7 +150,9 @@ def simulate(
         for view in views:
             stop.check()
             view += noise_sigma * generator.standard_normal(size, dtype=x.dtype)
-    return views if crops is None else _cropped(views, crops)
+    if crops is not None:
+        _crop(views, crops)
+    return views
 
 
 def _as_boxes(boxes: ArrayLike, count: int, shape: Size) -> NDArray:
@@ -164,13 +166,12 @@ def _as_boxes(boxes: ArrayLike, count: int, shape: Size) -> NDArray:
     return array
 
 
-def _cropped(views: NDArray, boxes: NDArray) -> NDArray:
-    """Return views with NaN outside of their boxes."""
-    crops = np.full_like(views, np.nan)
-    for crop, view, box in zip(crops, views, boxes, strict=True):
-        inside = tuple(slice(*side) for side in box)
-        crop[inside] = view[inside]
-    return crops
+def _crop(views: NDArray, boxes: NDArray) -> None:
+    """Set views to NaN outside of their boxes."""
+    for view, (z, y, x) in zip(views, boxes, strict=True):
+        for axis, (first, last) in enumerate((z, y, x)):
+            turned = np.moveaxis(view, axis, 0)
+            turned[:first] = turned[last:] = np.nan
 
 
 def _unwrapped(shape: Size, voxel: Vector, psf_shape: Size, psf_voxel: Vector) -> Size:

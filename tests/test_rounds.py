@@ -319,3 +319,117 @@ class TestGains:
     def test_bad_ones(self, gain):
         with pytest.raises(ValueError, match="gain: found"):
             Dataset(np.ones((4, 4, 4, 4)), gain=gain)
+
+
+class TestOddSets:
+    """What a review found to go wrong."""
+
+    @pytest.mark.parametrize("workers", [2, 3])
+    def test_a_crew_of_several_and_views_of_which_nothing_was_seen(self, workers, monkeypatch):
+        monkeypatch.setattr("fastmpr.sums.accumulate.crew_count", lambda *_: 1)
+        _, poses, views = problem(count=12)
+        crops = cropped(views, np.nan)
+        crops[[0, 3, 4, 7, 11]] = np.nan
+        keep = np.isfinite(crops).any(axis=(1, 2, 3))
+        expected = fastmpr.reconstruct(crops[keep], PSF, poses[keep], lam=100.0, workers=1)
+        for _ in range(10):
+            with pytest.warns(FastmprWarning, match="left out"):
+                found = fastmpr.reconstruct(crops, PSF, poses, lam=100.0, workers=workers)
+            assert psnr(found.x, expected.x) > 60
+
+    def test_halves_are_dealt_anew_where_nothing_was_seen_of_one(self):
+        truth, poses, views = problem(count=24, noise=0.1)
+        views[::2] = np.nan
+        with pytest.warns(FastmprWarning, match=r"left out \(12 of 24\)"):
+            found = fastmpr.reconstruct(views, PSF, poses)
+        expected = fastmpr.reconstruct(views[1::2], PSF, poses[1::2])
+        assert found.lam == pytest.approx(expected.lam)
+        np.testing.assert_array_equal(found.x, expected.x)
+
+    def test_views_of_which_nothing_was_seen_do_not_count(self):
+        _, poses, views = problem(count=20, noise=0.1)
+        crops = cropped(views, np.nan)
+        more = np.concatenate([crops, np.full_like(crops, np.nan)])
+        both = Poses(poses.rotation[np.tile(np.arange(20), 2)], np.tile(poses.translation, (2, 1)))
+        with pytest.warns(FastmprWarning, match=r"left out \(20 of 40\)"):
+            found = fastmpr.reconstruct(more, PSF, both)
+        assert found.lam == pytest.approx(fastmpr.reconstruct(crops, PSF, poses).lam, rel=0.02)
+        assert "voxels that no view saw" in found.message
+
+    @pytest.mark.parametrize("count", [5, 16])
+    @pytest.mark.parametrize("weight", [0.01, 100.0])
+    def test_weights_scale_lam(self, count, weight):
+        _, poses, views = problem(count=count)
+        crops = cropped(views, np.nan)
+        plain = fastmpr.reconstruct(crops, PSF, poses)
+        weighed = fastmpr.reconstruct(crops, PSF, poses, weights=np.full(count, weight))
+        assert weighed.lam * weight == pytest.approx(plain.lam, rel=0.05)
+        assert psnr(weighed.x, plain.x) > 40
+
+    @pytest.mark.parametrize("regularizer", ["hessian", "tv"])
+    def test_little_noise(self, regularizer):
+        truth, poses, views = problem(count=16, noise=0.01)
+        whole = fastmpr.reconstruct(views, PSF, poses, regularizer=regularizer)
+        part = fastmpr.reconstruct(cropped(views), PSF, poses, regularizer=regularizer)
+        assert part.lam < 4 * whole.lam
+        assert psnr(part.x, truth) > psnr(whole.x, truth) - 4
+
+    @pytest.mark.parametrize("symmetry", ["C3", "C9", "D9"])
+    @pytest.mark.parametrize("count", [6, 16])
+    def test_symmetric_particles(self, symmetry, count):
+        truth, poses, views = problem(count=count)
+        whole = fastmpr.reconstruct(views, PSF, poses, symmetry=symmetry)
+        part = fastmpr.reconstruct(cropped(views), PSF, poses, symmetry=symmetry)
+        assert psnr(part.x, truth) > psnr(whole.x, truth) - 3.5
+        assert part.x.max() < 1.3 * whole.x.max()
+
+    def test_a_view_that_misses_the_model_is_not_dark(self):
+        truth, poses, views = problem(count=12)
+        crops = cropped(views, np.nan)
+        crops[6:] = np.nan
+        crops[6:, :3, :3, :3] = views[6:, :3, :3, :3]  # a corner, beyond a small model
+        with pytest.warns(FastmprWarning, match="nothing that was seen"):
+            found = fastmpr.reconstruct(crops, PSF, poses, lam=100.0, shape=10)
+        alone = fastmpr.reconstruct(crops[:6], PSF, poses[:6], lam=100.0, shape=10)
+        core = truth[(slice(7, 17),) * 3]
+        assert psnr(found.x, core) > psnr(alone.x, core) - 1
+
+    def test_a_radius_within_which_nothing_lies_is_an_error(self):
+        _, poses, views = problem(count=4)
+        with pytest.raises(ValueError, match=r"nothing that was seen within the radius of 0\.2 \(in voxel\)"):
+            fastmpr.reconstruct(views, PSF, poses, radius=0.2, lam=100.0)
+
+    def test_deconvolve_average_skips_what_saw_nothing(self):
+        _, poses, views = problem(count=4)
+        views[1] = np.nan
+        with pytest.warns(FastmprWarning, match=r"particles\[1\]: left out"):
+            found = fastmpr.deconvolve_average(views, PSF, poses, lam=10.0)
+        keep = [0, 2, 3]
+        np.testing.assert_allclose(
+            found, fastmpr.deconvolve_average(views[keep], PSF, poses[keep], lam=10.0), atol=1e-6
+        )
+
+    def test_masks_and_other_voxels(self):
+        truth, poses, views = problem(count=4)
+        masks = [np.random.default_rng(k).random((12, 24, 24)) > 0.1 for k in range(4)]
+        options = {"voxel_size": (0.2, 0.1, 0.1), "psf_voxel_size": 0.1, "seen": masks}
+        assert fastmpr.deconvolve_average(views[:, ::2], PSF, poses, lam=10.0, **options).shape == SHAPE
+
+    def test_a_call_cancelled_early_has_a_volume_once_there_is_one(self):
+        _, poses, views = problem()
+        cancel, seen = threading.Event(), []
+
+        def callback(result):
+            seen.append(result.nit)
+            if len(seen) == 10:
+                cancel.set()
+
+        result = fastmpr.reconstruct(cropped(views), PSF, poses, callback=callback, cancel=cancel)
+        assert (result.success, result.message.partition(" ")[0]) == (False, "cancelled")
+        assert result.x.max() > 0
+
+    def test_max_iter_holds_for_a_closed_form_too(self):
+        _, poses, views = problem()
+        result = fastmpr.reconstruct(cropped(views), PSF, poses, lam=10.0, regularizer="tikhonov", max_iter=3)
+        assert not result.success
+        assert "max_iter = 3" in result.message

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -113,6 +113,8 @@ def as_seen(seen: Any, source: Any) -> Any:
         return as_choice(seen, "seen", ("auto", "all"))
     if seen is source.rule[0]:
         return seen
+    if isinstance(seen, Mapping):
+        raise TypeError(f"seen: found a {type(seen).__name__}, need a sequence of masks in the order of the particles")
     if not (hasattr(seen, "__len__") and hasattr(seen, "__getitem__")) or len(seen) != len(source):
         found = f"{len(seen)} masks" if hasattr(seen, "__len__") else type(seen).__name__
         raise ValueError(f"seen: found {found}, need 'auto', 'all' or {len(source)} masks, one for each particle")

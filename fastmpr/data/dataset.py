@@ -321,6 +321,13 @@ class Dataset:
             source = source.then(without_background)
         return self if source is self.source else self._with(source=source)
 
+    def tell(self) -> None:
+        """Say, once, what was found in the particles that were read: warn of likely mistakes, log what was assumed."""
+        self.source.tell_suspects()
+        for text in self.assumed[len(self.stated) :]:
+            if self.source.is_new(text):
+                log.info(text)
+
     @property
     def fits_background(self) -> bool:
         """Whether the background of a view is estimated, so that it may be fitted too."""

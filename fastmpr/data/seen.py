@@ -12,6 +12,8 @@ from scipy import ndimage
 from .._validation import Size, as_array
 
 _FILLED = 0.5  # of the voxels on a side where a crop was cut: what was imaged there is seldom of one value
+_TELLING = 9  # voxels of a face, of which fewer may well have one value
+_STRAY = 0.02  # of the voxels of a face may differ from the value that a crop was pasted into
 _SURFACE = 0.9  # of an image's surface: who saw that much would have seen light beyond it
 
 
@@ -62,11 +64,10 @@ class Seen(NamedTuple):
         return np.unpackbits(self.bits, count=math.prod(self.shape)).reshape(self.shape).astype(bool)
 
     def part(self, particle: NDArray) -> NDArray:
-        """Return a copy of the box of a particle, each voxel that was not seen with the value of the nearest that was."""
+        """Return a copy of the box of a particle; voxels that were not seen have the values of those around them."""
         part = particle[self.inside].copy()
         if (seen := self.mask()) is not None:
-            nearest = ndimage.distance_transform_edt(~seen, return_distances=False, return_indices=True)
-            part = part[tuple(nearest)]
+            _fill_holes(part, seen)
         return part
 
     def whole(self, part: NDArray, shape: Size) -> NDArray:
@@ -98,7 +99,10 @@ def seen_in(particle: NDArray, mask: Any, rule: Any, outside: str) -> Seen | Non
     seen = None if mask is None else np.array(mask, bool)
     least = particle.min()
     if np.isnan(least):
-        seen = ~np.isnan(particle) if seen is None else seen & ~np.isnan(particle)
+        known = ~np.isnan(particle)
+        if seen is None and isinstance(rule, str) and rule == "auto" and (box := _crop_with_holes(particle, known)):
+            return Seen(box, _packed(known[tuple(slice(*side) for side in box)]), outside == "dark", guessed=True)
+        seen = known if seen is None else seen & known
     if seen is None:
         box = crop_box(particle) if isinstance(rule, str) and rule == "auto" else None
         if box is None and outside != "unseen":
@@ -112,7 +116,7 @@ def seen_in(particle: NDArray, mask: Any, rule: Any, outside: str) -> Seen | Non
     box = _bounds(seen)
     inside = seen[tuple(slice(*side) for side in box)]
     beyond = outside == "dark" or (outside == "auto" and _surface(seen) >= _SURFACE)
-    return Seen(box, None if inside.all() else np.packbits(inside), beyond)
+    return Seen(box, _packed(inside), beyond)
 
 
 def as_mask(mask: Any, name: str, shape: Size) -> NDArray[np.bool_]:
@@ -120,9 +124,9 @@ def as_mask(mask: Any, name: str, shape: Size) -> NDArray[np.bool_]:
     array = as_array(mask, name)
     if array.shape != shape:
         raise ValueError(f"{name}: found a mask of shape {array.shape}, need {shape} like the particles")
-    if array.dtype != bool and not np.isin(array, (0, 1)).all():
+    if array.dtype != bool and not any(np.isin(array, values).all() for values in ((0, 1), (0, 255))):
         raise ValueError(
-            f"{name}: found {array.dtype} with other values than 0 and 1, need a mask: True where it was seen"
+            f"{name}: found {array.dtype} with other values than 0 and 1 (or 255), need a mask: True where it was seen"
         )
     return array.astype(bool)
 
@@ -130,19 +134,19 @@ def as_mask(mask: Any, name: str, shape: Size) -> NDArray[np.bool_]:
 def crop_box(particle: NDArray) -> tuple[tuple[int, int], ...] | None:
     """Return the box of a crop that was pasted into an image of one value; None where there is none.
 
-    One value must fill the image from one or more of its six faces up to the box, and be rare on the sides where the box was
-    cut: images of few photons are dark along their faces too, but dark, with few exceptions, further in as well.
+    One value must fill the image from one or more of its six faces up to the box, but for a few stray voxels, and be rare on
+    the sides where the box was cut: images of few photons are dark along their faces too, but dark, with few exceptions,
+    further in as well. What is in the box may be a crop in another value.
     """
-    faces = [particle.take(end, axis) for axis in range(3) for end in (0, -1)]
-    value = next(
-        (face.flat[0] for face in faces if face.flat[0] == face.flat[-1] and (face == face.flat[0]).all()), None
-    )
+    faces = [particle.take(end, axis) for axis in range(3) if particle.shape[axis] > 1 for end in (0, -1)]
+    filled = (face.flat[0] for face in faces if face.size >= _TELLING and face.flat[0] == face.flat[-1] and _is_filled(face))
+    value = next(filled, None)
     if value is None:
         return None
     other = particle != value
     if not other.any():
         return None
-    box = _bounds(other)
+    box = _bounds(other, _STRAY)
     inside = other[tuple(slice(*side) for side in box)]
     cut = [
         inside.take(end, axis)
@@ -150,16 +154,61 @@ def crop_box(particle: NDArray) -> tuple[tuple[int, int], ...] | None:
         for end, is_cut in ((0, first > 0), (-1, last < particle.shape[axis]))
         if is_cut
     ]
-    return box if all(side.mean() > _FILLED for side in (inside, *cut)) else None
+    if not cut or not all(side.mean() > _FILLED for side in (inside, *cut)):
+        return None
+    within = crop_box(particle[tuple(slice(*side) for side in box)])
+    if within is None:
+        return box
+    return tuple((start + a, start + b) for (start, _), (a, b) in zip(box, within, strict=True))
 
 
-def _bounds(mask: NDArray[np.bool_]) -> tuple[tuple[int, int], ...]:
-    """Return the smallest box that holds all that is true."""
+def _is_filled(face: NDArray) -> bool:
+    """Return whether a face has one value, that of its first voxel, but for a few."""
+    return bool(np.count_nonzero(face != face.flat[0]) <= _STRAY * face.size)
+
+
+def _crop_with_holes(particle: NDArray, known: NDArray) -> tuple[tuple[int, int], ...] | None:
+    """Return the box of a crop some voxels of which are NaN."""
+    if not known.any() or not known[0, 0, 0]:
+        return None
+    return crop_box(np.where(known, particle, particle[0, 0, 0]))
+
+
+def _packed(seen: NDArray[np.bool_]) -> NDArray[np.uint8] | None:
+    return None if seen.all() else np.packbits(seen)
+
+
+def _fill_holes(part: NDArray, seen: NDArray[np.bool_]) -> None:
+    """Give voxels that were not seen the mean of their neighbours, or else the value of the nearest that was."""
+    total, count = np.zeros(part.shape, part.dtype), np.zeros(part.shape, np.uint8)
+    known = np.where(seen, part, 0)
+    for axis in range(3):
+        ahead, behind = (
+            tuple(slice(1, None) if a == axis else slice(None) for a in range(3)),
+            tuple(slice(None, -1) if a == axis else slice(None) for a in range(3)),
+        )
+        for target, source in ((ahead, behind), (behind, ahead)):
+            total[target] += known[source]
+            count[target] += seen[source]
+    near = ~seen & (count > 0)
+    part[near] = total[near] / count[near]
+    if (far := ~seen & (count == 0)).any():
+        nearest = ndimage.distance_transform_edt(~seen, return_distances=False, return_indices=True)
+        part[far] = part[tuple(nearest[:, far])]
+
+
+def _bounds(mask: NDArray[np.bool_], stray: float = 0.0) -> tuple[tuple[int, int], ...]:
+    """Return the smallest box that holds all that is true, but for planes at its sides with a stray share of the most."""
     sides = []
     for axis in range(3):
-        found = np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis)))
+        share = mask.mean(axis=tuple(a for a in range(3) if a != axis))
+        found = np.flatnonzero(share > stray * share.max())
         sides.append((int(found[0]), int(found[-1]) + 1))
-    return tuple(sides)
+    inside = mask[tuple(slice(*side) for side in sides)]
+    if stray == 0 or inside.shape == mask.shape:
+        return tuple(sides)
+    within = _bounds(inside, stray)  # where its planes are shorter
+    return tuple((first + a, first + b) for (first, _), (a, b) in zip(sides, within, strict=True))
 
 
 def _surface(seen: NDArray[np.bool_]) -> float:

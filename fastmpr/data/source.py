@@ -45,10 +45,9 @@ class Source:
         self.thread_safe = _is_safe(particles) if thread_safe is None else as_flag(thread_safe, "thread_safe")
         self.steps: tuple[Callable[[NDArray], NDArray], ...] = ()
         self.rule: tuple[Any, str] = ("auto", "auto")
-        self._masks: dict[int, int] = {}  # which of them belongs to which place, where the rule holds masks
-        self._seen: dict[int, Seen | None] = {}
-        self._levels: dict[int, float] = {}
-        self._gains: dict[int, float] = {}
+        self.mask_of = np.full(len(particles), -1)  # which of the rule's masks belongs to each, where it holds some
+        self._seen: dict[tuple[int, int], Seen | None] = {}
+        self._levels, self._gains = np.zeros(len(particles)), np.ones(len(particles))
         self.which = self.places = np.arange(len(particles))  # in the sequence; in that which was first given
         self._share = _Shared(self.thread_safe)
 
@@ -57,7 +56,8 @@ class Source:
 
     def select(self, index: NDArray[np.intp]) -> Source:
         """Return some of the particles, by their places; what is known of one is known of all."""
-        return self._with(which=self.which[index], places=self.places[index])
+        own = {name: getattr(self, name)[index] for name in ("which", "places", "mask_of", "_levels", "_gains")}
+        return self._with(**own)
 
     def guarded(self, thread_safe: bool) -> Source:
         """Return the same particles, for threads that may or may not read them side by side."""
@@ -72,16 +72,16 @@ class Source:
         """Return the same particles, with a rule of what was seen of them: "auto", "all" or masks, see `seen.seen_in`."""
         if seen is self.rule[0] and outside == self.rule[1]:
             return self
-        masks = {} if isinstance(seen, str) else {place: k for k, place in enumerate(self.places.tolist())}
-        return self._with(rule=(seen, outside), _masks=masks, _seen={})
+        mask_of = np.full(len(self), -1) if isinstance(seen, str) else np.arange(len(self))
+        return self._with(rule=(seen, outside), mask_of=mask_of, _seen={})
 
     def less(self, levels: NDArray) -> Source:
         """Return the same particles, each less a level of its own."""
-        return self._with(_levels=dict(zip(self.places.tolist(), levels.tolist(), strict=True)))
+        return self._with(_levels=levels)
 
     def over(self, gains: NDArray) -> Source:
         """Return the same particles, each over a gain of its own after all other steps."""
-        return self._with(_gains=dict(zip(self.places.tolist(), gains.tolist(), strict=True)))
+        return self._with(_gains=gains)
 
     def name(self, i: int) -> str:
         """Return what errors call particle ``i``: its place in the sequence that was given, and its file's name."""
@@ -130,36 +130,47 @@ class Source:
         seen = self._look_in(i, particle)
         part, place = particle if seen is None else seen.part(particle), int(self.places[i])
         self._share.note(place, particle, part)
-        if level := self._levels.get(place):
+        if level := self._levels[i]:
             part = part - part.dtype.type(level)
         for step in self.steps:
             part = step(part)
-        if (gain := self._gains.get(place, 1.0)) != 1:
+        if (gain := self._gains[i]) != 1:
             part = part / part.dtype.type(gain)
         return part, seen
 
     def seen(self, i: int) -> Seen | None:
         """Return what was seen of particle ``i``, None where that is all; it is read where that is not known yet."""
-        place = int(self.places[i])
-        return self._seen[place] if place in self._seen else self.view(i)[1]
+        key = self._key(i)
+        return self._seen[key] if key in self._seen else self.view(i)[1]
 
     def crops(self) -> dict[str, Seen]:
         """Return which of the particles that were read were recognised as crops, by their names."""
-        found = {self.name(i): self._seen.get(place) for i, place in enumerate(self.places.tolist())}
+        found = {self.name(i): self._seen.get(self._key(i)) for i in range(len(self))}
         return {name: seen for name, seen in found.items() if seen is not None and seen.guessed}
+
+    def is_new(self, text: str) -> bool:
+        """Return whether a text is asked about for the first time, so that it is told once."""
+        with self._share.learning:
+            told = text in self._share.told
+            self._share.told.add(text)
+        return not told
 
     def _look_in(self, i: int, particle: NDArray) -> Seen | None:
         """Return what was seen of a particle, found out once."""
-        place = int(self.places[i])
-        if place not in self._seen:
-            mask = None
-            if (k := self._masks.get(place)) is not None and self.rule[0][k] is not None:
+        key = self._key(i)
+        if key not in self._seen:
+            k, mask = key[1], None
+            if k >= 0 and self.rule[0][k] is not None:
                 mask = as_mask(self.rule[0][k], f"seen[{k}]", particle.shape)
             try:
-                self._seen[place] = seen_in(particle, mask, *self.rule)
+                self._seen[key] = seen_in(particle, mask, *self.rule)
             except NothingSeenError as error:
                 raise NothingSeenError(f"{self.name(i)}: {error}") from None
-        return self._seen[place]
+        return self._seen[key]
+
+    def _key(self, i: int) -> tuple[int, int]:
+        """Return by what particle ``i`` and its mask are known: one image may be selected twice, with two of them."""
+        return int(self.places[i]), int(self.mask_of[i])
 
     def tell_suspects(self) -> None:
         """Warn, once, of particles that were read and look as if something went wrong before they came here."""
@@ -194,6 +205,8 @@ class Source:
                 return as_intensities(self.particles[int(self.which[i])], self.name(i), gaps=True)
         except (Cancelled, ImportError, MemoryError, ParticleError):
             raise
+        except NothingSeenError:  # of a sequence that looks for itself
+            raise NothingSeenError(f"{self.name(i)}: found no voxel that was seen, need some") from None
         except Exception as error:
             reason = " ".join(str(error).split()) or type(error).__name__
             if not reason.startswith(self.name(i)):
@@ -223,6 +236,7 @@ class _Shared:
         self.fingerprints: dict[int, int | None] = {}
         self.suspects: dict[int, str] = {}
         self.kept: dict[int, NDArray] = {}
+        self.told: set[str] = set()
         self.unlock()
         _ALL.add(self)
 

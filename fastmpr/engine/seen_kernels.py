@@ -62,7 +62,11 @@ def mark_seen(mask, matrix, origin, centre, size, low, high, beyond, voxels, rea
             y = origin[1] + matrix[1, 0] * dz + matrix[1, 1] * dy + matrix[1, 2] * dx
             x = origin[2] + matrix[2, 0] * dz + matrix[2, 1] * dy + matrix[2, 2] * dx
             chord = reach * reach - dz * dz - dy * dy
-            _fill_range(flat, begin, 0, nx, outside if reach == np.inf else UNSEEN)
+            _fill_range(flat, begin, 0, nx, outside if chord == np.inf else UNSEEN)
+            if chord < np.inf:
+                for i in range(nx):
+                    if (i - centre[2]) ** 2 <= chord:
+                        flat[begin + i] = outside
             first, last = _box_range((z, y, x), step, first_edge, last_edge, nx)
             _fill_range(flat, begin, first, last, UNSEEN)
             first, last = _box_range((z, y, x), step, first_voxel, last_voxel, nx)

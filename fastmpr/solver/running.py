@@ -132,8 +132,11 @@ class Substituting:
 
     def result(self) -> Result:
         """Return what came of it."""
-        message = self.stop.reason() or "closed form"
-        return finite(Result(self.x, self.lam, self.nit, message == "closed form", message, [], self.sums.voxel_size))
+        stopped = self.stop.reason() or (
+            "" if self.nit < self._most else f"stopped at max_iter = {self._most} iterations"
+        )
+        message = stopped or "closed form"
+        return finite(Result(self.x, self.lam, self.nit, not stopped, message, [], self.sums.voxel_size))
 
 
 def begun(sums: NormalEquations, lam: float, regularizer: Regularizer, stop: Stop, **options: Any) -> Any:

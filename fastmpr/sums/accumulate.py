@@ -22,7 +22,7 @@ from .aligner import tell_blind
 from .bench import Bench, Part, Tally
 from .frame import check_in_frame
 from .memory import check_fits, check_tables_fit, crew_count, image_bytes, part_bytes, spline_bytes
-from .normal_equations import NormalEquations
+from .normal_equations import NormalEquations, half_sum
 from .symmetrize import symmetrizer
 from .transfer import TransferFunction, energy_radius
 
@@ -109,7 +109,7 @@ def observed(data: Dataset, groups: list[NDArray], *options: Any) -> Accumulator
     except BaseException:
         accumulator.free()
         raise
-    data.source.tell_suspects()
+    data.tell()
     return accumulator
 
 
@@ -152,6 +152,7 @@ class Accumulator:
         )
         transfers = transfers or transfer_functions(data, self.team.size)
         self.benches = [Bench(data, self.grid, model, crew, transfers) for crew in self.crews]
+        self.grams: list[NDArray] = []  # of the views as they are, where the sums are turned
 
     def free(self) -> None:
         """Let go of the buffers; the sums stay."""
@@ -160,13 +161,20 @@ class Accumulator:
         self.benches = []
 
     def observe(self) -> None:
-        """Fill ``sums``, those of each group over what its views saw; each particle is read once."""
+        """Fill ``sums``, those of each group over what its views saw; each particle is read once.
+
+        There are none where nothing was seen in one of the groups: then it is ``lopsided``.
+        """
         tick = _counted(self.tell, "particles", sum(map(len, self.groups)))
         parts = self._shared(self.groups, False, lambda bench, which, part, place: bench.add(which, part, place, tick))
-        self.blind = {i for bench in self.benches for i in bench.aligner.blind}
-        tell_blind(self.data, self.blind, sum(map(len, self.groups)))
         self.tally = sum(bench.tally.values.sum(axis=0) for bench in self.benches)
-        self.partial = self.tally[:, 0] > 0
+        self.partial = np.isin(np.arange(len(self.data)), [i for bench in self.benches for i in bench.partial])
+        self.blind = np.isin(np.arange(len(self.data)), [i for bench in self.benches for i in bench.aligner.blind])
+        shown = self.blind | (self.partial & (self.tally[:, 0] == 0))
+        tell_blind(self.data, set(np.flatnonzero(shown).tolist()), sum(map(len, self.groups)))
+        self.lopsided = any(self.blind[which].all() for which in self.groups)
+        if self.lopsided:
+            return
         self.counts = [self._turned_counts(part.counts) for part in parts]
         self.sums = [self._total(part, which) for part, which in zip(parts, self.groups, strict=True)]
 
@@ -204,10 +212,10 @@ class Accumulator:
         count, total, _ = self.tally.T
         energy = len(self.data.group) * self.data.weights * (predicted[:, 2] - 2 * levels * total + levels**2 * count)
         residual = (total - predicted[:, 1]) / np.maximum(count, 1)
-        sums = [
-            replace(seen, rhs=seen.rhs + self._turned_rhs(part.rhs), energy=seen.energy + float(energy[which].sum()))
-            for seen, part, which in zip(self.sums, parts, groups, strict=True)
-        ]
+        sums = []
+        for group, (seen, part, which) in enumerate(zip(self.sums, parts, groups, strict=True)):
+            added, offset = self._turned(group, part.rhs, spectrum)
+            sums.append(replace(seen, rhs=seen.rhs + added, energy=seen.energy + offset + float(energy[which].sum())))
         return sums, residual
 
     def gains(self, x: NDArray) -> NDArray[np.float64]:
@@ -232,12 +240,13 @@ class Accumulator:
         return np.nan_to_num(slope / np.nanmedian(known), nan=1.0) if np.isfinite(known).any() else np.ones(len(slope))
 
     def seen_weight(self, group: int) -> tuple[NDArray, float]:
-        """Return the share of a group's weight that saw each voxel, and the weight of all the voxels that were seen."""
+        """Return the share of a group's weight that saw each voxel, and how many voxels its views saw, all told."""
         which = self.groups[group]
-        weights, counts = self.data.weights[which], self.counts[group]
-        whole = weights[~self.partial[which]].sum()
-        share = np.ones(self.grid) if counts is None else (counts + whole) / weights.sum()
-        return share, len(self.data.group) * float(weights @ self.tally[which, 0] + whole * math.prod(self.model))
+        which = which[~self.blind[which]]
+        weights, counts, whole = self.data.weights[which], self.counts[group], ~self.partial[which]
+        share = np.ones(self.grid) if counts is None else (counts + weights[whole].sum()) / weights.sum()
+        voxels = self.tally[which, 0].sum() + np.count_nonzero(whole) * math.prod(self.model)
+        return share, len(self.data.group) * float(voxels)
 
     def _shared(
         self, groups: list[NDArray], prediction: bool, work: Callable[[Bench, NDArray, Part, int], None]
@@ -259,20 +268,34 @@ class Accumulator:
         return [first for first, *_ in parts]
 
     def _total(self, part: Part, which: NDArray) -> NormalEquations:
-        count = len(which) - len(self.blind.intersection(which.tolist()))
+        count = int(np.count_nonzero(~self.blind[which]))
         sums = NormalEquations(part.gram, part.rhs, math.fsum(part.energy), count, self.grid, self.data.model_voxel)
-        return self.turned.sums(sums) if self.turned else sums
+        if self.turned is None:
+            return sums
+        if self.partial.any():
+            self.grams.append(sums.gram.copy())
+        return self.turned.sums(sums)
 
-    def _turned_rhs(self, rhs: NDArray) -> NDArray:
-        """Return what was predicted of the views in all poses that the particle's symmetry cannot tell from theirs."""
-        return self.turned.rhs(rhs) if self.turned else rhs
+    def _turned(self, group: int, rhs: NDArray, spectrum: NDArray) -> tuple[NDArray, float]:
+        """Return what was predicted in all poses that the particle's symmetry cannot tell from those given.
+
+        S is turned everywhere, rhs where the grid has room for it. Elsewhere S x takes the place of what is turned to it,
+        and its product with x, which is returned too, that of its energy.
+        """
+        if self.turned is None:
+            return rhs, 0.0
+        rest = self.sums[group].gram * spectrum - self.turned.rhs(self.grams[group] * spectrum)
+        product = half_sum((spectrum.conj() * rest).real, self.grid) / math.prod(self.grid)
+        return self.turned.rhs(rhs) + rest, product
 
     def _turned_counts(self, counts: NDArray | None) -> NDArray | None:
         """Return how often a voxel was seen, over all those poses in the mean."""
         if counts is None or self.turned is None:
             return counts
-        turned = irfftn(self.turned.rhs(rfftn(counts, self.team.size)), self.grid, self.team.size)
-        return np.clip(turned / len(self.data.group), 0, counts.max())
+        turned = irfftn(self.turned.rhs(rfftn(counts, self.team.size)), self.grid, self.team.size) / len(
+            self.data.group
+        )
+        return np.where(turned < 1e-3 * counts[counts > 0].min(initial=np.inf), 0, np.minimum(turned, counts.max()))
 
 
 def padded_shape(data: Dataset, model: Size) -> Size:

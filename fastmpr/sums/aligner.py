@@ -159,7 +159,10 @@ class Aligner:
                 self._part = None
                 self.blind.add(int(i))
         self.crew.barrier(member)
-        return self._part
+        part = self._part
+        if part is None:
+            self.crew.barrier(member)  # or one might read on before another has seen that
+        return part
 
     def _hold(self, seen: Seen | None) -> None:
         """Take what a view saw in hand; with a radius, no view saw all."""
@@ -193,7 +196,8 @@ class Aligner:
 def tell_blind(data: Dataset, blind: set[int], count: int) -> None:
     """Warn of the views of which nothing was seen, of so many; raise an error where that is all of them."""
     if len(blind) == count:
-        raise NothingSeenError(f"particles: found nothing that was seen in any of {count}, need some that were")
+        within = "" if data.radius is None else f" within the radius of {data.radius:g} (in {data.unit})"
+        raise NothingSeenError(f"particles: found nothing that was seen{within} in any of {count}, need some that was")
     if blind:
         named = ", ".join(data.source.name(i) for i in sorted(blind)[:3])
         more = f" and {len(blind) - 3} more" if len(blind) > 3 else ""

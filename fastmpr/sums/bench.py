@@ -71,7 +71,7 @@ class Bench:
     ):
         self.aligner, self.fft = Aligner(data, grid, model, crew), ViewFFT(grid, data.dtype, crew)
         self.grid, self.crew, self.transfers = grid, crew, transfers
-        self.tally = Tally(len(data), crew.size)
+        self.tally, self.partial = Tally(len(data), crew.size), set[int]()
 
     def add(self, which: NDArray, part: Part, place: int, tick: Callable[[], None]) -> None:
         """Add some of the views to a part."""
@@ -81,6 +81,7 @@ class Bench:
                 self.crew.check()
                 part.energy[place] += data.weights[i] * view.square
                 if self.aligner.seen is not None:
+                    self.partial.add(int(i))
                     self.tally.add(place, i, view.voxels, view.total, view.square)
                     self._count(part, data.weights[i], place)
                 self._transform(i, view.rotation, part, place)

@@ -46,13 +46,24 @@ def _observed(data: Dataset, images: NDArray, least: int, *options: Any) -> Accu
     ranks = {image: rank for rank, image in enumerate(dict.fromkeys(images[used].tolist()))}
     half = np.array([ranks[image] % 2 for image in images[used].tolist()])
     halves = [used[half == k] for k in (0, 1)] if len(ranks) >= least else [used]
-    return observed(data, halves, *options)
+    accumulator = observed(data, halves, *options)
+    if not accumulator.lopsided:
+        return accumulator
+    accumulator.free()
+    seen = np.flatnonzero(~accumulator.blind)  # views of which nothing was seen may all have been in one half
+    return _observed(data[seen], images[seen], least, *options)
 
 
 def _merged(data: Dataset, images: NDArray) -> tuple[Dataset, NDArray]:
     """Make one view of those that show one image in one pose, with the sum of their weights."""
     poses = np.hstack(
-        [images[:, None], data.psf_of[:, None], data.placed.matrix.reshape(-1, 9), data.placed.translation]
+        [
+            images[:, None],
+            data.source.mask_of[:, None],
+            data.psf_of[:, None],
+            data.placed.matrix.reshape(-1, 9),
+            data.placed.translation,
+        ]
     )
     _, first, which = np.unique(poses, axis=0, return_index=True, return_inverse=True)
     if len(first) == len(data):

@@ -40,7 +40,7 @@ class PartialEquations:
     share : (nz, ny, nx) ndarray
         Of the views' weight, that saw a voxel.
     seen : float
-        Weight of all the voxels that were seen.
+        How many voxels the views saw, all told.
     voxels : int
         What a view that saw all would have seen.
     curvature : Curvature
@@ -69,7 +69,7 @@ class PartialEquations:
 
     def __add__(self, other: PartialEquations) -> PartialEquations:
         """Return the term over two sets of views, at the same volume."""
-        views, others = self.n_poses, other.n_poses
+        views, others = (float(term.filled.gram[0, 0, 0]) for term in (self, other))  # their weight: a PSF sums to 1
         share = (views * self.share + others * other.share) / (views + others)
         filled, seen = self.filled + other.filled, self.seen + other.seen
         return PartialEquations(filled, self.x, share.astype(self.share.dtype), seen, self.voxels, self.curvature)

@@ -36,6 +36,24 @@ class TestCrops:
             expected = None if box == tuple((0, n) for n in SHAPE) else box
             assert crop_box(pasted(box, value)) == expected
 
+    def test_a_few_odd_voxels_do_not_hide_it(self):
+        stray, hole, frame = pasted(), pasted(), np.full((14, 16, 18), 1.0, np.float32)
+        stray[0, 0, 15] = 1e-6
+        hole[5, 5, 5] = np.nan
+        frame[1:-1, 1:-1, 1:-1] = pasted()
+        assert crop_box(stray) == BOX
+        assert crop_box(frame) == tuple((a + 1, b + 1) for a, b in BOX)  # pasted twice, into another value
+        data = Dataset(hole[None])
+        assert data.source.seen(0).guessed
+        np.testing.assert_array_equal(np.isfinite(data.read(0)), (hole != 0) & np.isfinite(hole))
+
+    def test_they_are_logged_once(self, caplog):
+        caplog.set_level("INFO", logger="fastmpr")
+        data = Dataset(pasted()[None], poses=Poses.random(1, rng=0))
+        for _ in range(2):
+            fastmpr.average(data)
+        assert sum("are taken for crops" in record.message for record in caplog.records) == 1
+
     def test_one_missing_plane_is_a_crop(self):
         assert crop_box(pasted(((0, 12), (0, 14), (1, 16)))) == ((0, 12), (0, 14), (1, 16))
 
@@ -96,7 +114,7 @@ class TestSeen:
             particle[5, 6, 6],
             particle[5, 6, 8],
         ]
-        assert part[5, 6, 7] in near
+        assert part[5, 6, 7] == pytest.approx(np.mean(near))
         assert seen.beyond  # one hot pixel is no crop
         np.testing.assert_array_equal(
             np.delete(part.ravel(), np.ravel_multi_index((5, 6, 7), SHAPE)), particle[np.isfinite(particle)]
@@ -119,6 +137,19 @@ class TestSeen:
         assert some.source.seen(0) is None
         np.testing.assert_array_equal(np.isfinite(some.read(1)), masks[0])
 
+    def test_masks_and_levels_of_one_image_selected_twice(self):
+        masks = [np.random.default_rng(i).random(SHAPE) > 0.2 for i in range(2)]
+        twice = Dataset(image()[None])[[0, 0]].replace(seen=masks, background=[1, 5])
+        for k, level in enumerate((1, 5)):
+            expected = np.where(masks[k], image(), np.nan)
+            np.testing.assert_array_equal(twice.read(k), expected)
+            np.testing.assert_allclose(twice.levelled().read(k), expected - level, rtol=1e-6)
+
+    def test_a_mask_of_an_image_editor(self):
+        mask = np.random.default_rng(0).random(SHAPE) > 0.2
+        data = Dataset(image()[None], seen=[255 * mask.astype(np.uint8)])
+        np.testing.assert_array_equal(np.isfinite(data.read(0)), mask)
+
     def test_a_box_alone_takes_no_memory(self):
         assert seen_in(pasted(), None, "auto", "auto") == Seen(BOX, None, False, True)
 
@@ -132,10 +163,11 @@ class TestBadInput:
             (3, "seen: found int, need"),
             ([np.ones((3, 3, 3), bool)], r"seen\[0\]: found a mask of shape \(3, 3, 3\), need \(12, 14, 16\)"),
             ([np.full(SHAPE, 0.5)], r"seen\[0\]: found float64 with other values than 0 and 1"),
+            ({0: np.ones(SHAPE, bool)}, "seen: found a dict, need a sequence"),
         ],
     )
     def test_masks(self, seen, message):
-        with pytest.raises(ValueError, match=message):
+        with pytest.raises((ValueError, TypeError), match=message):
             Dataset(image()[None], seen=seen).read(0)
 
     @pytest.mark.parametrize(("name", "value"), [("outside", "bright"), ("background", "much"), ("background", [1, 2])])
