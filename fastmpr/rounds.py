@@ -33,7 +33,6 @@ _HELD = 2 * 5 + 4  # spectra: two for each secant, and what multiplies by them
 _MOST = 5  # predictions
 _ITERATIONS = 20  # of the solver between two of them
 _ENOUGH = 5e-3  # of phi: what a prediction must at least gain for another one
-_LOWERED = 0.85  # times the lam that was chosen: with the guess of A, noise looks a little weaker than it is
 _NOBODY = 1e-9  # of the views' weight: no view at all, but for rounding
 _SETTLED = 0.1  # of phi: what the last one may gain where the solve succeeded
 
@@ -188,7 +187,7 @@ def _chosen(parts: list[Any], regularizer: Regularizer, options: dict[str, Any])
     """Return lam, chosen by what was seen alone."""
     search: dict[str, Any] = {**options, "regularizer": regularizer}
     lam, _ = select_lam(*parts, **search) if len(parts) == 2 else infer_lam(*parts, **search)
-    return _LOWERED * lam
+    return lam
 
 
 def _told(result: Result, rounds: Rounds, gain: float) -> Result:

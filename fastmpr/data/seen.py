@@ -139,7 +139,9 @@ def crop_box(particle: NDArray) -> tuple[tuple[int, int], ...] | None:
     further in as well. What is in the box may be a crop in another value.
     """
     faces = [particle.take(end, axis) for axis in range(3) if particle.shape[axis] > 1 for end in (0, -1)]
-    filled = (face.flat[0] for face in faces if face.size >= _TELLING and face.flat[0] == face.flat[-1] and _is_filled(face))
+    filled = (
+        face.flat[0] for face in faces if face.size >= _TELLING and face.flat[0] == face.flat[-1] and _is_filled(face)
+    )
     value = next(filled, None)
     if value is None:
         return None
