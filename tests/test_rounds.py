@@ -179,6 +179,18 @@ class TestWorth:
         given = fastmpr.reconstruct(Dataset(moved, PSF, poses, background=offsets), lam=100.0)
         assert psnr(given.x, plain.x) > 60
 
+    @pytest.mark.parametrize("crop", [False, True])
+    def test_a_background_that_rises(self, crop):
+        truth, poses, views = problem(offset=0.0)
+        slopes = np.random.default_rng(0).uniform(-1, 1, (16, 3, 1, 1, 1)).astype(np.float32) * views.max() / 24
+        rising = views + (slopes * np.indices(SHAPE)).sum(axis=1, dtype=np.float32)
+        if crop:
+            rising = cropped(rising, np.nan)
+        found = {
+            word: fastmpr.reconstruct(Dataset(rising, PSF, poses, background=word)).x for word in ("auto", "plane")
+        }
+        assert psnr(found["plane"], truth) > psnr(found["auto"], truth) + 3
+
 
 class TestEnds:
     def test_the_message_says_what_was_done(self):

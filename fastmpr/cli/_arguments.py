@@ -59,8 +59,9 @@ def lam(text: str) -> float | str:
 
 
 def background(text: str) -> float | str:
-    """Return "auto", "none" or a finite number."""
-    return text if text in ("auto", "none") else _number(text, float, "auto, none or a number", math.isfinite)
+    """Return "auto", "plane", "none" or a finite number."""
+    words = ("auto", "plane", "none")
+    return text if text in words else _number(text, float, "auto, plane, none or a number", math.isfinite)
 
 
 def _number(text: str, kind: Callable[[str], Any], need: str, fits: Callable[[Any], bool]) -> Any:

@@ -85,7 +85,7 @@ def add(commands: Any) -> None:
         "--background",
         type=background,
         default="auto",
-        metavar="auto|none|LEVEL",
+        metavar="auto|plane|none|LEVEL",
         help="behind the particles (default: estimated for each)",
     )
     add(

@@ -122,10 +122,10 @@ def as_seen(seen: Any, source: Any) -> Any:
 
 
 def as_background(background: Any, count: int) -> Any:
-    """Return "auto", "none", or one number per view."""
+    """Return "auto", "plane", "none", or one number per view."""
     if isinstance(background, str):
-        return as_choice(background, "background", ("auto", "none"))
-    array = as_reals(background, "background", f"'auto', 'none', a number or {count} of them")
+        return as_choice(background, "background", ("auto", "plane", "none"))
+    array = as_reals(background, "background", f"'auto', 'plane', 'none', a number or {count} of them")
     if array.shape not in ((), (count,)) or not np.isfinite(array).all():
         raise ValueError(f"background: found numbers of shape {array.shape}, need finite ones: one, or ({count},)")
     return frozen(np.broadcast_to(array, (count,)).copy())

@@ -14,6 +14,8 @@ from .._validation import Size, as_float_type
 _FLATNESS = 4  # a patch is so many times wider than thick
 _OUTLIERS = 50  # one voxel in so many, at either end of a patch's values, may be hot or dead
 _REACH = 1.5  # patches up to so many standard errors above the background are taken for dark
+_FAR = 3  # standard errors: a patch farther above a plane is no part of it
+_FEWEST = 8  # patches that a plane is fitted to
 _LOWERED = 0.1388  # phi(1.5) / Phi(1.5): errors that stay below +1.5 have their mean so far below 0
 
 
@@ -56,6 +58,41 @@ def _background(particle: NDArray) -> np.floating:
     is b + 1.5 standard errors, and b the common level, the mean of Gaussian levels lies 0.1388 standard errors below b,
     and bright patches have no part in it. Of the levels b that this is true of, the one with most patches is returned.
     """
+    base, level, variance = _levels(particle)
+    darkest = np.argsort(level, kind="stable")
+    level, pooled = level[darkest], np.arange(1, len(level) + 1, dtype=level.dtype)
+    error = np.sqrt(np.cumsum(variance[darkest]) / pooled)
+    background = np.cumsum(level) / pooled + _LOWERED * error
+    dark = level <= background + _REACH * error
+    return base + background[np.flatnonzero(dark)[-1]]
+
+
+def without_plane(particle: NDArray) -> NDArray:
+    """Return a particle less a background that rises in some direction; else as `without_background` does.
+
+    A plane is fitted to all patches, less one after another of those that lie farthest above it, as long as one does by more
+    than its noise allows.
+    """
+    particle = particle.astype(as_float_type(particle.dtype), copy=False)
+    base, level, variance = _levels(particle)
+    places = [np.arange(n) / n - (n - 1) / (2 * n) for n in particle.shape]
+    index = np.unravel_index(_patches(particle.shape), particle.shape)
+    centres = [axis[k].mean(axis=1) for axis, k in zip(places, index, strict=True)]
+    design = np.stack([np.ones_like(centres[0]), *centres], axis=1)
+    error = np.sqrt(variance + 1e-12 * np.square(level).max(initial=1e-30)).astype(float)
+    dark = np.ones(len(level), bool)
+    while True:
+        plane = np.linalg.lstsq(design[dark] / error[dark, None], level[dark] / error[dark], rcond=None)[0]
+        above = np.where(dark, (level - design @ plane) / error, -np.inf)
+        if above.max() <= _FAR or np.count_nonzero(dark) <= _FEWEST:
+            break
+        dark[above.argmax()] = False
+    slopes = functools.reduce(np.add.outer, (slope * axis for slope, axis in zip(plane[1:], places, strict=True)))
+    return particle - (base + (plane[0] + slopes).astype(particle.dtype))
+
+
+def _levels(particle: NDArray) -> tuple[np.floating, NDArray, NDArray]:
+    """Return a level near all, the trimmed means of the patches above it, and the squares of their standard errors."""
     samples = np.sort(particle.ravel()[_patches(particle.shape)], axis=1)
     count = samples.shape[1]
     cut = count // _OUTLIERS
@@ -68,12 +105,7 @@ def _background(particle: NDArray) -> np.floating:
     # the squared standard error of a trimmed mean: Tukey and McLaughlin, Sankhya A 25, 331, 1963
     kept = count - 2 * cut
     variance = np.einsum("ij,ij->i", samples, samples) / max(kept * (kept - 1), 1)
-    darkest = np.argsort(level, kind="stable")
-    level, pooled = level[darkest], np.arange(1, len(level) + 1, dtype=level.dtype)
-    error = np.sqrt(np.cumsum(variance[darkest]) / pooled)
-    background = np.cumsum(level) / pooled + _LOWERED * error
-    dark = level <= background + _REACH * error
-    return base + background[np.flatnonzero(dark)[-1]]
+    return base, level, variance
 
 
 @functools.lru_cache(maxsize=8)

@@ -24,7 +24,7 @@ from .._validation import (
 from ..poses import Poses
 from ..symmetry import as_group
 from .arguments import as_psfs, check_keywords, check_voxels, crops_text, frozen, lengths_beside, own
-from .background import without_background
+from .background import without_background, without_plane
 from .fields import described, fields
 from .source import Source
 
@@ -78,9 +78,9 @@ class Dataset:
     radius : float, optional
         Of the particle, in the unit of ``voxel_size``: farther than that from the middle of the model, nothing of a view is
         used, since it may show neighbours.
-    background : {"auto", "none"}, float or (N,) array_like
-        Behind each particle, in `reconstruct` and `deconvolve_average`: by default estimated from the corners of what was
-        seen (not with ``frame="model"``), "none" to leave it, or given.
+    background : {"auto", "plane", "none"}, float or (N,) array_like
+        Behind each particle, in `reconstruct` and `deconvolve_average`: by default a constant, estimated from the corners of
+        what was seen (not with ``frame="model"``); "plane", one that rises in some direction; "none" to leave it; or given.
     gain : {"same", "fit"} or (N,) array_like
         Of the camera: by default the same for all; given, by which `reconstruct` divides each view less its background; or
         fitted by comparing the views with a first reconstruction, which takes as long again. Their median is then 1.
@@ -318,7 +318,7 @@ class Dataset:
         if not isinstance(self.background, str):
             source = source.less(self.background)
         elif self.fits_background:
-            source = source.then(without_background)
+            source = source.then(without_plane if self.background == "plane" else without_background)
         return self if source is self.source else self._with(source=source)
 
     def tell(self) -> None:
@@ -331,7 +331,8 @@ class Dataset:
     @property
     def fits_background(self) -> bool:
         """Whether the background of a view is estimated, so that it may be fitted too."""
-        return isinstance(self.background, str) and (self.background, self.frame) == ("auto", "particle")
+        estimated = isinstance(self.background, str) and self.background in ("auto", "plane")
+        return estimated and self.frame == "particle"
 
     def split(self, n: int, rng: np.random.Generator | int | None = None) -> list[Dataset]:
         """Return ``n`` disjoint parts, as equal as can be, drawn at random; together they hold every view once.

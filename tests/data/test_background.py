@@ -12,7 +12,7 @@ from scipy.stats import norm
 
 import fastmpr
 from fastmpr.data import background
-from fastmpr.data.background import without_background
+from fastmpr.data.background import without_background, without_plane
 
 SHAPE = (20, 24, 28)
 
@@ -192,3 +192,42 @@ def test_reconstruct_is_as_good_as_with_a_known_background():
     known = known[tuple(slice(s, s + 24) for s in start)]
     found = fastmpr.reconstruct(views + np.float32(100), psf, poses, lam=1.0).x
     assert fastmpr.metrics.psnr(found, truth) > fastmpr.metrics.psnr(known, truth) - 0.3
+
+
+class TestPlane:
+    """Slopes of z, y and x, in units of the box."""
+
+    @staticmethod
+    def plane(slopes, shape=SHAPE, level=100.0):
+        axes = (slope * (np.arange(n) / n - (n - 1) / (2 * n)) for slope, n in zip(slopes, shape, strict=True))
+        return level + np.add.outer(np.add.outer(*itertools.islice(axes, 2)), next(axes))
+
+    @pytest.mark.parametrize("slopes", [(0, 0, 0), (3, 0, 0), (-2, 1, 5)])
+    @pytest.mark.parametrize("shape", [SHAPE, (1, 30, 31), (4, 25, 30)])
+    def test_without_noise_it_comes_off(self, slopes, shape):
+        rising = self.plane(slopes, shape)
+        if shape[0] > 1:
+            rising = rising + 7 * blob(shape)
+        np.testing.assert_allclose(without_plane(rising), 7 * blob(shape) if shape[0] > 1 else 0, atol=1e-3)
+
+    @pytest.mark.parametrize("axes", [(), (0,), (1, 2)])
+    def test_a_particle_that_reaches_faces_is_left_out(self, axes):
+        particle = blob(centre=np.where(np.isin(range(3), axes), 0.85, 0.5), radius=0.35)
+        slopes, errors = (0.6, -0.4, 0.8), []
+        for seed in range(60):
+            view = particle + self.plane(slopes) + 0.3 * noise(seed=seed)
+            errors.append((view - without_plane(view) - self.plane(slopes)).ravel()[:: SHAPE[1] * SHAPE[2] // 7])
+        assert np.abs(np.mean(errors, axis=0)).max() < 0.05
+        plain = view - without_background(view) - self.plane(slopes)
+        assert np.abs(plain).max() > 0.5
+
+    def test_where_there_is_none_it_is_the_constant(self):
+        found = [np.mean(without_plane(noise(seed=seed)) - without_background(noise(seed=seed))) for seed in range(100)]
+        assert abs(np.mean(found)) < 0.01
+
+    @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+    def test_the_precision_stays(self, dtype):
+        view = noise().astype(dtype)
+        before = view.copy()
+        assert without_plane(view).dtype == dtype
+        np.testing.assert_array_equal(view, before)
