@@ -157,6 +157,10 @@ def deconvolve_average(
     """
     stop = as_stop("deconvolve_average", cancel, timeout)
     data = as_dataset(data, psf, poses, views).require()
+    if isinstance(data.gain, str) and data.gain == "fit":
+        raise ValueError(
+            "gain: found 'fit', which needs a volume of all views, need numbers or 'same' to deconvolve each alone"
+        )
     data = data.levelled()
     max_iter, tol = as_stopping(max_iter, tol)
     options = {"regularizer": as_regularizer(regularizer), "max_iter": max_iter, "tol": tol, "workers": 1}

@@ -121,9 +121,8 @@ def reconstruct(
     with telling(progress) as tell:
         options = {"workers": workers, "callback": _counting(callback, tell), "cancel": stop}
         result = _reconstructed(data, model, lam, chosen, until, options, tell)
-        if isinstance(data.gain, str) and data.gain == "fit" and not stop.is_set():
-            data = data.replace(gain=_gains(data, model, result.x, options, tell))
-            result = _reconstructed(data, model, lam, chosen, until, options, tell)
+        if isinstance(data.gain, str) and data.gain == "fit":
+            result = _with_gains(result, data, model, lam, chosen, until, options, tell)
     return replace(result, x=np.ascontiguousarray(result.x[inner(result.x.shape, model)]))
 
 
@@ -152,9 +151,25 @@ def _reconstructed(
         return replace(cut.result, success=False, message=str(cut).partition(": ")[2])
 
 
-def _gains(data: Dataset, model: Size, x: NDArray, options: dict[str, Any], tell: Progress | None) -> NDArray:
-    """Return the gain of each view beside the others, as a volume tells it."""
-    accumulator = Accumulator(data.levelled(), [data.used], model, options["workers"], tell, options["cancel"])
+def _with_gains(first: Result, data: Dataset, model: Size, *rest: Any) -> Result:
+    """Return the result with gains and weights as a first one tells them; that one where the call is to end before."""
+    *_, options, tell = rest
+    stop, unfitted = options["cancel"], replace(first, success=False, message=f"{first.message}; gains not fitted")
+    if stop.is_set() or first.message.startswith("stopped by"):
+        return unfitted
+    try:
+        gain, trust = _gains(data.levelled(), model, first.x, options, tell)
+        second = _reconstructed(data.replace(gain=gain, weights=data.weights * trust), model, *rest)
+    except Cancelled:
+        return unfitted
+    return unfitted if stop.is_set() and not second.success else second
+
+
+def _gains(
+    data: Dataset, model: Size, x: NDArray, options: dict[str, Any], tell: Progress | None
+) -> tuple[NDArray, NDArray]:
+    """Return the gain of each view beside the others, and how far to trust it, as a volume tells them."""
+    accumulator = Accumulator(data, [data.used], model, options["workers"], tell, options["cancel"])
     try:
         return accumulator.gains(x)
     finally:

@@ -75,6 +75,7 @@ class Rounds:
     def at(self, x: NDArray) -> list[PartialEquations]:
         """Return the data term of each group near a volume."""
         accumulator = self.accumulator
+        x = accumulator.symmetric(x)  # for a volume that is not, one pose does not tell what the others would
         sums, residual = accumulator.predict(x, self.levels)
         self.done += 1
         if self.fits:

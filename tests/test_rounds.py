@@ -322,6 +322,51 @@ class TestGains:
         assert psnr(fitted.x, truth) > psnr(same.x, truth) + 1
         assert fitted.x.max() == pytest.approx(given.x.max(), rel=0.1)
 
+    @pytest.mark.parametrize("kind", ["noise", "neighbour", "bleached"])
+    @pytest.mark.parametrize("seed", [0, 1, 2])
+    def test_a_view_that_does_not_match_does_no_harm(self, kind, seed):
+        truth, poses, views = problem(count=16)
+        rng, peak = np.random.default_rng(seed), views.max() / 1.2
+        if kind == "noise":
+            views[3] = rng.normal(0.2 * peak, 0.05 * peak, SHAPE)
+        elif kind == "neighbour":
+            views[3] = np.roll(views[5 + seed], (7, -8), (0, 2))
+        else:
+            views[3:6] = 0.03 * (views[3:6] - 0.2 * peak) + rng.normal(0.2 * peak, 0.05 * peak, (3, *SHAPE))
+        fitted, same = (fastmpr.reconstruct(Dataset(views, PSF, poses, gain=gain)) for gain in ("fit", "same"))
+        assert psnr(fitted.x, truth) > psnr(same.x, truth) - 0.3
+
+    @pytest.mark.parametrize("when", ["gains", "particles"])
+    def test_a_call_that_ends_before_they_are_fitted_has_the_first_volume(self, when):
+        _, poses, views = problem()
+        cancel, told = threading.Event(), []
+
+        def progress(what, done, total):
+            told.append(what)
+            if what == when and (what == "gains" or "gains" in told):
+                cancel.set()
+
+        result = fastmpr.reconstruct(Dataset(views, PSF, poses, gain="fit"), progress=progress, cancel=cancel)
+        assert (result.success, result.message.rpartition("; ")[2]) == (False, "gains not fitted")
+        np.testing.assert_array_equal(result.x, fastmpr.reconstruct(views, PSF, poses).x)
+
+    def test_a_callback_ends_the_call(self):
+        _, poses, views = problem()
+        calls = []
+
+        def callback(result):
+            calls.append(result.nit)
+            if len(calls) == 10:
+                raise StopIteration
+
+        result = fastmpr.reconstruct(Dataset(views, PSF, poses, gain="fit"), lam=100.0, callback=callback)
+        assert (len(calls), result.nit) == (10, 10)
+
+    def test_a_view_deconvolved_alone_has_none(self):
+        _, poses, views = problem(count=2)
+        with pytest.raises(ValueError, match="gain: found 'fit', which needs a volume of all views"):
+            fastmpr.deconvolve_average(Dataset(views, PSF, poses, gain="fit"))
+
     def test_where_they_are_the_same_nothing_is_lost(self):
         truth, poses, views = problem(count=21, noise=0.1)
         fitted, same = (fastmpr.reconstruct(Dataset(views, PSF, poses, gain=gain)) for gain in ("fit", "same"))
@@ -394,6 +439,15 @@ class TestOddSets:
         part = fastmpr.reconstruct(cropped(views), PSF, poses, symmetry=symmetry)
         assert psnr(part.x, truth) > psnr(whole.x, truth) - 3.5
         assert part.x.max() < 1.3 * whole.x.max()
+
+    @pytest.mark.parametrize(("symmetry", "lam"), [("D9", 300.0), ("C4", 3000.0)])
+    def test_the_rounds_of_a_symmetric_particle_do_not_diverge(self, symmetry, lam, monkeypatch):
+        monkeypatch.setattr(rounds, "_MOST", 25)
+        truth, poses, views = problem(count=8)
+        found = fastmpr.reconstruct(cropped(views), PSF, poses, symmetry=symmetry, lam=lam)
+        monkeypatch.undo()
+        few = fastmpr.reconstruct(cropped(views), PSF, poses, symmetry=symmetry, lam=lam)
+        assert psnr(found.x, truth) > psnr(few.x, truth) - 1
 
     def test_a_view_that_misses_the_model_is_not_dark(self):
         truth, poses, views = problem(count=12)

@@ -136,8 +136,9 @@ def as_gain(gain: Any, count: int) -> Any:
     if isinstance(gain, str):
         return as_choice(gain, "gain", ("same", "fit"))
     array = as_reals(gain, "gain", f"'same', 'fit' or {count} numbers")
-    if array.shape != (count,) or not (np.isfinite(array).all() and array.min() > 0):
-        raise ValueError(f"gain: found numbers of shape {array.shape}, need ({count},), all positive and finite")
+    if array.shape != (count,) or not ((array >= 1 / _MOST_WEIGHT) & (array <= _MOST_WEIGHT)).all():
+        need = f"({count},), from {1 / _MOST_WEIGHT:g} to {_MOST_WEIGHT:g}"
+        raise ValueError(f"gain: found numbers of shape {array.shape}, need {need}")
     return frozen(array)
 
 

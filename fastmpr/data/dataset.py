@@ -82,8 +82,9 @@ class Dataset:
         Behind each particle, in `reconstruct` and `deconvolve_average`: by default a constant, estimated from the corners of
         what was seen (not with ``frame="model"``); "plane", one that rises in some direction; "none" to leave it; or given.
     gain : {"same", "fit"} or (N,) array_like
-        Of the camera: by default the same for all; given, by which `reconstruct` divides each view less its background; or
-        fitted by comparing the views with a first reconstruction, which takes as long again. Their median is then 1.
+        Of the camera: by default the same for all; given, by which `reconstruct` and `deconvolve_average` divide each view
+        less its background, its noise too (see ``weights``); or fitted by comparing the views with a first reconstruction,
+        which takes as long again: their median is then 1, and views that fit worse than most weigh less.
     thread_safe : bool, optional
         Whether ``particles[i]`` may be called from several threads at once; by default for arrays and fastmpr's own readers,
         else the threads take turns.
@@ -380,8 +381,9 @@ class Dataset:
         return {name: value for name, value in vars(self).items() if name in Dataset.__dataclass_fields__}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        for array in (state["weights"], state["psf_of"]):  # a pickled array can be written to again
-            frozen(array)
+        for name in ("weights", "psf_of", "background", "gain"):  # a pickled array can be written to again
+            if not isinstance(state[name], str):
+                frozen(state[name])
         vars(self).update(state | {"psfs": tuple(own(psf) for psf in state["psfs"])})
 
 

@@ -22,6 +22,7 @@ _STEP = math.log(4.0)  # between the weights that are tried
 _TRIALS = 7
 _ROUNDS = 5
 _TRIAL_OPTIONS: dict[str, Any] = {"max_iter": 14, "tol": 1e-2}  # later, trials are noisier
+_LATER: dict[str, Any] = {"max_iter": 5}
 _NEAR_OPTIONS: dict[str, Any] = {"max_iter": 10}  # from a volume near the solution: later, trials of crops are noisier
 _NEAR_GUESS = 1 / 16  # of the guess, to begin with: for crops of low noise there is a false minimum above it
 _SEEN = 1e-6  # of the strongest frequency: below, no view has passed anything
@@ -137,7 +138,9 @@ def infer_lam(
     spread = noise_energy(sums) * _freedom(sums)
     most = lam = math.sqrt(3) * math.prod(sums.shape) * wiener_size(whole, as_regularizer(regularizer)) / spread
     x = sums.x if isinstance(sums, PartialEquations) else np.zeros(sums.shape, sums.gram.dtype)
-    for _ in range(_ROUNDS):
+    for k in range(_ROUNDS):
+        if k == 1:
+            trial.options.update(_LATER)
         x = trial(sums, lam, x)
         previous, lam = lam, min(max(phi(x) / spread, 1e-6 * most), most)
         if abs(math.log(lam / previous)) < 0.1:

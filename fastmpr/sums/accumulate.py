@@ -113,6 +113,10 @@ def observed(data: Dataset, groups: list[NDArray], *options: Any) -> Accumulator
     return accumulator
 
 
+_ALIKE = 5.0  # standard errors that the correlation of a view with its prediction lies above nothing, at least
+_LEAST_TRUST = 1e-6
+
+
 class Accumulator:
     """Sums several sets of views apart, and predicts what they did not see, again and again in the same buffers.
 
@@ -218,14 +222,19 @@ class Accumulator:
             sums.append(replace(seen, rhs=seen.rhs + added, energy=seen.energy + offset + float(energy[which].sum())))
         return sums, residual
 
-    def gains(self, x: NDArray) -> NDArray[np.float64]:
-        """Return the slope of each view over what is predicted of it, over their median.
+    def gains(self, x: NDArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Compare the views with what is predicted of them.
 
-        A view that does not look like the volume at all, so that its slope is not positive, has a slope of 1.
+        Returns
+        -------
+        gain : (N,) ndarray
+            The slope of each view over its prediction, over their median; 1 where it does not look like that at all.
+        trust : (N,) ndarray
+            The variance of what is left of a view once it is divided by its gain, in the median over its own; 1 at most.
         """
         spectrum = rfftn(x.astype(self.data.dtype, copy=False), self.team.size)
         tick = _counted(self.tell, "gains", sum(map(len, self.groups)))
-        tallies = {bench: Tally(len(self.data), bench.crew.size, 5) for bench in self.benches}
+        tallies = {bench: Tally(len(self.data), bench.crew.size, 6) for bench in self.benches}
         for bench in self.benches:
             bench.fft.plan_inverse()
         self._shared(
@@ -233,11 +242,23 @@ class Accumulator:
             True,
             lambda bench, which, part, place: bench.compare(which, spectrum, tallies[bench], place, tick),
         )
-        n, p, y, pp, py = sum(tally.values.sum(axis=0) for tally in tallies.values()).T
-        spread, common = n * pp - p * p, n * py - p * y
-        slope = np.where((spread > 0) & (common > 0), common / np.where(spread > 0, spread, 1), np.nan)
-        known = slope[np.concatenate(self.groups)]
-        return np.nan_to_num(slope / np.nanmedian(known), nan=1.0) if np.isfinite(known).any() else np.ones(len(slope))
+        n, p, y, pp, py, yy = sum(tally.values.sum(axis=0) for tally in tallies.values()).T
+        n = np.maximum(n, 1)
+        spread, common, own = pp - p * p / n, py - p * y / n, np.maximum(yy - y * y / n, np.finfo(float).tiny)
+        alike = (spread > 0) & (common > 0) & (n * common**2 > _ALIKE**2 * np.maximum(spread, 0) * own)
+        if not alike.any():
+            return np.ones(len(n)), np.ones(len(n))
+        slope = np.divide(common, spread, out=np.ones(len(n)), where=alike)
+        gain = np.where(alike, slope / np.median(slope[alike]), 1.0)
+        rest = np.maximum(own - np.where(alike, slope * common, 0), 1e-12 * own) / n / gain**2
+        return gain, np.clip(np.median(rest[alike]) / rest, _LEAST_TRUST, 1.0)
+
+    def symmetric(self, x: NDArray) -> NDArray:
+        """Return a volume's mean over the particle's symmetry."""
+        if self.turned is None:
+            return x
+        turned = self.turned.rhs(rfftn(x, self.team.size))
+        return irfftn(turned, self.grid, self.team.size) / x.dtype.type(len(self.data.group))
 
     def seen_weight(self, group: int) -> tuple[NDArray, float]:
         """Return the share of a group's weight that saw each voxel, and how many voxels its views saw, all told."""

@@ -109,7 +109,7 @@ class Bench:
                 tick()
 
     def compare(self, which: NDArray, spectrum: NDArray, found: Tally, place: int, tick: Callable[[], None]) -> None:
-        """Find n, sum p, sum y, sum p^2 and sum p y of each view y and what is predicted of it, where it saw something."""
+        """Find n and the sums of p, y, p^2, p y and y^2 of each view y and its prediction p, where it saw something."""
         first, last = self.crew.share(self.grid[0], place)
         image = self.fft.image[first:last, :, : self.grid[2]]
         for i in which:
@@ -120,7 +120,7 @@ class Bench:
                 self._predict_image(i, view.rotation, spectrum, place)
                 shown = image.ravel() if self.aligner.seen is None else image[self.aligner.mask[first:last] == SEEN]
                 seen = seen.ravel() if self.aligner.seen is None else seen[self.aligner.mask[first:last] == SEEN]
-                sums = (part.sum(dtype=np.float64) for part in (shown, seen, shown * shown, shown * seen))
+                sums = (part.sum(dtype=np.float64) for part in (shown, seen, shown * shown, shown * seen, seen * seen))
                 found.add(place, i, shown.size, *sums)
                 self.crew.barrier(place)
             if place == 0:

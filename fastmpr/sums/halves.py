@@ -56,15 +56,9 @@ def _observed(data: Dataset, images: NDArray, least: int, *options: Any) -> Accu
 
 def _merged(data: Dataset, images: NDArray) -> tuple[Dataset, NDArray]:
     """Make one view of those that show one image in one pose, with the sum of their weights."""
-    poses = np.hstack(
-        [
-            images[:, None],
-            data.source.mask_of[:, None],
-            data.psf_of[:, None],
-            data.placed.matrix.reshape(-1, 9),
-            data.placed.translation,
-        ]
-    )
+    own = [images, data.psf_of, data.source.mask_of]
+    own += [numbers for numbers in (data.background, data.gain) if not isinstance(numbers, str)]
+    poses = np.column_stack([*own, data.placed.matrix.reshape(-1, 9), data.placed.translation])
     _, first, which = np.unique(poses, axis=0, return_index=True, return_inverse=True)
     if len(first) == len(data):
         return data, images
