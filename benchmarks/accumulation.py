@@ -6,6 +6,7 @@ import fastmpr
 
 from .common import VIEW, available_cores, make_views, plain_fft, ratio_in_turn, seconds
 
+AXES = {"z": (1, 0, 0), "tilted": (1, 2, 3)}
 PARTICLES = {"35x70x70": VIEW, "64x64x64": (64, 64, 64)}
 
 
@@ -50,13 +51,13 @@ class Symmetry:
 
     version = "1"
     unit = "times"
-    params = (["C2", "C9", "D9"], [(1, 0, 0), (1, 2, 3)])
+    params = (["C2", "C9", "D9"], list(AXES))
     param_names = ["symmetry", "axis"]
 
     def track_ratio(self, symmetry, axis):
         views, psf, poses = make_views(10, PARTICLES["64x64x64"])
         plain = fastmpr.Dataset(views, psf, poses)
-        data = plain.replace(symmetry=symmetry, symmetry_axis=axis)
+        data = plain.replace(symmetry=symmetry, symmetry_axis=AXES[axis])
         workers = min(2, available_cores())
         for each in (plain, data):
             fastmpr.accumulate(each, workers=workers)

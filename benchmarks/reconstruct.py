@@ -40,7 +40,8 @@ class Crops:
     timeout = 120
 
     def track_ratio(self, poses):
-        whole, psf, poses = make_views(poses)
+        views, psf, poses = make_views(poses)
+        whole = np.stack([views[i] for i in range(len(views))])
         crops = np.full_like(whole, np.nan)
         crops[:, :, 18:52, 18:52] = whole[:, :, 18:52, 18:52]
         return ratio_in_turn(
