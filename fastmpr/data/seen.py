@@ -97,14 +97,14 @@ def seen_in(particle: NDArray, mask: Any, rule: Any, outside: str) -> Seen | Non
     NothingSeenError
     """
     seen = None if mask is None else np.array(mask, bool)
-    least = particle.min()
-    if np.isnan(least):
+    guesses = seen is None and isinstance(rule, str) and rule == "auto"
+    if np.isnan(particle.min()):
         known = ~np.isnan(particle)
-        if seen is None and isinstance(rule, str) and rule == "auto" and (box := _crop_with_holes(particle, known)):
+        if guesses and (box := _crop_with_holes(particle, known)):
             return Seen(box, _packed(known[tuple(slice(*side) for side in box)]), outside == "dark", guessed=True)
         seen = known if seen is None else seen & known
     if seen is None:
-        box = crop_box(particle) if isinstance(rule, str) and rule == "auto" else None
+        box = crop_box(particle) if guesses else None
         if box is None and outside != "unseen":
             return None
         whole = tuple((0, n) for n in particle.shape)

@@ -47,9 +47,9 @@ class Running:
         regularizer: Regularizer,
         stop: Stop,
         *,
+        max_iter: int,
+        tol: float,
         x0: NDArray | None = None,
-        max_iter: int = 1000,
-        tol: float = 2e-3,
         mu: float | tuple[float, float] | None = None,
         relaxation: float = 1.8,
         workers: int | None = None,
@@ -78,11 +78,6 @@ class Running:
             last = None if iterations is None else control.nit + iterations
             self.team.run(lambda member: _loop(member, control, control.nit, last))
         return not control.message
-
-    def aim(self, tol: float) -> None:
-        """End, from now on, where the residuals are below another tolerance."""
-        assert self.control is not None
-        self.control.tol = tol
 
     def volume(self) -> NDArray:
         """Return the volume as it is now."""
@@ -126,9 +121,6 @@ class Substituting:
     def volume(self) -> NDArray:
         """Return the volume as it is now."""
         return self.x
-
-    def aim(self, tol: float) -> None:
-        """Do nothing: a closed form has no residual."""
 
     def result(self) -> Result:
         """Return what came of it."""

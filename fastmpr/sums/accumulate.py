@@ -200,19 +200,15 @@ class Accumulator:
         residual : (N,) ndarray
             The mean of what each view saw less what is predicted there, levels included; 0 for views that saw all.
         """
-        spectrum, found = rfftn(x.astype(self.data.dtype, copy=False), self.team.size), []
         groups = [which[self.partial[which]] for which in self.groups]
         tick = _counted(self.tell, "predictions", sum(map(len, groups)))
-        for bench in self.benches:
-            bench.fft.plan_inverse()
-            found.append(Tally(len(self.data), bench.crew.size))
-        tallies = dict(zip(self.benches, found, strict=True))
+        spectrum, tallies = self._shown(x, 3)
 
         def work(bench: Bench, which: NDArray, part: Part, place: int) -> None:
             bench.predict(which, spectrum, levels, part, tallies[bench], place, tick)
 
         parts = self._shared(groups, True, work)
-        predicted = sum(tally.values.sum(axis=0) for tally in found)
+        predicted = sum(tally.values.sum(axis=0) for tally in tallies.values())
         count, total, _ = self.tally.T
         energy = len(self.data.group) * self.data.weights * (predicted[:, 2] - 2 * levels * total + levels**2 * count)
         residual = (total - predicted[:, 1]) / np.maximum(count, 1)
@@ -232,11 +228,8 @@ class Accumulator:
         trust : (N,) ndarray
             The variance of what is left of a view once it is divided by its gain, in the median over its own; 1 at most.
         """
-        spectrum = rfftn(x.astype(self.data.dtype, copy=False), self.team.size)
         tick = _counted(self.tell, "gains", sum(map(len, self.groups)))
-        tallies = {bench: Tally(len(self.data), bench.crew.size, 6) for bench in self.benches}
-        for bench in self.benches:
-            bench.fft.plan_inverse()
+        spectrum, tallies = self._shown(x, 6)
         self._shared(
             self.groups,
             True,
@@ -252,6 +245,13 @@ class Accumulator:
         gain = np.where(alike, slope / np.median(slope[alike]), 1.0)
         rest = np.maximum(own - np.where(alike, slope * common, 0), 1e-12 * own) / n / gain**2
         return gain, np.clip(np.median(rest[alike]) / rest, _LEAST_TRUST, 1.0)
+
+    def _shown(self, x: NDArray, numbers: int) -> tuple[NDArray, dict[Bench, Tally]]:
+        """Return the spectrum of a volume that is to be shown to the views, and where each crew notes so many numbers."""
+        for bench in self.benches:
+            bench.fft.plan_inverse()
+        tallies = {bench: Tally(len(self.data), bench.crew.size, numbers) for bench in self.benches}
+        return rfftn(x.astype(self.data.dtype, copy=False), self.team.size), tallies
 
     def symmetric(self, x: NDArray) -> NDArray:
         """Return a volume's mean over the particle's symmetry."""
@@ -313,9 +313,7 @@ class Accumulator:
         """Return how often a voxel was seen, over all those poses in the mean."""
         if counts is None or self.turned is None:
             return counts
-        turned = irfftn(self.turned.rhs(rfftn(counts, self.team.size)), self.grid, self.team.size) / len(
-            self.data.group
-        )
+        turned = self.symmetric(counts)
         return np.where(turned < 1e-3 * counts[counts > 0].min(initial=np.inf), 0, np.minimum(turned, counts.max()))
 
 

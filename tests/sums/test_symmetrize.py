@@ -17,6 +17,7 @@ from fastmpr.sums import symmetrize
 from fastmpr.sums.symmetrize import Symmetrizer
 from fastmpr.symmetry import as_group
 
+CENTRIOLES = DATA / "centriole-translations"
 AXES = [(1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 2, 3)]
 OFF = (1.3, -0.6, 0.9)
 PSF = fastmpr.psf.gaussian((13, 9, 9), sigma=(2.5, 1.5, 1.5))
@@ -231,9 +232,9 @@ def test_the_volume_is_that_of_all_copies(symmetry):
         assert psnr(x, truth) == pytest.approx(psnr(copies, truth), abs=0.05)
 
 
-@pytest.mark.skipif(not DATA.exists(), reason=f"no {DATA}")
+@pytest.mark.skipif(not CENTRIOLES.exists(), reason="needs the centrioles of FASTMPR_DATA or ../shared/data")
 def test_spfluos_centrioles_gain():
-    folder = DATA / "centriole-translations"
+    folder = CENTRIOLES
     data = fastmpr.load(folder / "particles", folder / "psf.tiff", folder / "poses.csv")
     truth = fastmpr.io.read(folder / "gt.tiff")[0]
     plain, ninefold = (fastmpr.reconstruct(data.replace(symmetry=symmetry)).x for symmetry in (None, "C9"))
