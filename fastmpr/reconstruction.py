@@ -68,7 +68,7 @@ def reconstruct(
         As in `fastmpr.solve`. While ``lam`` is being chosen, ``callback`` sees those iterations too.
     progress : bool or callable, optional
         True shows bars (needs tqdm); a callable is called with what is counted ("particles", then "iterations", and
-        "predictions" of views that saw a part), how many are done, and of how many (None for the iterations).
+        "predictions" of views that saw a part; "gains"), how many are done, and of how many (None for the iterations).
     cancel : threading.Event, optional
         Or anything with ``is_set()``, asked between views and after iterations: once it is set, the call ends with the
         volume so far.
@@ -78,7 +78,7 @@ def reconstruct(
     Returns
     -------
     Result
-        With ``success`` as `solve` has it; or, where views saw a part, if the last round lowered the objective by a fifth of
+        With ``success`` as `solve` has it; or, where views saw a part, if the last round lowered the objective by a tenth of
         phi at most, which leaves it some hundredths of phi above its minimum (``tol`` is not used then). ``message`` tells
         how many views those were, and how many voxels no view saw. ``x`` has cubic voxels as large as the smallest side of
         ``voxel_size``, and the precision of the first particle

@@ -193,3 +193,12 @@ def test_spfluos_centriole_at_the_best_lam_of_a_sweep():
     sweep = [fastmpr.reconstruct(particles, psf, poses, lam=auto.lam * 4.0**k, max_iter=60).x for k in (-1, 1)]
     assert max(psnr(x, truth) for x in (auto.x, *sweep)) >= 29.5
     assert psnr(auto.x, truth) >= 28.62  # SPFluo's own, at its best
+
+
+def test_iterations_that_are_asked_of_a_search_are_done_in_every_trial():
+    poses = Poses.random(2, rng=0)
+    views = fastmpr.simulate(fastmpr.phantom.centriole((16, 16, 16)), PSF, poses, noise_sigma=0.02, rng=0)
+    sums = fastmpr.accumulate(views, PSF, poses)
+    done = []
+    fastmpr.infer_lam(sums, max_iter=11, tol=0, callback=lambda result: done.append(result.nit))
+    assert done.count(11) == done.count(1) > 1

@@ -139,7 +139,7 @@ def infer_lam(
     most = lam = math.sqrt(3) * math.prod(sums.shape) * wiener_size(whole, as_regularizer(regularizer)) / spread
     x = sums.x if isinstance(sums, PartialEquations) else np.zeros(sums.shape, sums.gram.dtype)
     for k in range(_ROUNDS):
-        if k == 1:
+        if k == 1 and "max_iter" not in options:
             trial.options.update(_LATER)
         x = trial(sums, lam, x)
         previous, lam = lam, min(max(phi(x) / spread, 1e-6 * most), most)
