@@ -99,10 +99,12 @@ def wrap_all(x, ny, nx, slabs):
 
 
 @numba.njit(**OPTIONS)
-def sweep_all(x, nx, state, v2, out, carries, steps, norms, slabs):
+def sweep_all(x, nx, state, v2, out, carries, steps, norms, slabs, ones):
     """Every slab's sweep, then what each owes the next."""
     for k in numba.prange(len(slabs)):
-        kernels.hessian_sweep(x, nx, state, v2, out, carries[k], steps, True, norms, slabs[k, 0], slabs[k, 1])
+        kernels.hessian_sweep(
+            x, nx, state, v2, out, carries[k], steps, True, norms, slabs[k, 0], slabs[k, 1], ones, None
+        )
     for k in range(len(slabs)):
         kernels.close_planes(out, carries[k - 1], slabs[k, 0])
 
@@ -111,6 +113,7 @@ def in_prange(sums: fastmpr.NormalEquations, threads: int = WORKERS) -> Callable
     """Return run(n): n iterations by Numba's pool, with so many threads of FFTW's."""
     iteration = new_iteration(sums)
     fft, (_, ny, nx), spectrum = iteration.fft, sums.shape, pyfftw.zeros_aligned(sums.rhs.shape, np.complex64)
+    ones = (np.float32(1),) * 6
     options: dict[str, Any] = {"axes": (0, 1, 2), "threads": threads, "flags": ("FFTW_MEASURE", "FFTW_DESTROY_INPUT")}
     forward = pyfftw.FFTW(fft.feedback[:, :, :nx], spectrum, **options).execute
     inverse = pyfftw.FFTW(spectrum, fft.image[:, :ny, :nx], direction="FFTW_BACKWARD", **options).execute
@@ -128,7 +131,7 @@ def in_prange(sums: fastmpr.NormalEquations, threads: int = WORKERS) -> Callable
             inverse()
             wrap_all(fft.image, ny, nx, slabs)
             sweep_all(
-                fft.image, nx, iteration.state, iteration.v2, fft.feedback, carries, steps, iteration.norms, slabs
+                fft.image, nx, iteration.state, iteration.v2, fft.feedback, carries, steps, iteration.norms, slabs, ones
             )
         return iteration
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ._version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from . import io, metrics, paper, phantom, plot, psf
+    from . import io, metrics, paper, phantom, plot, psf, regularizers
     from ._messages import FastmprWarning
     from ._stopping import Cancelled
     from .baselines import average, deconvolve_average
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from .sums.normal_equations import NormalEquations
     from .warming import warm_up
 
-_MODULES = {"io", "metrics", "paper", "phantom", "plot", "psf"}
+_MODULES = {"io", "metrics", "paper", "phantom", "plot", "psf", "regularizers"}
 # The module that each other public name stands in; none has the name of a function, or one would hide the other.
 _HOME = {
     "Cancelled": "_stopping",
@@ -67,6 +67,7 @@ __all__ = [
     "plot",
     "psf",
     "reconstruct",
+    "regularizers",
     "select_lam",
     "simulate",
     "solve",

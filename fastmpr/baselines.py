@@ -220,7 +220,7 @@ class Deconvolved(Sequence[NDArray]):
     def _partial(self, accumulator: Accumulator) -> NDArray:
         """Return the volume of a view that saw a part, NaN elsewhere."""
         until = {name: self.options[name] for name in ("max_iter", "tol")}
-        rest = {"workers": 1, "callback": None, "cancel": self.stop}
+        rest = {"workers": 1, "callback": None, "positivity": True, "cancel": self.stop}
         result = reconstruct_partial(accumulator, self.lam, self.options["regularizer"], until, rest)
         counts = accumulator.counts[0]
         assert counts is not None

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ._messages import Progress, telling
 from ._stopping import Cancelled, Event, as_stop
-from ._validation import Size
+from ._validation import Size, as_flag
 from .data.dataset import Dataset, as_dataset
 from .poses import Poses
 from .rounds import reconstruct_partial
@@ -36,6 +36,7 @@ def reconstruct(
     lam: float | str = "auto",
     regularizer: str | Regularizer = "hessian",
     shape: int | Size | None = None,
+    positivity: bool = True,
     max_iter: int = 1000,
     tol: float = 2e-3,
     workers: int | None = None,
@@ -64,7 +65,7 @@ def reconstruct(
         ``"hessian"``: the nuclear norm of the Hessian.
     shape : int or (nz, ny, nx), optional
         Shape of the result; by default what a particle image covers.
-    max_iter, tol, workers, callback
+    positivity, max_iter, tol, workers, callback
         As in `fastmpr.solve`. While ``lam`` is being chosen, ``callback`` sees those iterations too.
     progress : bool or callable, optional
         True shows bars (needs tqdm); a callable is called with what is counted ("particles", then "iterations", and
@@ -113,13 +114,13 @@ def reconstruct(
     stop = as_stop("reconstruct", cancel, timeout)
     lam, chosen = as_lam(lam), as_regularizer(regularizer)
     max_iter, tol = as_stopping(max_iter, tol)
-    callback = as_callback(callback)
+    callback, positivity = as_callback(callback), as_flag(positivity, "positivity")
     data = as_dataset(data, psf, poses, views)
     model = data.require().model_shape(shape)
     check_in_frame(data, model)
     until = {"max_iter": max_iter, "tol": tol}
     with telling(progress) as tell:
-        options = {"workers": workers, "callback": _counting(callback, tell), "cancel": stop}
+        options = {"workers": workers, "callback": _counting(callback, tell), "cancel": stop, "positivity": positivity}
         result = _reconstructed(data, model, lam, chosen, until, options, tell)
         if isinstance(data.gain, str) and data.gain == "fit":
             result = _with_gains(result, data, model, lam, chosen, until, options, tell)

@@ -34,6 +34,7 @@ _MOST = 5  # predictions
 _ITERATIONS = 20  # of the solver between two of them
 _ENOUGH = 5e-3  # of phi: what a prediction must at least gain for another one
 _NOBODY = 1e-9  # of the views' weight: no view at all, but for rounding
+_PASSED = ("workers", "callback", "positivity")
 _SETTLED = 0.1  # of phi: what the last one may gain where the solve succeeded
 
 
@@ -100,7 +101,7 @@ def reconstruct_partial(
     until : dict
         ``max_iter`` and ``tol`` of the solve.
     options : dict
-        ``workers``, ``callback`` and ``cancel`` of all solves.
+        ``workers``, ``callback``, ``positivity`` and ``cancel`` of all solves.
 
     Raises
     ------
@@ -129,7 +130,7 @@ def _minimised(
     options: dict[str, Any],
 ) -> Result:
     """Solve and predict in turn."""
-    rest = {name: options[name] for name in ("workers", "callback")}
+    rest = {name: options[name] for name in _PASSED}
     solve = {"x0": target.x, "max_iter": until["max_iter"], "tol": 0.0, **rest}
     with begun(target.near(target.x), lam, regularizer, options["cancel"], **solve) as running:
         goes_on, gain = _follow(running, target), math.inf
@@ -155,7 +156,7 @@ def _begun(
     target = _sum(rounds.at(x))
     if lam != "auto":
         return float(lam), target
-    rest = {name: options[name] for name in ("workers", "callback")}
+    rest = {name: options[name] for name in _PASSED}
     rough = solve_near(
         target, guess_lam(target, regularizer), regularizer, options["cancel"], x, max_iter=_ITERATIONS, tol=0.0, **rest
     )

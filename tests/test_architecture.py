@@ -31,6 +31,7 @@ FLOORS = [
     "loading",
     "sums",
     "solver",
+    "regularizers",
     "simulation",
     "rounds",
     "baselines reconstruction",
@@ -107,7 +108,7 @@ def test_public_names_do_not_depend_on_what_was_imported_before():
         "print([name for name in fastmpr.__all__ if not callable(getattr(fastmpr, name))])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT.parent, check=True)
-    assert done.stdout.strip() == "['io', 'metrics', 'paper', 'phantom', 'plot', 'psf']"
+    assert done.stdout.strip() == "['io', 'metrics', 'paper', 'phantom', 'plot', 'psf', 'regularizers']"
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))

@@ -93,6 +93,8 @@ class ForgivingCache:
 
     def load_overload(self, signature: Any, target: Any) -> Any:
         """Return the compiled function, None where there is none or it cannot be read."""
+        if takes_a_function(signature):
+            return None
         try:
             return self._cache.load_overload(signature, target)
         except Exception as error:  # pickle raises whatever the damage looks like
@@ -101,6 +103,8 @@ class ForgivingCache:
 
     def save_overload(self, signature: Any, data: Any) -> None:
         """Keep a compiled function, if that is possible; an index that cannot be read is begun anew."""
+        if takes_a_function(signature):
+            return
         try:
             self._cache.save_overload(signature, data)
         except OSError as error:
@@ -118,6 +122,11 @@ class ForgivingCache:
                 f"found trouble with Numba's cache in {self._cache.cache_path} ({reason}), so some functions are compiled "
                 "again; need room there, or that folder emptied, or NUMBA_CACHE_DIR set to another one"
             )
+
+
+def takes_a_function(signature: Any) -> bool:
+    """Return whether a function takes another one, of which no other process could know that it is the same."""
+    return any(isinstance(kind, types.Dispatcher) for kind in getattr(signature, "args", signature))
 
 
 def njit(**options: Any) -> Any:

@@ -132,16 +132,102 @@ def rest_square(root, s, a, b, c, d, e, f):
 
 
 @njit(**JIT_INLINE)
-def clipped(mean, root, s, square):
-    """Clip the spectrum to [-1, 1]: return (c0, c1, c2) of c0 I + c1 adj(A - root I) + c2 A; ``square`` is g^2."""
-    half, one = like(0.5, mean), like(1.0, mean)
+def eigenvalues(mean, root, square):
+    """The three eigenvalues, the best separated one first; ``square`` is g^2."""
+    middle, g = mean - like(0.5, mean) * root, math.sqrt(square)
+    return mean + root, middle + g, middle - g
+
+
+@njit(**JIT_INLINE)
+def with_eigenvalues(first, high, low, root, s, square):
+    """Return (c0, c1, c2) of the matrix c0 I + c1 adj(A - root I) + c2 A with these in place of its `eigenvalues`."""
+    half = like(0.5, root)
     mid = -half * root
-    g = math.sqrt(square)
-    low, high = clip((mean + mid) - g, one), clip((mean + mid) + g, one)
     level = half * (low + high)
-    slope = (high - low) * (g * (half / square))
-    jump = clip(mean + root, one) - level
-    return level - slope * mid, (jump - slope * (root - mid)) * s, slope
+    slope = (high - low) * (math.sqrt(square) * (half / square))
+    return level - slope * mid, ((first - level) - slope * (root - mid)) * s, slope
+
+
+# What a regulariser does at a voxel, its rule: of three eigenvalues, three components of a gradient, or six entries of a
+# Hessian. Those of the nuclear norm and of total variation follow, and stand where the rule is None. For another one,
+# a compiled function, Numba compiles the loops below anew, with that function in them.
+
+
+@njit(**JIT_INLINE)
+def clip_three(a, b, c):
+    """Clip three eigenvalues to [-1, 1]."""
+    one = like(1.0, a)
+    return clip(a, one), clip(b, one), clip(c, one)
+
+
+@njit(**JIT_INLINE)
+def absolute_sum(a, b, c):
+    """The sum of absolute values."""
+    return abs(a) + abs(b) + abs(c)
+
+
+@njit(**JIT_INLINE)
+def length(z, y, x):
+    """The length of a vector."""
+    return math.sqrt(z * z + (y * y + x * x))
+
+
+def of_three(a, b, c, rule, default):
+    """Apply a rule to three numbers."""
+    return (default if rule is None else rule)(a, b, c)
+
+
+@overload(of_three, inline="always")
+def _of_three_typed(a, b, c, rule, default):
+    function = (default if rule == types.none else rule).dispatcher
+    return lambda a, b, c, rule, default: function(a, b, c)
+
+
+def mixed(z, y, x, keep, mix, grow, cut, rule):
+    """Keep v + mix d, and grow v - cut d: d is the projection of a vector v, by default its shortening to a length of 1."""
+    if rule is None:
+        shrink = 1 / math.sqrt(max(z * z + (y * y + x * x), 1))
+        d = shrink * z, shrink * y, shrink * x
+    else:
+        d = rule(z, y, x)
+    pairs = tuple(zip((z, y, x), d, strict=True))
+    return tuple(keep * a + mix * b for a, b in pairs) + tuple(grow * a - cut * b for a, b in pairs)
+
+
+@overload(mixed, inline="always")
+def _mixed_typed(z, y, x, keep, mix, grow, cut, rule):
+    def shortened(z, y, x, keep, mix, grow, cut, rule):
+        one, square = like(1.0, z), z * z + (y * y + x * x)
+        shrink = one / math.sqrt(square if square > one else one)
+        k, kq = keep + mix * shrink, grow - cut * shrink
+        return k * z, k * y, k * x, kq * z, kq * y, kq * x
+
+    if rule == types.none:
+        return shortened
+    function = rule.dispatcher
+
+    def projected(z, y, x, keep, mix, grow, cut, rule):
+        dz, dy, dx = function(z, y, x)
+        kept = keep * z + mix * dz, keep * y + mix * dy, keep * x + mix * dx
+        return kept[0], kept[1], kept[2], grow * z - cut * dz, grow * y - cut * dy, grow * x - cut * dx
+
+    return projected
+
+
+def of_six(zz, yy, xx, zy, zx, yx, rule):
+    """Apply a rule to six entries."""
+    return rule(zz, yy, xx, zy, zx, yx)
+
+
+@overload(of_six, inline="always")
+def _of_six_typed(zz, yy, xx, zy, zx, yx, rule):
+    function = rule.dispatcher
+    return lambda zz, yy, xx, zy, zx, yx, rule: function(zz, yy, xx, zy, zx, yx)
+
+
+def takes_entries(rule):
+    """Return whether a rule for Hessians takes their six entries, not their three eigenvalues."""
+    return rule is not None and getattr(rule, "py_func", rule).__code__.co_argcount == 6
 
 
 # ----------------------------------------------------------------------------------------------------
@@ -186,24 +272,32 @@ def _deviators(zz, yy, xx, zy, zx, yx, factor, work):
         work[_D + i], work[_E + i], work[_F + i] = d, e, f
 
 
-@njit(**JIT)
-def _hessian_deviators(x, right, right2, below, diagonal, beneath, zz, yy, xx, zy, zx, yx, factor, work):
-    """First step, for factor Hx + the given entries.
+@njit(**JIT_INLINE)
+def hessian_at(x, right, right2, below, diagonal, beneath, i):
+    """The six second differences at element i of a row.
 
     ``right`` is one row ahead of x, ``right2`` two, ``below`` one plane, ``beneath`` two, ``diagonal`` a row and a plane.
     """
+    dx, dy, dz = x[i + 1] - x[i], right[i] - x[i], below[i] - x[i]
+    return (
+        (beneath[i] - below[i]) - dz,
+        (right2[i] - right[i]) - dy,
+        (x[i + 2] - x[i + 1]) - dx,
+        (diagonal[i] - below[i]) - dy,
+        (below[i + 1] - below[i]) - dx,
+        (right[i + 1] - right[i]) - dx,
+    )
+
+
+@njit(**JIT)
+def _hessian_deviators(x, right, right2, below, diagonal, beneath, zz, yy, xx, zy, zx, yx, factors, work):
+    """First step, for factors Hx + the given entries."""
+    fzz, fyy, fxx, fzy, fzx, fyx = factors
     for i in range(zz.size):
-        dx, dy, dz = x[i + 1] - x[i], right[i] - x[i], below[i] - x[i]
-        d = factor * ((diagonal[i] - below[i]) - dy) + unpacked(zy[i])
-        e = factor * ((below[i + 1] - below[i]) - dx) + unpacked(zx[i])
-        f = factor * ((right[i + 1] - right[i]) - dx) + unpacked(yx[i])
+        hzz, hyy, hxx, hzy, hzx, hyx = hessian_at(x, right, right2, below, diagonal, beneath, i)
+        d, e, f = fzy * hzy + unpacked(zy[i]), fzx * hzx + unpacked(zx[i]), fyx * hyx + unpacked(yx[i])
         mean, square, det, a, b, c = deviator(
-            factor * ((beneath[i] - below[i]) - dz) + unpacked(zz[i]),
-            factor * ((right2[i] - right[i]) - dy) + unpacked(yy[i]),
-            factor * ((x[i + 2] - x[i + 1]) - dx) + unpacked(xx[i]),
-            d,
-            e,
-            f,
+            fzz * hzz + unpacked(zz[i]), fyy * hyy + unpacked(yy[i]), fxx * hxx + unpacked(xx[i]), d, e, f
         )
         work[_MEAN + i], work[_ROOT + i], work[_SCALE + i] = mean, square, det
         work[_A + i], work[_B + i], work[_C + i] = a, b, c
@@ -224,16 +318,18 @@ def _rest_squares(work, size):
 
 
 @njit(**JIT)
-def _clipped(work, size):
+def _project_eigenvalues(work, size, rule):
     for i in range(size):
-        work[_LEVEL + i], work[_SCALE + i], work[_REST + i] = clipped(
-            work[_MEAN + i], work[_ROOT + i], work[_SCALE + i], work[_REST + i]
-        )
+        root, s, square = work[_ROOT + i], work[_SCALE + i], work[_REST + i]
+        first, high, low = eigenvalues(work[_MEAN + i], root, square)
+        first, high, low = of_three(first, high, low, rule, clip_three)
+        work[_LEVEL + i], work[_SCALE + i], work[_REST + i] = with_eigenvalues(first, high, low, root, s, square)
 
 
 @njit(**JIT)
-def _combine(work, keep, mix, grow, cut, twice, zz, yy, xx, zy, zx, yx, qzz, qyy, qxx, qzy, qzx, qyx):
-    """Last step: keep v + mix d, and q = grow v - cut d with its mixed entries times ``twice``; d is v clipped."""
+def _combine_spectra(work, rule, steps, zz, yy, xx, zy, zx, yx, qzz, qyy, qxx, qzy, qzx, qyx):
+    """`_combine` where the steps before have found what to put together from A and its adjugate."""
+    keep, mix, grow, cut, twice = steps
     for i in range(zz.size):
         a, b, c, d, e, f = work[_A + i], work[_B + i], work[_C + i], work[_D + i], work[_E + i], work[_F + i]
         mean, c0, c1, c2 = work[_MEAN + i], work[_LEVEL + i], work[_SCALE + i], work[_REST + i]
@@ -252,19 +348,72 @@ def _combine(work, keep, mix, grow, cut, twice, zz, yy, xx, zy, zx, yx, qzz, qyy
 
 
 @njit(**JIT)
-def _clip_chunk(work, size, steps, first, at, second, to):
-    """All but the first step; results go to the six rows of ``first``, from ``at`` on, and of ``second``, from ``to`` on."""
+def _combine_entries(work, rule, steps, zz, yy, xx, zy, zx, yx, qzz, qyy, qxx, qzy, qzx, qyx):
+    """`_combine` for a rule that takes entries."""
     keep, mix, grow, cut, twice = steps
+    for i in range(zz.size):
+        mean, d, e, f = work[_MEAN + i], work[_D + i], work[_E + i], work[_F + i]
+        a, b, c = mean + work[_A + i], mean + work[_B + i], mean + work[_C + i]
+        pa, pb, pc, pd, pe, pf = of_six(a, b, c, d, e, f, rule)
+        zz[i] = packed(keep * a + mix * pa, zz[i])
+        yy[i] = packed(keep * b + mix * pb, yy[i])
+        xx[i] = packed(keep * c + mix * pc, xx[i])
+        zy[i] = packed(keep * d + mix * pd, zy[i])
+        zx[i] = packed(keep * e + mix * pe, zx[i])
+        yx[i] = packed(keep * f + mix * pf, yx[i])
+        qzz[i], qyy[i], qxx[i] = grow * a - cut * pa, grow * b - cut * pb, grow * c - cut * pc
+        qzy[i], qzx[i], qyx[i] = (
+            twice * (grow * d - cut * pd),
+            twice * (grow * e - cut * pe),
+            twice * (grow * f - cut * pf),
+        )
+
+
+def _combine(work, rule, steps, zz, yy, xx, zy, zx, yx, qzz, qyy, qxx, qzy, qzx, qyx):
+    """Last step: keep v + mix d, and q = grow v - cut d with its mixed entries times ``twice``; d is the projection of v."""
+    last = _combine_entries if takes_entries(rule) else _combine_spectra
+    last(work, rule, steps, zz, yy, xx, zy, zx, yx, qzz, qyy, qxx, qzy, qzx, qyx)
+
+
+@overload(_combine, inline="always")
+def _combine_typed(work, rule, steps, zz, yy, xx, zy, zx, yx, qzz, qyy, qxx, qzy, qzx, qyx):
+    last = _combine_entries if takes_entries(getattr(rule, "dispatcher", None)) else _combine_spectra
+
+    def typed(work, rule, steps, zz, yy, xx, zy, zx, yx, qzz, qyy, qxx, qzy, qzx, qyx):
+        last(work, rule, steps, zz, yy, xx, zy, zx, yx, qzz, qyy, qxx, qzy, qzx, qyx)
+
+    return typed
+
+
+@njit(**JIT)
+def _project_spectra(work, size, rule):
+    """The steps between the first and the last."""
     _separated_roots(work, size)
     _rest_squares(work, size)
-    _clipped(work, size)
+    _project_eigenvalues(work, size, rule)
+
+
+def _prepare(work, size, rule):
+    """`_project_spectra`, where a rule takes eigenvalues."""
+    if not takes_entries(rule):
+        _project_spectra(work, size, rule)
+
+
+@overload(_prepare, inline="always")
+def _prepare_typed(work, size, rule):
+    if takes_entries(getattr(rule, "dispatcher", None)):
+        return lambda work, size, rule: None
+    return lambda work, size, rule: _project_spectra(work, size, rule)
+
+
+@njit(**JIT)
+def _project_chunk(work, size, rule, steps, first, at, second, to):
+    """All but the first step; results go to the six rows of ``first``, from ``at`` on, and of ``second``, from ``to`` on."""
+    _prepare(work, size, rule)
     _combine(
         work,
-        keep,
-        mix,
-        grow,
-        cut,
-        twice,
+        rule,
+        steps,
         first[0, at : at + size],
         first[1, at:],
         first[2, at:],
@@ -285,11 +434,12 @@ def clip_spectra(entries, bound, out):
     """Clip the eigenvalues of symmetric matrices, (6, n) entries, to [-bound, bound]."""
     work, ignored = np.empty(_WORK, entries.dtype), np.empty((6, _CHUNK), entries.dtype)
     zero, one = like(0.0, bound), like(1.0, bound)
+    just_d = (zero, bound, zero, zero, zero)
     for at in range(0, entries.shape[1], _CHUNK):
         size = min(_CHUNK, entries.shape[1] - at)
         zz, yy, xx = entries[0, at : at + size], entries[1, at:], entries[2, at:]
         _deviators(zz, yy, xx, entries[3, at:], entries[4, at:], entries[5, at:], one / bound, work)
-        _clip_chunk(work, size, (zero, bound, zero, zero, zero), out, at, ignored, 0)
+        _project_chunk(work, size, None, just_d, out, at, ignored, 0)
 
 
 @njit(**JIT)
@@ -367,13 +517,13 @@ def _positivity_norms(x, v2, relaxation):
 
 
 @njit(**JIT)
-def _measure(v, d, relaxation, factor, state, nx, width, q, norms):
-    """`_stay` for a band, and `_primal_norms` of the true columns of its rows added to ``norms``."""
+def _measure(v, d, relaxation, scale, count, state, nx, width, q, norms):
+    """`_stay` for a band, and ``count`` times `_primal_norms` of the true columns of its rows added to ``norms``."""
     size = state.size
-    _stay(v[:size], d, relaxation, factor, state, q[width:])
+    _stay(v[:size], d, relaxation, scale, state, q[width:])
     for row in range(0, size, width):
         end = row + nx
-        _accumulate(norms, factor, _primal_norms(v[row:end], d[row:end], relaxation, state[row:end]))
+        _accumulate(norms, count, _primal_norms(v[row:end], d[row:end], relaxation, state[row:end]))
 
 
 @njit(**JIT)
@@ -403,8 +553,8 @@ def close_planes(out, carry, start):
 
 
 @njit(**JIT)
-def _hessian_chunk(x, z, at, size, width, factor, state, work):
-    """`_hessian_deviators` of factor Hx + state for the ``size`` elements from ``at`` on of plane z."""
+def _hessian_chunk(x, z, at, size, width, factors, state, work):
+    """`_hessian_deviators` of factors Hx + state for the ``size`` elements from ``at`` on of plane z."""
     nz = x.shape[0]
     here, below, beneath = x[z].ravel()[at:], x[(z + 1) % nz].ravel()[at:], x[(z + 2) % nz].ravel()[at:]
     _hessian_deviators(
@@ -420,18 +570,18 @@ def _hessian_chunk(x, z, at, size, width, factor, state, work):
         state[3, at:],
         state[4, at:],
         state[5, at:],
-        factor,
+        factors,
         work,
     )
 
 
 @njit(**JIT)
-def _hessian_steps(x, z, at, size, width, factor, state, work, steps, first, to_first, second, to_second):
-    """Differences and proximal step of a band of rows, chunk by chunk; where the results go, see `_clip_chunk`."""
+def _hessian_steps(x, z, at, size, width, factors, state, work, rule, steps, first, to_first, second, to_second):
+    """Differences and proximal step of a band of rows, chunk by chunk; where the results go, see `_project_chunk`."""
     for i in range(0, size, _CHUNK):
         n = min(_CHUNK, size - i)
-        _hessian_chunk(x, z, at + i, n, width, factor, state, work)
-        _clip_chunk(work, n, steps, first, to_first + i, second, to_second + i)
+        _hessian_chunk(x, z, at + i, n, width, factors, state, work)
+        _project_chunk(work, n, rule, steps, first, to_first + i, second, to_second + i)
 
 
 @njit(**JIT)
@@ -503,7 +653,18 @@ def _close_rows(qyy, qzy, wy, carry, out, width):
 
 
 @njit(**JIT)
-def hessian_sweep(x, nx, state, v2, out, carry, steps, moves, norms, start, stop):
+def _multiply(row, factor):
+    for i in range(row.size):
+        row[i] *= factor
+
+
+@njit(**JIT)
+def _product(a, b):
+    return a[0] * b[0], a[1] * b[1], a[2] * b[2], a[3] * b[3], a[4] * b[4], a[5] * b[5]
+
+
+@njit(**JIT)
+def hessian_sweep(x, nx, state, v2, out, carry, steps, moves, norms, start, stop, scales, rule):
     """Everything between two FFTs, for the planes of a slab: Hessian, proximal steps, adjoint, in one pass.
 
     With s the state, r the relaxation, v = r mu Hx + s, d = v with its eigenvalues clipped to [-1, 1] and u = v - d:
@@ -521,19 +682,28 @@ def hessian_sweep(x, nx, state, v2, out, carry, steps, moves, norms, start, stop
     v2, out : (nz, ny, width)
     carry : (2, ny * width)
         What the first two planes of the next slab lack, see `close_planes`.
+    v2 : (nz, ny, width)
+        Without positivity (nz, 0, 0), and weight 0.
     steps : (r, mu, weight, t, t2)
         t and t2 are the next penalty parameters over the present ones.
+    scales : six numbers
+        What each entry of the Hessian is multiplied by.
+    rule : compiled function or None
+        Another projection than clipping eigenvalues.
     """
     relaxation, mu, weight, growth, growth2 = steps
     zero, one = like(0.0, mu), like(1.0, mu)
     keep = (one - relaxation) * growth
     going = (keep, one - keep, growth, growth + one, one + one)
     standing = (zero, one, one, zero, one)  # d, and v
+    counts = (one, one, one, one + one, one + one, one + one)
+    back, uneven = _product(counts, scales), min(scales) < max(scales)
     ny, width = out.shape[1], out.shape[2]
     step = max(1, _CHUNK // width) * width
     v, d = np.empty((6, step), x.dtype), np.empty((6, step), x.dtype)
     work, q, wy = np.empty(_WORK, x.dtype), np.zeros((6, step + width), x.dtype), np.zeros(step + width, x.dtype)
     factor = relaxation * mu
+    factors = _product((factor, factor, factor, factor, factor, factor), scales)
     carry[:] = 0
     for z in range(start, stop):
         plane, plane2, target, s = x[z].ravel(), v2[z].ravel(), out[z].ravel(), state[z]
@@ -544,17 +714,21 @@ def hessian_sweep(x, nx, state, v2, out, carry, steps, moves, norms, start, stop
             size = min(step, ny * width - at)
             chunk, pair = target[at : at + size], plane2[at : at + size]
             if moves:
-                _hessian_steps(x, z, at, size, width, factor, s, work, going, s, at, q, width)
+                _hessian_steps(x, z, at, size, width, factors, s, work, rule, going, s, at, q, width)
+                if uneven:
+                    for k in range(6):
+                        _multiply(q[k, width : width + size], scales[k])
                 _hessian_adjoint(q, wy, carry, at, width, nx, chunk)
                 _positivity(plane[at:], pair, chunk, relaxation, weight, one / growth2)
             else:
-                _hessian_steps(x, z, at, size, width, factor, s, work, standing, d, 0, v, 0)
+                _hessian_steps(x, z, at, size, width, factors, s, work, rule, standing, d, 0, v, 0)
                 for k in range(6):
                     _measure(
                         v[k],
                         d[k],
                         relaxation,
-                        one if k < 3 else one + one,
+                        back[k],
+                        counts[k],
                         s[k, at : at + size],
                         nx,
                         width,
@@ -568,29 +742,56 @@ def hessian_sweep(x, nx, state, v2, out, carry, steps, moves, norms, start, stop
 
 
 @njit(**JIT_SUM)
-def _sum_nuclear_norms(work, size):
-    total, half = like(0.0, work[0]), like(0.5, work[0])
+def _sum_spectra(work, size, rule):
+    total = like(0.0, work[0])
     for i in range(size):
-        mean, root, g = work[_MEAN + i], work[_ROOT + i], math.sqrt(work[_REST + i])
-        mid = mean - half * root
-        total += abs(mean + root) + abs(mid + g) + abs(mid - g)
+        first, high, low = eigenvalues(work[_MEAN + i], work[_ROOT + i], work[_REST + i])
+        total += of_three(first, high, low, rule, absolute_sum)
     return total
 
 
 @njit(**JIT)
-def hessian_value(x, ny, nx, sums, start, stop):
-    """sums[z] <- the sum over plane z of the nuclear norm of the Hessian; x has its first columns and rows repeated."""
-    width, one = x.shape[2], like(1.0, x[0, 0, 0])
+def _value_of_spectra(work, size, rule):
+    _separated_roots(work, size)
+    _rest_squares(work, size)
+    return _sum_spectra(work, size, rule)
+
+
+@njit(**JIT_SUM)
+def _value_of_entries(work, size, rule):
+    total = like(0.0, work[0])
+    for i in range(size):
+        mean, d, e, f = work[_MEAN + i], work[_D + i], work[_E + i], work[_F + i]
+        total += of_six(mean + work[_A + i], mean + work[_B + i], mean + work[_C + i], d, e, f, rule)
+    return total
+
+
+def _value_of(work, size, rule):
+    """Sum a rule's value over a chunk, after the first step."""
+    return (_value_of_entries if takes_entries(rule) else _value_of_spectra)(work, size, rule)
+
+
+@overload(_value_of, inline="always")
+def _value_of_typed(work, size, rule):
+    last = _value_of_entries if takes_entries(getattr(rule, "dispatcher", None)) else _value_of_spectra
+    return lambda work, size, rule: last(work, size, rule)
+
+
+@njit(**JIT)
+def hessian_value(x, ny, nx, sums, start, stop, scales, rule):
+    """sums[z] <- the sum over plane z of a rule's value of the Hessian, by default the nuclear norm.
+
+    ``x`` has its first columns and rows repeated.
+    """
+    width = x.shape[2]
     work, zeros = np.empty(_WORK, x.dtype), np.zeros((6, ny * width), x.dtype)
     for z in range(start, stop):
         sums[z] = 0
         for y in range(ny):
             for i in range(0, nx, _CHUNK):
                 size = min(_CHUNK, nx - i)
-                _hessian_chunk(x, z, y * width + i, size, width, one, zeros, work)
-                _separated_roots(work, size)
-                _rest_squares(work, size)
-                sums[z] += _sum_nuclear_norms(work, size)
+                _hessian_chunk(x, z, y * width + i, size, width, scales, zeros, work)
+                sums[z] += _value_of(work, size, rule)
 
 
 # ----------------------------------------------------------------------------------------------------
@@ -599,52 +800,40 @@ def hessian_value(x, ny, nx, sums, start, stop):
 
 
 @njit(**JIT)
-def _shorten(here, right, below, factor, z, y, x, keep, mix, grow, cut, qz, qy, qx):
-    """Differences and proximal step: v = factor grad + (z, y, x), shortened to d with a length of at most 1.
+def _project_gradients(here, right, below, factors, rule, steps, scales, state, q):
+    """Differences and proximal step: v = factors grad + state, and d what the rule makes of it.
 
-    (z, y, x) <- keep v + mix d, and q <- grow v - cut d.
+    state <- keep v + mix d, and q <- scales (grow v - cut d).
     """
-    one = like(1.0, factor)
+    keep, mix, grow, cut = steps
+    fz, fy, fx = factors
+    sz, sy, sx = scales
+    z, y, x = state
+    qz, qy, qx = q
     for i in range(z.size):
         vz, vy, vx = (
-            factor * (below[i] - here[i]) + z[i],
-            factor * (right[i] - here[i]) + y[i],
-            factor * (here[i + 1] - here[i]) + x[i],
+            fz * (below[i] - here[i]) + z[i],
+            fy * (right[i] - here[i]) + y[i],
+            fx * (here[i + 1] - here[i]) + x[i],
         )
-        shrink = one / math.sqrt(larger(vz * vz + (vy * vy + vx * vx), one))
-        k, kq = keep + mix * shrink, grow - cut * shrink
-        z[i], y[i], x[i] = k * vz, k * vy, k * vx
-        qz[i], qy[i], qx[i] = kq * vz, kq * vy, kq * vx
+        z[i], y[i], x[i], vz, vy, vx = mixed(vz, vy, vx, keep, mix, grow, cut, rule)
+        qz[i], qy[i], qx[i] = sz * vz, sy * vy, sx * vx
 
 
 @njit(**JIT)
-def _gradient_steps(x, z, at, size, width, factor, steps, state, to, q, to_q):
-    """`_shorten` for the ``size`` elements from ``at`` on of plane z; those of ``state`` and ``q`` begin elsewhere."""
-    keep, mix, grow, cut = steps
+def _gradient_steps(x, z, at, size, width, factors, rule, steps, scales, state, to, q, to_q):
+    """`_project_gradients` for ``size`` elements of plane z from ``at`` on; those of ``state`` and ``q`` begin elsewhere."""
     here, below = x[z].ravel()[at:], x[(z + 1) % x.shape[0]].ravel()[at:]
-    _shorten(
-        here,
-        here[width:],
-        below,
-        factor,
-        state[0, to : to + size],
-        state[1, to:],
-        state[2, to:],
-        keep,
-        mix,
-        grow,
-        cut,
-        q[0, to_q:],
-        q[1, to_q:],
-        q[2, to_q:],
-    )
+    rows, qs = (state[0, to : to + size], state[1, to:], state[2, to:]), (q[0, to_q:], q[1, to_q:], q[2, to_q:])
+    _project_gradients(here, here[width:], below, factors, rule, steps, scales, rows, qs)
 
 
 @njit(**JIT_SUM)
-def _sum_lengths(z, y, x):
+def _sum_gradients(z, y, x, scales, rule):
     total = like(0.0, z[0])
+    sz, sy, sx = scales
     for i in range(z.size):
-        total += math.sqrt(z[i] * z[i] + (y[i] * y[i] + x[i] * x[i]))
+        total += of_three(sz * z[i], sy * y[i], sx * x[i], rule, length)
     return total
 
 
@@ -667,7 +856,7 @@ def _gradient_adjoint(q, carry, at, width, nx, out):
 
 
 @njit(**JIT)
-def tv_sweep(x, nx, state, v2, out, carry, steps, moves, norms, start, stop):
+def gradient_sweep(x, nx, state, v2, out, carry, steps, moves, norms, start, stop, scales, rule):
     """`hessian_sweep` for the gradient: three components, shortened to a length of 1 in place of clipped eigenvalues."""
     relaxation, mu, weight, growth, growth2 = steps
     zero, one = like(0.0, mu), like(1.0, mu)
@@ -679,6 +868,7 @@ def tv_sweep(x, nx, state, v2, out, carry, steps, moves, norms, start, stop):
     v, d = np.empty((3, step), x.dtype), np.empty((3, step), x.dtype)
     q = np.zeros((3, step + width), x.dtype)
     factor = relaxation * mu
+    factors, ones = (factor * scales[0], factor * scales[1], factor * scales[2]), (one, one, one)
     carry[:] = 0
     for z in range(start, stop):
         plane, plane2, target, s = x[z].ravel(), v2[z].ravel(), out[z].ravel(), state[z]
@@ -688,15 +878,15 @@ def tv_sweep(x, nx, state, v2, out, carry, steps, moves, norms, start, stop):
             size = min(step, ny * width - at)
             chunk, pair = target[at : at + size], plane2[at : at + size]
             if moves:
-                _gradient_steps(x, z, at, size, width, factor, going, s, at, q, width)
+                _gradient_steps(x, z, at, size, width, factors, rule, going, scales, s, at, q, width)
                 _gradient_adjoint(q, carry, at, width, nx, chunk)
                 _positivity(plane[at:], pair, chunk, relaxation, weight, one / growth2)
             else:
                 for k in range(3):
                     copy(s[k, at : at + size], d[k, :size])
-                _gradient_steps(x, z, at, size, width, factor, standing, d, 0, v, 0)
+                _gradient_steps(x, z, at, size, width, factors, rule, standing, ones, d, 0, v, 0)
                 for k in range(3):
-                    _measure(v[k], d[k], relaxation, one, s[k, at : at + size], nx, width, q[k], norms[z])
+                    _measure(v[k], d[k], relaxation, scales[k], one, s[k, at : at + size], nx, width, q[k], norms[z])
                 _gradient_adjoint(q, carry, at, width, nx, chunk)
                 _add_gap(plane[at:], pair, chunk, relaxation, weight)
                 _measure_positivity(plane[at:], pair, relaxation, nx, width, norms[z, 4:])
@@ -710,8 +900,8 @@ def _difference(a, b, v):
 
 
 @njit(**JIT)
-def tv_value(x, ny, nx, sums, start, stop):
-    """sums[z] <- the sum over plane z of the length of the gradient; x has its first columns and rows repeated."""
+def gradient_value(x, ny, nx, sums, start, stop, scales, rule):
+    """`hessian_value` for the gradient, by default its length."""
     v = np.empty((3, nx), x.dtype)
     for z in range(start, stop):
         below = x[(z + 1) % x.shape[0]]
@@ -720,4 +910,4 @@ def tv_value(x, ny, nx, sums, start, stop):
             _difference(x[z, y], below[y], v[0])
             _difference(x[z, y], x[z, y + 1], v[1])
             _difference(x[z, y], x[z, y, 1:], v[2])
-            sums[z] += _sum_lengths(v[0], v[1], v[2])
+            sums[z] += _sum_gradients(v[0], v[1], v[2], scales, rule)

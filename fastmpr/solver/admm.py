@@ -46,6 +46,7 @@ def solve(
     tol: float = 2e-3,
     mu: float | tuple[float, float] | None = None,
     relaxation: float = 1.8,
+    positivity: bool = True,
     workers: int | None = None,
     deterministic: bool = False,
     callback: Callable[[Result], Any] | None = None,
@@ -65,7 +66,8 @@ def solve(
         as in scikit-image, that is 1 / lam.
     regularizer : str or Regularizer
         ``"hessian"``: the nuclear norm of the Hessian; ``"tv"``: isotropic total variation; ``"tikhonov"``: half the
-        squared gradient, in closed form and then clipped at 0, so that all options but ``lam`` are idle.
+        squared gradient, in closed form and then clipped at 0, so that most options are idle; others, and how to make one of
+        your own, in `fastmpr.regularizers`.
     x0 : (nz, ny, nx) ndarray, optional
         Where to start; by default from nothing.
     max_iter : int
@@ -78,6 +80,8 @@ def solve(
         Penalty parameters of D x = u and x = u2, then kept fixed. By default chosen, and adapted as it goes.
     relaxation : float
         Over-relaxation, between 0 and 2 (exclusive).
+    positivity : bool
+        False minimises over all x. Then mu2 is of no use, and 0 in the history.
     workers : int, optional
         Threads at most; by default all that this process may use. Small grids take fewer, about one for each 16,000 voxels.
     deterministic : bool
@@ -135,11 +139,14 @@ def solve(
     max_iter, tol = as_stopping(max_iter, tol)
     relaxation = as_number(relaxation, "relaxation", 1e-3, 2 - 1e-3, "a number from 0.001 to 1.999")
     callback, _ = as_callback(callback), as_flag(deterministic, "deterministic")
+    positivity = as_flag(positivity, "positivity")
     check_lam(lam, as_sums(sums))
     chosen = as_regularizer(regularizer)
     if isinstance(chosen, Tikhonov):
-        return finite(Result(chosen.minimiser(sums, lam), lam, 0, True, "closed form", [], sums.voxel_size))
+        x = chosen.minimiser(sums, lam, positivity)
+        return finite(Result(x, lam, 0, True, "closed form", [], sums.voxel_size))
     options: dict[str, Any] = {"max_iter": max_iter, "tol": tol, "mu": mu, "relaxation": relaxation}
+    options["positivity"] = positivity
     with Running(sums, lam, chosen, stop, x0=x0, workers=workers, callback=callback, **options) as running:
         running.go_on()
         return running.result()

@@ -24,7 +24,7 @@ class Result:
     Attributes
     ----------
     x : (nz, ny, nx) ndarray
-        The volume; nowhere negative.
+        The volume; nowhere negative, but with ``positivity=False``.
     lam : float
         The weight of the data term that was used.
     nit : int

@@ -15,7 +15,7 @@ from ..engine.fft import Block, SlabFFT, wide_size
 from ..engine.threads import Team
 from ..sums.normal_equations import NormalEquations
 from .penalties import Schedule
-from .regularizers import Regularizer, axis_symbols
+from .regularizers import Regularizer, axis_symbols, ratios_of
 
 _LARGE = 1 << 20  # voxels from which memory is what binds
 _PART_BYTES = 1 << 17  # of the feedback, that are kept aside while residuals are measured
@@ -28,7 +28,7 @@ _LEAST = 1e-8  # of mu times the rms of D x, and one over it the most: what the 
 
 def _operator_norm(regularizer: Regularizer) -> float:
     """Return ||D||, the square root of the largest value of the symbol of D^T D in three dimensions."""
-    return 12 ** (regularizer.order / 2)
+    return (4 * sum(r * r for r in ratios_of(regularizer))) ** (regularizer.order / 2)
 
 
 def as_penalties(mu: Any) -> tuple[float, float]:
@@ -42,7 +42,7 @@ def as_penalties(mu: Any) -> tuple[float, float]:
 def wiener_size(sums: NormalEquations, regularizer: Regularizer) -> float:
     """Return the rms of D x for a Wiener estimate of x; positive."""
     dtype = sums.gram.dtype.type
-    symbols = [axis.astype(dtype) for axis in axis_symbols(sums.shape)]
+    symbols = [axis.astype(dtype) for axis in axis_symbols(regularizer, sums.shape)]
     floor = dtype(0.01 * max(float(sums.gram.max()), float(np.finfo(dtype).tiny)))
     norm = fourier_kernels.wiener_norm(sums.gram, sums.rhs, *symbols, regularizer.order, floor, sums.shape[2])
     return math.sqrt(norm) / math.prod(sums.shape) or 1.0
@@ -57,10 +57,12 @@ def state_dtype(sums: NormalEquations, regularizer: Regularizer, precise: bool) 
     return np.dtype(np.int16) if packs and math.prod(sums.shape) >= _LARGE else sums.gram.dtype
 
 
-def bytes_needed(sums: NormalEquations, regularizer: Regularizer, precise: bool = False) -> int:
+def bytes_needed(
+    sums: NormalEquations, regularizer: Regularizer, precise: bool = False, positivity: bool = True
+) -> int:
     """Return what a solve takes at its peak, beside the sums: the buffers of `Iteration`, and the volume it returns."""
     state = state_dtype(sums, regularizer, precise).itemsize * regularizer.components
-    return wide_size(sums.shape) * (state + 4 * sums.gram.dtype.itemsize)
+    return wide_size(sums.shape) * (state + (3 + positivity) * sums.gram.dtype.itemsize)
 
 
 class Iteration:
@@ -71,7 +73,8 @@ class Iteration:
     state : (nz, components, ny * width)
         s = (1 - r) u + d; in 16 bits, unless ``precise``, for large grids.
     v2 : (nz, ny, width)
-        u2 where it is positive, d2 where it is negative: the two never share a voxel.
+        u2 where it is positive, d2 where it is negative: the two never share a voxel. Without positivity (nz, 0, 0), and
+        mu2 is 0.
     """
 
     def __init__(
@@ -83,6 +86,7 @@ class Iteration:
         relaxation: float,
         team: Team,
         precise: bool = False,
+        positivity: bool = True,
     ):
         nz, ny, _ = sums.shape
         self.dtype = sums.gram.dtype.type
@@ -90,7 +94,9 @@ class Iteration:
         self.guess = size = wiener_size(sums, regularizer)
         steepest, strongest = sums.sizes()
         self.schedule = Schedule(regularizer.order, lam * steepest, size) if mu is None else None
-        self.next_penalties = self.mu, self.mu2 = as_penalties(mu) if self.schedule is None else self.schedule.first()
+        self.positivity = positivity
+        self.change_penalties(*(as_penalties(mu) if self.schedule is None else self.schedule.first()))
+        self.settle()
         if not _LEAST < self.mu * size < 1 / _LEAST:
             least, most = _LEAST / size, 1 / (_LEAST * size)
             raise ValueError(f"mu: found {self.mu:g}, need between {least:.1g} and {most:.1g} for these sums")
@@ -99,8 +105,8 @@ class Iteration:
         self.fft = SlabFFT(sums.shape, self.dtype, team)
         plane = math.prod(self.fft.feedback.shape[1:])
         self.state = np.zeros((nz, regularizer.components, plane), state_dtype(sums, regularizer, precise))
-        self.v2 = np.zeros_like(self.fft.feedback)
-        self.symbols = [axis.astype(self.dtype) for axis in axis_symbols(sums.shape)]
+        self.v2 = np.zeros_like(self.fft.feedback) if positivity else np.empty((nz, 0, 0), self.dtype)
+        self.symbols = [axis.astype(self.dtype) for axis in axis_symbols(regularizer, sums.shape)]
         self.carries = [np.zeros((2, plane), self.dtype) for _ in range(team.size)]
         self.norms = np.zeros((nz, 8))
         self.dual_norms = np.zeros(nz)
@@ -112,8 +118,8 @@ class Iteration:
         if x0.shape != self.sums.shape:
             raise ValueError(f"x0: found shape {x0.shape}, need the shape of the sums, {self.sums.shape}")
         nz, ny, nx = x0.shape
-        start = np.maximum(x0, 0)
-        start /= start.max() or 1  # its products stay in range
+        start = np.maximum(x0, 0) if self.positivity else x0
+        start = start / (np.abs(start).max() or 1)  # its products stay in range
         self.fft.image[:, :ny, :nx] = start * (self.sums.best_scale(start) / self.relaxation)
         kernels.wrap_edges(self.fft.image, ny, nx, 0, nz)
         for member in range(self.team.size):
@@ -199,7 +205,7 @@ class Iteration:
             self.change_penalties(*self.schedule.fitted(self.mu, math.sqrt(self.products[:, 0].sum())))
 
     def volume(self, last: bool = False) -> NDArray:
-        """Return max(x, 0): feasible like u2, and nearer the minimum.
+        """Return max(x, 0): feasible like u2, and nearer the minimum; x itself without positivity.
 
         The ``last`` one takes the feedback's memory, which nobody needs any more, unless that is much more than it fills.
         """
@@ -207,11 +213,17 @@ class Iteration:
         out = None
         if last and self.fft.feedback.size < _ROOMY * self.size:
             out = self.fft.feedback.reshape(-1)[: self.size].reshape(self.sums.shape)
-        return np.maximum(self.fft.image[:, :ny, :nx], 0, out=out)
+        image = self.fft.image[:, :ny, :nx]
+        if self.positivity:
+            return np.maximum(image, 0, out=out)
+        if out is None:
+            return image.copy()
+        out[:] = image
+        return out
 
     def change_penalties(self, mu: float, mu2: float) -> None:
         """Let the next `u_step` go over to other penalty parameters; the multipliers d and mu2 d2 stay as they are."""
-        self.next_penalties = mu, mu2
+        self.next_penalties = mu, mu2 if self.positivity else 0.0
 
     def settle(self) -> None:
         """After a `u_step`: what it went over to is what holds."""
@@ -219,7 +231,7 @@ class Iteration:
 
     def _sweep(self, member: int, start: int, stop: int, moves: bool = True) -> None:
         mu, mu2 = self.next_penalties
-        values = (self.relaxation, self.mu, mu2, mu / self.mu, mu2 / self.mu2)
+        values = (self.relaxation, self.mu, mu2, mu / self.mu, mu2 / self.mu2 if self.positivity else 1.0)
         self.regularizer.sweep(
             self.fft.image,
             self.sums.shape[2],

@@ -35,7 +35,7 @@ class Running:
     ----------
     sums : NormalEquations
         With numbers that were checked.
-    lam, regularizer, x0, max_iter, tol, mu, relaxation, workers, callback
+    lam, regularizer, x0, max_iter, tol, mu, relaxation, positivity, workers, callback
         As in `fastmpr.solve`, all of them checked.
     stop : Stop
     """
@@ -52,15 +52,16 @@ class Running:
         x0: NDArray | None = None,
         mu: float | tuple[float, float] | None = None,
         relaxation: float = 1.8,
+        positivity: bool = True,
         workers: int | None = None,
         callback: Callable[[Result], Any] | None = None,
     ):
         precise = mu is not None or 0 < tol < _FINE
-        check_memory("sums", sums.shape, bytes_needed(sums, regularizer, precise))
+        check_memory("sums", sums.shape, bytes_needed(sums, regularizer, precise, positivity))
         self.team = Team(threads_for(sums.shape, workers))
         self.stop, self._size = stop, self.team.size if math.prod(sums.shape) > _TOUCHY else 0
         self.sums = sums
-        self._given = sums, lam, regularizer, mu, relaxation, self.team, precise
+        self._given = sums, lam, regularizer, mu, relaxation, self.team, precise, positivity
         self._x0, self._options = x0, (max_iter, tol, callback, stop)
         self.control: Control | None = None
 
@@ -103,8 +104,18 @@ class Running:
 class Substituting:
     """A solve like `Running`, where the minimiser has a closed form: sums that change call for it again."""
 
-    def __init__(self, sums: NormalEquations, lam: float, regularizer: Tikhonov, stop: Stop, *, max_iter: int):
+    def __init__(
+        self,
+        sums: NormalEquations,
+        lam: float,
+        regularizer: Tikhonov,
+        stop: Stop,
+        *,
+        max_iter: int,
+        positivity: bool = True,
+    ):
         self.sums, self.lam, self.regularizer, self.stop, self._most = sums, lam, regularizer, stop, max_iter
+        self.positivity = positivity
         self.nit, self.x = 0, np.zeros(sums.shape, sums.gram.dtype)
 
     def __enter__(self) -> Substituting:
@@ -115,7 +126,7 @@ class Substituting:
 
     def go_on(self, iterations: int | None = None) -> bool:
         """Minimise over the sums as they are."""
-        self.nit, self.x = self.nit + 1, self.regularizer.minimiser(self.sums, self.lam)
+        self.nit, self.x = self.nit + 1, self.regularizer.minimiser(self.sums, self.lam, self.positivity)
         return iterations is not None and self.nit < self._most and not self.stop.is_set()
 
     def volume(self) -> NDArray:
@@ -134,7 +145,8 @@ class Substituting:
 def begun(sums: NormalEquations, lam: float, regularizer: Regularizer, stop: Stop, **options: Any) -> Any:
     """Return a solve that is to go on while its sums change: `Running` or `Substituting`."""
     if isinstance(regularizer, Tikhonov):
-        return Substituting(sums, lam, regularizer, stop, max_iter=options["max_iter"])
+        given = {name: options[name] for name in ("max_iter", "positivity") if name in options}
+        return Substituting(sums, lam, regularizer, stop, **given)
     return Running(sums, lam, regularizer, stop, **options)
 
 

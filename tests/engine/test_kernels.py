@@ -16,7 +16,7 @@ from rotations import random_rotations
 
 from fastmpr import psf
 from fastmpr.engine import fourier_kernels, kernels, spline_kernels
-from fastmpr.solver.regularizers import as_regularizer, symbol
+from fastmpr.solver.regularizers import Hessian, TotalVariation, symbol
 from fastmpr.sums.resampling import SplineVolume
 from fastmpr.sums.transfer import TransferFunction
 
@@ -129,11 +129,34 @@ class Twin:
     norm: Callable
     weights: np.ndarray  # how often each component counts
     order: int
+    ratios: np.ndarray
 
 
+def twin_of(order: int, ratios: tuple[float, float, float]) -> Twin:
+    """Of the Hessian or the gradient, each difference along an axis multiplied by a ratio."""
+    r = np.array(ratios)
+    if order == 2:
+        scales = np.array([r[i] * r[j] for i, j in naive.PAIRS])[:, None, None, None]
+        operator, adjoint, norm, weights = naive.hessian, naive.hessian_adjoint, naive.nuclear_norm, naive.WEIGHTS
+    else:
+        scales = r[:, None, None, None]
+        operator, adjoint, norm = naive.differences, naive.differences_adjoint, naive.lengths
+        weights = np.ones((3, 1, 1, 1))
+    return Twin(lambda x: scales * operator(x), lambda q: adjoint(scales * q), norm, weights, order, r)
+
+
+CUBES, LONG = (1.0, 1.0, 1.0), (0.25, 0.5, 1.0)
 TWINS = {
-    "hessian": Twin(naive.hessian, naive.hessian_adjoint, naive.nuclear_norm, naive.WEIGHTS, 2),
-    "tv": Twin(naive.differences, naive.differences_adjoint, naive.lengths, np.ones((3, 1, 1, 1)), 1),
+    "hessian": twin_of(2, CUBES),
+    "tv": twin_of(1, CUBES),
+    "hessian, long voxels": twin_of(2, LONG),
+    "tv, long voxels": twin_of(1, LONG),
+}
+REGULARIZERS = {
+    "hessian": Hessian(),
+    "tv": TotalVariation(),
+    "hessian, long voxels": Hessian((4, 2, 1)),
+    "tv, long voxels": TotalVariation((4, 2, 1)),
 }
 EACH = pytest.mark.parametrize("name", TWINS)
 
@@ -144,7 +167,7 @@ EACH = pytest.mark.parametrize("name", TWINS)
 def test_value_is_the_norm_of_the_operator(name, shape, dtype):
     x = np.random.default_rng(1).standard_normal(shape).astype(dtype)
     expected = TWINS[name].norm(TWINS[name].operator(x.astype(np.float64)))
-    assert as_regularizer(name).value(x) == pytest.approx(expected, rel=WITHIN[dtype], abs=WITHIN[dtype])
+    assert REGULARIZERS[name].value(x) == pytest.approx(expected, rel=WITHIN[dtype], abs=WITHIN[dtype])
 
 
 @EACH
@@ -153,7 +176,7 @@ def test_value_at_double_eigenvalues_and_any_intensity(name, dtype):
     ramp = np.add.outer(np.add.outer(np.arange(6.0) ** 2, np.arange(7.0) ** 2), np.arange(8.0))
     for x in (ramp, np.ones((4, 5, 6)), 1e-12 * ramp, 1e12 * ramp):
         expected = TWINS[name].norm(TWINS[name].operator(x.astype(dtype).astype(np.float64)))
-        assert as_regularizer(name).value(x.astype(dtype)) == pytest.approx(expected, rel=10 * WITHIN[dtype])
+        assert REGULARIZERS[name].value(x.astype(dtype)) == pytest.approx(expected, rel=10 * WITHIN[dtype])
 
 
 def sweep(name: str, x: np.ndarray, state: np.ndarray, relaxation: float, parts: int) -> tuple[np.ndarray, np.ndarray]:
@@ -174,7 +197,7 @@ def sweep(name: str, x: np.ndarray, state: np.ndarray, relaxation: float, parts:
     carries = [np.zeros((2, ny * (nx + 2)), dtype) for _ in range(parts)]
     for k, carry in enumerate(carries):
         slab = edges[k], edges[k + 1]
-        as_regularizer(name).sweep(image, nx, states, positive, out, carry, steps, True, np.zeros((nz, 8)), *slab)
+        REGULARIZERS[name].sweep(image, nx, states, positive, out, carry, steps, True, np.zeros((nz, 8)), *slab)
     for k in range(parts):
         kernels.close_planes(out, carries[k - 1], edges[k])
     return states.reshape(wide.shape).transpose(1, 0, 2, 3)[..., :nx] / mu, -out[:, :, :nx] / mu
@@ -182,7 +205,7 @@ def sweep(name: str, x: np.ndarray, state: np.ndarray, relaxation: float, parts:
 
 def operator(name: str, x: np.ndarray, parts: int) -> np.ndarray:
     """What the sweep takes for the operator: half relaxed, from no state, half of it is what stays."""
-    return 2 * sweep(name, x, np.zeros((as_regularizer(name).components, *x.shape)), 0.5, parts)[0]
+    return 2 * sweep(name, x, np.zeros((REGULARIZERS[name].components, *x.shape)), 0.5, parts)[0]
 
 
 def adjoint(name: str, q: np.ndarray, parts: int) -> np.ndarray:
@@ -194,7 +217,7 @@ def adjoint(name: str, q: np.ndarray, parts: int) -> np.ndarray:
 @pytest.mark.parametrize("shape", [*SHAPES, (6, 70, 40)])
 def test_operator_and_adjoint_are_the_naive_ones_and_pass_the_dot_test(name, shape):
     twin, rng = TWINS[name], np.random.default_rng(2)
-    x, q = rng.standard_normal(shape), rng.standard_normal((as_regularizer(name).components, *shape))
+    x, q = rng.standard_normal(shape), rng.standard_normal((REGULARIZERS[name].components, *shape))
     size = np.linalg.norm(x) * np.linalg.norm(q)
     for parts in {min(parts, max(1, shape[0] // 2)) for parts in (1, 2, 3)}:
         dx, dq = operator(name, x, parts), adjoint(name, q, parts)
@@ -213,9 +236,10 @@ def test_symbol_is_what_the_operator_does_to_every_fourier_mode(name, shape):
         phase = sum(np.ogrid[tuple(slice(n) for n in shape)][d] * k[d] / shape[d] for d in range(3))
         mode = np.exp(2j * np.pi * phase)
         expected[k] = (twin.weights * np.abs(twin.operator(mode)) ** 2).sum() / math.prod(shape)
-    closed, w = symbol(as_regularizer(name), shape), [2 * np.pi * np.fft.fftfreq(n) for n in shape]
+    closed, w = symbol(REGULARIZERS[name], shape), [2 * np.pi * np.fft.fftfreq(n) for n in shape]
     np.testing.assert_allclose(closed, expected[..., : shape[2] // 2 + 1], atol=1e-12 * expected.max())
-    formula = sum(2 - 2 * np.cos(f) for f in np.meshgrid(*w, indexing="ij")) ** twin.order
+    steps = [r**2 * (2 - 2 * np.cos(f)) for r, f in zip(twin.ratios, np.meshgrid(*w, indexing="ij"), strict=True)]
+    formula = sum(steps) ** twin.order
     np.testing.assert_allclose(closed, formula[..., : shape[2] // 2 + 1], atol=1e-12 * expected.max())
 
 

@@ -1,26 +1,70 @@
-"""Regularisers: operator, adjoint, symbol, proximal step (in a fused sweep) and value, one file each; a table of them."""
+"""Regularisers, by name and as objects: what `solve`, `reconstruct` and the others take as ``regularizer=``.
+
+======================  ==================  ====================================================
+name                    object              sum over voxels of
+======================  ==================  ====================================================
+``"hessian"``           `Hessian`           the nuclear norm of the Hessian
+``"tv"``                `TotalVariation`    the length of the gradient
+``"tikhonov"``          `Tikhonov`          half the squared length of the gradient, closed form
+``"schatten-2"``        `SchattenTwo`       the Frobenius norm of the Hessian
+``"schatten-inf"``      `SchattenInfinity`  the largest absolute eigenvalue of the Hessian
+======================  ==================  ====================================================
+
+An object may be told the ``voxel_size`` of data whose voxels are not cubes. One of your own is a `Pointwise`, two functions
+of the numbers at a voxel, or `WholeArrays`, two NumPy functions.
+"""
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
-from ..._validation import shown
-from .hessian import Hessian
-from .protocol import Regularizer, axis_symbols, symbol
+from ..._validation import Vector, as_voxel_size, shown
+from .fused import Hessian, TotalVariation
+from .pointwise import Pointwise
+from .protocol import Regularizer, axis_symbols, ratios_of, symbol
+from .schatten_infinity import SchattenInfinity
+from .schatten_two import SchattenTwo
 from .tikhonov import Tikhonov
-from .tv import TotalVariation
+from .whole_arrays import WholeArrays
 
-__all__ = ["Hessian", "Regularizer", "Tikhonov", "TotalVariation", "as_regularizer", "axis_symbols", "symbol"]
+__all__ = [
+    "KNOWN",
+    "Hessian",
+    "Pointwise",
+    "Regularizer",
+    "SchattenInfinity",
+    "SchattenTwo",
+    "Tikhonov",
+    "TotalVariation",
+    "WholeArrays",
+    "as_regularizer",
+    "axis_symbols",
+    "ratios_of",
+    "symbol",
+]
 
-_KNOWN: dict[str, Regularizer | Tikhonov] = {"hessian": Hessian(), "tv": TotalVariation(), "tikhonov": Tikhonov()}
+KNOWN: dict[str, Any] = {
+    "hessian": Hessian,
+    "tv": TotalVariation,
+    "tikhonov": Tikhonov,
+    "schatten-2": SchattenTwo,
+    "schatten-inf": SchattenInfinity,
+}
 
 
-def as_regularizer(regularizer: Any) -> Any:
-    """Return the regulariser of a name, or the object itself."""
+def as_regularizer(regularizer: Any, voxel_size: float | Vector = 1.0) -> Any:
+    """Return the regulariser of a name, on a grid of some voxels, or the object itself."""
     if isinstance(regularizer, Tikhonov) or all(
-        hasattr(regularizer, name) for name in ("components", "order", "sweep")
+        hasattr(regularizer, name) for name in ("components", "order", "sweep", "value")
     ):
         return regularizer
-    if not isinstance(regularizer, str) or regularizer not in _KNOWN:
-        raise ValueError(f"regularizer: found {shown(regularizer)}, need one of {', '.join(map(repr, _KNOWN))}")
-    return _KNOWN[regularizer]
+    if not isinstance(regularizer, str) or regularizer not in KNOWN:
+        need = f"one of {', '.join(map(repr, KNOWN))}, or an object of fastmpr.regularizers"
+        raise ValueError(f"regularizer: found {shown(regularizer)}, need {need}")
+    return _named(regularizer, as_voxel_size(voxel_size))
+
+
+@functools.lru_cache(maxsize=32)
+def _named(name: str, voxel_size: Vector) -> Any:
+    return KNOWN[name](voxel_size)
