@@ -54,7 +54,7 @@ def nuclear(
     --------
     >>> import numpy as np
     >>> import fastmpr
-    >>> fastmpr.prox.nuclear(np.diag([3.0, -2.0, 0.5]), 1.0).diagonal()
+    >>> fastmpr.prox.nuclear(np.diag([3.0, -2.0, 0.5]), 1.0).diagonal().round(9)
     array([ 2., -1.,  0.])
     >>> h = fastmpr.operators.hessian(np.random.default_rng(0).random((8, 8, 8)))
     >>> fastmpr.prox.nuclear(h, 0.5, out=h) is h
