@@ -80,6 +80,38 @@ def nuclear(
     return filled(out, h.shape, h, work, count, workers, in_place=True)
 
 
+def nuclear_norm(h: ArrayLike) -> float:
+    """The sum of the nuclear norms of symmetric 3x3 matrices, what `nuclear` is the prox of.
+
+    Parameters
+    ----------
+    h : (6, ...) array_like
+        Entries in the order zz, yy, xx, zy, zx, yx.
+
+    Returns
+    -------
+    float
+        The sum of the absolute values of all eigenvalues.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `nuclear`, for ``h``.
+
+    Examples
+    --------
+    >>> import fastmpr
+    >>> round(fastmpr.prox.nuclear_norm([3.0, -2.0, 0.5, 0, 0, 0]), 9)
+    5.5
+    """
+    h = as_input(h, "h", gain=4)
+    if h.shape[:1] != (6,):
+        raise ValueError(f"h: found shape {h.shape}, need (6, ...)")
+    largest = float(max(h.max(), -h.min()))
+    scale = _scale(largest, largest, h.dtype.type)
+    return prox_kernels.nuclear_norm(h.reshape(6, -1), scale) / float(scale)
+
+
 def nonnegative(x: ArrayLike, *, out: NDArray | None = None, workers: int | None = None) -> NDArray[np.floating]:
     """The projection on what is not negative: max(x, 0).
 
@@ -120,7 +152,7 @@ def nonnegative(x: ArrayLike, *, out: NDArray | None = None, workers: int | None
 def _scale(largest: float, bound: float, dtype: Any) -> Any:
     """Return the power of 2 that brings the bound near 1 or, where that is less, the largest entry to what can be cubed."""
     most = np.finfo(dtype).maxexp - 8  # so that one over it is a number too
-    exponent = min(-math.frexp(bound)[1], _TOP - math.frexp(largest)[1])
+    exponent = min(-math.frexp(bound)[1], _TOP - math.frexp(largest or bound)[1])
     return dtype(math.ldexp(1.0, min(max(exponent, -most), most)))
 
 

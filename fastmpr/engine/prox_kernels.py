@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from .jit import JIT, JIT_INLINE, like, njit
+from .jit import JIT, JIT_INLINE, JIT_SUM, like, njit
 from .kernels import adjugate, clip, deviator, larger, rest_square, separated_root
 
 # Five loops over as many matrices as stay in a core's first cache, see `kernels` on why they are five; what they leave to
@@ -127,3 +127,26 @@ def shrink_matrices(h, scale, bound, out, start, stop):
         _take(h, at, size, rows)
         _shrink_chunk(rows, 0, scale, bound, rows, 0, size, work)
         _put(rows, out, at, size)
+
+
+@njit(**JIT_SUM)
+def _sum_norms(work, size):
+    total, half = like(0.0, work[0]), like(0.5, work[0])
+    for i in range(size):
+        mean, root, g = work[_MEAN + i], work[_ROOT + i], math.sqrt(work[_REST + i])
+        mid = mean - half * root
+        total += abs(mean + root) + abs(mid + g) + abs(mid - g)
+    return total
+
+
+@njit(**JIT)
+def nuclear_norm(h, scale):
+    """Return the sum of the absolute eigenvalues of scale times (6, n) entries."""
+    work, total = np.empty(_WORK, h.dtype), 0.0
+    for at in range(0, h.shape[1], _CHUNK):
+        size = min(_CHUNK, h.shape[1] - at)
+        _deviators(h[0, at : at + size], h[1, at:], h[2, at:], h[3, at:], h[4, at:], h[5, at:], scale, work)
+        _roots(work, size)
+        _rests(work, size)
+        total += _sum_norms(work, size)
+    return total
