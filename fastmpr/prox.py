@@ -39,7 +39,7 @@ def nuclear(
     Returns
     -------
     ndarray
-        Of the shape of ``h``; float64 for float64, else float32. In float32 it is right to 1e-6 of the largest eigenvalue of
+        Of the shape of ``h``; float64 for float64, else float32. In float32 it is right to 2e-6 of the largest eigenvalue of
         each matrix, in float64 to 1e-14, unless that lies below 1e-18 of the threshold or 1e-30 of the largest of all; a
         matrix without an eigenvalue above the threshold becomes 0.
 
