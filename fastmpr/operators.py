@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ._validation import Vector, as_volume, as_voxel_size
+from ._validation import Vector, as_voxel_size
 from .engine import operator_kernels
 from .engine.whole import as_input, as_output, filled
 
@@ -176,7 +176,10 @@ def gradient_adjoint(
 
 
 def _as_volume(x: ArrayLike, gain: float) -> NDArray:
-    return as_input(as_volume(x, "x"), "x", gain)
+    volume = as_input(x, "x", gain)
+    if volume.ndim != 3:
+        raise ValueError(f"x: found an array of shape {volume.shape}, need a 3-D one (z, y, x)")
+    return volume
 
 
 def _as_components(value: ArrayLike, name: str, count: int, gain: float) -> NDArray:

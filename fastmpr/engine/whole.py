@@ -13,8 +13,11 @@ from .threads import Team, as_workers
 
 
 def as_input(value: Any, name: str, gain: float) -> NDArray:
-    """Return a finite array in C order; ``gain`` is by how much what is made of it may be larger."""
-    array = as_finite(value, name)
+    """Return a finite array in C order; ``gain`` is by how much what is made of it may be larger.
+
+    What cannot be written to is copied: Numba would compile the kernels once more for it.
+    """
+    array = np.require(as_finite(value, name), requirements="W")
     largest, most = float(max(array.max(), -array.min())), float(np.finfo(array.dtype).max) / gain
     if largest > most:
         raise ValueError(f"{name}: found values up to {largest:.3g}, need at most {most:.3g} in {array.dtype}")
