@@ -6,7 +6,8 @@ from pathlib import Path
 
 project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 extras = project["optional-dependencies"]
-for requirement in [*project["dependencies"], *extras["cli"], *extras["mrc"]]:
+USERS = ("cli", "mrc", "pylops", "pyproximal")
+for requirement in [*project["dependencies"], *(one for name in USERS for one in extras[name])]:
     if found := re.fullmatch(r"([\w-]+)>=([\w.]+)", requirement):
         print(f"{found[1]}=={found[2]}")
     else:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ._version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from . import io, metrics, paper, phantom, plot, psf, regularizers
+    from . import io, metrics, operators, paper, phantom, plot, prox, psf, regularizers
     from ._messages import FastmprWarning
     from ._stopping import Cancelled
     from .baselines import average, deconvolve_average
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from .sums.normal_equations import NormalEquations
     from .warming import warm_up
 
-_MODULES = {"io", "metrics", "paper", "phantom", "plot", "psf", "regularizers"}
+_MODULES = {"io", "metrics", "operators", "paper", "phantom", "plot", "prox", "psf", "regularizers"}
 # The module that each other public name stands in; none has the name of a function, or one would hide the other.
 _HOME = {
     "Cancelled": "_stopping",
@@ -62,9 +62,11 @@ __all__ = [
     "load",
     "metrics",
     "objective",
+    "operators",
     "paper",
     "phantom",
     "plot",
+    "prox",
     "psf",
     "reconstruct",
     "regularizers",

@@ -15,7 +15,7 @@ from typing import Any
 import numba
 import numpy as np
 
-from . import engine, phantom
+from . import engine, operators, phantom, prox
 from ._limits import check_memory
 from ._validation import Size, as_shape
 from .baselines import average, deconvolve_average
@@ -61,7 +61,7 @@ class Warmed:
 
 
 def warm_up(shape: int | Size | None = None) -> Warmed:
-    """Compile all that views, sums and solves need, in both precisions, and keep it in Numba's cache.
+    """Compile all that views, sums, solves and their parts need, in both precisions, and keep it in Numba's cache.
 
     From then on no process compiles anything that finds this cache, with the same versions, on the same kind of CPU
     (``NUMBA_CPU_NAME`` and ``NUMBA_CPU_FEATURES`` say which; by default that of this machine). Where all is in the cache
@@ -153,6 +153,10 @@ def _run_all(dtype: Any) -> None:
         objective(np.ones(sums.shape, dtype), sums, 1.0, name)
     for locked in itertools.product((False, True), repeat=2):
         solve(_locked(sums, locked), 1.0, max_iter=2, workers=2)
+    h = operators.hessian(truth)
+    operators.hessian_adjoint(prox.nuclear(h, prox.nuclear_norm(h)))
+    operators.gradient_adjoint(operators.gradient(truth))
+    prox.nuclear(np.eye(3, dtype=dtype), 1.0)
 
 
 def _locked(sums: NormalEquations, locked: Iterable[bool]) -> NormalEquations:

@@ -1,4 +1,4 @@
-"""Right calls of load, io, metrics, phantom, psf and plot."""
+"""Right calls of load, io, metrics, operators, phantom, prox, psf and plot."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from calls.common import (
     SHAPES,
     SIZES,
     VOXELS,
+    WORKERS,
     Call,
     is_dataset,
     is_volume,
@@ -206,6 +207,58 @@ def sections(draw) -> Call:
     return Call(fastmpr.plot.sections, arguments, lambda found, given: None, also=(OSError,))
 
 
+@st.composite
+def nuclear(draw) -> Call:
+    entries = draw(volumes((6, draw(SIZES), 4)))  # (6, 3, 3) would be matrices
+    whole = np.asarray(draw(volumes((4, 3, 3))), float)
+    arguments = {
+        "h": draw(st.sampled_from([entries, whole + whole.swapaxes(1, 2)])),
+        "threshold": draw(st.sampled_from([0, 0.5, np.float32(3)])),
+        "workers": draw(WORKERS),
+    }
+
+    def check(u: Any, given: dict[str, Any]) -> None:
+        is_volume(u, np.shape(given["h"]), precision(given["h"]))
+
+    return Call(fastmpr.prox.nuclear, arguments, check)
+
+
+@st.composite
+def nonnegative(draw) -> Call:
+    def check(u: Any, given: dict[str, Any]) -> None:
+        is_volume(u, np.shape(given["x"]), precision(given["x"]))
+        assert u.min() >= 0
+
+    return Call(fastmpr.prox.nonnegative, {"x": draw(volumes()), "workers": draw(WORKERS)}, check)
+
+
+@st.composite
+def differences(draw) -> Call:
+    function, count = draw(st.sampled_from([(fastmpr.operators.hessian, 6), (fastmpr.operators.gradient, 3)]))
+
+    def check(h: Any, given: dict[str, Any]) -> None:
+        is_volume(h, (count, *np.shape(given["x"])), precision(given["x"]))
+
+    return Call(function, {"x": draw(volumes()), **draw(of_voxels())}, check)
+
+
+@st.composite
+def adjoint(draw) -> Call:
+    function, name, count = draw(
+        st.sampled_from([(fastmpr.operators.hessian_adjoint, "h", 6), (fastmpr.operators.gradient_adjoint, "g", 3)])
+    )
+
+    def check(x: Any, given: dict[str, Any]) -> None:
+        is_volume(x, np.shape(given[name])[1:], precision(given[name]))
+
+    return Call(function, {name: draw(volumes((count, *draw(SHAPES)))), **draw(of_voxels())}, check)
+
+
+@st.composite
+def of_voxels(draw) -> dict[str, Any]:
+    return {"voxel_size": draw(st.sampled_from([1.0, (0.3, 0.1, 0.1)])), "workers": draw(WORKERS)}
+
+
 # Each with the number of calls in a run of the tests.
 CALLS: dict[str, tuple[Callable[[], st.SearchStrategy[Call]], int]] = {
     "load": (loaded, 150),
@@ -219,4 +272,8 @@ CALLS: dict[str, tuple[Callable[[], st.SearchStrategy[Call]], int]] = {
     "psf.centred": (centred, 100),
     "psf.measured": (measured, 150),
     "plot.sections": (sections, 20),
+    "prox.nuclear": (nuclear, 200),
+    "prox.nonnegative": (nonnegative, 100),
+    "operators": (differences, 200),
+    "operators' adjoints": (adjoint, 200),
 }

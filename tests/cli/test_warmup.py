@@ -69,6 +69,13 @@ for dtype in ("f4", "f8"):
             given = fastmpr.NormalEquations(*arrays, sums.energy, 9, sums.shape, 1.0)
             x = fastmpr.solve(given, 9.0, name, x0=np.ones(sums.shape, order="F"), max_iter=11, tol=0, mu=(1, 2)).x
             fastmpr.objective(np.asfortranarray(x), given, 9.0, name)
+    truth.flags.writeable = False
+    h, g = fastmpr.operators.hessian(truth, voxel_size=(2, 1, 1)), fastmpr.operators.gradient(truth)
+    for array in (h, g):
+        array.flags.writeable = False
+    fastmpr.operators.hessian_adjoint(h), fastmpr.operators.gradient_adjoint(g[:, :20, ::2])
+    fastmpr.prox.nuclear(h[:, 0], fastmpr.prox.nuclear_norm(h)), fastmpr.prox.nonnegative(truth)
+    fastmpr.prox.nuclear(np.asfortranarray(np.stack([np.eye(3, dtype=h.dtype)] * 9)), 2)
 print(known())
 """
 

@@ -1,0 +1,211 @@
+"""The operators of the regularisers, array to array: Hessian and gradient by periodic forward differences, and adjoints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ._validation import Vector, as_voxel_size
+from .engine import operator_kernels
+from .engine.whole import as_input, as_output, filled
+
+_PAIRS = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))
+_TWICE = (1, 1, 1, 2, 2, 2)
+
+
+def hessian(
+    x: ArrayLike, *, voxel_size: float | Vector = 1.0, out: NDArray | None = None, workers: int | None = None
+) -> NDArray[np.floating]:
+    """The second forward differences of a periodic volume, such as x[n + 2] - 2 x[n + 1] + x[n].
+
+    Parameters
+    ----------
+    x : (nz, ny, nx) array_like
+        Integers are computed with in float32.
+    voxel_size : float or (z, y, x), optional
+        Sides of a voxel, in any unit: a difference along an axis is multiplied by the smallest side over that axis's own,
+        so that lengths are in the smallest side. One number, the default, means cubes and leaves differences as they are.
+    out : (6, nz, ny, nx) ndarray, optional
+        Where the result goes, float32 or float64 as the result is.
+    workers : int, optional
+        Threads at most; by default all that this process may use. Little work takes fewer.
+
+    Returns
+    -------
+    (6, nz, ny, nx) ndarray
+        The distinct entries zz, yy, xx, zy, zx, yx; float64 for float64, else float32. The last three stand for two of the
+        matrix each, and count twice in products: <a, b> = sum(w a b), w = 1, 1, 1, 2, 2, 2.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If ``x`` is not 3-D, not finite or so large that a difference would not be; if ``out`` does not fit.
+
+    Notes
+    -----
+    With these products and cubic voxels, H^T H is diagonal in Fourier space: the sum over axes of 2 - 2 cos w, squared. All
+    differences are forward ones as in S. Lefkimmiatis, J. P. Ward and M. Unser, "Hessian Schatten-norm regularization for
+    linear inverse problems", IEEE Transactions on Image Processing 22, 2013.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastmpr
+    >>> x = np.zeros((4, 4, 4))
+    >>> x[2, 2, 2] = 1
+    >>> fastmpr.operators.hessian(x)[:, 2, 2, 2]
+    array([1., 1., 1., 1., 1., 1.])
+    >>> fastmpr.operators.hessian(x, voxel_size=(0.2, 0.1, 0.1))[:, 2, 2, 2]
+    array([0.25, 1.  , 1.  , 0.5 , 0.5 , 1.  ])
+    """
+    x, ratios = _as_volume(x, 4), _ratios(voxel_size)
+    weights = [ratios[i] * ratios[j] for i, j in _PAIRS]
+    return _applied(operator_kernels.hessian, x, weights, (6, *x.shape), out, workers)
+
+
+def hessian_adjoint(
+    h: ArrayLike, *, voxel_size: float | Vector = 1.0, out: NDArray | None = None, workers: int | None = None
+) -> NDArray[np.floating]:
+    """The adjoint of `hessian` where mixed entries count twice: <H x, h> = <x, H^T h> with the products given there.
+
+    Parameters
+    ----------
+    h : (6, nz, ny, nx) array_like
+        Entries zz, yy, xx, zy, zx, yx.
+    voxel_size, workers
+        As in `hessian`.
+    out : (nz, ny, nx) ndarray, optional
+        Where the result goes, float32 or float64 as the result is.
+
+    Returns
+    -------
+    (nz, ny, nx) ndarray
+        float64 for float64, else float32.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `hessian`, for ``h``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastmpr.operators import hessian, hessian_adjoint
+    >>> x = np.random.default_rng(0).random((2, 4, 5, 6))
+    >>> w = np.array([1, 1, 1, 2, 2, 2])[:, None, None, None]
+    >>> bool(np.isclose((w * hessian(x[0]) * hessian(x[1])).sum(), (x[0] * hessian_adjoint(hessian(x[1]))).sum()))
+    True
+    """
+    h, ratios = _as_components(h, "h", 6, 36), _ratios(voxel_size)
+    weights = [w * ratios[i] * ratios[j] for w, (i, j) in zip(_TWICE, _PAIRS, strict=True)]
+    return _applied(operator_kernels.hessian_adjoint, h, weights, h.shape[1:], out, workers)
+
+
+def gradient(
+    x: ArrayLike, *, voxel_size: float | Vector = 1.0, out: NDArray | None = None, workers: int | None = None
+) -> NDArray[np.floating]:
+    """The forward differences x[n + 1] - x[n] of a periodic volume.
+
+    Parameters
+    ----------
+    x : (nz, ny, nx) array_like
+        Integers are computed with in float32.
+    voxel_size, workers
+        As in `hessian`.
+    out : (3, nz, ny, nx) ndarray, optional
+        Where the result goes, float32 or float64 as the result is.
+
+    Returns
+    -------
+    (3, nz, ny, nx) ndarray
+        Along z, y and x; float64 for float64, else float32.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `hessian`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastmpr
+    >>> fastmpr.operators.gradient(np.arange(8.0).reshape(2, 2, 2))[:, 0, 0, 0]
+    array([4., 2., 1.])
+    """
+    x = _as_volume(x, 2)
+    return _applied(operator_kernels.gradient, x, _ratios(voxel_size), (3, *x.shape), out, workers)
+
+
+def gradient_adjoint(
+    g: ArrayLike, *, voxel_size: float | Vector = 1.0, out: NDArray | None = None, workers: int | None = None
+) -> NDArray[np.floating]:
+    """The adjoint of `gradient`: minus a divergence, by backward differences.
+
+    Parameters
+    ----------
+    g : (3, nz, ny, nx) array_like
+        Along z, y and x.
+    voxel_size, workers
+        As in `hessian`.
+    out : (nz, ny, nx) ndarray, optional
+        Where the result goes, float32 or float64 as the result is.
+
+    Returns
+    -------
+    (nz, ny, nx) ndarray
+        float64 for float64, else float32.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `hessian`, for ``g``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastmpr.operators import gradient, gradient_adjoint
+    >>> x, g = np.random.default_rng(0).random((4, 5, 6)), gradient(np.eye(5)[:4, :, None] * np.ones(6))
+    >>> bool(np.isclose((gradient(x) * g).sum(), (x * gradient_adjoint(g)).sum()))
+    True
+    """
+    g = _as_components(g, "g", 3, 6)
+    return _applied(operator_kernels.gradient_adjoint, g, _ratios(voxel_size), g.shape[1:], out, workers)
+
+
+def _as_volume(x: ArrayLike, gain: float) -> NDArray:
+    volume = as_input(x, "x", gain)
+    if volume.ndim != 3:
+        raise ValueError(f"x: found an array of shape {volume.shape}, need a 3-D one (z, y, x)")
+    return volume
+
+
+def _as_components(value: ArrayLike, name: str, count: int, gain: float) -> NDArray:
+    array = as_input(value, name, gain)
+    if array.ndim != 4 or len(array) != count:
+        raise ValueError(f"{name}: found shape {array.shape}, need ({count}, nz, ny, nx)")
+    return array
+
+
+def _ratios(voxel_size: float | Vector) -> list[float]:
+    """Return the smallest side over each."""
+    sides = as_voxel_size(voxel_size)
+    return [min(sides) / side for side in sides]
+
+
+def _applied(
+    kernel: Callable[..., None],
+    source: NDArray,
+    weights: list[float],
+    shape: tuple[int, ...],
+    out: Any,
+    workers: int | None,
+) -> NDArray:
+    out, weights_of_dtype = as_output(out, shape, source.dtype), np.array(weights, source.dtype)
+
+    def work(array: NDArray, start: int, stop: int) -> None:
+        kernel(source, weights_of_dtype, array, start, stop)
+
+    return filled(out, shape, source, work, shape[-3], workers)

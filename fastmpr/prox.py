@@ -1,0 +1,165 @@
+"""Proximal maps of arrays: the steps of a solver, for solvers of one's own."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ._validation import as_number
+from .engine import prox_kernels
+from .engine.whole import as_input, as_output, filled
+
+_ASYMMETRY = {np.float32: 1e-4, np.float64: 1e-10}  # of the largest entry: what rounding may do
+_NEED = "a finite number of at least 0"
+_TOP = 39  # binary digits of the largest entry that the kernels are given
+
+
+def nuclear(
+    h: ArrayLike, threshold: float, *, out: NDArray | None = None, workers: int | None = None
+) -> NDArray[np.floating]:
+    """Singular value thresholding of symmetric 3x3 matrices: the prox of ``threshold`` times their nuclear norm.
+
+    Every eigenvalue s becomes sign(s) max(|s| - threshold, 0), in closed form, without eigenvectors.
+
+    Parameters
+    ----------
+    h : (6, ...) or (..., 3, 3) array_like
+        Entries in the order zz, yy, xx, zy, zx, yx, as `fastmpr.operators.hessian` returns them, or whole matrices. What
+        ends in (3, 3) is the latter, (6, 3, 3) too. Integers are computed with in float32.
+    threshold : float
+        At least 0, in the unit of ``h``.
+    out : ndarray, optional
+        Where the result goes, of the same shape, float32 or float64 as the result is; may be ``h`` itself.
+    workers : int, optional
+        Threads at most; by default all that this process may use. Little work takes fewer.
+
+    Returns
+    -------
+    ndarray
+        Of the shape of ``h``; float64 for float64, else float32. In float32 it is right to 2e-6 of the largest eigenvalue of
+        each matrix, in float64 to 1e-14, unless that lies below 1e-18 of the threshold or 1e-30 of the largest of all; a
+        matrix without an eigenvalue above the threshold becomes 0.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If ``h`` has another shape, is not finite or not symmetric (to 1e-4 of the largest entry in float32, 1e-10 in
+        float64), or is larger than a quarter of what its dtype can hold; if ``threshold`` is negative or not finite; if
+        ``out`` does not fit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastmpr
+    >>> fastmpr.prox.nuclear(np.diag([3.0, -2.0, 0.5]), 1.0).diagonal().round(9)
+    array([ 2., -1.,  0.])
+    >>> h = fastmpr.operators.hessian(np.random.default_rng(0).random((8, 8, 8)))
+    >>> fastmpr.prox.nuclear(h, 0.5, out=h) is h
+    True
+    """
+    h = as_input(h, "h", gain=4)
+    dtype = h.dtype.type
+    bound = min(as_number(threshold, "threshold", 0, np.finfo(float).max, _NEED), float(np.finfo(dtype).max))
+    out = as_output(out, h.shape, dtype)
+    if h.ndim >= 2 and h.shape[-2:] == (3, 3):
+        _check_symmetric(h)
+        kernel, layout, count = prox_kernels.shrink_matrices, (-1, 9), h.size // 9
+    elif h.shape[:1] == (6,):
+        kernel, layout, count = prox_kernels.shrink_entries, (6, -1), h.size // 6
+    else:
+        raise ValueError(f"h: found shape {h.shape}, need (6, ...) or (..., 3, 3)")
+    scale = _scale(float(max(h.max(), -h.min())), bound, dtype)
+    source, scaled = h.reshape(layout), dtype(bound * float(scale))
+
+    def work(array: NDArray, start: int, stop: int) -> None:
+        kernel(source, scale, scaled, array.reshape(layout), start, stop)
+
+    return filled(out, h.shape, h, work, count, workers, in_place=True)
+
+
+def nuclear_norm(h: ArrayLike) -> float:
+    """The sum of the nuclear norms of symmetric 3x3 matrices, what `nuclear` is the prox of.
+
+    Parameters
+    ----------
+    h : (6, ...) array_like
+        Entries in the order zz, yy, xx, zy, zx, yx.
+
+    Returns
+    -------
+    float
+        The sum of the absolute values of all eigenvalues.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `nuclear`, for ``h``.
+
+    Examples
+    --------
+    >>> import fastmpr
+    >>> round(fastmpr.prox.nuclear_norm([3.0, -2.0, 0.5, 0, 0, 0]), 9)
+    5.5
+    """
+    h = as_input(h, "h", gain=4)
+    if h.shape[:1] != (6,):
+        raise ValueError(f"h: found shape {h.shape}, need (6, ...)")
+    largest = float(max(h.max(), -h.min()))
+    scale = _scale(largest, largest, h.dtype.type)
+    return prox_kernels.nuclear_norm(h.reshape(6, -1), scale) / float(scale)
+
+
+def nonnegative(x: ArrayLike, *, out: NDArray | None = None, workers: int | None = None) -> NDArray[np.floating]:
+    """The projection on what is not negative: max(x, 0).
+
+    Parameters
+    ----------
+    x : array_like
+        Of any shape; integers are computed with in float32.
+    out : ndarray, optional
+        Where the result goes, of the same shape, float32 or float64 as the result is; may be ``x`` itself.
+    workers : int, optional
+        Threads at most; by default all that this process may use. Little work takes fewer.
+
+    Returns
+    -------
+    ndarray
+        float64 for float64, else float32.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If ``x`` is empty or not finite, or ``out`` does not fit.
+
+    Examples
+    --------
+    >>> import fastmpr
+    >>> fastmpr.prox.nonnegative([1, -2, 3])
+    array([1., 0., 3.], dtype=float32)
+    """
+    x = as_input(x, "x", gain=1)
+    out, row = as_output(out, x.shape, x.dtype), x.reshape(-1)
+
+    def work(array: NDArray, start: int, stop: int) -> None:
+        np.maximum(row[start:stop], 0, out=array.reshape(-1)[start:stop])
+
+    return filled(out, x.shape, x, work, x.size, workers, in_place=True)
+
+
+def _scale(largest: float, bound: float, dtype: Any) -> Any:
+    """Return the power of 2 that brings the bound near 1 or, where that is less, the largest entry to what can be cubed."""
+    most = np.finfo(dtype).maxexp - 8  # so that one over it is a number too
+    exponent = min(-math.frexp(bound)[1], _TOP - math.frexp(largest or bound)[1])
+    return dtype(math.ldexp(1.0, min(max(exponent, -most), most)))
+
+
+def _check_symmetric(h: NDArray) -> None:
+    """Raise an error where matrices are not symmetric, but for rounding."""
+    most = _ASYMMETRY[h.dtype.type] * float(max(h.max(), -h.min()))
+    for i, j in ((0, 1), (0, 2), (1, 2)):
+        gap = float(np.abs(h[..., i, j] - h[..., j, i]).max())
+        if gap > most:
+            raise ValueError(f"h: found entries {i}{j} and {j}{i} that differ by {gap:.3g}, need symmetric matrices")
