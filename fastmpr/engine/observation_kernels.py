@@ -35,7 +35,7 @@ def blur_back(columns, transfer, out, start, stop):
 def _observe(blurred, image, state, relaxation, share):
     """A row's step: unseen where the image is NaN."""
     zero, one = like(0.0, relaxation), like(1.0, relaxation)
-    gap, size, dual, whole, keep = zero, zero, zero, one / (one + share), one - relaxation
+    gap, size, whole, keep = zero, zero, one / (one + share), one - relaxation
     for x in range(image.size):
         v = relaxation * blurred[x] + state[x]
         d = (v - image[x]) * whole
@@ -44,10 +44,9 @@ def _observe(blurred, image, state, relaxation, share):
         off = blurred[x] - z
         gap += off * off
         size += z * z
-        dual += d * d
         blurred[x] = z - d
         state[x] = keep * z + d
-    return gap, size, dual
+    return gap, size
 
 
 @njit(**JIT_SUM)
@@ -69,17 +68,16 @@ def observe_plane(blurred, image, state, relaxation, share, norms):
     """The z-step of a plane: H x in, z - d out; the state s = (1 - r) z + d follows.
 
     With v = r H x + s, z lies between v and what was seen, whose weight is 1 to ``share``; z = v where the image is NaN or
-    has ended. norms <- the sums of the squares of H x - z, z and d.
+    has ended. norms <- the sums of the squares of H x - z and z.
     """
     rows, seen = image.shape
     norms[:] = 0
     for y in range(state.shape[0]):
         first = seen if y < rows else 0
         if first:
-            gap, size, dual = _observe(blurred[y, :first], image[y], state[y, :first], relaxation, share)
+            gap, size = _observe(blurred[y, :first], image[y], state[y, :first], relaxation, share)
             norms[0] += gap
             norms[1] += size
-            norms[2] += dual
         gap, size = _go_on(blurred[y, first : state.shape[1]], state[y, first:], relaxation)
         norms[0] += gap
         norms[1] += size

@@ -189,9 +189,7 @@ class Iteration:
         with np.errstate(over="ignore"):
             gaps = [gap / max(dx, self.mu * max(0.01 * x, faint)), gap2 / max(x, u2, faint / steep)]
             if self.observed is not None:
-                gap3, z, d3 = self.observed.norms()
-                uneven += self.lam * d3 * gap3
-                gaps.append(gap3 / max(z, tiny))
+                gaps.append(self.observed.residual())
             primal = np.max([*gaps, uneven / max(unit, tiny) / _UNEVEN])  # NaN stays NaN
             slopes = np.max([dual / most, dual * max(x, self.brightness) / max(broad, tiny) / _SLOPE])
         return float(np.minimum(primal, 1e300)), float(np.minimum(slopes, 1e300))

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from .._validation import Size
 from ..engine import observation_kernels as kernels
-from ..engine.fft import Block, SlabFFT, half_shape, rfftn
+from ..engine.fft import Block, SlabFFT, irfftn, rfftn
 from ..engine.threads import Team
 from ..sums.normal_equations import NormalEquations
 
@@ -49,16 +49,29 @@ class Observed:
     """
 
     def __init__(self, image: Any, transfer: NDArray, grid: Size, workers: int, dark: bool = False):
-        self.image, self.transfer, self.grid, self.dark = image, transfer, grid, dark
+        self.image, self.transfer, self.grid, self.dark, self.workers = image, transfer, grid, dark, workers
         self.dtype = transfer.real.dtype.type
-        self.state = continued(image, grid, self.dtype, dark)
-        energy = float(np.square(self.state, dtype=np.float64).sum())
-        rhs = rfftn(self.state, workers)
-        kernels.blur_back(rhs, transfer, rhs, 0, grid[1])
+        rhs, energy = self._start()
         gram = np.square(transfer) if transfer.dtype.kind == "f" else transfer.real**2 + transfer.imag**2
         self.sums = NormalEquations(gram, rhs, energy, 1, grid, 1.0)
+        self._norms = np.zeros((grid[0], 2))
+
+    def _start(self) -> tuple[NDArray, float]:
+        """Let z be the image, continued beyond its edge; return the rhs and the energy that go with it."""
+        self.state = continued(self.image, self.grid, self.dtype, self.dark)
+        energy = float(np.square(self.state, dtype=np.float64).sum())
+        rhs = rfftn(self.state, self.workers)
+        kernels.blur_back(rhs, self.transfer, rhs, 0, self.grid[1])
         self.state *= self.dtype(1 - _RELAXATION)
-        self._norms = np.zeros((grid[0], 3))
+        return rhs, energy
+
+    def restart(self) -> None:
+        """Be as new for another solve."""
+        self.sums.rhs[...], _ = self._start()
+
+    def predicted(self, x: NDArray) -> NDArray:
+        """Return H x."""
+        return irfftn(self.transfer * rfftn(x, self.workers), self.grid, self.workers)
 
     def begin(self, fft: SlabFFT, team: Team) -> None:
         """Plan what a solve on ``fft`` will need."""
@@ -86,9 +99,10 @@ class Observed:
             self._back(block)
         self.team.barrier(member)
 
-    def norms(self) -> NDArray[np.float64]:
-        """Return ||H x - z||, ||z|| and ||d|| as they last were."""
-        return np.sqrt(self._norms.sum(axis=0))
+    def residual(self) -> float:
+        """Return ||H x - z|| over ||z||, as they last were."""
+        gap, size = np.sqrt(self._norms.sum(axis=0))
+        return float(gap / max(size, np.finfo(self.dtype).tiny))
 
     def _observe(self, blurred: NDArray, z: int) -> None:
         """Do a plane's step of z and d."""
