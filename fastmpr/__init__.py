@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ._stopping import Cancelled
     from .baselines import average, deconvolve_average
     from .data.dataset import Dataset
+    from .deconvolution import deconvolve
     from .loading import load
     from .poses import Poses
     from .reconstruction import reconstruct
@@ -37,6 +38,7 @@ _HOME = {
     "Result": "solver.control",
     "accumulate": "sums.accumulate",
     "average": "baselines",
+    "deconvolve": "deconvolution",
     "deconvolve_average": "baselines",
     "infer_lam": "solver.selection",
     "load": "loading",
@@ -56,6 +58,7 @@ __all__ = [
     "Result",
     "accumulate",
     "average",
+    "deconvolve",
     "deconvolve_average",
     "infer_lam",
     "io",

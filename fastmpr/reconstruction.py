@@ -120,7 +120,7 @@ def reconstruct(
     check_in_frame(data, model)
     until = {"max_iter": max_iter, "tol": tol}
     with telling(progress) as tell:
-        options = {"workers": workers, "callback": _counting(callback, tell), "cancel": stop, "positivity": positivity}
+        options = {"workers": workers, "callback": counting(callback, tell), "cancel": stop, "positivity": positivity}
         result = _reconstructed(data, model, lam, chosen, until, options, tell)
         if isinstance(data.gain, str) and data.gain == "fit":
             result = _with_gains(result, data, model, lam, chosen, until, options, tell)
@@ -192,7 +192,7 @@ def _weight(lam: float | str, halves: list, options: dict[str, Any]) -> tuple[fl
     return select_lam(*halves, **options) if len(halves) == 2 else infer_lam(*halves, **options)
 
 
-def _counting(callback: Callable[[Result], Any] | None, tell: Progress | None) -> Callable[[Result], Any] | None:
+def counting(callback: Callable[[Result], Any] | None, tell: Progress | None) -> Callable[[Result], Any] | None:
     """Return a callback that also tells how many iterations are done, those that chose lam included."""
     if tell is None:
         return callback

@@ -36,6 +36,7 @@ FLOORS = [
     "rounds",
     "baselines reconstruction",
     "compat",
+    "deconvolution",
     "warming",
     "paper",
     "cli __main__",

@@ -206,6 +206,8 @@ class SlabFFT(_Plans):
         self.blocks: list[list[Block]] = []
         self._forward: list[list[Run]] = []
         self._inverse: list[list[Run]] = []
+        self._again: list[list[Run]] = []
+        self._shares: list[_Share] = []
         source, target, plan = self.feedback[:, :, :nx], self.image[:, :ny, :nx], _Planner(effort)
         with _PLANNING, wisdom.known(shape, dtype, team.size):
             for slab, rows in zip(self.slabs, self.rows, strict=True):
@@ -213,6 +215,17 @@ class SlabFFT(_Plans):
                 self._forward.append(share.forward_planes(source))
                 self._inverse.append(share.inverse_planes(target))
                 self.blocks.append(share.blocks())
+                self._shares.append(share)
+        self._target = target
+
+    def plan_again(self) -> None:
+        """Plan the way from ``image`` to its own spectrum."""
+        self._again = [share.forward_planes(self._target) for share in self._shares]
+
+    def forward_again(self, member: int) -> None:
+        """Transform a member's planes of ``image`` along y and x, after `plan_again`."""
+        for transform in self._again[member]:
+            transform()
 
     def forward_planes(self, member: int) -> None:
         """Transform a member's planes of ``feedback`` along y and x."""

@@ -14,6 +14,7 @@ from ..engine import fourier_kernels, kernels
 from ..engine.fft import Block, SlabFFT, wide_size
 from ..engine.threads import Team
 from ..sums.normal_equations import NormalEquations
+from .observed import Observed
 from .penalties import Schedule
 from .regularizers import Regularizer, axis_symbols, ratios_of
 
@@ -87,6 +88,7 @@ class Iteration:
         team: Team,
         precise: bool = False,
         positivity: bool = True,
+        observed: Observed | None = None,
     ):
         nz, ny, _ = sums.shape
         self.dtype = sums.gram.dtype.type
@@ -111,6 +113,9 @@ class Iteration:
         self.norms = np.zeros((nz, 8))
         self.dual_norms = np.zeros(nz)
         self.products = np.zeros((ny, 3))
+        self.observed = observed
+        if observed is not None:
+            observed.begin(self.fft, team)
 
     def start_from(self, x0: NDArray) -> None:
         """Begin with the u-step: as if x0, scaled to the data and without over-relaxation, were the first x."""
@@ -188,7 +193,9 @@ class Iteration:
         most = math.hypot(steep * max(d, _FAINT * root), self.mu2 * d2)
         uneven = math.sqrt(_RANK[self.regularizer.order]) * root * gap / self.mu + self.mu2 * d2 * gap2
         with np.errstate(over="ignore"):
-            gaps = gap / max(dx, self.mu * max(0.01 * x, faint)), gap2 / max(x, u2, faint / steep)
+            gaps = [gap / max(dx, self.mu * max(0.01 * x, faint)), gap2 / max(x, u2, faint / steep)]
+            if self.observed is not None:
+                gaps.append(self.observed.residual())
             primal = np.max([*gaps, uneven / max(unit, tiny) / _UNEVEN])  # NaN stays NaN
             slopes = np.max([dual / most, dual * max(x, self.brightness) / max(broad, tiny) / _SLOPE])
         return float(np.minimum(primal, 1e300)), float(np.minimum(slopes, 1e300))

@@ -19,6 +19,7 @@ from ..sums.normal_equations import NormalEquations
 from ..sums.partial import PartialEquations
 from .control import Control, Result
 from .iteration import Iteration, bytes_needed
+from .observed import Observed
 from .regularizers import Regularizer, Tikhonov
 
 EVERY = 1  # iterations after which sums that change do so
@@ -38,6 +39,8 @@ class Running:
     lam, regularizer, x0, max_iter, tol, mu, relaxation, positivity, workers, callback
         As in `fastmpr.solve`, all of them checked.
     stop : Stop
+    observed : Observed, optional
+        The image that the sums stand for.
     """
 
     def __init__(
@@ -55,13 +58,14 @@ class Running:
         positivity: bool = True,
         workers: int | None = None,
         callback: Callable[[Result], Any] | None = None,
+        observed: Observed | None = None,
     ):
         precise = mu is not None or 0 < tol < _FINE
         check_memory("sums", sums.shape, bytes_needed(sums, regularizer, precise, positivity))
         self.team = Team(threads_for(sums.shape, workers))
         self.stop, self._size = stop, self.team.size if math.prod(sums.shape) > _TOUCHY else 0
         self.sums = sums
-        self._given = sums, lam, regularizer, mu, relaxation, self.team, precise, positivity
+        self._given = sums, lam, regularizer, mu, relaxation, self.team, precise, positivity, observed
         self._x0, self._options = x0, (max_iter, tol, callback, stop)
         self.control: Control | None = None
 
@@ -184,6 +188,8 @@ def _loop(member: int, control: Control, done: int, last: int | None) -> None:
             iteration.u_step(member)
             if member == 0:
                 control.turn.offer()  # the others wait at the next barrier
+            if iteration.observed is not None:
+                iteration.observed.follow(iteration.fft, nit, member)
         check, fit = control.checks(nit), control.fits(nit)
         iteration.x_step(member, check or fit)
         if check:

@@ -1,0 +1,201 @@
+"""One image, plane by plane: less its background, NaN where nothing was seen."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from .._validation import Size, as_array, as_float_type, as_number, check_intensities
+from .background import background_of
+from .seen import NothingSeenError, as_mask, crop_box
+
+_CELL = 8  # voxels: noise is averaged over cells before they are compared
+_LONE = 5.0  # times what neighbours differ by, and lone peaks usually: more is no noise
+_USUAL = 0.99  # of the peaks of a plane are usual
+
+
+class Image(Sequence[NDArray]):
+    """The planes of an image, converted as they are asked for: what it takes beside the caller's array is a bit a voxel.
+
+    Parameters
+    ----------
+    values : (nz, ny, nx) ndarray
+        Of any real type.
+    level : float
+        To be taken off.
+    unseen : (nz, n) uint8, optional
+        Bits of the voxels of each plane that were not seen.
+    """
+
+    def __init__(self, values: NDArray, level: float = 0.0, unseen: NDArray | None = None):
+        self.values, self.level, self.unseen = values, level, unseen
+        self.shape: Size = values.shape
+        self.dtype = as_float_type(values.dtype)
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __getitem__(self, z: Any) -> Any:
+        plane = np.array(self.values[z], self.dtype)
+        plane -= self.dtype(self.level)
+        if self.unseen is not None:
+            plane[self._bits(z)] = np.nan
+        return plane
+
+    def _bits(self, z: int) -> NDArray[np.bool_]:
+        assert self.unseen is not None
+        _, ny, nx = self.shape
+        return np.unpackbits(self.unseen[z], count=ny * nx).reshape(ny, nx).view(bool)
+
+    def part(self, box: tuple[slice, slice, slice]) -> Image:
+        """Return a part of the image, in its frame."""
+        planes, *sides = box
+        whole = self.values[box]
+        if self.unseen is None:
+            return Image(whole, self.level)
+        bits = [np.packbits(self._bits(z)[tuple(sides)]) for z in range(*planes.indices(len(self)))]
+        return Image(whole, self.level, np.array(bits))
+
+
+def as_image(image: Any, seen: Any, background: Any, steepest: float) -> Image:
+    """Return an image as its camera gave it, with what was seen of it.
+
+    Parameters
+    ----------
+    image : (nz, ny, nx) array_like
+    seen : "auto", "all" or mask
+    background : "auto", "none" or float
+    steepest : float
+        The share of a point's light in its voxel that the brightest of the eight around it in its plane has.
+    """
+    values = as_array(image, "image")
+    if values.ndim != 3 or values.dtype.kind not in "fiub" or values.size == 0:
+        raise ValueError(
+            f"image: found {values.dtype} of shape {values.shape}, need a 3-D array of real numbers (z, y, x)"
+        )
+    dtype = as_float_type(values.dtype)
+    mask = None if isinstance(seen, str) and seen in ("auto", "all") else as_mask(seen, "seen", values.shape)
+    box = crop_box(values) if mask is None and seen == "auto" else None
+    bits, holes = [], 0
+    for z, raw in enumerate(values):
+        lost = unseen_in(raw, steepest if mask is None and seen == "auto" else None)
+        if mask is not None:
+            lost |= ~mask[z]
+        if box is not None:
+            inside = np.zeros(lost.shape, bool)
+            if box[0][0] <= z < box[0][1]:
+                inside[slice(*box[1]), slice(*box[2])] = True
+            lost |= ~inside
+        holes += int(np.count_nonzero(lost))
+        bits.append(np.packbits(lost))
+    if holes == values.size:
+        raise NothingSeenError("image: found no voxel that was seen, need some")
+    unseen = np.array(bits) if holes else None
+    known = Image(values, 0.0, unseen)
+    for plane in known:
+        held = plane[~np.isnan(plane)]
+        if held.size:
+            if not np.isfinite(held).all():
+                raise ValueError("image: found infinite values, need finite ones, or NaN where nothing was seen")
+            check_intensities(held, "image", dtype)
+    if isinstance(background, str):
+        if background not in ("auto", "none"):
+            raise ValueError(f"background: found {background!r}, need 'auto', 'none' or a number")
+        level = 0.0 if background == "none" else _level(known, box)
+    else:
+        level = as_number(background, "background", -1e30, 1e30, "'auto', 'none' or a number")
+    return Image(values, level, unseen)
+
+
+def unseen_in(raw: NDArray, steepest: float | None) -> NDArray[np.bool_]:
+    """Return which voxels of a plane tell nothing: NaN, and, where a PSF is known, saturated ones and lone ones."""
+    if raw.dtype.kind != "f":
+        lost = np.zeros(raw.shape, bool)
+        if steepest is not None and raw.dtype.kind in "iu":
+            lost |= raw == np.iinfo(raw.dtype).max
+    else:
+        lost = np.isnan(raw)
+    return lost if steepest is None else lost | lone(np.where(lost, np.nan, raw), steepest)
+
+
+def lone(plane: NDArray, steepest: float) -> NDArray[np.bool_]:
+    """Return which voxels of a plane are so far from the eight around them that neither light nor noise explains it.
+
+    Those that are brighter than all of them must be so by several times what these differ by, what is usual for peaks in
+    this plane, and what is left to a point between a voxel and its neighbours; those that are darker, by the first two.
+    """
+    if min(plane.shape) < 3:
+        return np.zeros(plane.shape, bool)
+    high, low = _around(plane, -np.inf, np.fmax), _around(plane, np.inf, np.fmin)
+    spread = high - low
+    found = np.zeros(plane.shape, bool)
+    for excess in (plane - high, low - plane):
+        peaks = excess > 0
+        if peaks.any():
+            usual = np.quantile(excess[peaks], _USUAL)
+            found |= excess > _LONE * np.maximum(spread, usual)
+    floor = np.nanmedian(plane)
+    return found & ((plane < low) | ((plane - floor) * steepest > 2 * np.maximum(high - floor, 0)))
+
+
+def _around(plane: NDArray, beyond: float, best: Any) -> NDArray:
+    """Return the best of the eight voxels around each."""
+    wide = np.pad(np.asarray(plane, np.result_type(plane.dtype, np.float32)), 1, constant_values=beyond)
+    triples = best(best(wide[:-2], wide[1:-1]), wide[2:])
+    sides = best(triples[:, :-2], triples[:, 2:])
+    return best(sides, best(wide[:-2, 1:-1], wide[2:, 1:-1]))
+
+
+def _level(image: Image, box: Any) -> float:
+    """Return the background of what was seen of an image."""
+    inside = tuple(slice(*side) for side in box) if box else (slice(None),) * 3
+    return background_of(image.values[inside], image.dtype)
+
+
+def liveliest(image: Image, most: int, least: Size) -> tuple[slice, slice, slice]:
+    """Return the box of so many voxels in which an image differs most from its mean, cell by cell; all of a small image.
+
+    No side is shorter than ``least``, unless the image's is.
+    """
+    sizes = _cut_to(image.shape, most, least)
+    if sizes == image.shape:
+        return slice(None), slice(None), slice(None)
+    cells = [max(1, min(_CELL, n)) for n in image.shape]
+    means = _cell_means(image, cells)
+    window = [max(1, size // cell) for size, cell in zip(sizes, cells, strict=True)]
+    energy = ndimage.uniform_filter(np.square(means - means.mean()), window, mode="constant")
+    centre = np.unravel_index(int(energy.argmax()), energy.shape)
+    firsts = [
+        min(max(int(c) * cell + cell // 2 - size // 2, 0), n - size)
+        for c, cell, size, n in zip(centre, cells, sizes, image.shape, strict=True)
+    ]
+    z, y, x = (slice(first, first + size) for first, size in zip(firsts, sizes, strict=True))
+    return z, y, x
+
+
+def _cut_to(shape: Size, most: int, least: Size) -> Size:
+    """Return sides of the same proportions and so many voxels at most, none cut below ``least``."""
+    sizes = list(shape)
+    for _ in range(3):
+        free = [k for k in range(3) if sizes[k] > least[k]]
+        factor = (most / math.prod(sizes)) ** (1 / max(1, len(free)))
+        if factor >= 1 or not free:
+            break
+        for k in free:
+            sizes[k] = max(int(sizes[k] * factor), least[k])
+    return sizes[0], sizes[1], sizes[2]
+
+
+def _cell_means(image: Image, cells: list[int]) -> NDArray[np.float64]:
+    """Return the mean of each whole cell of an image; what was not seen counts as 0."""
+    nz, ny, nx = (n // cell for n, cell in zip(image.shape, cells, strict=True))
+    out = np.zeros((nz, ny, nx))
+    for z in range(nz * cells[0]):
+        plane = np.nan_to_num(image[z])[: ny * cells[1], : nx * cells[2]]
+        out[z // cells[0]] += plane.reshape(ny, cells[1], nx, cells[2]).mean(axis=(1, 3))
+    return out / cells[0]

@@ -1,0 +1,83 @@
+"""What a PSF does to an image on its own grid, unturned."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._validation import Size, Vector
+from ..engine.fft import fast_shape, rfftn
+from .transfer import TransferFunction, as_psf
+
+_SHARE = 0.99  # of a PSF's light along an axis, that lies within its reach
+_NEGLIGIBLE = 3e-5  # of a transfer function at zero frequency: rounding of the PSF, or noise
+
+
+class Blur:
+    """A PSF beside an image's voxels.
+
+    Parameters
+    ----------
+    psf : (kz, ky, kx) array_like
+        Centred at ``size // 2`` on each axis.
+    psf_voxel, voxel : (z, y, x)
+        Its voxel, and the image's.
+
+    Attributes
+    ----------
+    reach : (z, y, x)
+        Voxels of the image, to either side, that nearly all light from a point stays within.
+    steepest : float
+        The light in the brightest of the eight voxels around the PSF's brightest in its plane, over that one's.
+    """
+
+    def __init__(self, psf: Any, psf_voxel: Vector, voxel: Vector):
+        self._psf, self._psf_voxel, self._voxel = as_psf(psf), psf_voxel, voxel
+        self.reach = tuple(
+            math.ceil(_reach(self._psf, axis) * own / other)
+            for axis, (own, other) in enumerate(zip(psf_voxel, voxel, strict=True))
+        )
+        self.steepest = _steepest(self._psf)
+
+    def grid(self, shape: Size) -> Size:
+        """Return a periodic grid with a margin for light from beyond an image.
+
+        What reaches in at opposite faces shares a margin: nothing tells light in it apart, but little is as far from both.
+        """
+        nz, ny, nx = (n + min(reach, n) if n > 1 else 1 for n, reach in zip(shape, self.reach, strict=True))
+        return fast_shape((nz, ny, nx))
+
+    def transfer(self, grid: Size, dtype: Any, workers: int) -> NDArray:
+        """Return h^ on the half spectrum of a grid; real for a PSF that is its own mirror image."""
+        if np.allclose(self._psf_voxel, self._voxel):
+            spectrum = rfftn(_wrapped(self._psf, grid, dtype), workers)
+        else:
+            spectrum = TransferFunction(self._psf, self._psf_voxel, dtype, workers).sample(np.eye(3), grid, self._voxel)
+        symmetric = max(spectrum.imag.max(), -spectrum.imag.min()) < _NEGLIGIBLE
+        return spectrum.real.copy() if symmetric else spectrum
+
+
+def _reach(psf: NDArray, axis: int) -> int:
+    """Return how far from the centre most light lies along an axis."""
+    light = np.abs(psf).sum(axis=tuple(k for k in range(3) if k != axis))
+    distance = np.abs(np.arange(len(light)) - len(light) // 2)
+    held = np.cumsum(np.bincount(distance, light))
+    return int(np.searchsorted(held, _SHARE * held[-1]))
+
+
+def _wrapped(psf: NDArray, grid: Size, dtype: Any) -> NDArray:
+    """Return a PSF on a periodic grid, its centre first; one that is larger is wrapped around."""
+    out = np.zeros(grid)
+    places = [(np.arange(n) - n // 2) % size for n, size in zip(psf.shape, grid, strict=True)]
+    np.add.at(out, np.ix_(*places), psf)
+    return out.astype(dtype)
+
+
+def _steepest(psf: NDArray) -> float:
+    z, y, x = np.unravel_index(int(psf.argmax()), psf.shape)
+    around = np.pad(psf[z], 1)[y : y + 3, x : x + 3].copy()
+    peak, around[1, 1] = around[1, 1], 0
+    return float(around.max() / peak)
