@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ._stopping import Cancelled
     from .baselines import average, deconvolve_average
     from .data.dataset import Dataset
-    from .deconvolution import deconvolve
+    from .deconvolution.images import deconvolve
     from .loading import load
     from .poses import Poses
     from .reconstruction import reconstruct
@@ -38,7 +38,7 @@ _HOME = {
     "Result": "solver.control",
     "accumulate": "sums.accumulate",
     "average": "baselines",
-    "deconvolve": "deconvolution",
+    "deconvolve": "deconvolution.images",
     "deconvolve_average": "baselines",
     "infer_lam": "solver.selection",
     "load": "loading",

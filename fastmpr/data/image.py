@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -41,7 +42,7 @@ class Image(Sequence[NDArray]):
         return len(self.values)
 
     def __getitem__(self, z: Any) -> Any:
-        plane = np.array(self.values[z], self.dtype)
+        plane: NDArray = np.array(self.values[z], self.dtype)
         plane -= self.dtype(self.level)
         if self.unseen is not None:
             plane[self._bits(z)] = np.nan
@@ -52,6 +53,32 @@ class Image(Sequence[NDArray]):
         _, ny, nx = self.shape
         return np.unpackbits(self.unseen[z], count=ny * nx).reshape(ny, nx).view(bool)
 
+    def upright(self) -> Image:
+        """Return an image of one plane with its rows as planes."""
+        _, ny, nx = self.shape
+        bits = None if self.unseen is None else np.packbits(self._bits(0), axis=1)
+        return Image(np.asarray(self.values).reshape(ny, 1, nx), self.level, bits)
+
+    def around(self, box: tuple[tuple[int, int], ...], grid: Size, beyond: float) -> Image:
+        """Return a copy of a box of the periodic grid that the image stands on, at its first corner.
+
+        Parameters
+        ----------
+        box : three of (first, last + 1)
+            May begin below 0 and end beyond the image.
+        grid : (nz, ny, nx)
+        beyond : float
+            What is on the grid beyond the image.
+        """
+        out: NDArray = np.full([last - first for first, last in box], beyond, self.dtype)
+        sides = [_runs(*side, n, size) for side, n, size in zip(box, self.shape, grid, strict=True)]
+        for zs, ys, xs in itertools.product(*sides):
+            block = self.part((zs[0], ys[0], xs[0]))
+            target = out[zs[1], ys[1], xs[1]]
+            for z in range(len(target)):
+                target[z] = block[z]
+        return Image(out)
+
     def part(self, box: tuple[slice, slice, slice]) -> Image:
         """Return a part of the image, in its frame."""
         planes, *sides = box
@@ -60,6 +87,16 @@ class Image(Sequence[NDArray]):
             return Image(whole, self.level)
         bits = [np.packbits(self._bits(z)[tuple(sides)]) for z in range(*planes.indices(len(self)))]
         return Image(whole, self.level, np.array(bits))
+
+
+def _runs(first: int, last: int, n: int, size: int) -> list[tuple[slice, slice]]:
+    """Return which of the first ``n`` of ``size`` periodic places a range covers, and where they are in the range."""
+    runs = []
+    for turn in range(first // size, (last - 1) // size + 1):
+        start, stop = max(first, turn * size), min(last, turn * size + n)
+        if start < stop:
+            runs.append((slice(start - turn * size, stop - turn * size), slice(start - first, stop - first)))
+    return runs
 
 
 def as_image(image: Any, seen: Any, background: Any, steepest: float) -> Image:
@@ -73,8 +110,8 @@ def as_image(image: Any, seen: Any, background: Any, steepest: float) -> Image:
     steepest : float
         The share of a point's light in its voxel that the brightest of the eight around it in its plane has.
     """
-    values = as_array(image, "image")
-    if values.ndim != 3 or values.dtype.kind not in "fiub" or values.size == 0:
+    values = image if hasattr(image, "dtype") else as_array(image, "image")
+    if len(values.shape) != 3 or values.dtype.kind not in "fiub" or values.size == 0:
         raise ValueError(
             f"image: found {values.dtype} of shape {values.shape}, need a 3-D array of real numbers (z, y, x)"
         )

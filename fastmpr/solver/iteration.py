@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._validation import as_finite, as_positive, shown
+from .._validation import Size, as_finite, as_positive, shown
 from ..engine import fourier_kernels, kernels
 from ..engine.fft import Block, SlabFFT, wide_size
 from ..engine.threads import Team
@@ -49,21 +49,21 @@ def wiener_size(sums: NormalEquations, regularizer: Regularizer) -> float:
     return math.sqrt(norm) / math.prod(sums.shape) or 1.0
 
 
-def state_dtype(sums: NormalEquations, regularizer: Regularizer, precise: bool) -> Any:
+def state_dtype(shape: Size, dtype: np.dtype, regularizer: Regularizer, precise: bool) -> np.dtype:
     """Return the type of the state: 16-bit integers, see `packing`, for a large grid in float32 unless it must be precise.
 
     Their rounding keeps residuals above some 1e-4.
     """
-    packs = getattr(regularizer, "packs", False) and sums.gram.dtype == np.float32 and not precise
-    return np.dtype(np.int16) if packs and math.prod(sums.shape) >= _LARGE else sums.gram.dtype
+    packs = getattr(regularizer, "packs", False) and dtype == np.float32 and not precise
+    return np.dtype(np.int16) if packs and math.prod(shape) >= _LARGE else dtype
 
 
 def bytes_needed(
-    sums: NormalEquations, regularizer: Regularizer, precise: bool = False, positivity: bool = True
+    shape: Size, dtype: np.dtype, regularizer: Regularizer, precise: bool = False, positivity: bool = True
 ) -> int:
     """Return what a solve takes at its peak, beside the sums: the buffers of `Iteration`, and the volume it returns."""
-    state = state_dtype(sums, regularizer, precise).itemsize * regularizer.components
-    return wide_size(sums.shape) * (state + (3 + positivity) * sums.gram.dtype.itemsize)
+    state = state_dtype(shape, dtype, regularizer, precise).itemsize * regularizer.components
+    return wide_size(shape) * (state + (3 + positivity) * dtype.itemsize)
 
 
 class Iteration:
@@ -106,7 +106,8 @@ class Iteration:
         self.brightness = strongest / steepest / math.sqrt(self.size) if steepest else 0.0  # ||x|| can hardly be less
         self.fft = SlabFFT(sums.shape, self.dtype, team)
         plane = math.prod(self.fft.feedback.shape[1:])
-        self.state = np.zeros((nz, regularizer.components, plane), state_dtype(sums, regularizer, precise))
+        kind = state_dtype(sums.shape, sums.gram.dtype, regularizer, precise)
+        self.state = np.zeros((nz, regularizer.components, plane), kind)
         self.v2 = np.zeros_like(self.fft.feedback) if positivity else np.empty((nz, 0, 0), self.dtype)
         self.symbols = [axis.astype(self.dtype) for axis in axis_symbols(regularizer, sums.shape)]
         self.carries = [np.zeros((2, plane), self.dtype) for _ in range(team.size)]

@@ -61,7 +61,7 @@ class Running:
         observed: Observed | None = None,
     ):
         precise = mu is not None or 0 < tol < _FINE
-        check_memory("sums", sums.shape, bytes_needed(sums, regularizer, precise, positivity))
+        check_memory("sums", sums.shape, bytes_needed(sums.shape, sums.gram.dtype, regularizer, precise, positivity))
         self.team = Team(threads_for(sums.shape, workers))
         self.stop, self._size = stop, self.team.size if math.prod(sums.shape) > _TOUCHY else 0
         self.sums = sums

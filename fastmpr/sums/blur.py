@@ -36,11 +36,15 @@ class Blur:
 
     def __init__(self, psf: Any, psf_voxel: Vector, voxel: Vector):
         self._psf, self._psf_voxel, self._voxel = as_psf(psf), psf_voxel, voxel
-        self.reach = tuple(
+        z, y, x = (
             math.ceil(_reach(self._psf, axis) * own / other)
             for axis, (own, other) in enumerate(zip(psf_voxel, voxel, strict=True))
         )
+        self.reach: Size = z, y, x
         self.steepest = _steepest(self._psf)
+        self.symmetric = bool(np.allclose(self._psf, self._psf[::-1, ::-1, ::-1])) and all(
+            n % 2 for n in self._psf.shape
+        )
 
     def grid(self, shape: Size) -> Size:
         """Return a periodic grid with a margin for light from beyond an image.

@@ -65,7 +65,7 @@ def test_a_tolerance_that_16_bits_cannot_keep_has_a_state_that_can(all_are_large
 def test_given_penalties_have_a_state_that_holds_them(all_are_large, monkeypatch, mu):
     """In 16 bits, what is larger than 2^27 would become that."""
     sums, kept = sums_of((12, 14, 16)), []
-    monkeypatch.setattr(running, "bytes_needed", lambda *args: kept.append(state_dtype(*args[:3])) or 1)
+    monkeypatch.setattr(running, "bytes_needed", lambda *args: kept.append(state_dtype(*args[:4])) or 1)
     given = fastmpr.solve(sums, 30, mu=mu, max_iter=5, tol=0)
     fastmpr.solve(sums, 30, max_iter=1, tol=0)
     assert kept == [np.float32, np.int16]
@@ -108,10 +108,10 @@ def test_products_are_those_of_the_volume(shape, regularizer):
 
 def test_which_states_are_packed(all_are_large):
     sums, hessian = sums_of((6, 6, 6)), as_regularizer("hessian")
-    assert state_dtype(sums, hessian, precise=False) == np.int16
-    assert state_dtype(sums, hessian, precise=True) == np.float32
-    assert state_dtype(sums, as_regularizer("tv"), precise=False) == np.float32
-    assert state_dtype(sums_of((6, 6, 6), np.float64), hessian, precise=False) == np.float64
+    assert state_dtype(sums.shape, sums.gram.dtype, hessian, precise=False) == np.int16
+    assert state_dtype(sums.shape, sums.gram.dtype, hessian, precise=True) == np.float32
+    assert state_dtype(sums.shape, sums.gram.dtype, as_regularizer("tv"), precise=False) == np.float32
+    assert state_dtype((6, 6, 6), np.dtype(np.float64), hessian, precise=False) == np.float64
 
 
 def test_the_last_volume_is_whole_and_keeps_little_more_than_itself():

@@ -1,0 +1,277 @@
+"""What a user calls: images of two or three dimensions, one or many, and what they and their PSFs are given as."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .._messages import Progress, telling
+from .._stopping import Event, as_stop
+from .._validation import Vector, as_array, as_choice, as_reals, as_voxel_size
+from ..data.arguments import as_psfs
+from ..data.image import as_image
+from ..reconstruction import counting
+from ..solver.admm import as_callback, as_stopping
+from ..solver.control import Result
+from ..solver.regularizers import Regularizer, Tikhonov, as_regularizer
+from ..solver.selection import as_lam
+from ..sums.blur import Blur
+from .one import Job, as_memory
+
+
+def deconvolve(
+    image: Any,
+    psf: ArrayLike | Sequence[ArrayLike],
+    *,
+    lam: float | str = "auto",
+    regularizer: str | Regularizer = "hessian",
+    voxel_size: ArrayLike = 1.0,
+    psf_voxel_size: ArrayLike | None = None,
+    seen: Any = "auto",
+    outside: str = "unseen",
+    background: float | str = "auto",
+    max_memory: float | None = None,
+    out: Any = None,
+    max_iter: int = 150,
+    tol: float = 4e-3,
+    workers: int | None = None,
+    callback: Callable[[Result], Any] | None = None,
+    progress: bool | Progress | None = None,
+    cancel: Event | None = None,
+    timeout: float | None = None,
+) -> Any:
+    """Deconvolve images: minimise (lam / 2) ||y - H x||^2 + phi(x) over x >= 0, the norm over what was seen.
+
+    One view, no poses, an array in and an array out, on its own grid. Light from beyond the edge reaches into an image as
+    its own reaches out: it is given a margin to lie in, which is cut off at the end. Nothing is padded with values that
+    nobody measured.
+
+    Parameters
+    ----------
+    image : (..., nz, ny, nx) or (..., ny, nx) array_like, or several
+        Any real numbers; NaN is unseen. The dimensions of the PSF are space, and axes before those are channels or frames,
+        each deconvolved alone. Never changed, and read plane by plane: memory-mapped, Zarr and the like are welcome. A list,
+        or another iterable of images, each as above, of which one at a time is held.
+    psf : (kz, ky, kx) or (ky, kx) array_like, or a list of them
+        Centred at ``size // 2`` on each axis, of any sum above zero and any size. Of several, one is for each item along the
+        image's first axis.
+    lam : float or "auto"
+        Weight of the data term. It scales as the inverse of the intensities. By default, for each channel and frame, the
+        one that leaves the whitest residual, and a little more, found on the liveliest part of a large image.
+    regularizer : str or Regularizer
+        As in `solve`, but Tikhonov's, which has no use for positivity.
+    voxel_size, psf_voxel_size : float or (z, y, x) or (y, x)
+        In one unit; the PSF's is the image's unless given. The prior measures slopes in it.
+    seen : "auto", "all" or array of bool
+        Which voxels were seen, of the shape of the image or of its last axes; others have no say, and what is there comes
+        from their neighbourhood. By default all but NaN, voxels at the largest value of an integer type (saturated), single
+        voxels that no PSF explains (hot or dead), and the surroundings of a crop that was pasted into a constant.
+    outside : {"unseen", "dark"}
+        What is beyond the edge of the image.
+    background : "auto", "none" or float
+        What to take off before: a camera's offset and haze, by default as found in the image. The result is in the image's
+        unit above it, so dark is 0.
+    max_memory : float, optional
+        Bytes to take beside the image and the result. Where that does not suffice, the image is cut into tiles that overlap,
+        with one ``lam`` for all, which takes longer, and differs by 1e-3 of the brightest voxel at most. By default 32 for
+        each voxel of the image, 256 MB at least.
+    out : array, optional
+        Where the result goes: of the image's shape, and of any kind that takes ``out[box] = values``, such as a memory map
+        or a Zarr array. By default a new array. Of one image only.
+    max_iter, tol, workers, callback, progress, cancel, timeout
+        As in `reconstruct`; at the default ``tol`` the objective is some 2e-3 phi above its minimum. Progress is counted in
+        iterations, and "tiles" and "images" where there are several.
+
+    Returns
+    -------
+    ndarray
+        Of the shape of the image; nowhere negative. float64 if the image is, else float32. ``out``, if that is given. A list
+        for a list, an iterator for another iterable.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Naming the argument, if shapes disagree or a value is out of its range.
+    MemoryError
+        At once, if it cannot fit in the memory that this process may use.
+    Cancelled
+        If it is to end before all is done; an image in one tile is what it is then, once lam is known.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastmpr
+    >>> truth = fastmpr.phantom.centriole((24, 24, 24))
+    >>> psf = fastmpr.psf.gaussian((15, 9, 9), sigma=(3, 1, 1))
+    >>> pose = fastmpr.Poses.random(1, rng=0)
+    >>> image = fastmpr.simulate(truth, psf, pose, noise_sigma=0.02, rng=0)[0]
+    >>> fastmpr.deconvolve(image, psf).shape
+    (24, 24, 24)
+    """
+    stop = as_stop("deconvolve", cancel, timeout)
+    max_iter, tol = as_stopping(max_iter, tol)
+    psfs, dimensions = as_psfs_of(psf)
+    voxel = as_voxel(voxel_size, dimensions, "voxel_size")
+    own = voxel if psf_voxel_size is None else as_voxel(psf_voxel_size, dimensions, "psf_voxel_size")
+    chosen = as_iterated(regularizer, voxel)
+    dark = as_choice(outside, "outside", ("unseen", "dark")) == "dark"
+    given, memory, callback = as_lam(lam), as_memory(max_memory), as_callback(callback)
+
+    def started(tell: Progress | None) -> Images:
+        options = {"workers": workers, "callback": counting(callback, tell), "stop": stop}
+        until = {"max_iter": max_iter, "tol": tol}
+        jobs = [
+            Job(Blur(one, own, voxel), dark, chosen, given, until, options, memory, tell) for one in map(upright, psfs)
+        ]
+        return Images(jobs, psfs, dimensions, seen, background)
+
+    if is_one(image):
+        with telling(progress) as tell:
+            return started(tell)(image, out)
+    if out is not None:
+        raise ValueError("out: found one beside several images, need one image, or no out")
+    many = _each(image, started, progress)
+    return list(many) if isinstance(image, list | tuple) else many
+
+
+def _each(images: Iterable[Any], started: Callable, progress: Any) -> Iterator[NDArray]:
+    """Deconvolve one image after another, with what they have in common prepared once."""
+    with telling(progress) as tell:
+        work, count = started(tell), len(images) if isinstance(images, list | tuple) else None
+        for done, image in enumerate(images, 1):
+            yield work(image, None)
+            if tell:
+                tell("images", done, count)
+
+
+class Images:
+    """What deconvolves an image of channels and frames, given a job for each PSF.
+
+    Parameters
+    ----------
+    jobs : list of Job
+    psfs : list of ndarray
+        Of two or three ``dimensions``.
+    seen, background
+        As in `deconvolve`.
+    """
+
+    def __init__(self, jobs: list[Job], psfs: list[NDArray], dimensions: int, seen: Any, background: Any):
+        self.jobs, self.dimensions, self.seen, self.background = jobs, dimensions, seen, background
+        self.steepest = [Blur(psf.reshape(-1, *psf.shape[-2:]), (1.0,) * 3, (1.0,) * 3).steepest for psf in psfs]
+
+    def __call__(self, image: Any, out: Any) -> Any:
+        """Return the result, in ``out`` if that is given."""
+        values = image if is_lazy(image) else as_array(image, "image")
+        shape = tuple(values.shape)
+        self._check(values, shape, out)
+        if out is None:
+            out = np.empty(shape, np.float64 if values.dtype == np.float64 else np.float32)
+        for index in np.ndindex(shape[: -self.dimensions]):
+            k = index[0] if len(self.jobs) > 1 else 0
+            part, target = (values[index], _Part(out, index)) if index else (values, out)
+            self._one(self.jobs[k], self.steepest[k], part, self._seen(index, shape), target)
+        return out
+
+    def _one(self, job: Job, steepest: float, values: Any, seen: Any, out: Any) -> None:
+        """Deconvolve one image of two or three dimensions."""
+        if self.dimensions == 3:
+            job.run(as_image(values, seen, self.background, steepest), out)
+            return
+        mask = seen if isinstance(seen, str) else np.asarray(seen)[np.newaxis]
+        known = as_image(np.asarray(values)[np.newaxis], mask, self.background, steepest)
+        job.run(known.upright(), _Upright(out))
+
+    def _check(self, values: Any, shape: tuple[int, ...], out: Any) -> None:
+        if len(shape) < self.dimensions or 0 in shape or values.dtype.kind not in "fiub":
+            need = f"real numbers and {self.dimensions} axes or more, as the PSF has {self.dimensions}"
+            raise ValueError(f"image: found {values.dtype} of shape {shape}, need {need}")
+        if len(self.jobs) > 1 and (len(shape) == self.dimensions or len(self.jobs) != shape[0]):
+            raise ValueError(
+                f"psf: found {len(self.jobs)} for an image of shape {shape}, need one, or one for each of the first axis"
+            )
+        if out is not None and tuple(getattr(out, "shape", ())) != shape:
+            raise ValueError(f"out: found shape {getattr(out, 'shape', None)}, need the image's, {shape}")
+
+    def _seen(self, index: tuple[int, ...], shape: tuple[int, ...]) -> Any:
+        """Return what was seen of one of the images."""
+        if isinstance(self.seen, str):
+            return as_choice(self.seen, "seen", ("auto", "all"))
+        mask = as_array(self.seen, "seen")
+        if mask.shape == shape:
+            return mask[index]
+        if mask.shape != shape[-self.dimensions :]:
+            raise ValueError(f"seen: found shape {mask.shape}, need {shape} or {shape[-self.dimensions :]}")
+        return mask
+
+
+class _Part:
+    """A channel or frame of an array that is written to."""
+
+    def __init__(self, out: Any, index: tuple[int, ...]):
+        self._out, self._index = out, index
+
+    def __setitem__(self, box: tuple[slice, ...], values: NDArray) -> None:
+        self._out[(*self._index, *box)] = values
+
+
+class _Upright:
+    """An array (ny, nx) that is written to as if it were (ny, 1, nx)."""
+
+    def __init__(self, out: Any):
+        self._out = out
+
+    def __setitem__(self, box: tuple[slice, ...], values: NDArray) -> None:
+        self._out[box[0], box[2]] = values[:, 0]
+
+
+def is_lazy(image: Any) -> bool:
+    """Return whether an image is an array of another kind, to be read in parts."""
+    own = ("shape", "dtype", "__getitem__")
+    return not isinstance(image, np.ndarray) and all(hasattr(image, name) for name in own)
+
+
+def is_one(image: Any) -> bool:
+    """Return whether this is an image, and not several."""
+    if isinstance(image, list | tuple):
+        return not image or np.ndim(image[0]) < 2
+    return hasattr(image, "shape") or hasattr(image, "__array__") or not isinstance(image, Iterable)
+
+
+def as_psfs_of(psf: Any) -> tuple[list[NDArray], int]:
+    """Return the PSFs, and how many dimensions they have."""
+    several = list(psf) if isinstance(psf, list | tuple) and len(psf) and np.ndim(psf[0]) > 1 else [psf]
+    shapes = [np.ndim(one) for one in several]
+    if set(shapes) not in ({2}, {3}):
+        raise ValueError(
+            f"psf: found {', '.join(map(str, sorted(set(shapes))))} dimensions, need 2 or 3, or a list of such PSFs"
+        )
+    looked_at = as_psfs([as_array(one, "psf").reshape(-1, *np.shape(one)[-2:]) for one in several])
+    return [psf.reshape(np.shape(one)) for psf, one in zip(looked_at, several, strict=True)], shapes[0]
+
+
+def upright(psf: NDArray) -> NDArray:
+    """Return a PSF of two dimensions as one of three: its rows become planes, which threads share."""
+    return psf if psf.ndim == 3 else psf[:, np.newaxis]
+
+
+def as_voxel(value: Any, dimensions: int, name: str) -> Vector:
+    """Return the sides of a voxel (z, y, x); a pixel (y, x) is that with its y for z and nothing that counts for y."""
+    if dimensions == 3:
+        return as_voxel_size(value, name)
+    sides = as_reals(value, name, "one or two positive lengths (y, x)")
+    if sides.shape not in ((), (1,), (2,)):
+        raise ValueError(f"{name}: found shape {sides.shape}, need one or two positive lengths (y, x)")
+    y, x = np.broadcast_to(sides, (2,)).tolist()
+    return as_voxel_size((y, max(x, y), x), name)
+
+
+def as_iterated(regularizer: Any, voxel: Vector) -> Regularizer:
+    """Return a regulariser that is no closed form."""
+    chosen = as_regularizer(regularizer, voxel)
+    if isinstance(chosen, Tikhonov):
+        raise ValueError("regularizer: found 'tikhonov', need 'hessian', 'tv' or another that is solved by iterations")
+    return chosen
