@@ -48,7 +48,7 @@ def Hessian(
     Examples
     --------
     >>> from fastmpr.compat.pylops import Hessian
-    >>> Hessian((4, 5, 6)).dimsd  # doctest: +SKIP
+    >>> Hessian((4, 5, 6)).dimsd
     (6, 4, 5, 6)
     """
     shape, sides = as_shape(dims, "dims"), as_voxel_size(voxel_size)
@@ -85,7 +85,7 @@ def Gradient(
     Examples
     --------
     >>> from fastmpr.compat.pylops import Gradient
-    >>> Gradient(4).dimsd  # doctest: +SKIP
+    >>> Gradient(4).dimsd
     (3, 4, 4, 4)
     """
     shape, sides = as_shape(dims, "dims"), as_voxel_size(voxel_size)

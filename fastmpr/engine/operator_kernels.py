@@ -35,7 +35,7 @@ def _add_mixed(here, one, other, both, weight, out):
 @njit(**JIT)
 def _wrap_after(row, out):
     """Copy a row and put its first elements behind it."""
-    copy(row, out)
+    copy(row, out[: row.size])
     for i in range(row.size, out.size):
         out[i] = row[i % row.size]
 
