@@ -18,7 +18,7 @@ import functools
 import os
 import platform
 import unittest.mock
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
@@ -31,11 +31,12 @@ from scipy.spatial.transform import Rotation
 import fastmpr
 from fastmpr.metrics import psnr
 
-from .common import seconds
+from .common import timed
 from .peers import limit_threads
 
 DATA = Path(os.environ.get("FASTMPR_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data")
 TABLE = Path(__file__).parent / "results" / "deconvolution.md"
+FIELDS = ("centriole", "nuclear_pore", "both", "ribosome")
 NOISE = (0.01, 0.03, 0.1)  # of the brightest voxel of the blurred image
 SIZE, SURROUNDINGS = 64, 24  # voxels of an image, and of what lies beyond each of its faces
 RIM = 8  # voxels that "inside" leaves out at each face
@@ -72,10 +73,12 @@ class Score(NamedTuple):
 # ----------------------------------------------------------------------------------------------------
 
 
-def problems(noises: tuple[float, ...] = NOISE) -> Iterator[Problem]:
-    """Yield all problems: every field through every PSF with every noise."""
+def problems(names: Sequence[str] = FIELDS, noises: Sequence[float] = NOISE) -> Iterator[Problem]:
+    """Yield the problems: fields through every PSF with every noise, in units of the brightest voxel."""
     inner = (slice(SURROUNDINGS, SURROUNDINGS + SIZE),) * 3
-    for field, scene in fields().items():
+    for field in names:
+        if (scene := scene_of(field)) is None:
+            continue
         for blur, psf in psfs().items():
             blurred = np.maximum(scipy.signal.fftconvolve(scene, psf, "same")[inner], 0)
             white = np.random.default_rng(0).standard_normal(blurred.shape, np.float32)
@@ -94,17 +97,17 @@ def psfs() -> dict[str, NDArray]:
     }
 
 
-@functools.cache
-def fields() -> dict[str, NDArray]:
-    """Return fields of particles of one kind and, smaller and more of them, of two."""
-    phantoms = (fastmpr.phantom.centriole, fastmpr.phantom.nuclear_pore)
-    found = {phantom.__name__: crowd([phantom(56)], 48) for phantom in phantoms}
-    found["both"] = crowd([phantom(32) for phantom in phantoms], 28)
-    if (ribosome := DATA / "ribosome" / "4v7r.mrc").exists():
-        density = np.maximum(fastmpr.io.read(ribosome, 1.0)[0], 0)
-        half = density.reshape(48, 2, 48, 2, 48, 2).mean(axis=(1, 3, 5), dtype=np.float32)
-        found["ribosome"] = crowd([half / half.max()], 48)
-    return found
+def scene_of(field: str) -> NDArray | None:
+    """Return a field of particles of one kind or, smaller and more of them, of two; None where its data are not there."""
+    if field == "both":
+        return crowd([fastmpr.phantom.centriole(32), fastmpr.phantom.nuclear_pore(32)], 28)
+    if field != "ribosome":
+        return crowd([getattr(fastmpr.phantom, field)(56)], 48)
+    if not (path := DATA / "ribosome" / "4v7r.mrc").exists():
+        return None
+    density = np.maximum(fastmpr.io.read(path, 1.0)[0], 0)
+    half = density.reshape(48, 2, 48, 2, 48, 2).mean(axis=(1, 3, 5), dtype=np.float32)
+    return crowd([half / half.max()], 48)
 
 
 def crowd(particles: list[NDArray], spacing: int) -> NDArray:
@@ -132,7 +135,7 @@ def ours(image: NDArray, psf: NDArray, workers: int = 1) -> NDArray:
     if hasattr(fastmpr, "deconvolve"):
         return fastmpr.deconvolve(image, psf, workers=workers)
     pose = fastmpr.Poses(Rotation.identity(1))
-    return fastmpr.reconstruct([image], psf, pose, background="none", workers=workers).x
+    return fastmpr.reconstruct([image], psf, pose, background="none", outside="unseen", workers=workers).x
 
 
 def best_lucy(problem: Problem, mirrored: bool = False) -> Score:
@@ -162,6 +165,8 @@ def lucy(image: NDArray, psf: NDArray) -> Iterator[NDArray]:
     for _ in range(MOST):
         blurred = scipy.signal.fftconvolve(x, psf, "same") + 1e-12
         x = x * scipy.signal.fftconvolve(image / blurred, mirror, "same")
+        if not np.isfinite(x).all():  # it divides by nothing
+            return
         yield np.clip(x, -1, 1)
 
 
@@ -204,27 +209,21 @@ def compare(problem: Problem) -> tuple[list[Score], float, float]:
 
     ours(problem.image, problem.psf)  # compiles
     x, fast = timed(lambda: ours(problem.image, problem.psf))
-    _, slow = timed(lambda: richardson_lucy(problem.image / problem.image.max(), problem.psf, TIMED))
+    positive = np.maximum(problem.image / problem.image.max(), 0)
+    _, slow = timed(lambda: richardson_lucy(positive, problem.psf, TIMED))
     blurred = score(problem.image, problem.truth)
     theirs = [best_lucy(problem), best_lucy(problem, mirrored=True), wiener(problem)]
     return [blurred, *theirs, score(x, problem.truth)], slow, fast
 
 
-def timed(call: Callable[[], NDArray]) -> tuple[NDArray, float]:
-    """Return what a call returns, and the seconds it took."""
-    results: list[NDArray] = []
-    took = seconds(lambda: results.append(call()))
-    return results[0], took
-
-
-def scikit_image_table(noises: tuple[float, ...]) -> Iterator[str]:
+def scikit_image_table(names: Sequence[str], noises: Sequence[float]) -> Iterator[str]:
     """Yield the lines of the comparison with scikit-image."""
     yield (
         "| field | PSF | noise | blurred | Richardson-Lucy, best stop | mirrored | unsupervised_wiener | fastmpr "
         f"| gain over the first | {TIMED} iterations of it, s | fastmpr, s |"
     )
     yield "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|"
-    for problem in problems(noises):
+    for problem in problems(names, noises):
         scores, slow, fast = compare(problem)
         cells = [f"{s.whole:.2f}, {s.inside:.2f}" + (f" ({s.remark})" if s.remark else "") for s in scores]
         gain = f"{scores[-1].whole - scores[1].whole:+.2f}, {scores[-1].inside - scores[1].inside:+.2f}"
@@ -269,6 +268,7 @@ def conditions() -> str:
 def main() -> None:
     """Print the tables line by line, and write them."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.deconvolution", description=__doc__.splitlines()[0])
+    parser.add_argument("--field", nargs="+", choices=FIELDS, default=FIELDS, help="of which particles (default: all)")
     parser.add_argument("--noise", type=float, nargs="+", default=NOISE, help="of the brightest voxel")
     parser.add_argument("--part", choices=("scikit-image", "deconwolf"), help="only this part (default: both)")
     arguments = parser.parse_args()
@@ -285,7 +285,7 @@ def main() -> None:
     if arguments.part != "deconwolf":
         limit_threads(1)
         tell(conditions() + "\n")
-        for line in scikit_image_table(tuple(arguments.noise)):
+        for line in scikit_image_table(arguments.field, arguments.noise):
             tell(line)
     TABLE.parent.mkdir(exist_ok=True)
     TABLE.write_text("\n".join(lines) + "\n", encoding="utf-8")
