@@ -31,7 +31,7 @@ from scipy.spatial.transform import Rotation
 import fastmpr
 from fastmpr.metrics import psnr
 
-from .common import timed
+from .common import seconds, timed
 from .peers import limit_threads
 
 DATA = Path(os.environ.get("FASTMPR_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data")
@@ -170,10 +170,20 @@ def lucy(image: NDArray, psf: NDArray) -> Iterator[NDArray]:
         yield np.clip(x, -1, 1)
 
 
-def wiener(problem: Problem) -> Score:
-    """Return the score of scikit-image's `unsupervised_wiener`, the better of the image as it is and mirrored.
+def best_wiener(problem: Problem) -> Score:
+    """Return the score of scikit-image's `unsupervised_wiener`, the better of the image as it is and mirrored."""
+    scale, found = problem.image.max(), []
+    for margins in ([0, 0, 0], [n // 2 for n in problem.psf.shape]):
+        box = tuple(slice(m, n + m) for m, n in zip(margins, problem.image.shape, strict=True))
+        x = wiener(np.pad(problem.image / scale, [(m, m) for m in margins], "symmetric"), problem.psf)[box]
+        found.append(score(x, problem.truth, "mirrored" if any(margins) else "as it is"))
+    return max(found)
 
-    Of three axes it transforms two, and stops with an error: here it is given transforms and a norm of all three.
+
+def wiener(image: NDArray, psf: NDArray) -> NDArray:
+    """Return what scikit-image's `unsupervised_wiener` makes of an image, clipped at 0.
+
+    Of three axes it transforms two, and ends with an error: here it is given transforms and a norm of all three.
     """
     from skimage.restoration import uft, unsupervised_wiener
 
@@ -181,15 +191,8 @@ def wiener(problem: Problem) -> Score:
         energy = np.abs(half) ** 2
         return float(2 * energy.sum() - energy[..., 0].sum())
 
-    three = {"urfft2": uft.urfftn, "uirfft2": uft.uirfftn, "image_quad_norm": quad_norm}
-    scale, found = problem.image.max(), []
-    for margins in ([0, 0, 0], [n // 2 for n in problem.psf.shape]):
-        image = np.pad(problem.image / scale, [(m, m) for m in margins], "symmetric")
-        inside = tuple(slice(m, n + m) for m, n in zip(margins, problem.image.shape, strict=True))
-        with unittest.mock.patch.multiple(uft, **three):
-            x, _ = unsupervised_wiener(image, problem.psf, rng=0)
-        found.append(score(np.maximum(x[inside], 0), problem.truth, "mirrored" if any(margins) else "as it is"))
-    return max(found)
+    with unittest.mock.patch.multiple(uft, urfft2=uft.urfftn, uirfft2=uft.uirfftn, image_quad_norm=quad_norm):
+        return np.maximum(unsupervised_wiener(image, psf, rng=0)[0], 0)
 
 
 def score(x: NDArray, truth: NDArray, remark: str = "") -> Score:
@@ -203,17 +206,35 @@ def score(x: NDArray, truth: NDArray, remark: str = "") -> Score:
 # ----------------------------------------------------------------------------------------------------
 
 
-def compare(problem: Problem) -> tuple[list[Score], float, float]:
-    """Return the scores, blurred, Richardson-Lucy's, the same mirrored, Wiener's and ours, and seconds: theirs and ours."""
+class Scores(NamedTuple):
+    """How near each comes to the truth."""
+
+    blurred: Score
+    lucy: Score
+    mirrored: Score
+    wiener: Score
+    ours: Score
+
+
+class Seconds(NamedTuple):
+    """How long each takes."""
+
+    lucy: float  # `TIMED` iterations
+    wiener: float
+    ours: float
+
+
+def compare(problem: Problem) -> tuple[Scores, Seconds]:
+    """Return how well and how fast all do."""
     from skimage.restoration import richardson_lucy
 
-    ours(problem.image, problem.psf)  # compiles
-    x, fast = timed(lambda: ours(problem.image, problem.psf))
-    positive = np.maximum(problem.image / problem.image.max(), 0)
-    _, slow = timed(lambda: richardson_lucy(positive, problem.psf, TIMED))
-    blurred = score(problem.image, problem.truth)
-    theirs = [best_lucy(problem), best_lucy(problem, mirrored=True), wiener(problem)]
-    return [blurred, *theirs, score(x, problem.truth)], slow, fast
+    image, psf, truth = problem.image, problem.psf, problem.truth
+    unit = np.maximum(image / image.max(), 0)
+    ours(image, psf)  # compiles
+    x, fast = timed(lambda: ours(image, psf))
+    times = Seconds(seconds(richardson_lucy, unit, psf, TIMED), seconds(wiener, unit, psf), fast)
+    theirs = best_lucy(problem), best_lucy(problem, mirrored=True), best_wiener(problem)
+    return Scores(score(image, truth), *theirs, score(x, truth)), times
 
 
 def scikit_image_table(names: Sequence[str], noises: Sequence[float]) -> Iterator[str]:
@@ -224,22 +245,37 @@ def scikit_image_table(names: Sequence[str], noises: Sequence[float]) -> Iterato
     )
     yield "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|"
     for problem in problems(names, noises):
-        scores, slow, fast = compare(problem)
+        scores, times = compare(problem)
         cells = [f"{s.whole:.2f}, {s.inside:.2f}" + (f" ({s.remark})" if s.remark else "") for s in scores]
-        gain = f"{scores[-1].whole - scores[1].whole:+.2f}, {scores[-1].inside - scores[1].inside:+.2f}"
-        row = [problem.field, problem.blur, f"{problem.noise}", *cells, gain, f"{slow:.2f}", f"{fast:.2f}"]
+        gain = f"{scores.ours.whole - scores.lucy.whole:+.2f}, {scores.ours.inside - scores.lucy.inside:+.2f}"
+        row = [problem.field, problem.blur, f"{problem.noise}", *cells, gain, f"{times.lucy:.2f}", f"{times.ours:.2f}"]
         yield f"| {' | '.join(row)} |"
 
 
-def deconwolf_table(workers: int = 2) -> Iterator[str]:
-    """Yield the lines of the comparison with what deconwolf did on its stack."""
+class OneView(NamedTuple):
+    """What deconwolf has on record for its stack, and ours."""
+
+    blurred: float
+    theirs: float
+    remark: str
+    ours: float
+    seconds: float
+
+
+def against_deconwolf(photons: int, workers: int = 2) -> OneView:
+    """Return ours beside deconwolf's record."""
+    image, psf, truth = one_view(photons)
+    ours(image, psf, workers)  # compiles
+    x, took = timed(lambda: ours(image, psf, workers))
+    return OneView(affine_psnr(image, truth), *DECONWOLF[photons], affine_psnr(x, truth), took)
+
+
+def deconwolf_table() -> Iterator[str]:
+    """Yield the lines of the comparison with what deconwolf did on its stack, on two threads."""
     yield "| photons | blurred, dB | deconwolf at its best stop (recorded) | fastmpr | gain | s |"
     yield "|---:|---:|---:|---:|---:|---:|"
-    for photons, (theirs, remark) in DECONWOLF.items():
-        image, psf, truth = one_view(photons)
-        ours(image, psf, workers)
-        x, took = timed(functools.partial(ours, image, psf, workers))
-        blurred, found = affine_psnr(image, truth), affine_psnr(x, truth)
+    for photons in DECONWOLF:
+        blurred, theirs, remark, found, took = against_deconwolf(photons)
         yield f"| {photons} | {blurred:.2f} | {theirs:.2f} ({remark}) | {found:.2f} | {found - theirs:+.2f} | {took:.1f} |"
 
 
