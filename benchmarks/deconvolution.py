@@ -27,7 +27,6 @@ from typing import NamedTuple
 import numpy as np
 import scipy.signal
 from numpy.typing import NDArray
-from scipy.spatial.transform import Rotation
 
 import fastmpr
 from fastmpr.metrics import psnr
@@ -133,10 +132,7 @@ def crowd(particles: list[NDArray], spacing: int) -> NDArray:
 
 def ours(image: NDArray, psf: NDArray, workers: int = 1) -> NDArray:
     """`fastmpr.deconvolve`, lam chosen by itself."""
-    if hasattr(fastmpr, "deconvolve"):
-        return fastmpr.deconvolve(image, psf, workers=workers)
-    pose = fastmpr.Poses(Rotation.identity(1))
-    return fastmpr.reconstruct([image], psf, pose, background="none", outside="unseen", workers=workers).x
+    return fastmpr.deconvolve(image, psf, workers=workers)
 
 
 def best_lucy(problem: Problem, mirrored: bool = False) -> Score:
