@@ -111,6 +111,13 @@ def seconds(function: Callable[..., Any], *args: Any, **options: Any) -> float:
     return time.perf_counter() - start
 
 
+def timed(function: Callable[[], NDArray]) -> tuple[NDArray, float]:
+    """Return what one call returns, and the time that it takes."""
+    results: list[NDArray] = []
+    took = seconds(lambda: results.append(function()))
+    return results[0], took
+
+
 def iterations_for(shape: tuple[int, int, int]) -> int:
     """Return how many iterations last long enough for the clock: a tenth of a second or two."""
     return max(5, 20_000_000 // int(np.prod(shape)))
