@@ -25,9 +25,10 @@ from .solver.selection import as_lam, guess_lam
 from .solver.whiteness import colour, whitest
 from .sums.blur import Blur
 
-_TRIAL_VOXELS = 1_000_000  # of the part of an image that lam is chosen on
+_TRIAL_VOXELS = 600_000  # of the part of an image that lam is chosen on
 _TRIAL_ITERATIONS = 20
-_GUESS = 0.1  # of `guess_lam`, to begin with
+_TRIAL_REACHES = 4  # of the PSF, that each side of it has at least: one at each end is not looked at
+_GUESS = 0.4  # of `guess_lam`, to begin with
 
 
 def deconvolve(
@@ -74,8 +75,8 @@ def deconvolve(
     outside : {"unseen", "dark"}
         What is beyond the edge of the image.
     background : "auto", "none" or float
-        What to take off before: a camera's offset and haze, by default as `reconstruct` finds it. The result is in the
-        image's unit above it, so dark is 0.
+        What to take off before: a camera's offset and haze, by default what the darkest hundredth of the image shows. The
+        result is in the image's unit above it, so dark is 0.
     max_iter, tol, workers, callback, progress, cancel, timeout
         As in `reconstruct`; at the default ``tol`` the objective is some 2e-3 phi above its minimum.
 
@@ -148,17 +149,18 @@ class Job:
 
     def choose_lam(self, image: Image) -> float:
         """Return the weight for an image, found on its liveliest part."""
-        least = tuple(3 * reach for reach in self.blur.reach)
-        part = image.part(liveliest(image, _TRIAL_VOXELS, least))
+        nz, ny, nx = (_TRIAL_REACHES * reach for reach in self.blur.reach)
+        part = image.part(liveliest(image, _TRIAL_VOXELS, (nz, ny, nx)))
         observed = self.observed(part)
+        inside = self.blur.inside(part.shape)
 
         def misfit(lam: float) -> float:
             observed.restart()
             x = minimise(observed, lam, self.regularizer, self.options, _TRIAL_ITERATIONS, 0.0).x
             if reason := self.options["stop"].reason():
                 raise Cancelled(f"deconvolve: {reason} while lam was being chosen")
-            light = observed.predicted(x)[corner(part.shape)]
-            return colour(np.stack(list(part)) - light, light, observed.workers)
+            light = observed.predicted(x)[inside]
+            return colour(np.stack(list(part))[inside] - light, light, observed.workers)
 
         return whitest(misfit, _GUESS * guess_lam(observed.sums, self.regularizer))
 
@@ -168,7 +170,8 @@ def minimise(
 ) -> Result:
     """Minimise over the grid of an observed image."""
     until = {"max_iter": max_iter, "tol": tol}
-    with Running(observed.sums, SHARE * lam, regularizer, observed=observed, **until, **options) as running:
+    weight, split = (SHARE * lam, observed) if observed.split else (lam, None)
+    with Running(observed.sums, weight, regularizer, observed=split, **until, **options) as running:
         running.go_on()
         return replace(running.result(), lam=lam)
 
