@@ -16,7 +16,6 @@ _OUTLIERS = 50  # one voxel in so many, at either end of a patch's values, may b
 _REACH = 1.5  # patches up to so many standard errors above the background are taken for dark
 _FAR = 3  # standard errors: a patch farther above a plane is no part of it
 _FEWEST = 8  # patches that a plane is fitted to
-_SIDE = 48  # voxels from each end of an axis: more are not looked at
 _LOWERED = 0.1388  # phi(1.5) / Phi(1.5): errors that stay below +1.5 have their mean so far below 0
 
 
@@ -50,18 +49,6 @@ def without_background(particle: NDArray) -> NDArray:
     """
     particle = particle.astype(as_float_type(particle.dtype), copy=False)
     return particle - _background(particle)
-
-
-def background_of(image: NDArray, dtype: type) -> float:
-    """Return the background of an image of any type and any size, no copy of which is made; NaN counts as the rest's median.
-
-    See `without_background`.
-    """
-    ends = [np.unique(np.r_[: min(n, _SIDE), max(n - _SIDE, 0) : n]) for n in image.shape]
-    part = image[np.ix_(*ends)].astype(dtype)
-    if (unknown := np.isnan(part)).any():
-        part[unknown] = np.nanmedian(part)
-    return float(_background(part))
 
 
 def _background(particle: NDArray) -> np.floating:

@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from .._validation import Size, as_array, as_float_type, as_number, check_intensities
-from .background import background_of
+from .._validation import Size, as_array, as_choice, as_float_type, as_number, check_intensities
 from .seen import NothingSeenError, as_mask, crop_box
 
+_DARKEST = 0.01  # of the cells are taken for dark
+_SIGMAS = 2.33  # that quantile of a normal distribution, below its mean
 _CELL = 8  # voxels: noise is averaged over cells before they are compared
 _LONE = 5.0  # times what neighbours differ by, and lone peaks usually: more is no noise
 _USUAL = 0.99  # of the peaks of a plane are usual
@@ -47,6 +48,11 @@ class Image(Sequence[NDArray]):
         if self.unseen is not None:
             plane[self._bits(z)] = np.nan
         return plane
+
+    @property
+    def holes(self) -> int:
+        """The number of voxels that were not seen."""
+        return 0 if self.unseen is None else sum(int(np.unpackbits(row).sum()) for row in self.unseen)
 
     def _bits(self, z: int) -> NDArray[np.bool_]:
         assert self.unseen is not None
@@ -140,13 +146,7 @@ def as_image(image: Any, seen: Any, background: Any, steepest: float) -> Image:
             if not np.isfinite(held).all():
                 raise ValueError("image: found infinite values, need finite ones, or NaN where nothing was seen")
             check_intensities(held, "image", dtype)
-    if isinstance(background, str):
-        if background not in ("auto", "none"):
-            raise ValueError(f"background: found {background!r}, need 'auto', 'none' or a number")
-        level = 0.0 if background == "none" else _level(known, box)
-    else:
-        level = as_number(background, "background", -1e30, 1e30, "'auto', 'none' or a number")
-    return Image(values, level, unseen)
+    return Image(values, _level(known, background), unseen)
 
 
 def unseen_in(raw: NDArray, steepest: float | None) -> NDArray[np.bool_]:
@@ -188,10 +188,21 @@ def _around(plane: NDArray, beyond: float, best: Any) -> NDArray:
     return best(sides, best(wide[:-2, 1:-1], wide[2:, 1:-1]))
 
 
-def _level(image: Image, box: Any) -> float:
-    """Return the background of what was seen of an image."""
-    inside = tuple(slice(*side) for side in box) if box else (slice(None),) * 3
-    return background_of(image.values[inside], image.dtype)
+def _level(image: Image, background: Any) -> float:
+    """Return what to take off: by default the mean of the darkest cells, less what noise takes from the least of many.
+
+    Too much would forbid what is true; too little leaves positivity with nothing to say, which costs some tenths of a dB.
+    """
+    if not isinstance(background, str):
+        return as_number(background, "background", -1e30, 1e30, "'auto', 'none' or a number")
+    if as_choice(background, "background", ("auto", "none")) == "none":
+        return 0.0
+    mean, variance = _cells(image)
+    dark = np.nanquantile(mean, _DARKEST)
+    noise = math.sqrt(
+        np.median(variance[mean <= np.nanquantile(mean, 5 * _DARKEST)]) / min(_CELL**3, image.values.size)
+    )
+    return float(dark + _SIGMAS * noise)
 
 
 def liveliest(image: Image, most: int, least: Size) -> tuple[slice, slice, slice]:
@@ -202,10 +213,11 @@ def liveliest(image: Image, most: int, least: Size) -> tuple[slice, slice, slice
     sizes = _cut_to(image.shape, most, least)
     if sizes == image.shape:
         return slice(None), slice(None), slice(None)
-    cells = [max(1, min(_CELL, n)) for n in image.shape]
-    means = _cell_means(image, cells)
+    means, _ = _cells(image)
+    cells = [min(_CELL, n) for n in image.shape]
     window = [max(1, size // cell) for size, cell in zip(sizes, cells, strict=True)]
-    energy = ndimage.uniform_filter(np.square(means - means.mean()), window, mode="constant")
+    energy = np.nan_to_num(np.square(means - np.nanmean(means)))
+    energy = ndimage.uniform_filter(energy, window, mode="constant")
     centre = np.unravel_index(int(energy.argmax()), energy.shape)
     firsts = [
         min(max(int(c) * cell + cell // 2 - size // 2, 0), n - size)
@@ -228,11 +240,15 @@ def _cut_to(shape: Size, most: int, least: Size) -> Size:
     return sizes[0], sizes[1], sizes[2]
 
 
-def _cell_means(image: Image, cells: list[int]) -> NDArray[np.float64]:
-    """Return the mean of each whole cell of an image; what was not seen counts as 0."""
+def _cells(image: Image) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return mean and variance of what was seen in each whole cell of an image; NaN where that is less than half of it."""
+    cells = [min(_CELL, n) for n in image.shape]
     nz, ny, nx = (n // cell for n, cell in zip(image.shape, cells, strict=True))
-    out = np.zeros((nz, ny, nx))
+    count, total, squares = np.zeros((3, nz, ny, nx))
     for z in range(nz * cells[0]):
-        plane = np.nan_to_num(image[z])[: ny * cells[1], : nx * cells[2]]
-        out[z // cells[0]] += plane.reshape(ny, cells[1], nx, cells[2]).mean(axis=(1, 3))
-    return out / cells[0]
+        plane = image[z][: ny * cells[1], : nx * cells[2]].astype(float).reshape(ny, cells[1], nx, cells[2])
+        count[z // cells[0]] += np.count_nonzero(~np.isnan(plane), axis=(1, 3))
+        total[z // cells[0]] += np.nansum(plane, axis=(1, 3))
+        squares[z // cells[0]] += np.nansum(np.square(plane), axis=(1, 3))
+    mean = np.where(2 * count >= min(float(count.max()), math.prod(cells)), total / np.maximum(count, 1), np.nan)
+    return mean, np.maximum(squares / np.maximum(count, 1) - np.square(mean), 0)

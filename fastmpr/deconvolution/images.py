@@ -39,6 +39,7 @@ def deconvolve(
     tol: float = 4e-3,
     workers: int | None = None,
     callback: Callable[[Result], Any] | None = None,
+    report: Callable[[dict[str, Any]], Any] | None = None,
     progress: bool | Progress | None = None,
     cancel: Event | None = None,
     timeout: float | None = None,
@@ -72,8 +73,8 @@ def deconvolve(
     outside : {"unseen", "dark"}
         What is beyond the edge of the image.
     background : "auto", "none" or float
-        What to take off before: a camera's offset and haze, by default as found in the image. The result is in the image's
-        unit above it, so dark is 0.
+        What to take off before: a camera's offset and haze, by default what the darkest hundredth of the image shows. The
+        result is in the image's unit above it, so dark is 0.
     max_memory : float, optional
         Bytes to take beside the image and the result. Where that does not suffice, the image is cut into tiles that overlap,
         with one ``lam`` for all, which takes longer, and differs by 1e-3 of the brightest voxel at most. By default 32 for
@@ -84,6 +85,9 @@ def deconvolve(
     max_iter, tol, workers, callback, progress, cancel, timeout
         As in `reconstruct`; at the default ``tol`` the objective is some 2e-3 phi above its minimum. Progress is counted in
         iterations, and "tiles" and "images" where there are several.
+    report : callable, optional
+        Called after each channel or frame with a dict of what was found: its ``index``, ``lam``, ``background``, how many
+        voxels were ``unseen``, ``tiles``, ``nit`` (the most iterations of a tile), ``success``.
 
     Returns
     -------
@@ -126,7 +130,7 @@ def deconvolve(
         jobs = [
             Job(Blur(one, own, voxel), dark, chosen, given, until, options, memory, tell) for one in map(upright, psfs)
         ]
-        return Images(jobs, psfs, dimensions, seen, background)
+        return Images(jobs, psfs, dimensions, seen, background, as_callback(report, "report"))
 
     if is_one(image):
         with telling(progress) as tell:
@@ -155,12 +159,15 @@ class Images:
     jobs : list of Job
     psfs : list of ndarray
         Of two or three ``dimensions``.
-    seen, background
+    seen, background, report
         As in `deconvolve`.
     """
 
-    def __init__(self, jobs: list[Job], psfs: list[NDArray], dimensions: int, seen: Any, background: Any):
+    def __init__(
+        self, jobs: list[Job], psfs: list[NDArray], dimensions: int, seen: Any, background: Any, report: Any = None
+    ):
         self.jobs, self.dimensions, self.seen, self.background = jobs, dimensions, seen, background
+        self.report = report
         self.steepest = [Blur(psf.reshape(-1, *psf.shape[-2:]), (1.0,) * 3, (1.0,) * 3).steepest for psf in psfs]
 
     def __call__(self, image: Any, out: Any) -> Any:
@@ -173,17 +180,18 @@ class Images:
         for index in np.ndindex(shape[: -self.dimensions]):
             k = index[0] if len(self.jobs) > 1 else 0
             part, target = (values[index], _Part(out, index)) if index else (values, out)
-            self._one(self.jobs[k], self.steepest[k], part, self._seen(index, shape), target)
+            found = self._one(self.jobs[k], self.steepest[k], part, self._seen(index, shape), target)
+            if self.report is not None:
+                self.report({"index": index, **found})
         return out
 
-    def _one(self, job: Job, steepest: float, values: Any, seen: Any, out: Any) -> None:
-        """Deconvolve one image of two or three dimensions."""
+    def _one(self, job: Job, steepest: float, values: Any, seen: Any, out: Any) -> dict[str, Any]:
+        """Deconvolve one image of two or three dimensions; return what was found."""
         if self.dimensions == 3:
-            job.run(as_image(values, seen, self.background, steepest), out)
-            return
+            return job.run(as_image(values, seen, self.background, steepest), out)
         mask = seen if isinstance(seen, str) else np.asarray(seen)[np.newaxis]
         known = as_image(np.asarray(values)[np.newaxis], mask, self.background, steepest)
-        job.run(known.upright(), _Upright(out))
+        return job.run(known.upright(), _Upright(out))
 
     def _check(self, values: Any, shape: tuple[int, ...], out: Any) -> None:
         if len(shape) < self.dimensions or 0 in shape or values.dtype.kind not in "fiub":

@@ -25,9 +25,10 @@ from ..solver.whiteness import colour, whitest
 from ..sums.blur import Blur
 from .tiles import Tile, smallest, tiles_of
 
-_TRIAL_VOXELS = 1_000_000  # of the part of an image that lam is chosen on
+_TRIAL_VOXELS = 600_000  # of the part of an image that lam is chosen on
 _TRIAL_ITERATIONS = 20
-_GUESS = 0.1  # of `guess_lam`, to begin with
+_TRIAL_REACHES = 4  # of the PSF, that each side of it has at least: one at each end is not looked at
+_GUESS = 0.4  # of `guess_lam`, to begin with
 _BYTES, _LEAST_BYTES = 32, 1 << 28  # for each voxel of an image, and at least: what it may take where nobody says
 
 
@@ -66,17 +67,20 @@ class Job:
         self.until, self.options, self.max_memory, self.tell = until, options, max_memory, tell
         self._transfer: tuple[Any, NDArray] | None = None
 
-    def run(self, image: Image, out: Any) -> None:
-        """Deconvolve an image, tile by tile, into an array."""
+    def run(self, image: Image, out: Any) -> dict[str, Any]:
+        """Deconvolve an image, tile by tile, into an array; return what was found."""
         tiles = self._tiles(image)
         lam = self.choose_lam(image) if self.lam == "auto" else float(self.lam)
         log.info("deconvolve: lam = %.4g, %d tile%s", lam, len(tiles), "s" * (len(tiles) > 1))
-        worst = 0.0
+        worst, most = 0.0, 0
         for k, tile in enumerate(tiles):
-            result = self._minimised(self._outer(image, tile, len(tiles)), lam, **self.until)
-            if len(tiles) > 1:
+            whole = len(tiles) == 1
+            observed = self._observed(image, self.dark) if whole else self._observed(self._outer(image, tile), False)
+            result = self._solved(observed, lam, **self.until)
+            if not whole:
                 self._go_on(k + 1, len(tiles))
             out[tile.place] = result.x[tile.within]
+            most = max(most, result.nit)
             if not result.success and self.until["tol"] and not self._stop.is_set():
                 last = result.history[-1]
                 worst = max(worst, last["primal"], last["dual"])
@@ -85,12 +89,21 @@ class Job:
                 f"image: found residuals {worst / self.until['tol']:.2g} times tol after max_iter = "
                 f"{self.until['max_iter']} iterations, need more of them, or a lower lam"
             )
+        converged = not worst and not self._stop.is_set()
+        return {
+            "lam": lam,
+            "background": image.level,
+            "unseen": image.holes,
+            "tiles": len(tiles),
+            "nit": most,
+            "success": converged,
+        }
 
     def choose_lam(self, image: Image) -> float:
         """Return the weight for an image, found on its liveliest part."""
-        z, y, x = (3 * reach for reach in self.blur.reach)
+        z, y, x = (_TRIAL_REACHES * reach for reach in self.blur.reach)
         part = image.part(liveliest(image, _TRIAL_VOXELS, (z, y, x)))
-        observed, inside = self._observed(part), tuple(slice(n) for n in part.shape)
+        observed, inside = self._observed(part, self.dark and part.shape == image.shape), self.blur.inside(part.shape)
 
         def misfit(lam: float) -> float:
             observed.restart()
@@ -98,7 +111,7 @@ class Job:
             if reason := self._stop.reason():
                 raise Cancelled(f"deconvolve: {reason} while lam was being chosen")
             light = observed.predicted(x)[inside]
-            return colour(np.stack(list(part)) - light, light, observed.workers)
+            return colour(np.stack(list(part))[inside] - light, light, observed.workers)
 
         return whitest(misfit, _GUESS * guess_lam(observed.sums, self.regularizer))
 
@@ -106,27 +119,23 @@ class Job:
     def _stop(self) -> Stop:
         return self.options["stop"]
 
-    def _observed(self, image: Image) -> Observed:
-        """Return an image's data term."""
+    def _observed(self, image: Image, dark: bool) -> Observed:
+        """Return an image's data term, given whether it is dark beyond."""
         grid, workers = self.blur.grid(image.shape), as_workers(self.options["workers"], math.prod(image.shape))
         if self._transfer is None or self._transfer[0] != (grid, image.dtype):
             self._transfer = None  # before another one is there
             self._transfer = (grid, image.dtype), self.blur.transfer(grid, image.dtype, workers)
-        return Observed(image, self._transfer[1], grid, workers, self.dark)
-
-    def _minimised(self, image: Image, lam: float, **until: Any) -> Result:
-        return self._solved(self._observed(image), lam, **until)
+        return Observed(image, self._transfer[1], grid, workers, dark)
 
     def _solved(self, observed: Observed, lam: float, **until: Any) -> Result:
         given = {**until, **self.options}
-        with Running(observed.sums, SHARE * lam, self.regularizer, observed=observed, **given) as running:
+        weight, split = (SHARE * lam, observed) if observed.split else (lam, None)
+        with Running(observed.sums, weight, self.regularizer, observed=split, **given) as running:
             running.go_on()
             return replace(running.result(), lam=lam)
 
-    def _outer(self, image: Image, tile: Tile, count: int) -> Image:
+    def _outer(self, image: Image, tile: Tile) -> Image:
         """Return a tile with its surroundings."""
-        if count == 1:
-            return image
         return image.around(tile.outer, self.blur.grid(image.shape), 0.0 if self.dark else math.nan)
 
     def _go_on(self, done: int, count: int) -> None:

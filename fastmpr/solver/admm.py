@@ -157,10 +157,10 @@ def as_stopping(max_iter: Any, tol: Any) -> tuple[int, float]:
     return as_count(max_iter, "max_iter"), as_number(tol, "tol", 0, 1, "a number from 0 to 1")
 
 
-def as_callback(callback: Any) -> Callable[[Result], Any] | None:
-    """Return what is to be called after every iteration, if anything."""
+def as_callback(callback: Any, name: str = "callback") -> Callable[[Any], Any] | None:
+    """Return what is to be called with what was found, if anything."""
     if callback is not None and not callable(callback):
-        raise TypeError(f"callback: found {shown(callback)}, need a callable(result)")
+        raise TypeError(f"{name}: found {shown(callback)}, need a callable(result)")
     return callback
 
 

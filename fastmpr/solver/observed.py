@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._validation import Size
+from ..data.image import Image
 from ..engine import observation_kernels as kernels
 from ..engine.fft import Block, SlabFFT, irfftn, rfftn
 from ..engine.threads import Team
@@ -39,18 +40,26 @@ class Observed:
 
     Parameters
     ----------
-    image : sequence of (ny, nx) arrays
-        Its planes, in any type; NaN where nothing was seen.
+    image : Image
+        Its planes are NaN where nothing was seen.
     transfer : (nz, ny, nx // 2 + 1) real or complex ndarray
         h^ on a periodic grid no smaller than the image, which stands at its first corner.
     grid : (nz, ny, nx)
     dark : bool
-        Whether there is no light beyond the image; otherwise it is unseen.
+        Whether there is no light beyond the image; otherwise that is unseen.
+
+    Attributes
+    ----------
+    sums : NormalEquations
+        To begin with; the whole data term where nothing is unseen.
+    split : bool
+        Whether something is unseen, so that z must be split from x.
     """
 
-    def __init__(self, image: Any, transfer: NDArray, grid: Size, workers: int, dark: bool = False):
+    def __init__(self, image: Image, transfer: NDArray, grid: Size, workers: int, dark: bool = False):
         self.image, self.transfer, self.grid, self.dark, self.workers = image, transfer, grid, dark, workers
         self.dtype = transfer.real.dtype.type
+        self.split = not dark or image.unseen is not None
         rhs, energy = self._start()
         gram = np.square(transfer) if transfer.dtype.kind == "f" else transfer.real**2 + transfer.imag**2
         self.sums = NormalEquations(gram, rhs, energy, 1, grid, (1.0, 1.0, 1.0))
@@ -115,29 +124,38 @@ class Observed:
         kernels.blur_back(block.columns, self.transfer, self.sums.rhs, block.first, block.last)
 
 
-def plane_of(image: Any, z: int, grid: Size, dtype: Any, dark: bool) -> NDArray:
+def plane_of(image: Image, z: int, grid: Size, dtype: Any, dark: bool) -> NDArray:
     """Return a plane of an image on its grid; beyond the image it is empty, or 0 if that is dark."""
+    known = image[z] if z < len(image) else np.empty((0, 0), dtype)
     if not dark:
-        return np.asarray(image[z], dtype) if z < len(image) else np.empty((0, 0), dtype)
+        return known
     plane = np.zeros(grid[1:], dtype)
-    if z < len(image):
-        known = np.asarray(image[z])
-        plane[: known.shape[0], : known.shape[1]] = known
+    plane[: known.shape[0], : known.shape[1]] = known
     return plane
 
 
-def continued(image: Any, grid: Size, dtype: Any, dark: bool) -> NDArray:
-    """Return an image on a periodic grid: a guess of what is beyond, from its faces, and 0 for what is NaN."""
+def continued(image: Image, grid: Size, dtype: Any, dark: bool) -> NDArray:
+    """Return an image on a periodic grid: a guess of what is beyond, from its faces, and where it is NaN, too."""
     out = np.zeros(grid, dtype)
-    nz = len(image)
-    for z in range(nz):
-        plane = np.asarray(image[z], dtype)
-        out[z, : plane.shape[0], : plane.shape[1]] = np.where(np.isnan(plane), 0, plane)
-    ny, nx = plane.shape
+    _, ny, nx = image.shape
+    for z, plane in enumerate(image):
+        out[z, :ny, :nx] = filled(plane)
     if not dark:
-        for axis, n in enumerate((nz, ny, nx)):
+        for axis, n in enumerate(image.shape):
             _bridge(np.moveaxis(out, axis, 0), n)
     return out
+
+
+def filled(plane: NDArray) -> NDArray:
+    """Return a plane with the mean of their row's rest, or of the plane's, in place of voxels that are NaN."""
+    unseen = np.isnan(plane)
+    if not unseen.any():
+        return plane
+    known = np.where(unseen, 0, plane)
+    count = np.count_nonzero(~unseen, axis=1)
+    mean = known.sum() / max(int(count.sum()), 1)
+    rows = np.where(count > 0, known.sum(axis=1) / np.maximum(count, 1), mean)
+    return np.where(unseen, rows[:, None], plane).astype(plane.dtype)
 
 
 def _bridge(out: NDArray, n: int) -> None:

@@ -54,6 +54,11 @@ class Blur:
         nz, ny, nx = (n + min(reach, n) if n > 1 else 1 for n, reach in zip(shape, self.reach, strict=True))
         return fast_shape((nz, ny, nx))
 
+    def inside(self, shape: Size) -> tuple[slice, ...]:
+        """Return what of an image hardly any light from beyond reaches, or its middle half along an axis."""
+        rims = (min(reach, n // 4) for reach, n in zip(self.reach, shape, strict=True))
+        return tuple(slice(rim, n - rim) for rim, n in zip(rims, shape, strict=True))
+
     def transfer(self, grid: Size, dtype: Any, workers: int) -> NDArray:
         """Return h^ on the half spectrum of a grid; real for a PSF that is its own mirror image."""
         if np.allclose(self._psf_voxel, self._voxel):
