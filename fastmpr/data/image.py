@@ -17,7 +17,7 @@ _DARKEST = 0.01  # of the cells are taken for dark
 _SIGMAS = 2.33  # that quantile of a normal distribution, below its mean
 _CELL = 8  # voxels: noise is averaged over cells before they are compared
 _LONE = 5.0  # times what neighbours differ by, and lone peaks usually: more is no noise
-_USUAL = 0.99  # of the peaks of a plane are usual
+_USUAL = 0.97  # of the peaks of a plane are usual
 
 
 class Image(Sequence[NDArray]):
@@ -82,6 +82,8 @@ def as_image(image: Any, seen: Any, background: Any, steepest: float) -> Image:
     box = crop_box(values) if mask is None and seen == "auto" else None
     bits, holes = [], 0
     for z, raw in enumerate(values):
+        if raw.dtype.kind == "f" and np.isinf(raw).any():
+            raise ValueError("image: found infinite values, need finite ones, or NaN where nothing was seen")
         lost = unseen_in(raw, steepest if mask is None and seen == "auto" else None)
         if mask is not None:
             lost |= ~mask[z]
@@ -99,8 +101,6 @@ def as_image(image: Any, seen: Any, background: Any, steepest: float) -> Image:
     for plane in known:
         held = plane[~np.isnan(plane)]
         if held.size:
-            if not np.isfinite(held).all():
-                raise ValueError("image: found infinite values, need finite ones, or NaN where nothing was seen")
             check_intensities(held, "image", dtype)
     return Image(values, _level(known, background), unseen)
 
@@ -132,6 +132,8 @@ def lone(plane: NDArray, steepest: float) -> NDArray[np.bool_]:
         if peaks.any():
             usual = np.quantile(excess[peaks], _USUAL)
             found |= excess > _LONE * np.maximum(spread, usual)
+    if not found.any():
+        return found
     floor = np.nanmedian(plane)
     return found & ((plane < low) | ((plane - floor) * steepest > 2 * np.maximum(high - floor, 0)))
 
