@@ -18,7 +18,7 @@ _DARKEST = 0.01  # of the cells are taken for dark
 _SIGMAS = 2.33  # that quantile of a normal distribution, below its mean
 _CELL = 8  # voxels: noise is averaged over cells before they are compared
 _LONE = 5.0  # times what neighbours differ by, and lone peaks usually: more is no noise
-_USUAL = 0.99  # of the peaks of a plane are usual
+_USUAL = 0.97  # of the peaks of a plane are usual
 
 
 class Image(Sequence[NDArray]):
@@ -26,7 +26,7 @@ class Image(Sequence[NDArray]):
 
     Parameters
     ----------
-    values : (nz, ny, nx) ndarray
+    values : (nz, ny, nx) ndarray or Slabs
         Of any real type.
     level : float
         To be taken off.
@@ -34,7 +34,7 @@ class Image(Sequence[NDArray]):
         Bits of the voxels of each plane that were not seen.
     """
 
-    def __init__(self, values: NDArray, level: float = 0.0, unseen: NDArray | None = None):
+    def __init__(self, values: NDArray | Slabs, level: float = 0.0, unseen: NDArray | None = None):
         self.values, self.level, self.unseen = values, level, unseen
         self.shape: Size = values.shape
         self.dtype = as_float_type(values.dtype)
@@ -95,6 +95,40 @@ class Image(Sequence[NDArray]):
         return Image(whole, self.level, np.array(bits))
 
 
+class Slabs:
+    """An array of another kind, read once for all its planes that are stored together; NumPy's arrays come out.
+
+    Parameters
+    ----------
+    array
+        With ``shape``, ``dtype`` and ``[box]``; the first of its ``chunks``, if it has any, tells how many planes those are.
+    """
+
+    def __init__(self, array: Any):
+        self._array, self.shape, self.dtype = array, tuple(array.shape), np.dtype(array.dtype)
+        self.size = math.prod(self.shape)
+        chunks = getattr(array, "chunks", None)
+        self._depth = int(np.ravel(chunks[0])[0]) if chunks else 1
+        self._first, self._slab = 0, np.empty((0, *self.shape[1:]), self.dtype)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, index: Any) -> NDArray:
+        if not isinstance(index, int | np.integer):
+            return np.asarray(self._array[index])
+        if not self._first <= index < self._first + len(self._slab):
+            self._first = int(index) // self._depth * self._depth
+            self._slab = np.asarray(self._array[self._first : self._first + self._depth])
+        return self._slab[index - self._first]
+
+
+def is_lazy(image: Any) -> bool:
+    """Return whether an image is an array of another kind, to be read in parts."""
+    own = ("shape", "dtype", "__getitem__")
+    return not isinstance(image, np.ndarray) and all(hasattr(image, name) for name in own)
+
+
 def _runs(first: int, last: int, n: int, size: int) -> list[tuple[slice, slice]]:
     """Return which of the first ``n`` of ``size`` periodic places a range covers, and where they are in the range."""
     runs = []
@@ -116,16 +150,19 @@ def as_image(image: Any, seen: Any, background: Any, steepest: float) -> Image:
     steepest : float
         The share of a point's light in its voxel that the brightest of the eight around it in its plane has.
     """
-    values = image if hasattr(image, "dtype") else as_array(image, "image")
+    values = Slabs(image) if is_lazy(image) else as_array(image, "image")
     if len(values.shape) != 3 or values.dtype.kind not in "fiub" or values.size == 0:
         raise ValueError(
             f"image: found {values.dtype} of shape {values.shape}, need a 3-D array of real numbers (z, y, x)"
         )
     dtype = as_float_type(values.dtype)
     mask = None if isinstance(seen, str) and seen in ("auto", "all") else as_mask(seen, "seen", values.shape)
-    box = crop_box(values) if mask is None and seen == "auto" else None
+    box = crop_box(values) if mask is None and seen == "auto" and isinstance(values, np.ndarray) else None
     bits, holes = [], 0
-    for z, raw in enumerate(values):
+    for z in range(values.shape[0]):
+        raw = values[z]
+        if raw.dtype.kind == "f" and np.isinf(raw).any():
+            raise ValueError("image: found infinite values, need finite ones, or NaN where nothing was seen")
         lost = unseen_in(raw, steepest if mask is None and seen == "auto" else None)
         if mask is not None:
             lost |= ~mask[z]
@@ -143,8 +180,6 @@ def as_image(image: Any, seen: Any, background: Any, steepest: float) -> Image:
     for plane in known:
         held = plane[~np.isnan(plane)]
         if held.size:
-            if not np.isfinite(held).all():
-                raise ValueError("image: found infinite values, need finite ones, or NaN where nothing was seen")
             check_intensities(held, "image", dtype)
     return Image(values, _level(known, background), unseen)
 
@@ -176,6 +211,8 @@ def lone(plane: NDArray, steepest: float) -> NDArray[np.bool_]:
         if peaks.any():
             usual = np.quantile(excess[peaks], _USUAL)
             found |= excess > _LONE * np.maximum(spread, usual)
+    if not found.any():
+        return found
     floor = np.nanmedian(plane)
     return found & ((plane < low) | ((plane - floor) * steepest > 2 * np.maximum(high - floor, 0)))
 

@@ -12,7 +12,7 @@ from .._messages import Progress, telling
 from .._stopping import Event, as_stop
 from .._validation import Vector, as_array, as_choice, as_reals, as_voxel_size
 from ..data.arguments import as_psfs
-from ..data.image import as_image
+from ..data.image import as_image, is_lazy
 from ..reconstruction import counting
 from ..solver.admm import as_callback, as_stopping
 from ..solver.control import Result
@@ -236,12 +236,6 @@ class _Upright:
         self._out[box[0], box[2]] = values[:, 0]
 
 
-def is_lazy(image: Any) -> bool:
-    """Return whether an image is an array of another kind, to be read in parts."""
-    own = ("shape", "dtype", "__getitem__")
-    return not isinstance(image, np.ndarray) and all(hasattr(image, name) for name in own)
-
-
 def is_one(image: Any) -> bool:
     """Return whether this is an image, and not several."""
     if isinstance(image, list | tuple):
@@ -255,7 +249,7 @@ def as_psfs_of(psf: Any) -> tuple[list[NDArray], int]:
     shapes = [np.ndim(one) for one in several]
     if set(shapes) not in ({2}, {3}):
         raise ValueError(
-            f"psf: found {', '.join(map(str, sorted(set(shapes))))} dimensions, need 2 or 3, or a list of such PSFs"
+            f"psf: found {' and '.join(map(str, sorted(set(shapes))))} dimensions, need 2 or 3, or a list of such PSFs"
         )
     looked_at = as_psfs([as_array(one, "psf").reshape(-1, *np.shape(one)[-2:]) for one in several])
     return [psf.reshape(np.shape(one)) for psf, one in zip(looked_at, several, strict=True)], shapes[0]

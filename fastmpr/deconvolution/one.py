@@ -128,11 +128,7 @@ class Job:
         return Observed(image, self._transfer[1], grid, workers, dark)
 
     def _solved(self, observed: Observed, lam: float, **until: Any) -> Result:
-        given = {**until, **self.options}
-        weight, split = (SHARE * lam, observed) if observed.split else (lam, None)
-        with Running(observed.sums, weight, self.regularizer, observed=split, **given) as running:
-            running.go_on()
-            return replace(running.result(), lam=lam)
+        return minimise(observed, lam, self.regularizer, **until, **self.options)
 
     def _outer(self, image: Image, tile: Tile) -> Image:
         """Return a tile with its surroundings."""
@@ -155,10 +151,16 @@ class Job:
         def need(box: Size) -> float:
             return self._bytes(box, image.dtype, box != shape)
 
-        tiles = tiles_of(shape, reach, grid, lambda box: need(box) <= room, lambda box: math.prod(self.blur.grid(box)))
+        def fits(box: Size) -> bool:
+            return need(box) <= room
+
+        def cost(box: Size) -> float:
+            return math.prod(self.blur.grid(box))
+
+        tiles = tiles_of(shape, reach, grid, self.dark, fits, cost)
         if tiles:
             return tiles
-        least = need(smallest(shape, reach, grid))
+        least = need(smallest(shape, reach, grid, self.dark))
         name = "max_memory" if self.max_memory is not None else "image"
         error = ValueError if self.max_memory is not None else MemoryError
         raise error(f"{name}: found {room / 2**20:.0f} MiB, need {least / 2**20:.0f} for the smallest tile")
@@ -171,6 +173,14 @@ class Job:
         half = math.prod(grid) * kind.itemsize * (0.5 + 1 + (0.5 if self.blur.symmetric else 1))
         own = math.prod(grid) * kind.itemsize + (math.prod(box) * kind.itemsize if copied else 0)
         return bytes_needed(grid, kind, self.regularizer, precise) + half + own
+
+
+def minimise(observed: Observed, lam: float, regularizer: Regularizer, **options: Any) -> Result:
+    """Minimise over the grid of an observed image; ``options`` are those of `Running`."""
+    weight, split = (SHARE * lam, observed) if observed.split else (lam, None)
+    with Running(observed.sums, weight, regularizer, observed=split, **options) as running:
+        running.go_on()
+        return replace(running.result(), lam=lam)
 
 
 def as_memory(max_memory: Any) -> float | None:

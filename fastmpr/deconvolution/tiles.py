@@ -47,7 +47,12 @@ class Tile(NamedTuple):
 
 
 def tiles_of(
-    shape: Size, reach: Size, grid: Size, fits: Callable[[Size], bool], cost: Callable[[Size], float]
+    shape: Size,
+    reach: Size,
+    grid: Size,
+    beyond: bool,
+    fits: Callable[[Size], bool],
+    cost: Callable[[Size], float],
 ) -> list[Tile]:
     """Return the tiles of an image, of least cost in all among those that fit; one that is the image, where that does.
 
@@ -59,6 +64,8 @@ def tiles_of(
         Of the PSF.
     grid : (nz, ny, nx)
         On which the image would stand as a whole.
+    beyond : bool
+        Whether it is known what is on that grid beyond the image: then tiles hold that too.
     fits : callable
         Whether there is memory for a box of a shape.
     cost : callable
@@ -75,23 +82,23 @@ def tiles_of(
     margins = tuple(_REACH + r if n > 1 else 0 for n, r in zip(shape, reach, strict=True))
     best: tuple[float, tuple[int, ...]] = math.inf, ()
     for counts in itertools.product(*map(_counts, shape)):
-        outer = outer_shape(shape, counts, margins, grid)
+        outer = outer_shape(shape, counts, margins, grid, beyond)
         price = math.prod(counts) * cost(outer)
         if price < best[0] and fits(outer):
             best = price, counts
-    return list(_split(shape, best[1], margins, grid)) if best[1] else []
+    return list(_split(shape, best[1], margins, grid, beyond)) if best[1] else []
 
 
-def smallest(shape: Size, reach: Size, grid: Size) -> Size:
+def smallest(shape: Size, reach: Size, grid: Size, beyond: bool) -> Size:
     """Return the shape of the smallest box that may be deconvolved."""
     margins = tuple(_REACH + r if n > 1 else 0 for n, r in zip(shape, reach, strict=True))
-    return outer_shape(shape, tuple(max(_counts(n)) for n in shape), margins, grid)
+    return outer_shape(shape, tuple(max(_counts(n)) for n in shape), margins, grid, beyond)
 
 
-def outer_shape(shape: Size, counts: tuple[int, ...], margins: tuple[int, ...], grid: Size) -> Size:
+def outer_shape(shape: Size, counts: tuple[int, ...], margins: tuple[int, ...], grid: Size, beyond: bool) -> Size:
     """Return the shape of the largest outer box where an image is cut so many times along each axis."""
     z, y, x = (
-        n if count == 1 else min(-(-n // count) + 2 * margin, whole)
+        -(-n // count) + _spare(n, count, 2 * margin, whole, beyond)
         for n, count, margin, whole in zip(shape, counts, margins, grid, strict=True)
     )
     return z, y, x
@@ -103,14 +110,21 @@ def _counts(n: int) -> list[int]:
     return [count for count in tried if count == 1 or -(-n // count) < -(-n // (count - 1))]
 
 
-def _split(shape: Size, counts: tuple[int, ...], margins: tuple[int, ...], grid: Size) -> Iterator[Tile]:
+def _spare(n: int, count: int, wanted: int, whole: int, beyond: bool) -> int:
+    """Return how many voxels an outer box has along an axis beside an inner one, the largest of so many."""
+    if count == 1:
+        return whole - n if beyond else 0
+    return min(wanted, whole - -(-n // count))
+
+
+def _split(shape: Size, counts: tuple[int, ...], margins: tuple[int, ...], grid: Size, beyond: bool) -> Iterator[Tile]:
     """Yield the tiles; an axis that is not cut has no surroundings but its own."""
     sides = []
     for n, count, margin, whole in zip(shape, counts, margins, grid, strict=True):
         edges = [n * k // count for k in range(count + 1)]
         side = []
         for first, last in itertools.pairwise(edges):
-            spare = min(2 * margin, whole - (last - first)) if count > 1 else 0
+            spare = _spare(n, count, 2 * margin, whole, beyond)
             side.append(((first, last), (first - spare // 2, last + spare - spare // 2)))
         sides.append(side)
     for pairs in itertools.product(*sides):

@@ -13,6 +13,7 @@ from ..engine.fft import fast_shape, rfftn
 from .transfer import TransferFunction, as_psf
 
 _SHARE = 0.99  # of a PSF's light along an axis, that lies within its reach
+_ROUNDING = 1e-6  # of a voxel
 _NEGLIGIBLE = 3e-5  # of a transfer function at zero frequency: rounding of the PSF, or noise
 
 
@@ -37,7 +38,7 @@ class Blur:
     def __init__(self, psf: Any, psf_voxel: Vector, voxel: Vector):
         self._psf, self._psf_voxel, self._voxel = as_psf(psf), psf_voxel, voxel
         z, y, x = (
-            math.ceil(_reach(self._psf, axis) * own / other)
+            math.ceil(_reach(self._psf, axis) * own / other - _ROUNDING)
             for axis, (own, other) in enumerate(zip(psf_voxel, voxel, strict=True))
         )
         self.reach: Size = z, y, x

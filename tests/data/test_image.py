@@ -1,0 +1,92 @@
+"""One image as its camera gave it: what of it was seen, and its background."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from fastmpr.data.image import Image, as_image, liveliest, lone
+from fastmpr.data.seen import NothingSeenError
+
+SHAPE = (10, 40, 44)
+SOFT = 0.6
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+def unseen(image: Image) -> np.ndarray:
+    return np.isnan(np.stack(list(image)))
+
+
+@pytest.mark.parametrize("light", [0.001, 0.01, 0.1, 1, 20, 400])
+def test_few_photons_and_many_are_no_lone_voxels(rng, light):
+    scene = light * (1 + 9 * ndimage.gaussian_filter(rng.random((20, 100, 100)) > 0.999, 1.5) * 30)
+    image = rng.poisson(scene)
+    assert not any(lone(plane.astype(np.float32), SOFT).any() for plane in image)
+
+
+def test_a_bead_under_a_sharp_psf_is_no_lone_voxel(rng):
+    image = rng.normal(10, 1, (60, 60))
+    image[20:23, 20:23] += np.array([[0, 40, 0], [40, 1000, 40], [0, 40, 0]])
+    assert not lone(image, 0.04).any()
+    assert lone(image, SOFT)[21, 21]
+
+
+def test_hot_and_dead_voxels_are_found_at_the_edge_too(rng):
+    image = rng.normal(100, 3, (40, 50))
+    hot, dead = [(0, 0), (7, 9), (39, 20)], [(20, 49), (30, 30)]
+    for place in hot:
+        image[place] += 200
+    for place in dead:
+        image[place] = 0
+    assert sorted(zip(*np.nonzero(lone(image, SOFT)), strict=True)) == sorted(hot + dead)
+
+
+def test_nan_and_saturated_voxels_are_unseen(rng):
+    image = rng.integers(0, 200, SHAPE).astype(np.uint8)
+    image[3, 4, 5:8] = 255
+    np.testing.assert_array_equal(unseen(as_image(image, "auto", "none", SOFT)), image == 255)
+    assert not unseen(as_image(image, "all", "none", SOFT)).any()
+    values = np.where(image == 255, np.nan, image)
+    np.testing.assert_array_equal(unseen(as_image(values, "all", "none", SOFT)), image == 255)
+
+
+def test_a_mask_and_a_part_of_it(rng):
+    values, mask = rng.random(SHAPE), rng.random(SHAPE) > 0.3
+    image, box = as_image(values, mask, 0.5, SOFT), (slice(2, 7), slice(3, 20), slice(11, 44))
+    np.testing.assert_array_equal(np.stack(list(image)), np.where(mask, values - 0.5, np.nan))
+    np.testing.assert_array_equal(np.stack(list(image.part(box))), np.where(mask, values - 0.5, np.nan)[box])
+
+
+def test_a_crop_in_a_constant(rng):
+    image = np.zeros(SHAPE)
+    image[2:9, 5:30, 10:44] = rng.normal(50, 1, (7, 25, 34))
+    np.testing.assert_array_equal(unseen(as_image(image, "auto", "none", SOFT)), image == 0)
+
+
+@pytest.mark.parametrize("offset", [0.0, 100.0])
+@pytest.mark.parametrize("photons", [2, 50])
+def test_background_is_found_under_light_and_noise(rng, offset, photons):
+    light = np.zeros((32, 64, 64))
+    light[8:24, 10:40, 30:60] = photons
+    image = rng.poisson(ndimage.gaussian_filter(light, 2)) + rng.normal(offset, 1, light.shape)
+    assert as_image(image, "auto", "auto", SOFT).level == pytest.approx(offset, abs=0.05)
+
+
+def test_the_liveliest_part(rng):
+    image = rng.normal(0, 0.1, (16, 100, 120))
+    image[4:12, 60:80, 20:40] += 5
+    box = liveliest(Image(image), 20_000, (16, 8, 8))
+    sizes = [part.stop - part.start for part in box]
+    assert sizes[0] == 16 and 10_000 < np.prod(sizes) <= 20_000
+    assert image[box].sum() > 0.99 * image[:, 60:80, 20:40].sum()
+    assert liveliest(Image(image), image.size, (1, 1, 1)) == (slice(None),) * 3
+
+
+def test_nothing_seen():
+    with pytest.raises(NothingSeenError, match="image: found no voxel that was seen"):
+        as_image(np.full(SHAPE, np.nan), "auto", "auto", SOFT)
