@@ -169,7 +169,7 @@ def minimise(
     observed: Observed, lam: float, regularizer: Regularizer, options: dict[str, Any], max_iter: int, tol: float
 ) -> Result:
     """Minimise over the grid of an observed image."""
-    until = {"max_iter": max_iter, "tol": tol}
+    until: dict[str, Any] = {"max_iter": max_iter, "tol": tol}
     weight, split = (SHARE * lam, observed) if observed.split else (lam, None)
     with Running(observed.sums, weight, regularizer, observed=split, **until, **options) as running:
         running.go_on()

@@ -42,7 +42,7 @@ class Image(Sequence[NDArray]):
         return len(self.values)
 
     def __getitem__(self, z: Any) -> Any:
-        plane = np.array(self.values[z], self.dtype)
+        plane: NDArray = np.array(self.values[z], self.dtype)
         plane -= self.dtype(self.level)
         if self.unseen is not None:
             plane[self._bits(z)] = np.nan
@@ -76,7 +76,9 @@ def as_image(image: Any, seen: Any, background: Any, steepest: float) -> Image:
     """
     values = as_array(image, "image")
     if values.ndim != 3 or values.dtype.kind not in "fiub" or values.size == 0:
-        raise ValueError(f"image: found {values.dtype} of shape {values.shape}, need a 3-D array of real numbers (z, y, x)")
+        raise ValueError(
+            f"image: found {values.dtype} of shape {values.shape}, need a 3-D array of real numbers (z, y, x)"
+        )
     dtype = as_float_type(values.dtype)
     mask = None if isinstance(seen, str) and seen in ("auto", "all") else as_mask(seen, "seen", values.shape)
     box = crop_box(values) if mask is None and seen == "auto" else None
@@ -157,7 +159,9 @@ def _level(image: Image, background: Any) -> float:
         return 0.0
     mean, variance = _cells(image)
     dark = np.nanquantile(mean, _DARKEST)
-    noise = math.sqrt(np.median(variance[mean <= np.nanquantile(mean, 5 * _DARKEST)]) / min(_CELL**3, image.values.size))
+    noise = math.sqrt(
+        np.median(variance[mean <= np.nanquantile(mean, 5 * _DARKEST)]) / min(_CELL**3, image.values.size)
+    )
     return float(dark + _SIGMAS * noise)
 
 

@@ -62,7 +62,7 @@ class Observed:
         self.split = not dark or image.unseen is not None
         rhs, energy = self._start()
         gram = np.square(transfer) if transfer.dtype.kind == "f" else transfer.real**2 + transfer.imag**2
-        self.sums = NormalEquations(gram, rhs, energy, 1, grid, 1.0)
+        self.sums = NormalEquations(gram, rhs, energy, 1, grid, (1.0, 1.0, 1.0))
         self._norms = np.zeros((grid[0], 2))
 
     def _start(self) -> tuple[NDArray, float]:

@@ -23,7 +23,9 @@ from ..sums.normal_equations import half_sum
 
 _STEP = math.log(2.0)  # between the weights that are tried last
 _TRIALS = 10
-_MORE = 2.2  # times the weight of the whitest residual: where volumes are nearest the truth, see `benchmarks.deconvolution`
+_MORE = (
+    2.2  # times the weight of the whitest residual: where volumes are nearest the truth, see `benchmarks.deconvolution`
+)
 _BINS = 20  # of the light, in each of which there are as many voxels
 _LEAST = 0.3  # of the noise in the quietest bin
 
@@ -31,8 +33,8 @@ _LEAST = 0.3  # of the noise in the quietest bin
 def whitest(misfit: Callable[[float], float], guess: float) -> float:
     """Return the best weight: the one of least ``misfit``, and a little more.
 
-    Weights are tried downhill from a guess, in long steps and then in short ones; a parabola through the best three gives the
-    answer.
+    Weights are tried downhill from a guess, in long steps and then in short ones; a parabola through the best three gives
+    the answer.
     """
     found: dict[int, float] = {}
 
