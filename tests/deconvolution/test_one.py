@@ -13,8 +13,9 @@ from fastmpr.metrics import psnr
 from fastmpr.sums.blur import Blur
 
 PSF = fastmpr.psf.gaussian((13, 7, 7), sigma=(2, 1, 1))
-LAM = 300.0
-SIZE, SURROUNDINGS = 32, 12
+LAM = 1500.0
+SIZE = 32
+CORNERS = [(12, 12, 12), (6, 14, 18), (18, 8, 10), (9, 18, 6)]
 
 
 def field() -> np.ndarray:
@@ -24,14 +25,17 @@ def field() -> np.ndarray:
     return np.block([[[one, two], [two, one]], [[two, one], [one, two]]])
 
 
+def cut(corner: tuple[int, int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Return an image cut out of a larger one, and what was there."""
+    inner, truth = tuple(slice(first, first + SIZE) for first in corner), field()
+    blurred = scipy.signal.fftconvolve(truth, PSF, "same")[inner]
+    noise = np.random.default_rng(0).normal(0, 0.05 * blurred.max(), blurred.shape)
+    return (blurred + noise).astype(np.float32), truth[inner]
+
+
 @pytest.fixture(scope="module")
 def cut_out() -> tuple[np.ndarray, np.ndarray]:
-    """Return an image cut out of a larger one, and what was there."""
-    inner = (slice(SURROUNDINGS, SURROUNDINGS + SIZE),) * 3
-    truth = field()
-    blurred = scipy.signal.fftconvolve(truth, PSF, "same")[inner]
-    noise = np.random.default_rng(0).normal(0, 0.02 * blurred.max(), blurred.shape)
-    return (blurred + noise).astype(np.float32), truth[inner]
+    return cut(CORNERS[0])
 
 
 @pytest.fixture(scope="module")
@@ -46,10 +50,14 @@ def shell(depth: int) -> np.ndarray:
     return deep == depth
 
 
-def test_the_rim_is_hardly_worse_than_the_inside(cut_out, clean):
-    _, truth = cut_out
-    error = np.square(clean - truth)
-    assert 10 * np.log10(error[shell(0)].mean() / error[shell(2)].mean()) < 3
+def test_the_rim_is_hardly_worse_than_the_inside():
+    errors = []
+    for corner in CORNERS:
+        image, truth = cut(corner)
+        error = np.square(fastmpr.deconvolve(image, PSF) - truth)
+        errors.append([error[shell(depth)].mean() for depth in (0, 2)])
+    rim, inside = np.mean(errors, axis=0)
+    assert 10 * np.log10(rim / inside) < 3
 
 
 def test_light_from_outside_is_no_mistake_of_the_image(cut_out, clean):
@@ -138,26 +146,3 @@ def test_progress_callback_and_the_end(cut_out):
     cancel.set()
     with pytest.raises(fastmpr.Cancelled, match="deconvolve: cancelled while lam was being chosen"):
         fastmpr.deconvolve(image, PSF, cancel=cancel)
-
-
-BAD = {
-    "image: found float64 of shape": {"image": np.ones((4, 4))},
-    "psf: found an array of shape": {"psf": np.ones((3, 3))},
-    "psf: found a sum of 0": {"psf": np.zeros((3, 3, 3))},
-    "image: found infinite values": {"image": np.full((4, 4, 4), np.inf)},
-    "image: found no voxel that was seen": {"image": np.full((4, 4, 4), np.nan)},
-    "seen: found a mask of shape": {"seen": np.ones((2, 2, 2), bool)},
-    "outside: found 'bright'": {"outside": "bright"},
-    "background: found 'plane'": {"background": "plane"},
-    "lam: found": {"lam": -1.0},
-    "regularizer: found 'tikhonov'": {"regularizer": "tikhonov"},
-    "voxel_size: found": {"voxel_size": 0.0},
-}
-
-
-@pytest.mark.parametrize("message", BAD)
-def test_bad_input_is_one_line(message):
-    given = {"image": np.ones((4, 4, 4)), "psf": np.ones((3, 3, 3)), **BAD[message]}
-    with pytest.raises((ValueError, TypeError)) as caught:
-        fastmpr.deconvolve(given.pop("image"), given.pop("psf"), **given)
-    assert str(caught.value).startswith(message) and "\n" not in str(caught.value) and "need" in str(caught.value)
