@@ -1,0 +1,91 @@
+"""What SPFluo's reconstruction is given, with all axes that may be left out, and its answer without them again."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..._validation import as_finite, as_reals, shown
+from .arrays import as_numpy, like
+
+
+class Problem(NamedTuple):
+    """M reconstructions of C channels from N views in k poses each.
+
+    Attributes
+    ----------
+    views : (N, C, D, D, D) ndarray
+        float32 or float64.
+    psf : (C, d, h, w) ndarray
+        In the same precision.
+    poses : (M, k, N, 6) float64 ndarray
+        Euler angles "XZX" in degrees, translation (z, y, x) in voxels.
+    lambdas : (M,) float64 ndarray
+    """
+
+    views: NDArray
+    psf: NDArray
+    poses: NDArray
+    lambdas: NDArray
+
+
+def as_problem(
+    volumes: Any, psf: Any, poses: Any, lambda_: Any, batch: bool, symmetry: bool, multichannel: bool
+) -> Problem:
+    """Check SPFluo's arguments."""
+    views = _as_cubes(volumes, multichannel)
+    blur = _as_psf(psf, views, multichannel)
+    axes = ["M"] * batch + ["k"] * symmetry + ["N", "6"]
+    given = as_reals(as_numpy(poses, "poses"), "poses", f"numbers of shape ({', '.join(axes)})")
+    if batch and given.ndim == 4:
+        axes = ["M", "k", "N", "6"]  # in a batch, SPFluo takes the axis for what it is
+    if given.ndim != len(axes) or given.shape[-2:] != (len(views), 6) or given.size == 0:
+        need = f"need ({', '.join(axes[:-2])}{', ' if axes[:-2] else ''}{len(views)}, 6), for the {len(views)} volumes"
+        raise ValueError(f"poses: found an array of shape {given.shape}, {need}")
+    if not np.isfinite(given).all():
+        raise ValueError("poses: found NaN or infinite values, need finite angles and translations")
+    given = given.reshape(len(given) if batch else 1, -1, len(views), 6)
+    return Problem(views, blur, given, _as_lambdas(lambda_, len(given)))
+
+
+def answer(x: NDArray, volumes: Any, batch: bool, multichannel: bool) -> Any:
+    """Return reconstructions (M, C, D, D, D) without the axes that the call has not, in the kind of its arrays."""
+    if not multichannel:
+        x = x[:, 0]
+    return like(np.ascontiguousarray(x if batch else x[0]), volumes)
+
+
+def _as_cubes(volumes: Any, multichannel: bool) -> NDArray:
+    """Return the volumes (N, C, D, D, D)."""
+    array = as_finite(as_numpy(volumes, "volumes"), "volumes")
+    need = "need (N, C, D, D, D)" if multichannel else "need (N, D, D, D)"
+    if array.ndim != (5 if multichannel else 4):
+        raise ValueError(f"volumes: found an array of shape {array.shape}, {need}")
+    if len(set(array.shape[-3:])) > 1:
+        raise ValueError(f"volumes: found volumes of {array.shape[-3:]} voxels, {need}, cubes as SPFluo does")
+    return array if multichannel else array[:, np.newaxis]
+
+
+def _as_psf(psf: Any, views: NDArray, multichannel: bool) -> NDArray:
+    """Return the PSFs (C, d, h, w) in the precision of the views."""
+    array = as_finite(as_numpy(psf, "psf"), "psf").astype(views.dtype, copy=False)
+    if array.ndim != (4 if multichannel else 3):
+        need = "need (C, d, h, w)" if multichannel else "need (d, h, w)"
+        raise ValueError(f"psf: found an array of shape {array.shape}, {need}")
+    array = array if multichannel else array[np.newaxis]
+    if len(array) != views.shape[1]:
+        raise ValueError(f"psf: found {len(array)} channels, need the {views.shape[1]} of volumes")
+    if not (array.reshape(len(array), -1).sum(axis=1) > 0).all():
+        raise ValueError("psf: found a sum that is not positive, need a PSF whose sum is")
+    return array
+
+
+def _as_lambdas(lambda_: Any, count: int) -> NDArray:
+    """Return the weights of the prior, one for each reconstruction."""
+    need = f"need {count} positive finite numbers" if count > 1 else "need a positive finite number"
+    lambdas = as_reals(as_numpy(lambda_, "lambda_"), "lambda_", need).reshape(-1)
+    if len(lambdas) != count or not ((lambdas > 0) & np.isfinite(lambdas)).all():
+        raise ValueError(f"lambda_: found {shown(lambda_)}, {need}")
+    return lambdas
