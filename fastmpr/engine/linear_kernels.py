@@ -9,21 +9,27 @@ import numpy as np
 
 from .jit import JIT, inside, narrow, njit
 
-# A product and a sum rounded as one would move points across the border, where the volume ends at once.
+# Rounded after each operation, and in this order, so are coordinates in scipy.ndimage: where a turn maps axes to axes, samples
+# lie on the border of a volume, which ends there at once, and the last bit tells whether they are inside.
 _ROUNDED = {**JIT, "fastmath": {"nsz"}}
-_PLACES = {**_ROUNDED, "cache": False, "inline": "always"}
-
-
-@njit(**_PLACES)
-def _row_start(matrix, origin, axis, k, j):
-    return origin[axis] + k * matrix[axis, 0] + j * matrix[axis, 1]
 
 
 @njit(**_ROUNDED)
-def _first_and_last(start, step, end, first, last):
+def _row(matrix, origin, k, j):
+    """Where a row begins."""
+    z = origin[0] + k * matrix[0, 0] + j * matrix[0, 1]
+    y = origin[1] + k * matrix[1, 0] + j * matrix[1, 1]
+    x = origin[2] + k * matrix[2, 0] + j * matrix[2, 1]
+    return z, y, x
+
+
+@njit(**_ROUNDED)
+def _cut(start, step, end, first, last):
     """Cut the index range [first, last) to those i with 0 <= start + i step <= end, as rounded."""
-    low, high = inside(start, step, 0.0, end, first, last)
-    low, high = max(low - 1, first), min(high + 1, last)
+    low, high = first, last
+    if abs(step) > 1e-6:  # else rounding may move an end by more than one sample
+        low, high = inside(start, step, 0.0, end, first, last)
+        low, high = max(low - 1, first), min(high + 1, last)
     while low < high and not 0 <= start + low * step <= end:
         low += 1
     while high > low and not 0 <= start + (high - 1) * step <= end:
@@ -69,28 +75,22 @@ def turn(a, matrix, origin, out, part):
 
     ``a`` has one sample more on each axis than the volume, zeros at the end. The last axis of ``out`` holds two numbers.
     """
-    flat, target = a.reshape(-1), out.reshape(-1)
+    flat, target, half = a.reshape(-1), out.reshape(-1), out.shape[2]
     strides = (a.shape[1] * a.shape[2], a.shape[2])
-    step = (matrix[0, 2], matrix[1, 2], matrix[2, 2])
-    nz, ny, nx, _ = out.shape
-    at, fractions = np.empty(nx, np.int32), np.empty((3, nx), a.dtype)
-    for k in range(nz):
-        for j in range(ny):
-            z, y, x = (
-                _row_start(matrix, origin, 0, k, j),
-                _row_start(matrix, origin, 1, k, j),
-                _row_start(matrix, origin, 2, k, j),
-            )
-            first, last = _first_and_last(z, step[0], a.shape[0] - 2.0, 0, nx)
-            first, last = _first_and_last(y, step[1], a.shape[1] - 2.0, first, last)
-            first, last = _first_and_last(x, step[2], a.shape[2] - 2.0, first, last)
-            begin = (k * ny + j) * nx * 2 + part
+    step, end = (matrix[0, 2], matrix[1, 2], matrix[2, 2]), (a.shape[0] - 2.0, a.shape[1] - 2.0, a.shape[2] - 2.0)
+    at, fractions = np.empty(half, np.int32), np.empty((3, half), a.dtype)
+    for k in range(out.shape[0]):
+        for j in range(out.shape[1]):
+            start, first, last = _row(matrix, origin, k, j), 0, half
+            for axis in range(3):
+                first, last = _cut(start[axis], step[axis], end[axis], first, last)
+            begin = (k * out.shape[1] + j) * half * 2 + part
             for i in range(first):
                 target[np.uintp(begin + 2 * i)] = 0
-            for i in range(last, nx):
+            for i in range(last, half):
                 target[np.uintp(begin + 2 * i)] = 0
             if first < last:
-                _locate((z, y, x), step, strides, first, last, at, fractions[0], fractions[1], fractions[2])
+                _locate(start, step, strides, first, last, at, fractions[0], fractions[1], fractions[2])
                 _blend(flat, strides, first, last, at, fractions[0], fractions[1], fractions[2], target, begin)
 
 
