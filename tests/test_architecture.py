@@ -34,6 +34,7 @@ FLOORS = [
     "simulation",
     "rounds",
     "baselines reconstruction",
+    "compat",
     "warming",
     "paper",
     "cli __main__",

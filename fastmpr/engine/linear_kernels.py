@@ -111,6 +111,4 @@ def add_pair(spectrum, gram, rhs):
                 h, y = z + w, z - w
                 quarter = narrow(0.25, g[kx])
                 g[kx] += quarter * (h.real * h.real + h.imag * h.imag)
-                r[kx] += quarter * complex(
-                    h.real * y.imag - h.imag * y.real, -(h.real * y.real + h.imag * y.imag)
-                )
+                r[kx] += quarter * complex(h.real * y.imag - h.imag * y.real, -(h.real * y.real + h.imag * y.imag))

@@ -24,7 +24,12 @@ def as_numpy(value: Any, name: str) -> Any:
         return value
     try:
         return np.from_dlpack(value)
-    except (BufferError, RuntimeError, TypeError, ValueError) as error:  # what each library says of what it cannot share
+    except (
+        BufferError,
+        RuntimeError,
+        TypeError,
+        ValueError,
+    ) as error:  # what each library says of what it cannot share
         if hasattr(value, "__array__"):
             return np.asarray(value)
         raise TypeError(f"{name}: found an array that cannot be read ({' '.join(str(error).split())})") from None

@@ -20,6 +20,7 @@ from .upgrade import upgraded
 
 _VERSION = "0.1.0"
 _HOME, _NAME = "spfluo.refinement.refinement", "reconstruction_L2"
+_ARRAYS = "array_api_compat.numpy"
 _LOCK = threading.RLock()
 _STACK: list[Callable[..., Any]] = []  # SPFluo's own, then those of the patches that are in force; empty without any
 
@@ -28,7 +29,8 @@ def patch(regularizer: str | None = None) -> Patch:
     """Put fastmpr's reconstruction in the place of SPFluo's, in all modules that have it by its name.
 
     It holds from this call on, also for modules that are imported later, until `Patch.undo`; as a context manager, until the
-    context is left, by an exception or not. Patches may be nested: the last one holds that is not undone.
+    context is left, by an exception or not. Patches may be nested: the last one holds that is not undone. Meanwhile
+    array-api-compat has ``numpy.to_device`` again, which SPFluo's programs call on the CPU, and version 1.12 dropped.
 
     Parameters
     ----------
@@ -64,7 +66,9 @@ def patch(regularizer: str | None = None) -> Patch:
     function = _replacement(regularizer)
     with _LOCK:
         if not _STACK:
-            _STACK.append(_of_spfluo())
+            own = _of_spfluo()
+            _mend()
+            _STACK.append(own)
         _STACK.append(function)
         _put(_STACK, function)
     return Patch(function)
@@ -85,6 +89,7 @@ class Patch:
                 _put(known, _STACK[-1])
             if len(_STACK) == 1:
                 _STACK.clear()
+                _unmend()
 
     def __enter__(self) -> Patch:
         return self
@@ -131,6 +136,24 @@ def _of_spfluo() -> Callable[..., Any]:
     if found != _VERSION:
         warn(f"spfluo: found version {found}, patched all the same; fastmpr is checked against {_VERSION} only")
     return own
+
+
+def _mend() -> None:
+    """Give array_api_compat.numpy the function that SPFluo's programs call, where it has none."""
+    library = importlib.import_module(_ARRAYS)
+    if not hasattr(library, "to_device"):
+        library.__dict__["to_device"] = _to_device
+
+
+def _unmend() -> None:
+    names = importlib.import_module(_ARRAYS).__dict__
+    if names.get("to_device") is _to_device:
+        del names["to_device"]
+
+
+def _to_device(array: Any, device: Any, /) -> Any:
+    """Return an array on a device: a NumPy array where it is, on the CPU."""
+    return importlib.import_module("array_api_compat").to_device(array, device)
 
 
 def _put(known: Iterable[Callable[..., Any]], function: Callable[..., Any]) -> None:

@@ -39,11 +39,9 @@ def as_problem(
     blur = _as_psf(psf, views, multichannel)
     axes = ["M"] * batch + ["k"] * symmetry + ["N", "6"]
     given = as_reals(as_numpy(poses, "poses"), "poses", f"numbers of shape ({', '.join(axes)})")
-    if batch and given.ndim == 4:
-        axes = ["M", "k", "N", "6"]  # in a batch, SPFluo takes the axis for what it is
     if given.ndim != len(axes) or given.shape[-2:] != (len(views), 6) or given.size == 0:
-        need = f"need ({', '.join(axes[:-2])}{', ' if axes[:-2] else ''}{len(views)}, 6), for the {len(views)} volumes"
-        raise ValueError(f"poses: found an array of shape {given.shape}, {need}")
+        need = ", ".join([*axes[:-2], str(len(views)), "6"])
+        raise ValueError(f"poses: found an array of shape {given.shape}, need ({need}), for {len(views)} volumes")
     if not np.isfinite(given).all():
         raise ValueError("poses: found NaN or infinite values, need finite angles and translations")
     given = given.reshape(len(given) if batch else 1, -1, len(views), 6)
@@ -84,8 +82,8 @@ def _as_psf(psf: Any, views: NDArray, multichannel: bool) -> NDArray:
 
 def _as_lambdas(lambda_: Any, count: int) -> NDArray:
     """Return the weights of the prior, one for each reconstruction."""
-    need = f"need {count} positive finite numbers" if count > 1 else "need a positive finite number"
+    need = f"{count} positive finite numbers" if count > 1 else "a positive finite number"
     lambdas = as_reals(as_numpy(lambda_, "lambda_"), "lambda_", need).reshape(-1)
     if len(lambdas) != count or not ((lambdas > 0) & np.isfinite(lambdas)).all():
-        raise ValueError(f"lambda_: found {shown(lambda_)}, {need}")
+        raise ValueError(f"lambda_: found {shown(lambda_)}, need {need}")
     return lambdas

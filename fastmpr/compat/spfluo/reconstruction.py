@@ -83,5 +83,3 @@ def reconstruction_L2(
     check_device(device)
     problem = as_problem(volumes, psf, poses, lambda_, batch, symmetry, multichannel)
     return answer(closed_form(problem, exact), volumes, batch, multichannel)
-
-
