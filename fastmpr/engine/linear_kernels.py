@@ -9,8 +9,8 @@ import numpy as np
 
 from .jit import JIT, inside, narrow, njit
 
-# Rounded after each operation, and in this order, so are coordinates in scipy.ndimage: where a turn maps axes to axes, samples
-# lie on the border of a volume, which ends there at once, and the last bit tells whether they are inside.
+# Rounded after each operation, and in this order, so are coordinates in scipy.ndimage: where a turn maps axes to axes,
+# samples lie on the border of a volume, which ends there at once, and the last bit tells whether they are inside.
 _ROUNDED = {**JIT, "fastmath": {"nsz"}}
 
 

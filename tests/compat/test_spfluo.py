@@ -242,7 +242,12 @@ def test_another_device_is_said():
 # --------------------------------------------------------------------------------------------------------------
 
 HOME = "def reconstruction_L2(*arguments, **options):\n    return 'its own'\n"
-CALLER = "from spfluo.refinement.refinement import reconstruction_L2\ndef call(*given):\n    return reconstruction_L2(*given)\n"
+CALLER = """
+from spfluo.refinement.refinement import reconstruction_L2
+
+def call(*given):
+    return reconstruction_L2(*given)
+"""
 PROGRAM = """
 import sys
 from array_api_compat.numpy import to_device

@@ -127,8 +127,7 @@ class _Adder:
 def _about(centre: float, turns: NDArray, shifts: NDArray, dtype: Any) -> tuple[NDArray, NDArray]:
     """Return (matrices, origins) of turns about a voxel, then shifts: p lies at matrix p + origin.
 
-    Multiplied and rounded as SPFluo has it, since the border of a volume goes through samples where a turn maps axes to axes,
-    and the last bit decides whether they are inside.
+    Multiplied and rounded as SPFluo has it: where a turn maps axes to axes, the last bit tells whether a sample is inside.
     """
     there, back = np.zeros((*turns.shape[:-2], 4, 4)), np.eye(4)
     there[..., :3, :3], there[..., :3, 3], there[..., 3, 3] = turns, centre, 1

@@ -26,15 +26,15 @@ def reconstruction_L2(
 
     x = max(0, F^-1 { mean conj(h) y / (mean |h|^2 + lambda_ |D|^2) }) per channel and reconstruction, where D is the forward
     difference, the means are over all poses, and views y and PSFs h are brought into the frame of the model by linear
-    interpolation, zero outside. The grid is periodic and not padded. It runs in threads on the CPU, as many as this
-    process may use. It differs from SPFluo in two points, unless ``exact``: cubes of an even size are not blurred by half a voxel, and
-    ``lambda_ |D|^2`` is not rounded to float32.
+    interpolation, zero outside. The grid is periodic and not padded. It runs on the CPU, in as many threads as this process
+    may use. It differs from SPFluo in two points, unless ``exact``: cubes of an even size are not blurred by half a voxel,
+    and ``lambda_ |D|^2`` is not rounded to float32.
 
     Parameters
     ----------
     volumes : (N, [C], D, D, D) array
-        The views, cubes only; C channels with ``multichannel``. NumPy arrays, what has ``__array__``, and arrays of other libraries
-        in the CPU's memory (DLPack): PyTorch's, for instance. float64 stays, all else is computed in float32.
+        The views, cubes only; C channels with ``multichannel``. All arrays may be NumPy's, what has ``__array__``, or those
+        of other libraries in the CPU's memory (DLPack), such as PyTorch's. float64 stays, all else becomes float32.
     psf : ([C], d, h, w) array
         Its middle is at (n - 1) / 2 on each axis, and its sum matters: twice the PSF is half the result.
     poses : ([M], [k], N, 6) array
@@ -63,8 +63,8 @@ def reconstruction_L2(
     Raises
     ------
     ValueError, TypeError
-        Naming the argument, if shapes disagree, volumes are no cubes, a value is not finite or not positive where it must be, or an array
-        lies on a GPU.
+        Naming the argument, if shapes disagree, volumes are no cubes, a value is not finite, or not positive where it must
+        be, or an array lies on a GPU.
 
     Examples
     --------

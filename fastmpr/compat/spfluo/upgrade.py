@@ -27,7 +27,7 @@ def upgraded(problem: Problem, regularizer: str) -> NDArray:
 
 
 def _posed(data: Dataset, poses: NDArray) -> Dataset:
-    """Return the views in poses (k, N, 6): each k times, known as copies of one image, which stay in one half of the views."""
+    """Return the views in poses (k, N, 6): each k times, known as copies of one image, which belong to one half of them."""
     which = np.tile(np.arange(len(data)), len(poses))
     flat = poses.reshape(-1, 6)
     rotation = Rotation.from_euler("XZX", flat[:, :3], degrees=True)
