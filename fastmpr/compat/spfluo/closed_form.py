@@ -119,7 +119,7 @@ class _Adder:
                 (1, self.view, form.view_places),
             ):
                 linear_kernels.turn(volume, matrices[m, k, n], origins[m, k, n], parts, part)
-            spectrum = scipy.fft.fftn(self.pair, workers=1)
+            spectrum = scipy.fft.fftn(self.pair, overwrite_x=True, workers=1)
             linear_kernels.add_pair(spectrum, sums.gram[place], sums.rhs[place])
             crew.check()
 
