@@ -97,7 +97,9 @@ def _blend_vectors(typingctx, a, row, plane, at, fz, fy, fx, k, out):
             return builder.load(builder.bitcast(place(argument, offset), kind), align=a.dtype.bitwidth // 8)
 
         def between(one, other, share):
-            return builder.fadd(one, builder.fmul(share, builder.fsub(other, one), flags=("contract",)), flags=("contract",))
+            return builder.fadd(
+                one, builder.fmul(share, builder.fsub(other, one), flags=("contract",)), flags=("contract",)
+            )
 
         def corner(z, y):
             offset = builder.add(builder.mul(args[2], size(z)), builder.mul(args[1], size(y)))

@@ -10,6 +10,7 @@ where |D^|^2 is that of forward differences. Both are real, so one complex FFT o
 from __future__ import annotations
 
 import itertools
+import math
 from typing import Any
 
 import numpy as np
@@ -48,6 +49,9 @@ def closed_form(problem: Problem, exact: bool) -> NDArray:
             crews[k].barrier(place)
 
     team.run(work)
+    if not np.isfinite(out).all():
+        need = "need a sum above 0 on the grid of the volumes, and values and lambda_ of moderate size"
+        raise ValueError(f"psf: found a quotient that is not finite in {out.dtype}, {need}")
     return out
 
 
@@ -78,7 +82,7 @@ class _ClosedForm:
         self.view_places = _about((self.grid - 1) / 2, turns, shifts, dtype)
         differences = 2 - 2 * np.cos(2 * np.pi * np.arange(self.grid) / self.grid)
         z, y, x = np.ix_(differences, differences, differences[: self.grid // 2 + 1])
-        self.penalty = z + y + x
+        self.penalty = (z + y + x).astype(dtype)
 
     def new_sums(self, members: int) -> _Sums:
         """Return sums of nothing."""
@@ -87,9 +91,11 @@ class _ClosedForm:
     def solved(self, sums: _Sums, m: int, c: int) -> NDArray:
         """Return the volume that sums over all poses tell, and empty them."""
         gram, rhs = sums.gram.sum(axis=0), sums.rhs.sum(axis=0)
-        penalty = self.problem.lambdas[m] * self.penalty
-        gram += self.poses * (penalty.astype(np.float32) if self.exact else penalty).astype(gram.dtype)
-        x = scipy.fft.irfftn(rhs / gram, (self.grid,) * 3, workers=1)
+        with np.errstate(all="ignore"):  # what is not finite in the end is refused
+            penalty = gram.dtype.type(self.problem.lambdas[m]) * self.penalty
+            gram += self.poses * (penalty.astype(np.float32) if self.exact else penalty)
+            rhs /= gram
+        x = scipy.fft.irfftn(rhs, (self.grid,) * 3, workers=1)
         x = np.roll(x, (self.grid // 2,) * 3, axis=(0, 1, 2))  # where the middle of the PSF was
         sums.gram[:], sums.rhs[:] = 0, 0
         return resized(np.maximum(x, 0) / self.scales[c], self.size)
@@ -134,14 +140,15 @@ def _about(centre: float, turns: NDArray, shifts: NDArray, dtype: Any) -> tuple[
     back[:3, 3] = -centre
     places = there @ back
     places[..., :3, 3] += shifts
-    places = places.astype(dtype).astype(np.float64)
+    with np.errstate(over="ignore"):  # it is outside then
+        places = places.astype(dtype).astype(np.float64)
     return np.ascontiguousarray(places[..., :3, :3]), np.ascontiguousarray(places[..., :3, 3])
 
 
 def _power(views: NDArray, psf: NDArray) -> float:
     """Return the power of 2 that brings views to the size of the PSF: what shares an FFT shares its rounding errors."""
-    ratio = np.sqrt(len(views)) * np.linalg.norm(psf) / np.linalg.norm(views)
-    return float(2.0 ** np.round(np.log2(ratio))) if 0 < ratio < np.inf else 1.0
+    size, other = (float(np.abs(a).max()) for a in (psf, views))
+    return 2.0 ** round(math.log2(size / other)) if size and other else 1.0
 
 
 def with_margin(volume: NDArray) -> NDArray:

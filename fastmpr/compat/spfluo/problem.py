@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..._validation import as_finite, as_reals, shown
+from ..._validation import as_finite, as_flag, as_reals, check_intensities, shown
 from .arrays import as_numpy, like
 
 
@@ -35,6 +35,8 @@ def as_problem(
     volumes: Any, psf: Any, poses: Any, lambda_: Any, batch: bool, symmetry: bool, multichannel: bool
 ) -> Problem:
     """Check SPFluo's arguments."""
+    batch, symmetry = as_flag(batch, "batch"), as_flag(symmetry, "symmetry")
+    multichannel = as_flag(multichannel, "multichannel")
     views = _as_cubes(volumes, multichannel)
     blur = _as_psf(psf, views, multichannel)
     axes = ["M"] * batch + ["k"] * symmetry + ["N", "6"]
@@ -63,15 +65,18 @@ def _as_cubes(volumes: Any, multichannel: bool) -> NDArray:
         raise ValueError(f"volumes: found an array of shape {array.shape}, {need}")
     if len(set(array.shape[-3:])) > 1:
         raise ValueError(f"volumes: found volumes of {array.shape[-3:]} voxels, {need}, cubes as SPFluo does")
+    check_intensities(array, "volumes", array.dtype.type)
     return array if multichannel else array[:, np.newaxis]
 
 
 def _as_psf(psf: Any, views: NDArray, multichannel: bool) -> NDArray:
     """Return the PSFs (C, d, h, w) in the precision of the views."""
-    array = as_finite(as_numpy(psf, "psf"), "psf").astype(views.dtype, copy=False)
+    with np.errstate(over="ignore"):  # found below
+        array = as_finite(as_numpy(psf, "psf"), "psf").astype(views.dtype, copy=False)
     if array.ndim != (4 if multichannel else 3):
         need = "need (C, d, h, w)" if multichannel else "need (d, h, w)"
         raise ValueError(f"psf: found an array of shape {array.shape}, {need}")
+    check_intensities(array, "psf", array.dtype.type)
     array = array if multichannel else array[np.newaxis]
     if len(array) != views.shape[1]:
         raise ValueError(f"psf: found {len(array)} channels, need the {views.shape[1]} of volumes")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..._validation import as_flag
 from .arrays import check_device
 from .closed_form import closed_form
 from .problem import answer, as_problem
@@ -82,4 +83,4 @@ def reconstruction_L2(
     """
     check_device(device)
     problem = as_problem(volumes, psf, poses, lambda_, batch, symmetry, multichannel)
-    return answer(closed_form(problem, exact), volumes, batch, multichannel)
+    return answer(closed_form(problem, as_flag(exact, "exact")), volumes, batch, multichannel)
