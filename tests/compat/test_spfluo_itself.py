@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+import scipy.ndimage
 import tifffile
 from numpy.typing import NDArray
 from shared_data import DATA
@@ -71,6 +72,13 @@ def test_its_numbers(data, batch, degree, channels, size):
         assert np.abs(x - expected).max() < 1e-5 * expected.max()
 
 
+def adds_the_offset_first() -> bool:
+    """Whether SciPy does so when it computes a coordinate; older ones add it last, and round otherwise."""
+    turn = np.array([[-1, -1.2e-16], [1.2e-16, -1]])
+    return scipy.ndimage.affine_transform(np.ones((17, 17)), turn, (16, 16), order=1)[16, 1] == 0
+
+
+@pytest.mark.skipif(not adds_the_offset_first(), reason="needs a SciPy that rounds coordinates as 1.17 does")
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
 def test_its_numbers_where_samples_lie_on_the_border(dtype):
     """Half and quarter turns: the last bit of a coordinate tells whether a plane of a view is inside."""
