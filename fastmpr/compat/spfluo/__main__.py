@@ -29,7 +29,11 @@ def parse(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
 def main() -> None:
     """Patch, then run."""
     own, rest = parse(sys.argv[1:])
-    with patch(own.regularizer):
+    try:
+        patched = patch(own.regularizer)
+    except ImportError as error:
+        raise SystemExit(f"python -m fastmpr.compat.spfluo: error: {error}") from None
+    with patched:
         sys.argv = ["-m", *rest]  # the first is replaced by the module's file
         runpy.run_module(own.module, run_name="__main__", alter_sys=True)
 

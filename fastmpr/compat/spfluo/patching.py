@@ -158,9 +158,9 @@ def _to_device(array: Any, device: Any, /) -> Any:
 
 def _put(known: Iterable[Callable[..., Any]], function: Callable[..., Any]) -> None:
     """Give a function to all modules that have one of those that are known, by the name."""
-    known = set(known)
+    identities = set(map(id, known))
     for names in _namespaces():
-        if callable(names.get(_NAME)) and names[_NAME] in known:
+        if id(names.get(_NAME)) in identities:
             names[_NAME] = function
 
 
