@@ -72,10 +72,10 @@ _LANES = 4  # points that are interpolated side by side
 def _blend(a, row, plane, at, fz, fy, fx, k, out):
     """out[i] <- between the 2 x 2 x 2 samples from flat index at[i] on, by fractions, for `_LANES` points from k on."""
     for i in range(k, k + _LANES):
-        block = a[at[i] + plane * np.arange(2)[:, None, None] + row * np.arange(2)[:, None] + np.arange(2)]
-        near, far = block + fz[i] * (block[1] - block[0])
-        near, far = near + fy[i] * (far - near)
-        out[i] = near + fx[i] * (far - near)
+        values = a[at[i] + plane * np.arange(2)[:, None, None] + row * np.arange(2)[:, None] + np.arange(2)]
+        for share in (fz[i], fy[i], fx[i]):
+            values = values[0] + share * (values[1] - values[0])
+        out[i] = values
 
 
 @intrinsic

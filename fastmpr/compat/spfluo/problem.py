@@ -11,6 +11,9 @@ from ..._validation import as_finite, as_flag, as_reals, check_intensities, show
 from .arrays import as_numpy, like
 
 
+_LONGEST = 1280  # voxels a side, so that 32 bits hold the place of each
+
+
 class Problem(NamedTuple):
     """M reconstructions of C channels from N views in k poses each.
 
@@ -65,6 +68,8 @@ def _as_cubes(volumes: Any, multichannel: bool) -> NDArray:
         raise ValueError(f"volumes: found an array of shape {array.shape}, {need}")
     if len(set(array.shape[-3:])) > 1:
         raise ValueError(f"volumes: found volumes of {array.shape[-3:]} voxels, {need}, cubes as SPFluo does")
+    if array.shape[-1] > _LONGEST:
+        raise ValueError(f"volumes: found cubes of {array.shape[-1]} voxels a side, need {_LONGEST} at most")
     check_intensities(array, "volumes", array.dtype.type)
     return array if multichannel else array[:, np.newaxis]
 
