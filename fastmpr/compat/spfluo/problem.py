@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from ..._validation import as_finite, as_flag, as_reals, check_intensities, shown
 from .arrays import as_numpy, like
 
-
 _LONGEST = 1280  # voxels a side, so that 32 bits hold the place of each
 
 
