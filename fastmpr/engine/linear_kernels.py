@@ -66,7 +66,7 @@ def _locate(start, step, strides, first, last, at, fz, fy, fx):
         at[n] = iz * plane + iy * row + ix
 
 
-_LANES = 4  # points that are interpolated side by side
+_LANES = 8  # points that are interpolated side by side
 
 
 def _blend(a, row, plane, at, fz, fy, fx, k, out):

@@ -62,6 +62,17 @@ class _Sums:
         shape = (members, grid, grid, grid // 2 + 1)
         self.gram, self.rhs = np.zeros(shape, dtype), np.zeros(shape, complex_dtype(dtype))
 
+    def total(self) -> tuple[NDArray, NDArray]:
+        """Return the sums over all members, in the place of the first one's."""
+        for parts in (self.gram, self.rhs):
+            for part in parts[1:]:
+                parts[0] += part
+        return self.gram[0], self.rhs[0]
+
+    def clear(self) -> None:
+        """Begin anew."""
+        self.gram[:], self.rhs[:] = 0, 0
+
 
 class _ClosedForm:
     """The parts of a call that its reconstructions share."""
@@ -90,15 +101,16 @@ class _ClosedForm:
 
     def solved(self, sums: _Sums, m: int, c: int) -> NDArray:
         """Return the volume that sums over all poses tell, and empty them."""
-        gram, rhs = sums.gram.sum(axis=0), sums.rhs.sum(axis=0)
+        gram, rhs = sums.total()
         with np.errstate(all="ignore"):  # what is not finite in the end is refused
             penalty = gram.dtype.type(self.problem.lambdas[m]) * self.penalty
             gram += self.poses * (penalty.astype(np.float32) if self.exact else penalty)
             rhs /= gram
         x = scipy.fft.irfftn(rhs, (self.grid,) * 3, workers=1)
-        x = np.roll(x, (self.grid // 2,) * 3, axis=(0, 1, 2))  # where the middle of the PSF was
-        sums.gram[:], sums.rhs[:] = 0, 0
-        return resized(np.maximum(x, 0) / self.scales[c], self.size)
+        sums.clear()
+        np.maximum(x, 0, out=x)
+        x *= 1 / self.scales[c]
+        return resized(np.roll(x, (self.grid // 2,) * 3, axis=(0, 1, 2)), self.size)  # where the middle of the PSF was
 
 
 class _Adder:
@@ -164,8 +176,9 @@ def resized(volume: NDArray, size: int) -> NDArray:
     for axis in range(volume.ndim):
         a = np.moveaxis(volume, axis, 0)
         if (len(a) - size) % 2:
-            a = (a[1:] + a[:-1]) / 2
+            a = (a[1:] + a[:-1]) * a.dtype.type(0.5)
         cut, add = max(len(a) - size, 0) // 2, max(size - len(a), 0) // 2
-        a = np.pad(a[cut : len(a) - cut], [(add, add)] + [(0, 0)] * (volume.ndim - 1))
+        a = a[cut : len(a) - cut]
+        a = np.pad(a, [(add, add)] + [(0, 0)] * (volume.ndim - 1)) if add else a
         volume = np.moveaxis(a, 0, axis)
     return np.ascontiguousarray(volume)
