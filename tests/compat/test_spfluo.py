@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import logging
 import os
 import subprocess
@@ -298,6 +299,14 @@ def test_all_modules_get_it_and_give_it_back(stand_in):
     assert called("spfluo.early") == called("spfluo.late") == "its own"
     assert importlib.import_module("spfluo.refinement").reconstruction_L2 is own
     assert not hasattr(importlib.import_module("array_api_compat.numpy"), "to_device")
+
+
+def test_it_has_the_signature_of_spfluo(stand_in):
+    order = "volumes psf poses lambda_ batch symmetry device batch_size multichannel".split()
+    with patch():
+        function = importlib.import_module("spfluo.refinement").reconstruction_L2
+    assert list(inspect.signature(function).parameters) == order
+    assert list(inspect.signature(reconstruction_L2).parameters) == [*order, "exact"]
 
 
 def test_an_exception_restores_it_too(stand_in):

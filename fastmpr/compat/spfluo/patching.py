@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import importlib
 import sys
 import threading
@@ -101,7 +100,6 @@ class Patch:
 def _replacement(regularizer: str | None) -> Callable[..., Any]:
     """Return a new function with SPFluo's signature."""
 
-    @functools.wraps(reconstruction_L2)
     def replacement(
         volumes: Any,
         psf: Any,
@@ -120,6 +118,8 @@ def _replacement(regularizer: str | None) -> Callable[..., Any]:
         problem = as_problem(volumes, psf, poses, lambda_, batch, symmetry, multichannel)
         return answer(upgraded(problem, regularizer), volumes, batch, multichannel)
 
+    replacement.__name__ = replacement.__qualname__ = _NAME
+    replacement.__doc__, replacement.__module__ = reconstruction_L2.__doc__, reconstruction_L2.__module__
     return replacement
 
 
