@@ -302,7 +302,7 @@ def test_all_modules_get_it_and_give_it_back(stand_in):
 
 
 def test_it_has_the_signature_of_spfluo(stand_in):
-    order = "volumes psf poses lambda_ batch symmetry device batch_size multichannel".split()
+    order = ["volumes", "psf", "poses", "lambda_", "batch", "symmetry", "device", "batch_size", "multichannel"]
     with patch():
         function = importlib.import_module("spfluo.refinement").reconstruction_L2
     assert list(inspect.signature(function).parameters) == order
