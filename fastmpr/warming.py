@@ -19,6 +19,7 @@ from . import engine, operators, phantom, prox
 from ._limits import check_memory
 from ._validation import Size, as_shape
 from .baselines import average, deconvolve_average
+from .compat.spfluo import reconstruction_L2
 from .data.dataset import Dataset
 from .engine.fft import half_shape, measure_plans
 from .engine.jit import ForgivingCache, takes_a_function
@@ -147,6 +148,7 @@ def _run_all(dtype: Any) -> None:
         average(data, workers=2)
         deconvolve_average(data[:1], lam=1.0, max_iter=1)
         sums = accumulate(data, workers=2) + accumulate(data[:1], workers=2)
+    reconstruction_L2(np.ones((1, 8, 8, 8), dtype), even, np.zeros((1, 6)), 1.0)
     accumulate(data.replace(symmetry_axis=(1, 1, 1)))  # beside the grid, whose axes have kernels of their own
     for name in ("hessian", "tv", "tikhonov"):  # others are compiled once per process
         reconstruct(data, lam=1.0, regularizer=name, max_iter=2, workers=2)

@@ -3,6 +3,7 @@
 import numpy as np
 import scipy.fft
 import scipy.ndimage
+import scipy.spatial.transform
 
 WEIGHTS = np.array([1, 1, 1, 2, 2, 2])[:, None, None, None]
 PAIRS = [(0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2)]
@@ -233,3 +234,37 @@ def normal_equations(views, transfers, weights):
     spectra = [scipy.fft.rfftn(y) for y in views]
     rhs = sum(w * h.conj() * y for w, h, y in zip(weights, transfers, spectra, strict=True))
     return gram, rhs, sum(w * (y**2).sum() for w, y in zip(weights, views, strict=True))
+
+
+def spfluo_resized(x, size):
+    """A volume on a cube about the same middle: linear interpolation, zero outside."""
+    offset = (np.array(x.shape) - size) / 2
+    return scipy.ndimage.affine_transform(x, np.eye(3), offset, (size,) * 3, order=1, prefilter=False)
+
+
+def spfluo_turned(x, size, rotation, centre, middle):
+    """A volume at R (o - centre) + middle of each voxel o: linear interpolation, zero outside."""
+    origin = middle - rotation @ centre
+    return scipy.ndimage.affine_transform(x, rotation, origin, (size,) * 3, order=1, prefilter=False)
+
+
+def spfluo_l2(views, psf, poses, lambda_, exact):
+    """SPFluo's closed form for one channel: views (N, D, D, D), poses (k, N, 6), in complex FFTs of whole arrays."""
+    size = views.shape[-1]
+    odd = size + 1 - size % 2
+    grid = odd if exact else size
+    pad = grid - size  # a plane of zeros behind the last one
+    psf, num, den = spfluo_resized(psf, odd), 0, 0
+    for view, pose in ((view, copies[i]) for copies in poses for i, view in enumerate(views)):
+        rotation = scipy.spatial.transform.Rotation.from_euler("XZX", pose[:3], degrees=True).as_matrix()
+        centre, middle = np.full(3, (grid - 1) / 2), (size - 1) / 2 + pose[3:]
+        y = spfluo_turned(np.pad(view, (0, pad)), grid, rotation, centre, middle)
+        h = spfluo_turned(psf, grid, rotation, np.full(3, odd // 2), np.full(3, odd // 2))
+        h, y = np.fft.fftn(np.roll(h, (-(grid // 2),) * 3, (0, 1, 2))), np.fft.fftn(y)
+        num, den = num + np.conj(h) * y, den + np.abs(h) ** 2
+    count = poses.shape[0] * poses.shape[1]
+    corner = np.zeros((grid,) * 3)
+    corner[0, 0, 0] = 1
+    penalty = sum(np.abs(np.fft.fftn(d)) ** 2 for d in differences(corner))
+    x = np.maximum(np.fft.ifftn(num / count / (den / count + lambda_ * penalty)).real, 0)
+    return spfluo_resized(x, size)

@@ -1,1 +1,1 @@
-"""Other programs' signatures on our parts: each module needs the package that it is named after, and imports it late."""
+"""What other programs call, by their names and in their terms: each module is named after one, and imports it late."""

@@ -29,6 +29,7 @@ from calls.common import (
 from hypothesis import strategies as st
 
 import fastmpr
+from fastmpr.compat.spfluo import reconstruction_L2
 
 REGULARIZERS = st.sampled_from(["hessian", "tv", "tikhonov"])
 
@@ -190,6 +191,31 @@ def simulated(draw) -> Call:
 
 
 # Each with the number of calls in a run of the tests.
+@st.composite
+def as_spfluo(draw) -> Call:
+    """The drop-in for SPFluo's reconstruction."""
+    batch, symmetry, multichannel = (draw(st.booleans()) for _ in range(3))
+    n, size, rng = draw(st.integers(1, 3)), draw(st.integers(1, 6)), np.random.default_rng(draw(SEEDS))
+    channels, count = (2,) * multichannel, (3,) * batch
+    arguments = {
+        "volumes": draw(volumes((n, *channels, size, size, size))),
+        "psf": draw(volumes((*channels, *draw(SHAPES)))),
+        "poses": rng.uniform(-1, 1, (*count, *(2,) * symmetry, n, 6)) * [180, 180, 180, 1, 1, 1],
+        "lambda_": np.ones(3) if batch else 1.0,
+        "batch": batch,
+        "symmetry": symmetry,
+        "multichannel": multichannel,
+        "exact": draw(st.booleans()),
+        "batch_size": draw(st.sampled_from([None, 2])),
+    }
+
+    def check(x: Any, given: dict[str, Any]) -> None:
+        shape = np.shape(given["volumes"])[1:]
+        is_volume(x, (3, *shape) if given["batch"] else shape, precision(given["volumes"]))
+
+    return Call(reconstruction_L2, arguments, check, spare=("batch_size",))
+
+
 CALLS: dict[str, tuple[Callable[[], st.SearchStrategy[Call]], int]] = {
     "solve": (solved, 700),
     "objective": (objective, 150),
@@ -199,4 +225,5 @@ CALLS: dict[str, tuple[Callable[[], st.SearchStrategy[Call]], int]] = {
     "average": (averaged, 300),
     "deconvolve_average": (deconvolved, 150),
     "simulate": (simulated, 500),
+    "compat.spfluo.reconstruction_L2": (as_spfluo, 500),
 }

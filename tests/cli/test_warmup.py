@@ -43,6 +43,7 @@ USE = f"""{KNOWN}
 import pickle
 import numpy as np
 import fastmpr
+import fastmpr.compat.spfluo
 
 for dtype in ("f4", "f8"):
     truth = np.asfortranarray(fastmpr.phantom.nuclear_pore((33, 36, 35), dtype=dtype))
@@ -57,6 +58,8 @@ for dtype in ("f4", "f8"):
                 for part in (data, data[3:4]):
                     fastmpr.average(part, workers=3)
                     sums = fastmpr.accumulate(part, workers=3)
+    cubes, turned = np.asfortranarray(np.ones((2, 9, 9, 9), dtype)), np.ones((3, 2, 6), "f4")
+    fastmpr.compat.spfluo.reconstruction_L2(cubes, round_psf, turned, 1.0, symmetry=True, exact=True)
     for name in ("hessian", "tv", "tikhonov"):
         for part in (data, data[3:6]):  # lam by cross-validation, and inferred
             fastmpr.reconstruct(part, regularizer=name, workers=2, max_iter=12, callback=lambda result: None)

@@ -1,0 +1,42 @@
+"""Run a module of SPFluo on fastmpr's reconstruction: ``python -m fastmpr.compat.spfluo -m spfluo.refinement ...``."""
+
+from __future__ import annotations
+
+import argparse
+import runpy
+import sys
+
+from ...solver.regularizers import KNOWN
+from .patching import patch
+
+
+def parse(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
+    """Read what stands before the module's own arguments: they are not looked at."""
+    parser = argparse.ArgumentParser(
+        prog="python -m fastmpr.compat.spfluo",
+        description="Run a module of SPFluo, as python -m does, with fastmpr's reconstruction_L2 in the place of its own.",
+        epilog="example: python -m fastmpr.compat.spfluo -m spfluo.refinement --particles_dir particles --psf_path psf.tiff "
+        "--guessed_poses_path poses.csv --steps '(1000,20)' 5 --ranges 0 10",
+    )
+    parser.add_argument(
+        "--regularizer", choices=list(KNOWN), help="answer by fastmpr.reconstruct instead, which chooses lam"
+    )
+    parser.add_argument("-m", dest="module", metavar="MODULE ...", required=True, help="the module, and its arguments")
+    end = arguments.index("-m") + 2 if "-m" in arguments else len(arguments)
+    return parser.parse_args(arguments[:end]), arguments[end:]
+
+
+def main() -> None:
+    """Patch, then run."""
+    own, rest = parse(sys.argv[1:])
+    try:
+        patched = patch(own.regularizer)
+    except ImportError as error:
+        raise SystemExit(f"python -m fastmpr.compat.spfluo: error: {error}") from None
+    with patched:
+        sys.argv = ["-m", *rest]  # the first is replaced by the module's file
+        runpy.run_module(own.module, run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    main()

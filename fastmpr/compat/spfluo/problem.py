@@ -1,0 +1,98 @@
+"""What SPFluo's reconstruction is given, with all axes that may be left out, and its answer without them again."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..._validation import as_finite, as_flag, as_reals, check_intensities, shown
+from .arrays import as_numpy, like
+
+_LONGEST = 1280  # voxels a side, so that 32 bits hold the place of each
+
+
+class Problem(NamedTuple):
+    """M reconstructions of C channels from N views in k poses each.
+
+    Attributes
+    ----------
+    views : (N, C, D, D, D) ndarray
+        float32 or float64.
+    psf : (C, d, h, w) ndarray
+        In the same precision.
+    poses : (M, k, N, 6) float64 ndarray
+        Euler angles "XZX" in degrees, translation (z, y, x) in voxels.
+    lambdas : (M,) float64 ndarray
+    """
+
+    views: NDArray
+    psf: NDArray
+    poses: NDArray
+    lambdas: NDArray
+
+
+def as_problem(
+    volumes: Any, psf: Any, poses: Any, lambda_: Any, batch: bool, symmetry: bool, multichannel: bool
+) -> Problem:
+    """Check SPFluo's arguments."""
+    batch, symmetry = as_flag(batch, "batch"), as_flag(symmetry, "symmetry")
+    multichannel = as_flag(multichannel, "multichannel")
+    views = _as_cubes(volumes, multichannel)
+    blur = _as_psf(psf, views, multichannel)
+    axes = ["M"] * batch + ["k"] * symmetry + ["N", "6"]
+    given = as_reals(as_numpy(poses, "poses"), "poses", f"numbers of shape ({', '.join(axes)})")
+    if given.ndim != len(axes) or given.shape[-2:] != (len(views), 6) or given.size == 0:
+        need = ", ".join([*axes[:-2], str(len(views)), "6"])
+        raise ValueError(f"poses: found an array of shape {given.shape}, need ({need}), for {len(views)} volumes")
+    if not np.isfinite(given).all():
+        raise ValueError("poses: found NaN or infinite values, need finite angles and translations")
+    given = given.reshape(len(given) if batch else 1, -1, len(views), 6)
+    return Problem(views, blur, given, _as_lambdas(lambda_, len(given)))
+
+
+def answer(x: NDArray, volumes: Any, batch: bool, multichannel: bool) -> Any:
+    """Return reconstructions (M, C, D, D, D) without the axes that the call has not, in the kind of its arrays."""
+    if not multichannel:
+        x = x[:, 0]
+    return like(np.ascontiguousarray(x if batch else x[0]), volumes)
+
+
+def _as_cubes(volumes: Any, multichannel: bool) -> NDArray:
+    """Return the volumes (N, C, D, D, D)."""
+    array = as_finite(as_numpy(volumes, "volumes"), "volumes")
+    need = "need (N, C, D, D, D)" if multichannel else "need (N, D, D, D)"
+    if array.ndim != (5 if multichannel else 4):
+        raise ValueError(f"volumes: found an array of shape {array.shape}, {need}")
+    if len(set(array.shape[-3:])) > 1:
+        raise ValueError(f"volumes: found volumes of {array.shape[-3:]} voxels, {need}, cubes as SPFluo does")
+    if array.shape[-1] > _LONGEST:
+        raise ValueError(f"volumes: found cubes of {array.shape[-1]} voxels a side, need {_LONGEST} at most")
+    check_intensities(array, "volumes", array.dtype.type)
+    return array if multichannel else array[:, np.newaxis]
+
+
+def _as_psf(psf: Any, views: NDArray, multichannel: bool) -> NDArray:
+    """Return the PSFs (C, d, h, w) in the precision of the views."""
+    with np.errstate(over="ignore"):  # found below
+        array = as_finite(as_numpy(psf, "psf"), "psf").astype(views.dtype, copy=False)
+    if array.ndim != (4 if multichannel else 3):
+        need = "need (C, d, h, w)" if multichannel else "need (d, h, w)"
+        raise ValueError(f"psf: found an array of shape {array.shape}, {need}")
+    check_intensities(array, "psf", array.dtype.type)
+    array = array if multichannel else array[np.newaxis]
+    if len(array) != views.shape[1]:
+        raise ValueError(f"psf: found {len(array)} channels, need the {views.shape[1]} of volumes")
+    if not (array.reshape(len(array), -1).sum(axis=1) > 0).all():
+        raise ValueError("psf: found a sum that is not positive, need a PSF whose sum is")
+    return array
+
+
+def _as_lambdas(lambda_: Any, count: int) -> NDArray:
+    """Return the weights of the prior, one for each reconstruction."""
+    need = f"{count} positive finite numbers" if count > 1 else "a positive finite number"
+    lambdas = as_reals(as_numpy(lambda_, "lambda_"), "lambda_", need).reshape(-1)
+    if len(lambdas) != count or not ((lambdas > 0) & np.isfinite(lambdas)).all():
+        raise ValueError(f"lambda_: found {shown(lambda_)}, need {need}")
+    return lambdas

@@ -1,0 +1,34 @@
+"""SPFluo's call answered by `fastmpr.reconstruct`: another prior, and its weight chosen by the views."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+
+from ...data.dataset import Dataset
+from ...poses import Poses
+from ...reconstruction import reconstruct
+from .closed_form import resized
+from .problem import Problem
+
+
+def upgraded(problem: Problem, regularizer: str) -> NDArray:
+    """Return the reconstructions (M, C, D, D, D) with a regulariser of fastmpr's, in the units of SPFluo's."""
+    count = len(problem.poses)
+    out = np.empty((count, *problem.views.shape[1:]), problem.views.dtype)
+    for c, given in enumerate(problem.psf):
+        psf = resized(given, max(given.shape) // 2 * 2 + 1)  # its middle is on a voxel then, as Dataset has it
+        data = Dataset(problem.views[:, c], psf)
+        for m in range(count):
+            posed = _posed(data, problem.poses[m])
+            out[m, c] = reconstruct(posed, regularizer=regularizer).x / given.sum()
+    return out
+
+
+def _posed(data: Dataset, poses: NDArray) -> Dataset:
+    """Return the views in poses (k, N, 6): each k times, known as copies of one image, which belong to one half of them."""
+    which = np.tile(np.arange(len(data)), len(poses))
+    flat = poses.reshape(-1, 6)
+    rotation = Rotation.from_euler("XZX", flat[:, :3], degrees=True)
+    return data[which].replace(poses=Poses(rotation, flat[:, 3:]))

@@ -1,0 +1,141 @@
+"""SPFluo 0.1.0 and its own data beside fastmpr's drop-in, where both are at hand."""
+
+from __future__ import annotations
+
+import importlib
+import itertools
+import subprocess
+import sys
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+import scipy.ndimage
+import tifffile
+from numpy.typing import NDArray
+from shared_data import DATA
+
+import fastmpr
+from fastmpr.compat.spfluo import patch, reconstruction_L2
+from fastmpr.io import tiff
+from fastmpr.io.particles import open_particles
+
+pytest.importorskip("spfluo", reason='needs SPFluo: pip install "fastmpr[spfluo]"')
+FOLDER = DATA / "centriole-translations"
+pytestmark = [
+    pytest.mark.skipif(not FOLDER.is_dir(), reason=f"needs SPFluo's own test data in {FOLDER}"),
+    pytest.mark.filterwarnings("default"),  # of what SPFluo and its packages say
+]
+
+
+class Data(NamedTuple):
+    views: NDArray
+    psf: NDArray
+    poses: NDArray
+    truth: NDArray
+
+
+@pytest.fixture(scope="module")
+def data() -> Data:
+    particles = open_particles(FOLDER / "particles")
+    poses = fastmpr.Poses.read(FOLDER / "poses.csv").matched(particles.names)
+    psf, truth = (tiff.read(FOLDER / name)[0] for name in ("psf.tiff", "gt.tiff"))
+    given = np.hstack([poses.rotation.as_euler("XZX", degrees=True), poses.translation]).astype(np.float32)
+    return Data(np.stack(list(particles)), psf, given, truth)
+
+
+def theirs(*arguments: Any, **options: Any) -> Any:
+    own = importlib.import_module("spfluo.refinement").reconstruction_L2
+    return own(*arguments, device="cpu", **options)
+
+
+def symmetrized(poses: NDArray, degree: int) -> NDArray:
+    """SPFluo's own copies (k, N, 6)."""
+    return np.moveaxis(importlib.import_module("spfluo.utils.transform").symmetrize_poses(poses, degree), -2, -3)
+
+
+@pytest.mark.parametrize("size", [50, 49])
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("degree", [0, 1, 9])
+@pytest.mark.parametrize("batch", [False, True])
+def test_its_numbers(data, batch, degree, channels, size):
+    views, poses = data.views[:3, :size, :size, :size], data.poses[:3]
+    views = np.stack([views, views[:, ::-1] ** 2], 1) if channels > 1 else views
+    psf = np.stack([data.psf, data.psf[::-1]]) if channels > 1 else data.psf
+    poses = symmetrized(poses, degree) if degree else poses
+    poses, lambdas = (np.stack([poses, poses + 5]), np.float32([1e-2, 1])) if batch else (poses, np.float32(0.1))
+    options = {"batch": batch, "symmetry": degree > 0, "multichannel": channels > 1}
+    expected = theirs(views, psf, poses, lambdas, **options)
+    for exact in (True,) if size % 2 == 0 else (True, False):
+        x = reconstruction_L2(views, psf, poses, lambdas, exact=exact, **options)
+        assert (x.shape, x.dtype) == (expected.shape, expected.dtype)
+        assert np.abs(x - expected).max() < 1e-5 * expected.max()
+
+
+def adds_the_offset_first() -> bool:
+    """Whether SciPy does so when it computes a coordinate; older ones add it last, and round otherwise."""
+    turn = np.array([[-1, -1.2e-16], [1.2e-16, -1]])
+    return scipy.ndimage.affine_transform(np.ones((17, 17)), turn, (16, 16), order=1)[16, 1] == 0
+
+
+@pytest.mark.skipif(not adds_the_offset_first(), reason="needs a SciPy that rounds coordinates as 1.17 does")
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_its_numbers_where_samples_lie_on_the_border(dtype):
+    """Half and quarter turns: the last bit of a coordinate tells whether a plane of a view is inside."""
+    rng = np.random.default_rng(0)
+    views, psf = rng.random((3, 9, 9, 9)).astype(dtype), rng.random((9, 11, 8)).astype(dtype)
+    angles = np.array(list(itertools.product((0, 90, 180), repeat=3)))[:, None] * np.ones((1, 3, 1))
+    poses = np.concatenate([angles, np.ones((27, 3, 3))], -1).astype(dtype)
+    x, expected = (f(views, psf, poses, np.asarray(0.1, dtype), symmetry=True) for f in (reconstruction_L2, theirs))
+    assert np.abs(x - expected).max() < 1e-4 * expected.max()
+
+
+def test_the_upgrade_is_better(data):
+    with patch("hessian"):
+        x = theirs(data.views, data.psf, data.poses, np.float32(100))
+    own = [
+        fastmpr.metrics.psnr(theirs(data.views, data.psf, data.poses, np.float32(k)), data.truth) for k in (1e-3, 100)
+    ]
+    assert fastmpr.metrics.psnr(x, data.truth) > max(own) + 6
+
+
+def test_its_reconstruction_runs_on_it(data, tmp_path):
+    spfluo = importlib.import_module("spfluo.utils.reconstruction")
+    names = [str(FOLDER / "particles" / f"{i}.tiff") for i in range(10)]
+    path = tmp_path / "x.ome.tiff"
+    with patch():
+        spfluo.main(names, str(FOLDER / "poses.csv"), str(FOLDER / "psf.tiff"), str(path), 1.0, symmetry=9)
+    views = np.stack([tiff.read(name)[0] for name in names]).astype(float)
+    low, high = views.min(axis=(1, 2, 3), keepdims=True), views.max(axis=(1, 2, 3), keepdims=True)
+    psf = (data.psf.astype(float) - data.psf.min()) / np.ptp(data.psf)
+    expected = reconstruction_L2((views - low) / (high - low), psf, symmetrized(data.poses, 9), 1.0, symmetry=True)
+    x = tiff.read(path)[0]
+    assert np.abs(x - expected).max() < 1e-3 * expected.max()
+
+
+def test_its_refinement_runs_on_it_and_its_function_is_back_after_an_exception(data):
+    spfluo = importlib.import_module("spfluo.refinement.refinement")
+    own, options = (
+        spfluo.reconstruction_L2,
+        {"steps": [2], "ranges": [4.0], "lambda_": 0.1, "device": "cpu", "batch_size": 8},
+    )
+    views, psf = data.views[:2, None], data.psf[None]
+    with pytest.raises(ZeroDivisionError), patch():
+        x, poses = spfluo.refine(views, psf, data.poses[:2], symmetry=9, **options)
+        assert x.shape == (1, 50, 50, 50)
+        again = reconstruction_L2(views, psf, symmetrized(poses, 9), 0.1, symmetry=True, multichannel=True)
+        np.testing.assert_allclose(x, again, atol=1e-5 * again.max())
+        raise ZeroDivisionError
+    assert spfluo.reconstruction_L2 is own
+
+
+def test_its_program_runs_on_it(tmp_path):
+    module = [sys.executable, "-m", "fastmpr.compat.spfluo", "-m", "spfluo.refinement"]
+    files = ["--particles_dir", FOLDER / "particles", "--psf_path", FOLDER / "psf.tiff"]
+    files += ["--guessed_poses_path", FOLDER / "poses.csv"]
+    steps = ["--steps", "(2,2)", "2", "--ranges", "0", "5", "-l", "0.1", "--symmetry", "9", "--minibatch_size", "8"]
+    written = ["--output_reconstruction_path", tmp_path / "x.tiff", "--output_poses_path", tmp_path / "poses.csv"]
+    done = subprocess.run([*module, *map(str, files + steps + written)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert tifffile.imread(tmp_path / "x.tiff").shape == (1, 50, 50, 50)
+    assert len((tmp_path / "poses.csv").read_text(encoding="utf-8").splitlines()) == 11
