@@ -75,8 +75,8 @@ def deconvolve(
     outside : {"unseen", "dark"}
         What is beyond the edge of the image.
     background : "auto", "none" or float
-        What to take off before: a camera's offset and haze, by default what the darkest hundredth of the image shows. The
-        result is in the image's unit above it, so dark is 0.
+        What to take off before: a camera's offset and haze, by default what the darkest hundredth of the image shows, less
+        the light that the PSF takes there. The result is in the image's unit above it, so dark is 0.
     max_iter, tol, workers, callback, progress, cancel, timeout
         As in `reconstruct`; at the default ``tol`` the objective is some 2e-3 phi above its minimum.
 
@@ -110,7 +110,7 @@ def deconvolve(
     max_iter, tol = as_stopping(max_iter, tol)
     voxel = as_voxel_size(voxel_size)
     blur = Blur(psf, voxel if psf_voxel_size is None else as_voxel_size(psf_voxel_size, "psf_voxel_size"), voxel)
-    known = as_image(image, seen, background, blur.steepest)
+    known = as_image(image, seen, background, blur.psf())
     with telling(progress) as tell:
         options = {"workers": workers, "callback": counting(as_callback(callback), tell), "stop": stop}
         job = Job(blur, as_choice(outside, "outside", ("unseen", "dark")) == "dark", chosen, options)
