@@ -139,7 +139,7 @@ def _runs(first: int, last: int, n: int, size: int) -> list[tuple[slice, slice]]
     return runs
 
 
-def as_image(image: Any, seen: Any, background: Any, steepest: float) -> Image:
+def as_image(image: Any, seen: Any, background: Any, psf: NDArray) -> Image:
     """Return an image as its camera gave it, with what was seen of it.
 
     Parameters
@@ -147,9 +147,10 @@ def as_image(image: Any, seen: Any, background: Any, steepest: float) -> Image:
     image : (nz, ny, nx) array_like
     seen : "auto", "all" or mask
     background : "auto", "none" or float
-    steepest : float
-        The share of a point's light in its voxel that the brightest of the eight around it in its plane has.
+    psf : (kz, ky, kx) ndarray
+        Of sum 1, with the image's voxels.
     """
+    steepest = _steepest(psf)
     values = Slabs(image) if is_lazy(image) else as_array(image, "image")
     if len(values.shape) != 3 or values.dtype.kind not in "fiub" or values.size == 0:
         raise ValueError(
@@ -181,7 +182,7 @@ def as_image(image: Any, seen: Any, background: Any, steepest: float) -> Image:
         held = plane[~np.isnan(plane)]
         if held.size:
             check_intensities(held, "image", dtype)
-    return Image(values, _level(known, background), unseen)
+    return Image(values, _level(known, background, psf), unseen)
 
 
 def unseen_in(raw: NDArray, steepest: float | None) -> NDArray[np.bool_]:
@@ -193,6 +194,14 @@ def unseen_in(raw: NDArray, steepest: float | None) -> NDArray[np.bool_]:
     else:
         lost = np.isnan(raw)
     return lost if steepest is None else lost | lone(np.where(lost, np.nan, raw), steepest)
+
+
+def _steepest(psf: NDArray) -> float:
+    """Return the light in the brightest of the eight voxels around a PSF's brightest in its plane, over that one's."""
+    z, y, x = np.unravel_index(int(psf.argmax()), psf.shape)
+    around = np.pad(psf[z], 1)[y : y + 3, x : x + 3].copy()
+    peak, around[1, 1] = around[1, 1], 0
+    return float(around.max() / peak)
 
 
 def lone(plane: NDArray, steepest: float) -> NDArray[np.bool_]:
@@ -225,21 +234,35 @@ def _around(plane: NDArray, beyond: float, best: Any) -> NDArray:
     return best(sides, best(wide[:-2, 1:-1], wide[2:, 1:-1]))
 
 
-def _level(image: Image, background: Any) -> float:
-    """Return what to take off: by default the mean of the darkest cells, less what noise takes from the least of many.
+def _level(image: Image, background: Any, psf: NDArray) -> float:
+    """Return what to take off: by default what the darkest cells have in common, less the light that the PSF takes there.
 
-    Too much would forbid what is true; too little leaves positivity with nothing to say, which costs some tenths of a dB.
+    The least of many noisy cells lies below them all. Too much would forbid what is true, which costs several dB; too little
+    leaves positivity with nothing to say, which costs some tenths.
     """
     if not isinstance(background, str):
         return as_number(background, "background", -1e30, 1e30, "'auto', 'none' or a number")
     if as_choice(background, "background", ("auto", "none")) == "none":
         return 0.0
     mean, variance = _cells(image)
-    dark = np.nanquantile(mean, _DARKEST)
+    darkest = mean <= max(float(np.nanquantile(mean, _DARKEST)), float(np.nanmin(mean)))
     noise = math.sqrt(
         np.median(variance[mean <= np.nanquantile(mean, 5 * _DARKEST)]) / min(_CELL**3, image.values.size)
     )
-    return float(dark + _SIGMAS * noise)
+    level = float(mean[darkest].max()) + _SIGMAS * noise
+    light = np.nan_to_num(np.maximum(mean - level - _SIGMAS * noise, 0))
+    haze = ndimage.convolve(light, _between_cells(psf, image.shape), mode="nearest")
+    return level - float(haze[darkest].mean())
+
+
+def _between_cells(psf: NDArray, shape: Size) -> NDArray[np.float64]:
+    """Return which share of the light of a cell a PSF takes to those around it."""
+    shares = []
+    for n, size in zip(psf.shape, shape, strict=True):
+        cell, offset = min(_CELL, size), np.arange(n) - n // 2
+        last = math.ceil((n // 2 + 1) / cell)
+        shares.append(np.maximum(0, 1 - np.abs(offset / cell - np.arange(-last, last + 1)[:, None])))
+    return np.einsum("zyx,iz,jy,kx->ijk", psf, *shares, optimize=True)
 
 
 def liveliest(image: Image, most: int, least: Size) -> tuple[slice, slice, slice]:

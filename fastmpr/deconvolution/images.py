@@ -73,8 +73,8 @@ def deconvolve(
     outside : {"unseen", "dark"}
         What is beyond the edge of the image.
     background : "auto", "none" or float
-        What to take off before: a camera's offset and haze, by default what the darkest hundredth of the image shows. The
-        result is in the image's unit above it, so dark is 0.
+        What to take off before: a camera's offset and haze, by default what the darkest hundredth of the image shows, less
+        the light that the PSF takes there. The result is in the image's unit above it, so dark is 0.
     max_memory : float, optional
         Bytes to take beside the image and the result. Where that does not suffice, the image is cut into tiles that overlap,
         with one ``lam`` for all, which takes longer, and differs by 1e-3 of the brightest voxel at most. By default 32 for
@@ -130,7 +130,7 @@ def deconvolve(
         jobs = [
             Job(Blur(one, own, voxel), dark, chosen, given, until, options, memory, tell) for one in map(upright, psfs)
         ]
-        return Images(jobs, psfs, dimensions, seen, background, as_callback(report, "report"))
+        return Images(jobs, dimensions, seen, background, as_callback(report, "report"))
 
     if is_one(image):
         with telling(progress) as tell:
@@ -157,18 +157,15 @@ class Images:
     Parameters
     ----------
     jobs : list of Job
-    psfs : list of ndarray
-        Of two or three ``dimensions``.
+    dimensions : {2, 3}
+        Of the PSFs.
     seen, background, report
         As in `deconvolve`.
     """
 
-    def __init__(
-        self, jobs: list[Job], psfs: list[NDArray], dimensions: int, seen: Any, background: Any, report: Any = None
-    ):
+    def __init__(self, jobs: list[Job], dimensions: int, seen: Any, background: Any, report: Callable | None):
         self.jobs, self.dimensions, self.seen, self.background = jobs, dimensions, seen, background
         self.report = report
-        self.steepest = [Blur(psf.reshape(-1, *psf.shape[-2:]), (1.0,) * 3, (1.0,) * 3).steepest for psf in psfs]
 
     def __call__(self, image: Any, out: Any) -> Any:
         """Return the result, in ``out`` if that is given."""
@@ -179,18 +176,21 @@ class Images:
             out = np.empty(shape, np.float64 if values.dtype == np.float64 else np.float32)
         for index in np.ndindex(shape[: -self.dimensions]):
             k = index[0] if len(self.jobs) > 1 else 0
-            part, target = (values[index], _Part(out, index)) if index else (values, out)
-            found = self._one(self.jobs[k], self.steepest[k], part, self._seen(index, shape), target)
+            part, target = (_Frame(values, index), _Frame(out, index)) if index else (values, out)
+            found = self._one(self.jobs[k], part, self._seen(index, shape), target)
             if self.report is not None:
                 self.report({"index": index, **found})
         return out
 
-    def _one(self, job: Job, steepest: float, values: Any, seen: Any, out: Any) -> dict[str, Any]:
+    def _one(self, job: Job, values: Any, seen: Any, out: Any) -> dict[str, Any]:
         """Deconvolve one image of two or three dimensions; return what was found."""
+        if isinstance(values, _Frame) and isinstance(values.array, np.ndarray):
+            values = values.array[values.index]
+        psf = job.blur.psf()
         if self.dimensions == 3:
-            return job.run(as_image(values, seen, self.background, steepest), out)
+            return job.run(as_image(values, seen, self.background, psf), out)
         mask = seen if isinstance(seen, str) else np.asarray(seen)[np.newaxis]
-        known = as_image(np.asarray(values)[np.newaxis], mask, self.background, steepest)
+        known = as_image(np.asarray(values[:])[np.newaxis], mask, self.background, psf.swapaxes(0, 1))
         return job.run(known.upright(), _Upright(out))
 
     def _check(self, values: Any, shape: tuple[int, ...], out: Any) -> None:
@@ -216,14 +216,19 @@ class Images:
         return mask
 
 
-class _Part:
-    """A channel or frame of an array that is written to."""
+class _Frame:
+    """A channel or frame of an array, read and written in parts."""
 
-    def __init__(self, out: Any, index: tuple[int, ...]):
-        self._out, self._index = out, index
+    def __init__(self, array: Any, index: tuple[int, ...]):
+        self.array, self.index = array, index
+        self.shape, self.dtype = tuple(array.shape)[len(index) :], array.dtype
+        self.chunks = (getattr(array, "chunks", None) or ())[len(index) :]
+
+    def __getitem__(self, box: Any) -> Any:
+        return self.array[(*self.index, *(box if isinstance(box, tuple) else (box,)))]
 
     def __setitem__(self, box: tuple[slice, ...], values: NDArray) -> None:
-        self._out[(*self._index, *box)] = values
+        self.array[(*self.index, *box)] = values
 
 
 class _Upright:

@@ -26,6 +26,7 @@ _TRIALS = 10
 _MORE = (
     2.2  # times the weight of the whitest residual: where volumes are nearest the truth (`benchmarks.deconvolution`)
 )
+_LOUDEST = 20.0  # times the median: what few frequencies still lack after so few iterations must not drown the rest
 _BINS = 20  # of the light, in each of which there are as many voxels
 _LEAST = 0.3  # of the noise in the quietest bin
 
@@ -70,6 +71,7 @@ def colour(residual: NDArray, light: NDArray, workers: int) -> float:
     spectrum = rfftn(scaled, workers)
     power = spectrum.real**2 + spectrum.imag**2
     power[0, 0, 0] = 0
+    np.minimum(power, _LOUDEST * np.median(power), out=power)
     whole = half_sum(power, residual.shape)
     return residual.size * half_sum(np.square(power, dtype=np.float64), residual.shape) / whole**2 if whole else 2.0
 

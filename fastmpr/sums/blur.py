@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from .._validation import Size, Vector
 from ..engine.fft import fast_shape, rfftn
@@ -31,21 +32,30 @@ class Blur:
     ----------
     reach : (z, y, x)
         Voxels of the image, to either side, that nearly all light from a point stays within.
-    steepest : float
-        The light in the brightest of the eight voxels around the PSF's brightest in its plane, over that one's.
     """
 
     def __init__(self, psf: Any, psf_voxel: Vector, voxel: Vector):
         self._psf, self._psf_voxel, self._voxel = as_psf(psf), psf_voxel, voxel
+        self._same = np.allclose(psf_voxel, voxel)
         z, y, x = (
             math.ceil(_reach(self._psf, axis) * own / other - _ROUNDING)
             for axis, (own, other) in enumerate(zip(psf_voxel, voxel, strict=True))
         )
         self.reach: Size = z, y, x
-        self.steepest = _steepest(self._psf)
         self.symmetric = bool(np.allclose(self._psf, self._psf[::-1, ::-1, ::-1])) and all(
             n % 2 for n in self._psf.shape
         )
+
+    def psf(self) -> NDArray[np.float64]:
+        """Return the PSF with the image's voxels, of sum 1."""
+        if self._same:
+            return self._psf
+        factors = np.divide(self._psf_voxel, self._voxel)
+        half = [max(1, round(n // 2 * factor)) for n, factor in zip(self._psf.shape, factors, strict=True)]
+        places = np.meshgrid(*(np.arange(-k, k + 1) for k in half), indexing="ij")
+        at = [p / f + n // 2 for p, f, n in zip(places, factors, self._psf.shape, strict=True)]
+        sampled = ndimage.map_coordinates(self._psf, at, order=1)
+        return sampled / sampled.sum()
 
     def grid(self, shape: Size) -> Size:
         """Return a periodic grid with a margin for light from beyond an image.
@@ -62,7 +72,7 @@ class Blur:
 
     def transfer(self, grid: Size, dtype: Any, workers: int) -> NDArray:
         """Return h^ on the half spectrum of a grid; real for a PSF that is its own mirror image."""
-        if np.allclose(self._psf_voxel, self._voxel):
+        if self._same:
             spectrum = rfftn(_wrapped(self._psf, grid, dtype), workers)
         else:
             spectrum = TransferFunction(self._psf, self._psf_voxel, dtype, workers).sample(np.eye(3), grid, self._voxel)
@@ -84,10 +94,3 @@ def _wrapped(psf: NDArray, grid: Size, dtype: Any) -> NDArray:
     places = [(np.arange(n) - n // 2) % size for n, size in zip(psf.shape, grid, strict=True)]
     np.add.at(out, np.ix_(*places), psf)
     return out.astype(dtype)
-
-
-def _steepest(psf: NDArray) -> float:
-    z, y, x = np.unravel_index(int(psf.argmax()), psf.shape)
-    around = np.pad(psf[z], 1)[y : y + 3, x : x + 3].copy()
-    peak, around[1, 1] = around[1, 1], 0
-    return float(around.max() / peak)

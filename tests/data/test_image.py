@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import scipy.signal
 from scipy import ndimage
 
+import fastmpr
 from fastmpr.data.image import Image, as_image, liveliest, lone
 from fastmpr.data.seen import NothingSeenError
 
 SHAPE = (10, 40, 44)
 SOFT = 0.6
+PSF = fastmpr.psf.gaussian((9, 7, 7), sigma=(2, 1, 1))
 
 
 @pytest.fixture
@@ -49,15 +52,15 @@ def test_hot_and_dead_voxels_are_found_at_the_edge_too(rng):
 def test_nan_and_saturated_voxels_are_unseen(rng):
     image = rng.integers(0, 200, SHAPE).astype(np.uint8)
     image[3, 4, 5:8] = 255
-    np.testing.assert_array_equal(unseen(as_image(image, "auto", "none", SOFT)), image == 255)
-    assert not unseen(as_image(image, "all", "none", SOFT)).any()
+    np.testing.assert_array_equal(unseen(as_image(image, "auto", "none", PSF)), image == 255)
+    assert not unseen(as_image(image, "all", "none", PSF)).any()
     values = np.where(image == 255, np.nan, image)
-    np.testing.assert_array_equal(unseen(as_image(values, "all", "none", SOFT)), image == 255)
+    np.testing.assert_array_equal(unseen(as_image(values, "all", "none", PSF)), image == 255)
 
 
 def test_a_mask_and_a_part_of_it(rng):
     values, mask = rng.random(SHAPE), rng.random(SHAPE) > 0.3
-    image, box = as_image(values, mask, 0.5, SOFT), (slice(2, 7), slice(3, 20), slice(11, 44))
+    image, box = as_image(values, mask, 0.5, PSF), (slice(2, 7), slice(3, 20), slice(11, 44))
     np.testing.assert_array_equal(np.stack(list(image)), np.where(mask, values - 0.5, np.nan))
     np.testing.assert_array_equal(np.stack(list(image.part(box))), np.where(mask, values - 0.5, np.nan)[box])
 
@@ -65,7 +68,7 @@ def test_a_mask_and_a_part_of_it(rng):
 def test_a_crop_in_a_constant(rng):
     image = np.zeros(SHAPE)
     image[2:9, 5:30, 10:44] = rng.normal(50, 1, (7, 25, 34))
-    np.testing.assert_array_equal(unseen(as_image(image, "auto", "none", SOFT)), image == 0)
+    np.testing.assert_array_equal(unseen(as_image(image, "auto", "none", PSF)), image == 0)
 
 
 @pytest.mark.parametrize("offset", [0.0, 100.0])
@@ -74,7 +77,19 @@ def test_background_is_found_under_light_and_noise(rng, offset, photons):
     light = np.zeros((32, 64, 64))
     light[8:24, 10:40, 30:60] = photons
     image = rng.poisson(ndimage.gaussian_filter(light, 2)) + rng.normal(offset, 1, light.shape)
-    assert as_image(image, "auto", "auto", SOFT).level == pytest.approx(offset, abs=0.05)
+    assert as_image(image, "auto", "auto", PSF).level == pytest.approx(offset, abs=0.05)
+
+
+def test_haze_is_no_background(rng):
+    wide = np.exp(-np.hypot(*np.meshgrid(np.arange(-20, 21), np.arange(-20, 21), indexing="ij")) / 8)[None] * np.ones(
+        (9, 1, 1)
+    )
+    scene = (rng.random((16, 80, 80)) > 0.995) * 100.0
+    image = scipy.signal.fftconvolve(
+        np.pad(scene, ((4, 4), (20, 20), (20, 20)), mode="wrap"), wide / wide.sum(), "valid"
+    )
+    assert image.min() > 0.2
+    assert as_image(image + 10, "auto", "auto", wide / wide.sum()).level < 10.4
 
 
 def test_the_liveliest_part(rng):
@@ -89,4 +104,4 @@ def test_the_liveliest_part(rng):
 
 def test_nothing_seen():
     with pytest.raises(NothingSeenError, match="image: found no voxel that was seen"):
-        as_image(np.full(SHAPE, np.nan), "auto", "auto", SOFT)
+        as_image(np.full(SHAPE, np.nan), "auto", "auto", PSF)

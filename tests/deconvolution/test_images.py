@@ -130,6 +130,10 @@ def test_arrays_that_are_read_and_written_in_parts(broad, tmp_path):
     mapped = np.lib.format.open_memmap(tmp_path / "out.npy", "w+", np.float32, stack.shape)
     fastmpr.deconvolve(np.load(tmp_path / "stack.npy", mmap_mode="r"), PSF, **GIVEN, max_memory=most, out=mapped)
     np.testing.assert_array_equal(mapped, expected)
+    frames, both = Chunked(np.stack([stack, stack])), Chunked(np.zeros((2, *stack.shape), np.float32))
+    fastmpr.deconvolve(frames, PSF, **GIVEN, max_memory=most, out=both)
+    np.testing.assert_array_equal(both.values[1], expected)
+    assert frames.most < stack.size
     with pytest.raises(ValueError, match=r"out: found shape \(3,\), need the image's"):
         fastmpr.deconvolve(stack, PSF, out=np.zeros(3))
     with pytest.raises(ValueError, match="out: found one beside several images"):
