@@ -26,7 +26,7 @@ from .solver.whiteness import colour, whitest
 from .sums.blur import Blur
 
 _TRIAL_VOXELS = 600_000  # of the part of an image that lam is chosen on
-_TRIAL_ITERATIONS = 20
+_TRIAL_ITERATIONS = 16
 _TRIAL_REACHES = 4  # of the PSF, that each side of it has at least: one at each end is not looked at
 _GUESS = 0.4  # of `guess_lam`, to begin with
 
