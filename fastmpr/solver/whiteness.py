@@ -26,9 +26,8 @@ _TRIALS = 10
 _MORE = (
     2.2  # times the weight of the whitest residual: where volumes are nearest the truth, see `benchmarks.deconvolution`
 )
-_LOUDEST = (
-    20.0  # times the median: what a few low frequencies still lack after so few iterations must not drown the rest
-)
+# What a few low frequencies lack after a few iterations must not drown the rest.
+_LOUDEST = 20.0  # times the median
 _BINS = 20  # of the light, in each of which there are as many voxels
 _LEAST = 0.3  # of the noise in the quietest bin
 
