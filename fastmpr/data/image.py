@@ -252,7 +252,7 @@ def _level(image: Image, background: Any, psf: NDArray) -> float:
     level = float(mean[darkest].max()) + _SIGMAS * noise
     light = np.nan_to_num(np.maximum(mean - level - _SIGMAS * noise, 0))
     haze = ndimage.convolve(light, _between_cells(psf, image.shape), mode="nearest")
-    return level - float(haze[darkest].mean())
+    return level - float(haze[darkest].min())
 
 
 def _between_cells(psf: NDArray, shape: Size) -> NDArray[np.float64]:

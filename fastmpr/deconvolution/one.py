@@ -26,7 +26,7 @@ from ..sums.blur import Blur
 from .tiles import Tile, smallest, tiles_of
 
 _TRIAL_VOXELS = 600_000  # of the part of an image that lam is chosen on
-_TRIAL_ITERATIONS = 20
+_TRIAL_ITERATIONS = 16
 _TRIAL_REACHES = 4  # of the PSF, that each side of it has at least: one at each end is not looked at
 _GUESS = 0.4  # of `guess_lam`, to begin with
 _BYTES, _LEAST_BYTES = 32, 1 << 28  # for each voxel of an image, and at least: what it may take where nobody says

@@ -14,6 +14,7 @@ from ..engine.fft import fast_shape, rfftn
 from .transfer import TransferFunction, as_psf
 
 _SHARE = 0.998  # of a PSF's light along an axis, that lies within its reach: with 0.99 rims are up to 2 dB worse
+_ROOM = 1.5  # times the reach is the margin: with once, images full of haze are 2 to 5 dB worse
 _ROUNDING = 1e-6  # of a voxel
 _NEGLIGIBLE = 3e-5  # of a transfer function at zero frequency: rounding of the PSF, or noise
 
@@ -62,7 +63,8 @@ class Blur:
 
         What reaches in at opposite faces shares a margin: nothing tells light in it apart, but little is as far from both.
         """
-        nz, ny, nx = (n + min(reach, n) if n > 1 else 1 for n, reach in zip(shape, self.reach, strict=True))
+        margins = (min(math.ceil(_ROOM * reach), n) for n, reach in zip(shape, self.reach, strict=True))
+        nz, ny, nx = (n + margin if n > 1 else 1 for n, margin in zip(shape, margins, strict=True))
         return fast_shape((nz, ny, nx))
 
     def inside(self, shape: Size) -> tuple[slice, ...]:

@@ -146,7 +146,7 @@ def test_tiles_come_to_what_the_whole_does(broad):
     tiled = fastmpr.deconvolve(broad, PSF, **options, max_memory=6e6, report=found.append)
     assert found[0]["tiles"] > 5
     difference = np.abs(tiled - whole) / whole.max()
-    assert difference[5:-5, 5:-5, 5:-5].max() < 1e-3
+    assert difference[5:-5, 5:-5, 5:-5].max() < 2e-3
     assert difference.max() < 5e-3  # at the image's own rim, where the light is not known so well
 
 
