@@ -35,8 +35,8 @@ def deconvolve(
     background: float | str = "auto",
     max_memory: float | None = None,
     out: Any = None,
-    max_iter: int = 150,
-    tol: float = 4e-3,
+    max_iter: int = 80,
+    tol: float = 8e-3,
     workers: int | None = None,
     callback: Callable[[Result], Any] | None = None,
     report: Callable[[dict[str, Any]], Any] | None = None,
@@ -83,8 +83,8 @@ def deconvolve(
         Where the result goes: of the image's shape, and of any kind that takes ``out[box] = values``, such as a memory map
         or a Zarr array. By default a new array. Of one image only.
     max_iter, tol, workers, callback, progress, cancel, timeout
-        As in `reconstruct`; at the default ``tol`` the objective is some 2e-3 phi above its minimum. Progress is counted in
-        iterations, and "tiles" and "images" where there are several.
+        As in `reconstruct`; at the default ``tol`` the objective is some 5e-3 phi above its minimum, which is hundredths of
+        a dB. Progress is counted in iterations, and "tiles" and "images" where there are several.
     report : callable, optional
         Called after each channel or frame with a dict of what was found: its ``index``, ``lam``, ``background``, how many
         voxels were ``unseen``, ``tiles``, ``nit`` (the most iterations of a tile), ``success``.

@@ -72,29 +72,25 @@ class Job:
         tiles = self._tiles(image)
         lam = self.choose_lam(image) if self.lam == "auto" else float(self.lam)
         log.info("deconvolve: lam = %.4g, %d tile%s", lam, len(tiles), "s" * (len(tiles) > 1))
-        worst, most = 0.0, 0
-        for k, tile in enumerate(tiles):
-            whole = len(tiles) == 1
-            observed = self._observed(image, self.dark) if whole else self._observed(self._outer(image, tile), False)
-            result = self._solved(observed, lam, **self.until)
-            if not whole:
-                self._go_on(k + 1, len(tiles))
-            out[tile.place] = result.x[tile.within]
-            most = max(most, result.nit)
-            if not result.success and self.until["tol"] and not self._stop.is_set():
-                last = result.history[-1]
-                worst = max(worst, last["primal"], last["dual"])
-        if worst:
+        ended = []
+        for tile in tiles:
+            ended.append(self._run_tile(image, tile, len(tiles), lam, out))
+            if len(tiles) > 1:
+                self._go_on(len(ended), len(tiles))
+        most, worst = max(nit for nit, _ in ended), max(residual for _, residual in ended)
+        success = worst < self.until["tol"]
+        if self.until["tol"] and not success and not self._stop.is_set():
             log.info("deconvolve: residuals %.2g times tol after %d iterations", worst / self.until["tol"], most)
-        converged = not worst and not self._stop.is_set()
-        return {
-            "lam": lam,
-            "background": image.level,
-            "unseen": image.holes,
-            "tiles": len(tiles),
-            "nit": most,
-            "success": converged,
-        }
+        found = {"lam": lam, "background": image.level, "unseen": image.holes}
+        return {**found, "tiles": len(tiles), "nit": most, "success": success}
+
+    def _run_tile(self, image: Image, tile: Tile, count: int, lam: float, out: Any) -> tuple[int, float]:
+        """Deconvolve a tile; return how many iterations it took, and the last residual that is known."""
+        observed = self._observed(image, self.dark) if count == 1 else self._observed(self._outer(image, tile), False)
+        result = self._solved(observed, lam, **self.until)
+        out[tile.place] = result.x[tile.within]
+        last = result.history[-1] if result.history else {"primal": math.inf, "dual": math.inf}
+        return result.nit, max(last["primal"], last["dual"])
 
     def choose_lam(self, image: Image) -> float:
         """Return the weight for an image, found on its liveliest part."""
