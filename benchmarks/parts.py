@@ -1,4 +1,7 @@
-"""The parts for other solvers, arrays in and arrays out, on one thread; the prox beside NumPy's eigenvectors."""
+"""The parts for other solvers, arrays in and arrays out, on one thread; the prox beside NumPy's eigenvectors.
+
+And the regularisers that are functions for one voxel, beside the nuclear norm, which is compiled ahead.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from numpy.typing import NDArray
 
 import fastmpr
 
-from .common import ratio_in_turn, seconds
+from .common import make_sums, ratio_in_turn, seconds
 
 SHAPE = (64, 64, 64)
 PAIRS = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))
@@ -62,4 +65,25 @@ class OverEigenvectors:
             lambda: min(seconds(fastmpr.prox.nuclear, h, 0.5, workers=1) for _ in range(5)),
             lambda: seconds(by_eigenvectors, h, 0.5),
             readings=3,
+        )
+
+
+class OverNuclearNorm:
+    """The time of an iteration with another regulariser over that with the nuclear norm, one thread each, float32."""
+
+    version = "1"
+    params = ["schatten-2", "schatten-inf", "long voxels"]
+    param_names = ["regulariser"]
+    unit = "ratio"
+    timeout = 120
+
+    def track_ratio(self, name):
+        known = fastmpr.regularizers
+        other = known.Hessian((3, 1, 1)) if name == "long voxels" else name
+        sums = make_sums(4, (36, 72, 72))
+        options = {"lam": 30.0, "max_iter": 40, "tol": 0, "workers": 1}
+        return ratio_in_turn(
+            lambda: seconds(lambda: fastmpr.solve(sums, regularizer=other, **options)),
+            lambda: seconds(lambda: fastmpr.solve(sums, regularizer="hessian", **options)),
+            readings=5,
         )

@@ -52,12 +52,9 @@ class Pointwise(Fused):
     Anisotropic total variation, the sum of the absolute values of all differences:
 
     >>> import fastmpr
-    >>> def clipped(a):
-    ...     return -1.0 if a < -1.0 else (1.0 if a > 1.0 else a)
     >>> def project(z, y, x):
-    ...     return (-1.0 if z < -1.0 else 1.0 if z > 1.0 else z,
-    ...             -1.0 if y < -1.0 else 1.0 if y > 1.0 else y,
-    ...             -1.0 if x < -1.0 else 1.0 if x > 1.0 else x)
+    ...     z, y, x = z if z < 1.0 else 1.0, y if y < 1.0 else 1.0, x if x < 1.0 else 1.0
+    ...     return z if z > -1.0 else -1.0, y if y > -1.0 else -1.0, x if x > -1.0 else -1.0
     >>> def value(z, y, x):
     ...     return abs(z) + abs(y) + abs(x)
     >>> prior = fastmpr.regularizers.Pointwise("gradient", project, value)
