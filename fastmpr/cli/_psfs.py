@@ -63,8 +63,8 @@ class Psfs:
             return job.voxel_size, self._made[job.voxel_size]
         dimensions = self._file.values.ndim
         if dimensions == 3 and "Z" not in job.axes:
-            need = "need a stack with Z, or a PSF of two dimensions"
-            raise ValueError(f"{job.source}: found axes {job.axes} and three of {self._args.psf}, {need}")
+            need = "need a stack with Z, or a PSF of two"
+            raise ValueError(f"{job.source}: found axes {job.axes} and a PSF of three dimensions, {need}")
         if job.voxel_size is None and self._file.voxel_size is not None:
             need = "need it in micrometres (--voxel-size)"
             raise ValueError(f"{job.source}: found no voxel size, but lengths in {self._args.psf}, {need}")

@@ -170,6 +170,7 @@ class _Work:
         """Deconvolve images of the same voxels with one preparation, and one more after each that fails."""
         waiting = deque(jobs)
         while waiting:
+            begun = self._begun
             results = fastmpr.deconvolve(
                 self._images(waiting),
                 psf.values,
@@ -183,6 +184,8 @@ class _Work:
                 while (result := self._next(results)) is not None:
                     self._finish(result, psf)
             except _FAILURES as error:
+                if self._begun == begun:  # nothing is wrong with an image
+                    raise
                 self._fail(error)
 
     def close(self) -> None:

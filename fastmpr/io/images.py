@@ -51,7 +51,8 @@ def read_image(path: str | Path, voxel_size: ArrayLike | None = None) -> StoredI
         In the order T, C, Z, Y, X, of the file's own type, read-only where it lies uncompressed in one piece: such a file is
         memory-mapped. NaN may be among them.
     axes : str
-        Those that there are, such as "CZYX". Of axes that the file does not name, the last is Z, the one before T.
+        Those that there are, such as "CZYX", less T, C and Z of length 1. Of axes that the file does not name, the last is
+        Z, the one before T.
     voxel_size : tuple of float or None
         (z, y, x), or (y, x) where there is no Z, in micrometres; None where the file says nothing and none is given.
 
@@ -139,6 +140,8 @@ def _of_tiff(path: Path, given: Any, whole: bool) -> StoredImage:
     """Return the image in a TIFF file, or what it would be."""
     with tiff.named(path), tiff.opened(path, alone=True) as (tif, series):
         named = _as_axes(path, series)
+        kept = [k for k, axis in enumerate(named) if series.shape[k] > 1 or axis in "YX"]
+        named, shape = "".join(named[k] for k in kept), [series.shape[k] for k in kept]
         axes = "".join(sorted(named, key=AXES.index))
         found = tiff.voxel_size_of(path, tif, flat="Z" not in axes) if given is None else given
         if np.dtype(series.dtype).kind not in "fiub":
@@ -149,7 +152,8 @@ def _of_tiff(path: Path, given: Any, whole: bool) -> StoredImage:
         else:
             check_fits_memory(path, series.nbytes)
             values = series.asarray() if whole else np.broadcast_to(np.zeros((), series.dtype), series.shape)
-    return StoredImage(values.transpose([named.index(axis) for axis in axes]), axes, _lengths(found, "Z" in axes))
+    values = values.reshape(shape).transpose([named.index(axis) for axis in axes])
+    return StoredImage(values, axes, _lengths(found, "Z" in axes))
 
 
 def _of_mrc(path: Path, given: Any) -> StoredImage:

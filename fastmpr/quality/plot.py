@@ -65,7 +65,7 @@ def sections(
         figure.savefig(temporary, dpi=200, format=path.suffix[1:] or "png")
 
 
-def _figure(volumes: dict[str, NDArray], voxel_size: Vector, known: bool) -> Any:
+def _figure(volumes: dict[str, NDArray], voxel_size: Vector, known: bool = True) -> Any:
     try:
         from matplotlib.figure import Figure  # not pyplot: no window, nothing shared with the caller's plots
     except ImportError:
