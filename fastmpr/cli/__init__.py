@@ -12,7 +12,7 @@ from typing import Any
 
 from .._version import __version__
 from ._arguments import Parser
-from ._words import put
+from ._words import complain, put
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -45,14 +45,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _fail(message: str) -> int:
-    put("fastmpr: error: " + " ".join(message.split()), error=True)
+    complain(message)
     return 2
 
 
 def _show(
     message: Warning | str, category: type[Warning], filename: str, lineno: int, file: Any = None, line: Any = None
 ) -> None:
-    put("fastmpr: warning: " + " ".join(str(message).split()), error=True)
+    complain(str(message), "warning")
 
 
 def _parser() -> argparse.ArgumentParser:

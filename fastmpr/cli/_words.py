@@ -27,6 +27,11 @@ def put(text: str, error: bool = False) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
+def complain(text: str, kind: str = "error") -> None:
+    """Print an error or a warning, in one line."""
+    put(f"fastmpr: {kind}: " + " ".join(text.split()), error=True)
+
+
 def explain(args: argparse.Namespace, text: str) -> None:
     """Print on stderr, if --verbose."""
     if args.verbose:

@@ -57,6 +57,14 @@ def read(path: str | Path, voxel_size: Vector | None = None) -> tuple[NDArray, V
     ...
     FileNotFoundError: nowhere.mrc: does not exist, need an MRC file
     """
+    values, found = read_as_it_is(path, voxel_size)
+    if values.ndim != 3:
+        raise FileError(f"{path}: found an image of shape {values.shape}, need a 3-D volume (z, y, x)")
+    return as_volume(values, str(path), gaps=True), found
+
+
+def read_as_it_is(path: str | Path, voxel_size: Vector | None = None) -> tuple[NDArray, Vector | None]:
+    """Read an image of any number of dimensions and of the file's own type, the axes of a volume in the order z, y, x."""
     mrcfile, path = _mrcfile(), Path(path)
     if path.is_dir():
         raise IsADirectoryError(f"{path}: is a folder, need an MRC file")
@@ -80,11 +88,9 @@ def read(path: str | Path, voxel_size: Vector | None = None) -> tuple[NDArray, V
         raise FileError(f"{path}: cannot be read as an MRC file ({error})") from None
     if data is None:
         raise FileError(f"{path}: found the file truncated, need all of it")
-    if data.ndim != 3:
-        raise FileError(f"{path}: found an image of shape {data.shape}, need a 3-D volume (z, y, x)")
-    return as_volume(data.transpose(_axis_order(path, header)), str(path), gaps=True), voxel_size or _voxel_size(
-        path, lengths
-    )
+    if data.ndim == 3:
+        data = data.transpose(_axis_order(path, header))
+    return data, voxel_size or _voxel_size(path, lengths, flat=data.ndim == 2 or len(data) == 1)
 
 
 def _mrcfile() -> Any:
@@ -131,7 +137,10 @@ def _axis_order(path: Path, header: Any) -> tuple[int, ...]:
     return tuple(axes.index(axis) for axis in (3, 2, 1))
 
 
-def _voxel_size(path: Path, lengths: Any) -> Vector | None:
-    """Return (z, y, x) in micrometres from angstroms, None where there are none (0, or 0 / 0 samples)."""
-    z, y, x = ((None if np.isnan(lengths[axis]) else float(lengths[axis]), "Å") for axis in "zyx")
+def _voxel_size(path: Path, lengths: Any, flat: bool) -> Vector | None:
+    """Return (z, y, x) in micrometres from angstroms, None where there are none (0, or 0 / 0 samples).
+
+    A ``flat`` image has its y for z.
+    """
+    z, y, x = ((None if np.isnan(lengths[axis]) else float(lengths[axis]), "Å") for axis in ("yyx" if flat else "zyx"))
     return units.voxel_size(path, z=z, y=y, x=x)

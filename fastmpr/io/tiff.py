@@ -62,11 +62,11 @@ def read(path: str | Path, voxel_size: Vector | None = None) -> tuple[NDArray, V
     >>> volume.shape, voxel_size
     ((4, 5, 6), (0.3, 0.1, 0.1))
     """
-    with _named(path), _opened(path, alone=True) as (tif, series):
+    with named(path), opened(path, alone=True) as (tif, series):
         if len(series.shape) != 3 or "C" in series.axes:
-            raise FileError(f"{path}: {_found(series)}, need a 3-D volume (z, y, x)")
+            raise FileError(f"{path}: {shown_axes(series)}, need a 3-D volume (z, y, x)")
         check_fits_memory(path, series.nbytes)
-        array, voxel_size = series.asarray(), voxel_size or _voxel_size(path, tif)
+        array, voxel_size = series.asarray(), voxel_size or voxel_size_of(path, tif)
     return as_volume(array, str(path), gaps=True), voxel_size
 
 
@@ -98,21 +98,21 @@ class Stack(Sequence[NDArray]):
 
     def __init__(self, path: str | Path, voxel_size: Vector | None = None) -> None:
         self.path = Path(path)
-        with ExitStack() as opened, _named(self.path):
-            tif, series = opened.enter_context(_opened(self.path))
+        with ExitStack() as files, named(self.path):
+            tif, series = files.enter_context(opened(self.path))
             if len(series.shape) not in (3, 4) or not _is_stack_of_volumes(series.axes):
-                raise FileError(f"{path}: {_found(series)}, need a 4-D stack of volumes (n, z, y, x)")
+                raise FileError(f"{path}: {shown_axes(series)}, need a 4-D stack of volumes (n, z, y, x)")
             self._n, *sizes = series.shape if len(series.shape) == 4 else (1, *series.shape)
             self.shape = as_shape(sizes)
-            self.voxel_size = voxel_size or _voxel_size(path, tif)
+            self.voxel_size = voxel_size or voxel_size_of(path, tif)
             check_fits_memory(path, series.nbytes // self._n)
             if series.dataoffset is not None:  # all of it lies uncompressed in one piece
-                self._map = _tifffile().memmap(path, mode="r").reshape(self._n, *self.shape)
+                self._map = require_tifffile().memmap(path, mode="r").reshape(self._n, *self.shape)
             else:
                 self._map, self._pages, self._lock = None, series.pages, Lock()
                 if len(self._pages) % self._n:
-                    raise FileError(f"{path}: {_found(series)} on {len(self._pages)} pages, need whole ones each")
-                weakref.finalize(self, opened.pop_all().close)  # the pages are read from the open file
+                    raise FileError(f"{path}: {shown_axes(series)} on {len(self._pages)} pages, need whole ones each")
+                weakref.finalize(self, files.pop_all().close)  # the pages are read from the open file
 
     def __len__(self) -> int:
         return self._n
@@ -124,7 +124,7 @@ class Stack(Sequence[NDArray]):
             volume = self._map[i]
         else:
             n_pages = len(self._pages) // self._n
-            with self._lock, _named(self.path):
+            with self._lock, named(self.path):
                 pages = [page.asarray() for page in self._pages[i * n_pages : (i + 1) * n_pages]]
                 volume = np.stack(pages).reshape(self.shape)
         return as_volume(volume, f"{self.path}, volume {i}", gaps=True)
@@ -153,7 +153,7 @@ def write(path: str | Path, volume: ArrayLike, voxel_size: ArrayLike | None = No
     ImportError
         If tifffile is not installed.
     """
-    tifffile = _tifffile()
+    tifffile = require_tifffile()
     array = as_volume(volume, "volume")
     metadata: dict[str, Any] = {"axes": "ZYX"}
     if voxel_size is not None:
@@ -163,7 +163,8 @@ def write(path: str | Path, volume: ArrayLike, voxel_size: ArrayLike | None = No
         tifffile.imwrite(temporary, array, ome=True, photometric="minisblack", metadata=metadata)
 
 
-def _tifffile() -> Any:
+def require_tifffile() -> Any:
+    """Return the package, or raise an error that says how to get it."""
     try:
         import tifffile
     except ImportError:
@@ -172,7 +173,7 @@ def _tifffile() -> Any:
 
 
 @contextmanager
-def _named(path: str | Path) -> Iterator[None]:
+def named(path: str | Path) -> Iterator[None]:
     """Name the file in whatever error its parser stumbles into."""
     try:
         yield
@@ -185,12 +186,12 @@ def _named(path: str | Path) -> Iterator[None]:
 
 
 @contextmanager
-def _opened(path: str | Path, alone: bool = False) -> Iterator[tuple[Any, Any]]:
+def opened(path: str | Path, alone: bool = False) -> Iterator[tuple[Any, Any]]:
     """Give (file, image) of a TIFF file that holds one image, all of it, in grey levels.
 
     Where the file belongs to a set, the image is that of the set, or that of the file alone.
     """
-    tifffile = _tifffile()
+    tifffile = require_tifffile()
     path = Path(path)
     if path.is_dir():
         raise IsADirectoryError(f"{path}: is a folder, need a TIFF file")
@@ -207,7 +208,7 @@ def _opened(path: str | Path, alone: bool = False) -> Iterator[tuple[Any, Any]]:
             raise FileError(f"{path}: found {len(tif.series)} separate images, need one")
         series = tif.series[0]
         if "S" in series.axes:
-            raise FileError(f"{path}: {_found(series)}, which is RGB, need grey levels")
+            raise FileError(f"{path}: {shown_axes(series)}, which is RGB, need grey levels")
         _check_extent(path, series)
         yield tif, series
 
@@ -251,7 +252,8 @@ def _is_stack_of_volumes(axes: str) -> bool:
     return "C" not in axes and (axes.endswith("ZYX") or "Z" not in axes)
 
 
-def _found(series: Any) -> str:
+def shown_axes(series: Any) -> str:
+    """Return what was found, for an error."""
     return f"found an image of shape {series.shape} with axes {series.axes}"
 
 
@@ -288,14 +290,17 @@ def _own_planes(pixels: Any, root: Any, name: str) -> Iterator[tuple[int, int, i
             yield int(element.get("IFD", 0)) + k, place["Z"], depth, (pixels.get("ID"), place["C"], place["T"])
 
 
-def _voxel_size(path: str | Path, tif: Any) -> Vector | None:
-    """Return (z, y, x) in micrometres from the metadata of OME or ImageJ, None where they say nothing."""
+def voxel_size_of(path: str | Path, tif: Any, flat: bool = False) -> Vector | None:
+    """Return (z, y, x) in micrometres from the metadata of OME or ImageJ, None where they say nothing.
+
+    What they say along z does not count for a ``flat`` image: its z is its y.
+    """
     if tif.pages[0].is_ome:
-        return _ome_voxel_size(path, tif.pages[0].description)
-    return _imagej_voxel_size(path, tif) if tif.is_imagej else None
+        return _ome_voxel_size(path, tif.pages[0].description, flat)
+    return _imagej_voxel_size(path, tif, flat) if tif.is_imagej else None
 
 
-def _ome_voxel_size(path: str | Path, xml: str) -> Vector | None:
+def _ome_voxel_size(path: str | Path, xml: str, flat: bool) -> Vector | None:
     """Read the physical sizes of the image in this file, the first where they do not say which that is."""
     root = ElementTree.fromstring(xml)
     images = root.findall(".//{*}Pixels")
@@ -305,10 +310,10 @@ def _ome_voxel_size(path: str | Path, xml: str) -> Vector | None:
     def said(axis: str) -> tuple[Any, str]:  # micrometres are the default of the OME schema
         return given.get(f"PhysicalSize{axis}"), given.get(f"PhysicalSize{axis}Unit", "µm")
 
-    return units.voxel_size(path, z=said("Z"), y=said("Y"), x=said("X"))
+    return units.voxel_size(path, z=said("Y" if flat else "Z"), y=said("Y"), x=said("X"))
 
 
-def _imagej_voxel_size(path: str | Path, tif: Any) -> Vector | None:
+def _imagej_voxel_size(path: str | Path, tif: Any, flat: bool) -> Vector | None:
     """Read ImageJ's spacing along z, 1 / resolution along y and x; units along y and z are told where they differ from x."""
     metadata, tags = tif.imagej_metadata, tif.pages[0].tags
     unit = metadata.get("unit", "")
@@ -317,9 +322,6 @@ def _imagej_voxel_size(path: str | Path, tif: Any) -> Vector | None:
         pixels, per = tags[name].value if name in tags else (0, 1)
         return per / pixels if pixels else None, str(metadata.get(axis, unit))
 
-    return units.voxel_size(
-        path,
-        z=(metadata.get("spacing"), str(metadata.get("zunit", unit))),
-        y=said("YResolution", "yunit"),
-        x=said("XResolution", "unit"),
-    )
+    y, x = said("YResolution", "yunit"), said("XResolution", "unit")
+    z = y if flat else (metadata.get("spacing"), str(metadata.get("zunit", unit)))
+    return units.voxel_size(path, z=z, y=y, x=x)

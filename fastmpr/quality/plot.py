@@ -17,19 +17,19 @@ _COLOURS = "inferno"  # perceptually uniform, and safe for the colour-blind
 
 
 def sections(
-    volumes: Mapping[str, ArrayLike], voxel_size: ArrayLike, path: str | Path, overwrite: bool = False
+    volumes: Mapping[str, ArrayLike], voxel_size: ArrayLike | None, path: str | Path, overwrite: bool = False
 ) -> None:
     """Draw the central xy, xz and yz sections of several volumes side by side.
 
-    One column per volume, one row per section, one scale bar. Every volume has its own intensity scale: from
-    0, or from its 1st percentile where that is below, to its 99.9th percentile.
+    One column per volume, one row per section (xy alone where all are of one plane), one scale bar. Every volume has its
+    own intensity scale: from 0, or from its 1st percentile where that is below, to its 99.9th percentile.
 
     Parameters
     ----------
     volumes : mapping of str to array_like, shape (z, y, x)
         The volumes under their titles; their shapes may differ, their voxel size may not.
-    voxel_size : float or (float, float, float)
-        (z, y, x) in micrometres.
+    voxel_size : float or (float, float, float) or None
+        (z, y, x) in micrometres. None where it is not known: cubes are drawn, and no scale bar.
     path : path
         The picture; its suffix (``.png``, ``.pdf``, ``.svg``) tells the format.
     overwrite : bool
@@ -58,14 +58,14 @@ def sections(
     if not volumes:
         raise ValueError("volumes: found none, need at least one")
     arrays = {title: moderate(as_volume(volume, f"volumes[{title!r}]")) for title, volume in volumes.items()}
-    size = as_voxel_size(voxel_size)
+    size = as_voxel_size(1.0 if voxel_size is None else voxel_size)
     path = as_path(path)
     with written_whole(path, overwrite) as temporary:
-        figure = _figure(arrays, size)
+        figure = _figure(arrays, size, voxel_size is not None)
         figure.savefig(temporary, dpi=200, format=path.suffix[1:] or "png")
 
 
-def _figure(volumes: dict[str, NDArray], voxel_size: Vector) -> Any:
+def _figure(volumes: dict[str, NDArray], voxel_size: Vector, known: bool = True) -> Any:
     try:
         from matplotlib.figure import Figure  # not pyplot: no window, nothing shared with the caller's plots
     except ImportError:
@@ -73,25 +73,27 @@ def _figure(volumes: dict[str, NDArray], voxel_size: Vector) -> Any:
 
     extents = np.array([np.multiply(volume.shape, voxel_size) for volume in volumes.values()])
     deepest, tallest, _ = extents.max(axis=0)
-    widths = [max(x, y) for _, y, x in extents]
-    heights = [tallest, deepest, deepest]
+    names = list(_SECTIONS) if any(len(volume) > 1 for volume in volumes.values()) else ["xy"]
+    widths = [max(x, y) if len(names) > 1 else x for _, y, x in extents]
+    heights = [tallest, deepest, deepest][: len(names)]
     inches = 2.2 * len(volumes) / sum(widths)  # per micrometre: 2.2 inches per column on average
     figure = Figure(
         figsize=(inches * sum(widths) + 0.5, inches * sum(heights) + 0.7),
         layout="constrained",
         facecolor="white",
     )
-    axes = figure.subplots(3, len(volumes), squeeze=False, width_ratios=widths, height_ratios=heights)
+    axes = figure.subplots(len(names), len(volumes), squeeze=False, width_ratios=widths, height_ratios=heights)
     for column, (title, volume) in enumerate(volumes.items()):
         low, high = min(0.0, np.percentile(volume, 1)), np.percentile(volume, 99.9)
-        for row, (name, axis) in enumerate(_SECTIONS.items()):
+        for row, name in enumerate(names):
             ax = axes[row, column]
-            _draw_section(ax, volume, axis, voxel_size, (low, high))
+            _draw_section(ax, volume, _SECTIONS[name], voxel_size, (low, high))
             if row == 0:
                 ax.set_title(title, fontsize=10)
             if column == 0:
                 ax.set_ylabel(name, fontsize=10, rotation=0, ha="right", va="center")
-    _draw_scale_bar(axes[0, 0], 0.3 * widths[0])
+    if known:
+        _draw_scale_bar(axes[0, 0], 0.3 * widths[0])
     return figure
 
 

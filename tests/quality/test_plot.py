@@ -27,6 +27,14 @@ class TestSections:
         assert [ax.get_ylabel() for ax in axes] == ["xy", "xz", "yz"]
         assert [text.get_text() for text in axes[0].texts] == ["5 µm"]  # of 18 micrometres, at most 0.3
 
+    def test_planes_alone_and_voxels_of_unknown_size(self):
+        volumes = {"a": np.eye(9, 11)[np.newaxis], "b": np.ones((1, 9, 11))}
+        axes = plot._figure(volumes, (1.0, 2.0, 1.0), known=False).axes
+        assert [np.shape(ax.images[0].get_array()) for ax in axes] == [(9, 11), (9, 11)]
+        assert [ax.images[0].get_extent() for ax in axes] == [[0, 11, 0, 18]] * 2
+        assert not any(ax.texts or ax.lines for ax in axes)
+        assert len(plot._figure(volumes | {"c": np.ones((2, 9, 11))}, (1.0, 2.0, 1.0)).axes) == 9
+
     def test_bad_input_leaves_nothing(self, tmp_path):
         for volumes, message in (
             ({}, "volumes: found none"),

@@ -1,0 +1,438 @@
+from __future__ import annotations
+
+import inspect
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from commands import change, files, refusal, truncated
+from tqdm import tqdm
+
+import fastmpr
+from fastmpr.cli import _parser, main
+from fastmpr.cli._records import plain
+from fastmpr.io import read_image, write_image
+
+SHAPE = (12, 20, 22)
+PSF = fastmpr.psf.gaussian((9, 7, 7), sigma=(2, 1, 1))
+VOXEL = (0.3, 0.1, 0.1)
+FEW = ["--lam", "10", "--max-iter", "3", "--tol", "0"]
+MANY = {"lam": 10, "max_iter": 3, "tol": 0}
+
+
+def blurred(seed: int = 0, shape: tuple[int, ...] = SHAPE) -> np.ndarray:
+    """Counts of a camera: some blobs, offset and noise."""
+    rng = np.random.default_rng(seed)
+    light = fastmpr.phantom.centriole(shape, voxel_size=0.02)
+    counts = 10 + 200 * light / light.max() + rng.normal(0, 2, shape)
+    return np.clip(counts, 0, None).astype(np.uint16)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """Three images of one size and a PSF, where the command is run."""
+    monkeypatch.chdir(tmp_path)
+    for seed, name in enumerate(("cell", "a", "b")):
+        change(Path(f"{name}.tif"), blurred(seed), ome=True, metadata=sides(VOXEL))
+    write_image("psf.tif", PSF, "ZYX", VOXEL)
+    return tmp_path
+
+
+def sides(voxel: tuple[float, ...], axes: str = "ZYX") -> dict:
+    return {"axes": axes} | {
+        f"PhysicalSize{axis}": side for axis, side in zip("ZYX"[-len(voxel) :], voxel, strict=True)
+    }
+
+
+def record(name: str) -> dict:
+    def refuse(text: str) -> None:
+        raise AssertionError(f"{text} is no JSON")
+
+    return json.loads(Path(name).read_text(), parse_constant=refuse)
+
+
+def agree(path: str, expected: np.ndarray, axes: str = "ZYX", voxel: tuple[float, ...] | None = VOXEL) -> None:
+    values, found, size = read_image(path)
+    assert (found, size) == (axes, voxel)
+    np.testing.assert_allclose(values, expected, atol=1e-5 * expected.max())
+
+
+class TestOneImage:
+    def test_same_as_python(self, folder, capsys):
+        before = files(folder)
+        assert main(["deconvolve", "cell.tif", "--psf", "psf.tif", "-o", "sharp.ome.tif", *FEW]) == 0
+        expected = fastmpr.deconvolve(blurred(), PSF, voxel_size=VOXEL, **MANY)
+        agree("sharp.ome.tif", expected)
+        assert files(folder) == before | {"sharp.ome.tif", "sharp.json"}
+        out, err = capsys.readouterr()
+        assert "sharp.ome.tif: 12 x 20 x 22 voxels of 0.3 x 0.1 x 0.1 micrometres, lam 10" in out
+        assert err == ""
+
+    def test_the_options_are_those_of_python(self, folder):
+        image = blurred().astype(np.float32)
+        image[3, 4, 5] = np.nan
+        change(Path("cell.tif"), image, ome=True, metadata=sides(VOXEL))
+        words = ["--lam", "5", "--regularizer", "tv", "--seen", "all", "--outside", "dark", "--background", "12.5"]
+        words += ["--max-memory", "1G", "--max-iter", "4", "--tol", "0", "--workers", "1", "--psf-voxel-size"]
+        words += ["0.2", "0.1", "0.1"]
+        assert main(["deconvolve", "cell.tif", "--psf", "psf.tif", "-o", "sharp.ome.tif", *words]) == 0
+        options = {"lam": 5, "regularizer": "tv", "seen": "all", "outside": "dark", "background": 12.5, "max_iter": 4}
+        options |= {"tol": 0, "workers": 1, "max_memory": 2**30}
+        expected = fastmpr.deconvolve(image, PSF, voxel_size=VOXEL, psf_voxel_size=(0.2, 0.1, 0.1), **options)
+        agree("sharp.ome.tif", expected)
+        assert record("sharp.json")["options"] == options
+        assert record("sharp.json")["found"][0]["unseen"] == 1
+
+    def test_defaults_are_those_of_python(self):
+        args = _parser().parse_args(["deconvolve", "in.tif", "--psf", "psf.tif", "-o", "out.tif"])
+        for name, parameter in inspect.signature(fastmpr.deconvolve).parameters.items():
+            if hasattr(args, name) and name not in ("psf", "voxel_size", "psf_voxel_size"):
+                assert getattr(args, name) == parameter.default, name
+
+    def test_the_record(self, folder):
+        assert (
+            main(["deconvolve", "cell.tif", "--psf", "psf.tif", "-o", "sharp.ome.tif", *FEW, "--max-memory", "1g"]) == 0
+        )
+        told = []
+        fastmpr.deconvolve(blurred(), PSF, voxel_size=VOXEL, report=told.append, **MANY)
+        kept = record("sharp.json")
+        assert kept["input"] == {
+            "file": "cell.tif",
+            "axes": "ZYX",
+            "shape": list(SHAPE),
+            "dtype": "uint16",
+            "voxel_size": list(VOXEL),
+            "voxel_size_from": "file",
+        }
+        assert kept["psf"] == {
+            "file": "psf.tif",
+            "measured": False,
+            "shape": [9, 7, 7],
+            "voxel_size": list(VOXEL),
+            "voxel_size_from": "file",
+        }
+        (found,) = kept["found"]
+        assert found == {**told[0], "index": []}
+        assert kept["versions"].keys() == {"fastmpr", "numpy", "numba"}
+        assert 0 < kept["seconds"] < 600
+
+    def test_a_record_is_plain(self):
+        value = {
+            "a": np.float32(1.5),
+            "b": (np.int64(2), np.nan),
+            "c": Path("x"),
+            "d": np.array([np.inf, 1]),
+            "e": True,
+        }
+        assert plain(value) == {"a": 1.5, "b": [2, None], "c": "x", "d": [None, 1.0], "e": True}
+
+    def test_voxel_sizes_that_are_given(self, folder):
+        words = ["--voxel-size", "0.6", "0.2", "0.2", "--psf-voxel-size", "0.6", "0.2", "0.2", *FEW]
+        assert main(["deconvolve", "cell.tif", "--psf", "psf.tif", "-o", "sharp.ome.tif", *words]) == 0
+        agree("sharp.ome.tif", fastmpr.deconvolve(blurred(), PSF, voxel_size=(3, 1, 1), **MANY), voxel=(0.6, 0.2, 0.2))
+        assert record("sharp.json")["input"]["voxel_size_from"] == "given"
+        assert record("sharp.json")["psf"]["voxel_size_from"] == "given"
+
+    def test_no_voxel_size_anywhere(self, folder, capsys):
+        change(Path("cell.tif"), blurred())
+        write_image("psf.tif", PSF, "ZYX", overwrite=True)
+        assert main(["deconvolve", "cell.tif", "--psf", "psf.tif", "-o", "sharp.ome.tif", *FEW, "--preview"]) == 0
+        agree("sharp.ome.tif", fastmpr.deconvolve(blurred(), PSF, **MANY), voxel=None)
+        assert "voxels of unknown size" in capsys.readouterr().out
+        assert record("sharp.json")["input"]["voxel_size_from"] is None
+
+    def test_a_bead(self, folder):
+        rng = np.random.default_rng(0)
+        bead = 100 + 4000 / PSF.max() * np.pad(PSF, 3) + rng.normal(0, 5, (15, 13, 13))
+        change(Path("bead.tif"), bead.astype(np.uint16))
+        words = ["--psf", "bead.tif", "--psf-measured", "-o", "sharp.ome.tif", *FEW]
+        assert main(["deconvolve", "cell.tif", *words]) == 0
+        psf = fastmpr.psf.measured(bead.astype(np.uint16))
+        agree("sharp.ome.tif", fastmpr.deconvolve(blurred(), psf, voxel_size=VOXEL, **MANY))
+
+    def test_quiet_and_verbose(self, folder, capsys):
+        line = ["deconvolve", "cell.tif", "--psf", "psf.tif", "-o", "sharp.ome.tif", "--overwrite", *FEW]
+        assert main([*line, "-q"]) == 0
+        assert capsys.readouterr() == ("", "")
+        assert main([*line, "-v"]) == 0
+        err = capsys.readouterr().err
+        assert err.startswith("cell.tif: background ")
+        assert ", lam 10, nit 3, unseen 0, tiles 1" in err
+
+
+class TestAxes:
+    @pytest.mark.parametrize(("axes", "shape"), [("CZYX", (2, *SHAPE)), ("TCZYX", (2, 3, 10, 16, 18))])
+    def test_channels_and_frames(self, folder, axes, shape):
+        image = np.array([blurred(k, shape[-3:]) for k in range(int(np.prod(shape[:-3])))]).reshape(shape)
+        change(Path("cell.tif"), image, ome=True, metadata=sides(VOXEL, axes))
+        words = ["--psf", "psf.tif", "-o", "sharp.ome.tif", "--preview", *FEW]
+        assert main(["deconvolve", "cell.tif", *words]) == 0
+        agree("sharp.ome.tif", fastmpr.deconvolve(image, PSF, voxel_size=VOXEL, **MANY), axes)
+        assert [one["index"] for one in record("sharp.json")["found"]] == [list(k) for k in np.ndindex(shape[:-3])]
+        assert Path("sharp.png").read_bytes().startswith(b"\x89PNG")
+
+    @pytest.mark.parametrize("axes", ["YX", "CYX", "ZYX"])
+    def test_a_psf_of_two_dimensions(self, folder, axes):
+        image = blurred()[5] if axes == "YX" else blurred()[4:6]
+        change(Path("cell.tif"), image, ome=True, metadata=sides(VOXEL[-min(len(axes), 2 + ("Z" in axes)) :], axes))
+        write_image("psf.tif", PSF[4], "YX", 0.1, overwrite=True)
+        words = ["--psf", "psf.tif", "-o", "sharp.ome.tif", "--preview", *FEW]
+        assert main(["deconvolve", "cell.tif", *words]) == 0
+        expected = fastmpr.deconvolve(image, PSF[4], voxel_size=0.1, **MANY)
+        agree("sharp.ome.tif", expected, axes, VOXEL if "Z" in axes else (0.1, 0.1))
+        assert Path("sharp.png").exists()
+
+
+class TestOptics:
+    WORDS = ("--na", "0.8", "--wavelength", "0.5", "--refractive-index", "1.33")
+    OPTICS = {"na": 0.8, "wavelength": 0.5, "refractive_index": 1.33}
+
+    @pytest.mark.parametrize("confocal", [False, True])
+    def test_in_three_dimensions(self, folder, confocal):
+        words, optics = [*self.WORDS], dict(self.OPTICS)
+        if confocal:
+            words += ["--confocal", "--pinhole", "1", "--excitation-wavelength", "0.45"]
+            optics |= {"confocal": True, "pinhole": 1.0, "excitation_wavelength": 0.45}
+        assert main(["deconvolve", "cell.tif", "-o", "sharp.ome.tif", *words, *FEW]) == 0
+        kept = record("sharp.json")["psf"]
+        shape = tuple(kept["shape"])
+        assert {name: kept[name] for name in optics} == optics
+        assert shape == (2 * 28 + 1, 2 * 63 + 1, 2 * 63 + 1)  # 8.3 and 6.3 micrometres to either side
+        psf = fastmpr.psf.born_wolf(shape, voxel_size=VOXEL, **optics)
+        agree("sharp.ome.tif", fastmpr.deconvolve(blurred(), psf, voxel_size=VOXEL, **MANY))
+
+    def test_in_two_dimensions_it_is_that_in_focus(self, folder):
+        change(Path("cell.tif"), blurred()[5])
+        words = ["-o", "sharp.ome.tif", "--voxel-size", "9", "0.2", "0.1"]
+        assert main(["deconvolve", "cell.tif", *words, *self.WORDS, *FEW]) == 0
+        psf = fastmpr.psf.born_wolf((1, 65, 127), voxel_size=(0.3, 0.2, 0.1), **self.OPTICS)[0]
+        expected = fastmpr.deconvolve(blurred()[5], psf, voxel_size=(0.2, 0.1), **MANY)
+        agree("sharp.ome.tif", expected, "YX", (0.2, 0.1))
+
+
+class TestManyImages:
+    @pytest.fixture
+    def calls(self, monkeypatch):
+        """What `fastmpr.deconvolve` was called with."""
+        made = []
+
+        def noted(images, psf, _call=fastmpr.deconvolve, **options):
+            made.append(options["voxel_size"])
+            return _call(images, psf, **options)
+
+        monkeypatch.setattr(fastmpr, "deconvolve", noted)
+        return made
+
+    def test_one_preparation_for_each_voxel_size(self, folder, calls, capsys):
+        other = (0.2, 0.1, 0.1)
+        change(Path("a.tif"), blurred(1), ome=True, metadata=sides(other))
+        assert main(["deconvolve", "cell.tif", "a.tif", "b.tif", "--psf", "psf.tif", "-o", "out", *FEW]) == 0
+        assert calls == [VOXEL, other]
+        for seed, (name, voxel) in enumerate({"cell": VOXEL, "a": other, "b": VOXEL}.items()):
+            expected = fastmpr.deconvolve(blurred(seed), PSF, voxel_size=voxel, psf_voxel_size=VOXEL, **MANY)
+            agree(f"out/{name}.ome.tif", expected, voxel=voxel)
+        assert files(folder / "out") == {f"{name}.{end}" for name in ("cell", "a", "b") for end in ("ome.tif", "json")}
+        assert capsys.readouterr().out.count("\n") == 3
+
+    def test_each_is_written_as_soon_as_it_is_there(self, folder, monkeypatch):
+        there = []
+
+        def noted(path, *args, _call=read_image):
+            there.append(Path("out/a.ome.tif").exists())
+            return _call(path, *args)
+
+        monkeypatch.setattr(fastmpr.io, "read_image", noted)
+        assert main(["deconvolve", "a.tif", "b.tif", "--psf", "psf.tif", "-o", "out", *FEW]) == 0
+        assert there == [False, False, True]  # the PSF, and two images
+
+    def test_a_folder_that_is_there(self, folder):
+        Path("out").mkdir()
+        Path("out/other").write_text("mine")
+        assert main(["deconvolve", "a.tif", "--psf", "psf.tif", "-o", "out", *FEW]) == 0
+        assert files(folder / "out") == {"other", "a.ome.tif", "a.json"}
+
+    @pytest.mark.parametrize("spoiled", ["a", "b"])
+    @pytest.mark.parametrize("how", ["damaged", "too bright"])
+    def test_one_that_fails_midway_is_no_loss_to_the_others(self, folder, capsys, spoiled, how):
+        path = Path(f"{spoiled}.tif")
+        image = blurred().astype(np.float32)
+        image[2, 3, 4:12] = 1e20
+        change(path, image, ome=True, metadata=sides(VOXEL), compression="zlib")
+        if how == "damaged":
+            content = bytearray(path.read_bytes())
+            with tifffile.TiffFile(path) as tif:
+                content[tif.pages[5].dataoffsets[0]] ^= 255
+            path.write_bytes(content)
+        assert main(["deconvolve", "a.tif", "cell.tif", "b.tif", "--psf", "psf.tif", "-o", "out", *FEW]) == 2
+        others = {"a", "cell", "b"} - {spoiled}
+        assert files(folder / "out") == {f"{name}.{end}" for name in others for end in ("ome.tif", "json")}
+        agree("out/cell.ome.tif", fastmpr.deconvolve(blurred(), PSF, voxel_size=VOXEL, **MANY))
+        first, last = capsys.readouterr().err.splitlines()
+        assert first.startswith(f"fastmpr: error: {spoiled}.tif: ")
+        assert ("found values up to 1e+20" in first) == (how == "too bright")
+        assert last == "fastmpr: error: 1 of 3 images failed"
+
+    def test_warnings_name_their_file(self, folder, capsys):
+        line = ["deconvolve", "a.tif", "b.tif", "--psf", "psf.tif", "-o", "out", "--lam", "10", "--max-iter", "3"]
+        assert main(line) == 0
+        for name, text in zip("ab", capsys.readouterr().err.splitlines(), strict=True):
+            assert text.startswith(f"fastmpr: warning: {name}.tif: found residuals")
+
+
+class TestInterruption:
+    def test_leaves_nothing_half_written(self, folder, monkeypatch, capsys):
+        def stop(path, *args, **kwargs):
+            Path(path).write_bytes(b"half")
+            raise KeyboardInterrupt
+
+        before = files(folder)
+        monkeypatch.setattr(tifffile, "imwrite", stop)
+        assert main(["deconvolve", "cell.tif", "--psf", "psf.tif", "-o", "sharp.ome.tif", *FEW]) == 130
+        assert files(folder) == before
+        assert capsys.readouterr().err == "fastmpr: interrupted\n"
+
+
+class TestProgress:
+    def test_bars_on_a_terminal(self, folder, monkeypatch):
+        moved = []
+        monkeypatch.setattr(tqdm, "update", lambda bar, n: moved.append(bar.desc))
+        monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+        assert main(["deconvolve", "cell.tif", "--psf", "psf.tif", "-o", "sharp.ome.tif", *FEW]) == 0
+        assert moved == ["iterations"] * 3
+        moved.clear()
+        assert main(["deconvolve", "a.tif", "b.tif", "--psf", "psf.tif", "-o", "out", *FEW]) == 0
+        assert moved == ["1 of 2, a.tif: iterations"] * 3 + ["2 of 2, b.tif: iterations"] * 3
+        moved.clear()
+        assert main(["deconvolve", "a.tif", "--psf", "psf.tif", "-o", "sharp.ome.tif", "--overwrite", "-q", *FEW]) == 0
+        assert moved == []
+
+
+def test_the_examples_of_the_help_run(folder, capsys):
+    with pytest.raises(SystemExit):
+        main(["deconvolve", "--help"])
+    example = capsys.readouterr().out.split("example:\n")[1].strip().splitlines()
+    assert len(example) == 2
+    for line in example:
+        assert main([*line.split()[1:], "--max-iter", "2", "--tol", "0"]) == 0
+    assert files(folder) >= {"sharp.ome.tif", "sharp.json", "sharp.png", "sharp/a.ome.tif", "sharp/b.json"}
+
+
+def spoil(text: str):
+    return lambda path: path.write_text(text)
+
+
+REFUSED = {
+    "a file that is there": (lambda: spoil("mine")(Path("out.ome.tif")), [], "out.ome.tif: exists already"),
+    "a record that is there": (lambda: spoil("mine")(Path("out.json")), [], "out.json: exists already"),
+    "a picture that is there": (lambda: spoil("mine")(Path("out.png")), ["--preview"], "out.png: exists already"),
+    "no image": (lambda: Path("cell.tif").unlink(), [], "cell.tif: does not exist"),
+    "a truncated image": (lambda: truncated(Path("cell.tif")), [], "cell.tif: found the file truncated"),
+    "an RGB image": (
+        lambda: change(Path("cell.tif"), np.zeros((9, 8, 3), "u1"), photometric="rgb"),
+        [],
+        "which is RGB, need grey levels",
+    ),
+    "no PSF file": (lambda: Path("psf.tif").unlink(), [], "psf.tif: does not exist"),
+    "an image of two dimensions": (
+        lambda: change(Path("cell.tif"), blurred()[3]),
+        [],
+        "cell.tif: found axes YX and a PSF of three dimensions, need a stack with Z, or a PSF of two",
+    ),
+    "channels that are no Z": (
+        lambda: change(Path("cell.tif"), blurred(), ome=True, metadata={"axes": "CYX"}),
+        [],
+        "cell.tif: found axes CYX and a PSF of three dimensions",
+    ),
+    "a PSF with lengths alone": (
+        lambda: change(Path("cell.tif"), blurred()),
+        [],
+        "cell.tif: found no voxel size, but lengths in psf.tif, need it in micrometres (--voxel-size)",
+    ),
+    "a PSF of channels": (
+        lambda: write_image("psf.tif", np.array([PSF, PSF]), "CZYX", overwrite=True),
+        [],
+        "psf.tif: found axes CZYX, need a PSF of two or three dimensions",
+    ),
+    "a PSF of zeros": (lambda: write_image("psf.tif", 0 * PSF, "ZYX", VOXEL, overwrite=True), [], "psf"),
+    "no bead": (None, ["--psf-measured", "--psf-voxel-size", "1", "1", "-1"], "argument --psf-voxel-size: found '-1'"),
+    "both": (None, ["--na", "1.2"], "--na: found beside --psf, need one of the two"),
+    "confocal alone": (None, ["--confocal"], "--confocal: found beside --psf"),
+    "a regularizer": (None, ["--regularizer", "magic"], "magic"),
+    "a lam": (None, ["--lam", "0"], "argument --lam: found '0'"),
+    "a plane": (None, ["--background", "plane"], "argument --background: found 'plane', need auto, none or a number"),
+    "memory": (None, ["--max-memory", "4X"], "argument --max-memory: found '4X', need a positive number of bytes"),
+    "no memory": (None, ["--max-memory", "G"], "argument --max-memory: found 'G'"),
+    "too little memory": (None, ["--max-memory", "1K"], "cell.tif: max_memory: found 0 MiB"),
+}
+
+
+class TestRefusals:
+    @pytest.mark.parametrize("what", REFUSED)
+    def test_before_anything_is_done(self, folder, capsys, what):
+        spoil, words, message = REFUSED[what]
+        if spoil:
+            spoil()
+        before = files(folder)
+        line = ["deconvolve", "cell.tif", "--psf", "psf.tif", "-o", "out.ome.tif", *FEW, *words]
+        assert message in refusal(line, capsys)
+        assert files(folder) == before
+
+    @pytest.mark.parametrize(
+        ("words", "message"),
+        [
+            ([], "--psf: found none, need a file, or --na and --wavelength"),
+            (["--na", "1.2"], "--psf: found none, need a file, or --na and --wavelength"),
+            (["--na", "1.6", "--wavelength", "0.5"], "cell.tif: na: found 1.6, need less than refractive_index"),
+            (["--na", "1.2", "--wavelength", "500"], "cell.tif: wavelength: found 500.0, need micrometres"),
+            (
+                ["--na", "1.2", "--wavelength", "0.5", "--pinhole", "1"],
+                "cell.tif: confocal: found False, need True where pinhole",
+            ),
+            (["--na", "1.2", "--wavelength", "0.5", "--psf-measured"], "--psf-measured: found without --psf"),
+        ],
+    )
+    def test_optics(self, folder, capsys, words, message):
+        assert message in refusal(["deconvolve", "cell.tif", "-o", "out.ome.tif", *words], capsys)
+
+    def test_optics_need_a_voxel_size(self, folder, capsys):
+        change(Path("cell.tif"), blurred())
+        line = ["deconvolve", "cell.tif", "-o", "out.ome.tif", "--na", "1.2", "--wavelength", "0.5"]
+        assert "cell.tif: found no voxel size to compute a PSF on, need --voxel-size" in refusal(line, capsys)
+
+    @pytest.mark.parametrize(
+        ("images", "output", "message"),
+        [
+            (["a.tif", "a.tif"], "out", "a.tif: out/a.ome.tif comes of a.tif too, need another name"),
+            (["a.tif", "c/a.tif"], "out", "c/a.tif: out/a.ome.tif comes of a.tif too"),
+            (["a.tif", "b.tif"], "b.tif", "b.tif: is a file, need a folder"),
+            (["a.tif", "b.tif"], "no/out", "no/out: found no folder no, need an existing one"),
+            (["a.tif"], "no/out.ome.tif", "no/out.ome.tif: found no folder no"),
+            (["a.tif"], "out.mrc", "out.mrc: found the suffix '.mrc', need .tif or .tiff"),
+            (["a.tif"], "out", "out: found the suffix '', need .tif or .tiff"),
+            (["a.tif"], "a.tif", "a.tif: a.tif is read too, need another name"),
+            (["a.tif"], "psf.tif", "a.tif: psf.tif is read too"),
+            (["a.ome.tif", "b.tif"], ".", "a.ome.tif: a.ome.tif is read too"),
+        ],
+    )
+    def test_outputs(self, folder, capsys, images, output, message):
+        Path("c").mkdir()
+        for name in ("c/a.tif", "a.ome.tif"):
+            change(Path(name), blurred())
+        before = files(folder)
+        line = ["deconvolve", *images, "--psf", "psf.tif", "-o", output, "--voxel-size", "1", "1", "1", "--overwrite"]
+        assert message in refusal(line, capsys)
+        assert files(folder) == before
+
+    def test_all_that_is_wrong_is_told_a_line_each(self, folder, capsys):
+        Path("out").mkdir()
+        Path("out/cell.json").write_text("mine")
+        truncated(Path("b.tif"))
+        before = files(folder)
+        assert main(["deconvolve", "cell.tif", "a.tif", "b.tif", "no.tif", "--psf", "psf.tif", "-o", "out", *FEW]) == 2
+        out, err = capsys.readouterr()
+        names = [line.split(":")[2].strip() for line in err.splitlines()]
+        assert (out, names) == ("", ["out/cell.json", "b.tif", "no.tif"])
+        assert files(folder) == before
