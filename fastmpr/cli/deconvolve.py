@@ -95,11 +95,11 @@ def add(commands: Any) -> None:
         metavar="BYTES",
         help="such as 4G or 500M, beside image and result; tiles where it needs them (default: some 32 a voxel)",
     )
-    add("--max-iter", type=count, default=150, metavar="N", help="stop after so many iterations (default: %(default)s)")
+    add("--max-iter", type=count, default=80, metavar="N", help="stop after so many iterations (default: %(default)s)")
     add(
         "--tol",
         type=not_negative,
-        default=4e-3,
+        default=8e-3,
         help="stop at residuals as small as this; 0 runs all iterations (default: %(default)s)",
     )
     add("--workers", type=count, metavar="N", help="threads (default: all that this process may use)")
