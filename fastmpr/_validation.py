@@ -186,6 +186,13 @@ def as_voxel_size(value: Any, name: str = "voxel_size") -> Vector:
     return z, y, x
 
 
+def as_ratios(voxel_size: Any) -> Vector:
+    """Return what differences along each axis are multiplied by: a voxel's smallest side over its side there."""
+    voxel = as_voxel_size(voxel_size)
+    z, y, x = (min(voxel) / side for side in voxel)
+    return z, y, x
+
+
 def as_number(value: Any, name: str, low: float, high: float, need: str) -> float:
     """Return a real number from ``low`` to ``high``, as a float."""
     number = _real(value)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ._validation import Vector, as_voxel_size
+from ._validation import Vector, as_ratios
 from .engine import operator_kernels
 from .engine.whole import as_input, as_output, filled
 
@@ -61,7 +61,7 @@ def hessian(
     >>> fastmpr.operators.hessian(x, voxel_size=(0.2, 0.1, 0.1))[:, 2, 2, 2]
     array([0.25, 1.  , 1.  , 0.5 , 0.5 , 1.  ])
     """
-    x, ratios = _as_volume(x, 4), _ratios(voxel_size)
+    x, ratios = _as_volume(x, 4), as_ratios(voxel_size)
     weights = [ratios[i] * ratios[j] for i, j in _PAIRS]
     return _applied(operator_kernels.hessian, x, weights, (6, *x.shape), out, workers)
 
@@ -99,7 +99,7 @@ def hessian_adjoint(
     >>> bool(np.isclose((w * hessian(x[0]) * hessian(x[1])).sum(), (x[0] * hessian_adjoint(hessian(x[1]))).sum()))
     True
     """
-    h, ratios = _as_components(h, "h", 6, 36), _ratios(voxel_size)
+    h, ratios = _as_components(h, "h", 6, 36), as_ratios(voxel_size)
     weights = [w * ratios[i] * ratios[j] for w, (i, j) in zip(_TWICE, _PAIRS, strict=True)]
     return _applied(operator_kernels.hessian_adjoint, h, weights, h.shape[1:], out, workers)
 
@@ -136,7 +136,7 @@ def gradient(
     array([4., 2., 1.])
     """
     x = _as_volume(x, 2)
-    return _applied(operator_kernels.gradient, x, _ratios(voxel_size), (3, *x.shape), out, workers)
+    return _applied(operator_kernels.gradient, x, as_ratios(voxel_size), (3, *x.shape), out, workers)
 
 
 def gradient_adjoint(
@@ -172,7 +172,7 @@ def gradient_adjoint(
     True
     """
     g = _as_components(g, "g", 3, 6)
-    return _applied(operator_kernels.gradient_adjoint, g, _ratios(voxel_size), g.shape[1:], out, workers)
+    return _applied(operator_kernels.gradient_adjoint, g, as_ratios(voxel_size), g.shape[1:], out, workers)
 
 
 def _as_volume(x: ArrayLike, gain: float) -> NDArray:
@@ -187,12 +187,6 @@ def _as_components(value: ArrayLike, name: str, count: int, gain: float) -> NDAr
     if array.ndim != 4 or len(array) != count:
         raise ValueError(f"{name}: found shape {array.shape}, need ({count}, nz, ny, nx)")
     return array
-
-
-def _ratios(voxel_size: float | Vector) -> list[float]:
-    """Return the smallest side over each."""
-    sides = as_voxel_size(voxel_size)
-    return [min(sides) / side for side in sides]
 
 
 def _applied(

@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..._validation import Vector
+from ..._validation import Vector, as_ratios
 from ...engine import kernels
-from .protocol import as_ratios
 
 
 class Fused:

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ..._validation import Size, Vector, as_voxel_size
+from ..._validation import Size, Vector
 
 
 class Regularizer(Protocol):
@@ -50,13 +50,6 @@ class Regularizer(Protocol):
 
     def value(self, x: NDArray) -> float:
         """Return phi(D x)."""
-
-
-def as_ratios(voxel_size: float | Vector) -> Vector:
-    """Return what differences along each axis are multiplied by: the voxel's smallest side over its side there."""
-    voxel = as_voxel_size(voxel_size, "voxel_size")
-    z, y, x = (min(voxel) / side for side in voxel)
-    return z, y, x
 
 
 def ratios_of(regularizer: Any) -> Vector:

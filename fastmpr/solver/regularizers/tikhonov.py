@@ -6,9 +6,9 @@ import numpy as np
 import scipy  # scipy.fft is slow to import: this loads it at its first use
 from numpy.typing import NDArray
 
-from ..._validation import Vector
+from ..._validation import Vector, as_ratios
 from ...sums.normal_equations import NormalEquations
-from .protocol import as_ratios, symbol
+from .protocol import symbol
 
 
 class Tikhonov:

@@ -7,9 +7,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from ..._validation import Vector, as_choice, shown
+from ..._validation import Vector, as_choice, as_ratios, shown
 from .checks import check_rule
-from .protocol import as_ratios
 
 _DERIVATIVES = {
     "gradient": ((0,), (1,), (2,)),
