@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -192,7 +192,7 @@ def _as_components(value: ArrayLike, name: str, count: int, gain: float) -> NDAr
 def _applied(
     kernel: Callable[..., None],
     source: NDArray,
-    weights: list[float],
+    weights: Sequence[float],
     shape: tuple[int, ...],
     out: Any,
     workers: int | None,
