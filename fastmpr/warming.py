@@ -21,6 +21,7 @@ from ._validation import Size, as_shape
 from .baselines import average, deconvolve_average
 from .compat.spfluo import reconstruction_L2
 from .data.dataset import Dataset
+from .deconvolution.images import deconvolve
 from .engine.fft import half_shape, measure_plans
 from .engine.jit import ForgivingCache, takes_a_function
 from .engine.wisdom import cache_folder
@@ -62,7 +63,7 @@ class Warmed:
 
 
 def warm_up(shape: int | Size | None = None) -> Warmed:
-    """Compile all that views, sums, solves and their parts need, in both precisions, and keep it in Numba's cache.
+    """Compile all that views, images, sums, solves and the parts need, in both precisions, and keep it in Numba's cache.
 
     From then on no process compiles anything that finds this cache, with the same versions, on the same kind of CPU
     (``NUMBA_CPU_NAME`` and ``NUMBA_CPU_FEATURES`` say which; by default that of this machine). Where all is in the cache
@@ -147,6 +148,7 @@ def _run_all(dtype: Any) -> None:
         data = Dataset(views, psf, poses, frame=frame, symmetry="C3", weights=np.linspace(0.5, 1, len(poses)))
         average(data, workers=2)
         deconvolve_average(data[:1], lam=1.0, max_iter=1)
+        deconvolve(views[0], psf, lam=1.0, max_iter=4, tol=0, workers=2)
         sums = accumulate(data, workers=2) + accumulate(data[:1], workers=2)
     reconstruction_L2(np.ones((1, 8, 8, 8), dtype), even, np.zeros((1, 6)), 1.0)
     accumulate(data.replace(symmetry_axis=(1, 1, 1)))  # beside the grid, whose axes have kernels of their own

@@ -72,6 +72,8 @@ for dtype in ("f4", "f8"):
             given = fastmpr.NormalEquations(*arrays, sums.energy, 9, sums.shape, 1.0)
             x = fastmpr.solve(given, 9.0, name, x0=np.ones(sums.shape, order="F"), max_iter=11, tol=0, mu=(1, 2)).x
             fastmpr.objective(np.asfortranarray(x), given, 9.0, name)
+    for psf in (round_psf, round_psf * np.linspace(0.95, 1.05, 9)[:, None, None]):
+        fastmpr.deconvolve(views[0], psf, workers=2)
     truth.flags.writeable = False
     h, g = fastmpr.operators.hessian(truth, voxel_size=(2, 1, 1)), fastmpr.operators.gradient(truth)
     for array in (h, g):
