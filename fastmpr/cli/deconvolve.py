@@ -227,7 +227,7 @@ class _Work:
             levels = [one["background"] for one in found]
             draw(job.beside(".png"), self._image, result, job.axes, job.voxel_size, levels, args.overwrite)
         for one in found:
-            place = f", {job.axes[: len(one['index'])]} {one['index']}" if one["index"] else ""
+            place = "".join(f", {axis} {k}" for axis, k in zip(job.axes, one["index"], strict=False))
             text = ", ".join(f"{name} {one[name]:.4g}" for name in ("background", "lam", "nit", "unseen", "tiles"))
             explain(args, f"{job.source}{place}: {text}")
         voxel = lengths(job.voxel_size) if job.voxel_size else "unknown size"

@@ -78,7 +78,7 @@ def _figure(volumes: dict[str, NDArray], voxel_size: Vector, known: bool = True)
     heights = [tallest, deepest, deepest][: len(names)]
     inches = 2.2 * len(volumes) / sum(widths)  # per micrometre: 2.2 inches per column on average
     figure = Figure(
-        figsize=(inches * sum(widths) + 0.5, inches * sum(heights) + 0.7),
+        figsize=(inches * sum(widths) + 0.5, inches * sum(heights) + 0.25 + 0.15 * len(names)),
         layout="constrained",
         facecolor="white",
     )

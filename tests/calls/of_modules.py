@@ -80,6 +80,28 @@ def written_volume(draw) -> Call:
 
 
 @st.composite
+def written_image(draw) -> Call:
+    axes = draw(st.sampled_from(["YX", "ZYX", "CYX", "TCZYX"]))
+    arguments = {
+        "path": str(FOLDER / "image.ome.tif"),
+        "values": draw(volumes(tuple(draw(st.lists(st.integers(2, 5), min_size=len(axes), max_size=len(axes)))))),
+        "axes": axes,
+        "voxel_size": draw(VOXELS),
+        "overwrite": True,
+    }
+
+    def write(**given: Any) -> Any:
+        fastmpr.io.write_image(**given)
+        return fastmpr.io.read_image(given["path"])
+
+    def check(again: Any, given: dict[str, Any]) -> None:
+        assert again.axes == given["axes"]
+        assert np.array_equal(again.values, np.asarray(given["values"]).astype(again.values.dtype))
+
+    return Call(write, arguments, check, also=(OSError, ImportError))
+
+
+@st.composite
 def read_volume(draw) -> Call:
     """Files that are damaged."""
     path = FOLDER / draw(st.sampled_from(["damaged.tif", "damaged.mrc"]))
@@ -94,13 +116,16 @@ def read_volume(draw) -> Call:
     for _ in range(draw(st.integers(0, 3))):
         content[draw(st.integers(0, min(len(content) - 1, 400)))] = draw(st.integers(0, 255))
     path.write_bytes(content[: draw(st.integers(0, 3)) * len(content) or None])
-    function = draw(st.sampled_from([fastmpr.io.read, fastmpr.io.open_particles]))
+    function = draw(st.sampled_from([fastmpr.io.read, fastmpr.io.open_particles, fastmpr.io.read_image]))
 
     def first(**given: Any) -> NDArray:
         return function(**given)[0]
 
     def check(volume: Any, given: dict[str, Any]) -> None:
-        is_volume(volume, np.shape(volume), precision(volume))
+        if function == fastmpr.io.read_image:  # of any type, as it is
+            assert volume.dtype.kind in "fiub" and volume.ndim >= 2
+        else:
+            is_volume(volume, np.shape(volume), precision(volume))
 
     arguments = {"path": path, "voxel_size": draw(VOXELS)}
     return Call(first, arguments, check, also=(OSError, ImportError), doubtful=True)
@@ -263,7 +288,8 @@ def of_voxels(draw) -> dict[str, Any]:
 CALLS: dict[str, tuple[Callable[[], st.SearchStrategy[Call]], int]] = {
     "load": (loaded, 150),
     "io.write": (written_volume, 150),
-    "io.read": (read_volume, 200),
+    "io.write_image": (written_image, 150),
+    "io.read": (read_volume, 300),
     "io.pose_format": (pose_format, 30),
     "psnr": (psnr, 150),
     "phantom": (phantom, 200),
