@@ -3,6 +3,7 @@ from __future__ import annotations
 import inspect
 import json
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -275,11 +276,17 @@ class TestManyImages:
         assert ("found values up to 1e+20" in first) == (how == "too bright")
         assert last == "fastmpr: error: 1 of 3 images failed"
 
-    def test_warnings_name_their_file(self, folder, capsys):
-        line = ["deconvolve", "a.tif", "b.tif", "--psf", "psf.tif", "-o", "out", "--lam", "10", "--max-iter", "3"]
-        assert main(line) == 0
-        for name, text in zip("ab", capsys.readouterr().err.splitlines(), strict=True):
-            assert text.startswith(f"fastmpr: warning: {name}.tif: found residuals")
+    def test_warnings_name_their_file(self, folder, monkeypatch, capsys):
+        def dusty(images, psf, *, report, **options):
+            for image in images:
+                warnings.warn("image: found dust, need none", fastmpr.FastmprWarning, stacklevel=1)
+                report({"index": (), "lam": 1.0, "background": 0.0, "unseen": 0, "tiles": 1, "nit": 3, "success": True})
+                yield image
+
+        monkeypatch.setattr(fastmpr, "deconvolve", dusty)
+        assert main(["deconvolve", "a.tif", "b.tif", "--psf", "psf.tif", "-o", "out"]) == 0
+        expected = [f"fastmpr: warning: {name}.tif: found dust, need none" for name in "ab"]
+        assert capsys.readouterr().err.splitlines() == expected
 
 
 class TestInterruption:
