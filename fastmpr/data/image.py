@@ -18,6 +18,7 @@ _DARKEST = 0.01  # of the cells are taken for dark
 _SIGMAS = 2.33  # that quantile of a normal distribution, below its mean
 _CELL = 8  # voxels: noise is averaged over cells before they are compared
 _LONE = 5.0  # times what neighbours differ by, and lone peaks usually: more is no noise
+_FAINTEST = 1e-16  # the square of less is no number in float32
 _USUAL = 0.97  # of the peaks of a plane are usual
 
 
@@ -162,7 +163,7 @@ def as_image(image: Any, seen: Any, background: Any, psf: NDArray) -> Image:
     bits, holes = [], 0
     for z in range(values.shape[0]):
         raw = values[z]
-        if raw.dtype.kind == "f" and np.isinf(raw).any():
+        if raw.dtype.kind == "f" and np.isinf(raw if mask is None else raw[mask[z]]).any():
             raise ValueError("image: found infinite values, need finite ones, or NaN where nothing was seen")
         lost = unseen_in(raw, steepest if mask is None and seen == "auto" else None)
         if mask is not None:
@@ -178,10 +179,12 @@ def as_image(image: Any, seen: Any, background: Any, psf: NDArray) -> Image:
         raise NothingSeenError("image: found no voxel that was seen, need some")
     unseen = np.array(bits) if holes else None
     known = Image(values, 0.0, unseen)
-    for plane in known:
-        held = plane[~np.isnan(plane)]
-        if held.size:
-            check_intensities(held, "image", dtype)
+    largest = max(float(np.abs(plane[~np.isnan(plane)]).max(initial=0)) for plane in known)
+    check_intensities(np.array([largest]), "image", dtype)
+    if dtype is np.float32 and 0 < largest < _FAINTEST:
+        raise ValueError(
+            f"image: found values up to {largest:.1g}, need {_FAINTEST:g} or more in float32: scale them, or give float64"
+        )
     return Image(values, _level(known, background, psf), unseen)
 
 

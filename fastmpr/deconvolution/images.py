@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._messages import Progress, telling
-from .._stopping import Event, as_stop
+from .._stopping import Event, Stop, as_stop
 from .._validation import Vector, as_array, as_choice, as_reals, as_voxel_size
 from ..data.arguments import as_psfs
 from ..data.image import as_image, is_lazy
@@ -130,7 +130,7 @@ def deconvolve(
         jobs = [
             Job(Blur(one, own, voxel), dark, chosen, given, until, options, memory, tell) for one in map(upright, psfs)
         ]
-        return Images(jobs, dimensions, seen, background, as_callback(report, "report"))
+        return Images(jobs, dimensions, seen, background, as_callback(report, "report"), stop)
 
     if is_one(image):
         with telling(progress) as tell:
@@ -161,11 +161,14 @@ class Images:
         Of the PSFs.
     seen, background, report
         As in `deconvolve`.
+    stop : Stop
     """
 
-    def __init__(self, jobs: list[Job], dimensions: int, seen: Any, background: Any, report: Callable | None):
+    def __init__(
+        self, jobs: list[Job], dimensions: int, seen: Any, background: Any, report: Callable | None, stop: Stop
+    ):
         self.jobs, self.dimensions, self.seen, self.background = jobs, dimensions, seen, background
-        self.report = report
+        self.report, self.stop, self.begun = report, stop, False
 
     def __call__(self, image: Any, out: Any) -> Any:
         """Return the result, in ``out`` if that is given."""
@@ -175,6 +178,9 @@ class Images:
         if out is None:
             out = np.empty(shape, np.float64 if values.dtype == np.float64 else np.float32)
         for index in np.ndindex(shape[: -self.dimensions]):
+            if self.begun:  # the first one is what it is
+                self.stop.check()
+            self.begun = True
             k = index[0] if len(self.jobs) > 1 else 0
             part, target = (_Frame(values, index), _Frame(out, index)) if index else (values, out)
             found = self._one(self.jobs[k], part, self._seen(index, shape), target)
@@ -201,8 +207,14 @@ class Images:
             raise ValueError(
                 f"psf: found {len(self.jobs)} for an image of shape {shape}, need one, or one for each of the first axis"
             )
-        if out is not None and tuple(getattr(out, "shape", ())) != shape:
+        if out is None:
+            return
+        if tuple(getattr(out, "shape", ())) != shape:
             raise ValueError(f"out: found shape {getattr(out, 'shape', None)}, need the image's, {shape}")
+        if np.dtype(getattr(out, "dtype", float)).kind != "f":
+            raise ValueError(f"out: found {out.dtype}, need a floating-point type: results are no integers")
+        if isinstance(out, np.ndarray) and not out.flags.writeable:
+            raise ValueError("out: found an array that cannot be written to, need one that can")
 
     def _seen(self, index: tuple[int, ...], shape: tuple[int, ...]) -> Any:
         """Return what was seen of one of the images."""

@@ -85,6 +85,7 @@ def _spread(residual: NDArray, light: NDArray) -> NDArray:
     power, mean = power[power > 0], mean[power > 0]
     if not len(power):
         return np.ones_like(residual)
-    design = np.stack([mean, np.ones_like(mean)], axis=1) / power[:, None]
+    brightest = float(np.abs(mean).max()) or 1.0  # in its unit both columns are alike, whatever the intensities'
+    design = np.stack([mean / brightest, np.ones_like(mean)], axis=1) / power[:, None]
     slope, level = np.linalg.lstsq(design, np.ones(len(power)), rcond=None)[0]
-    return np.sqrt(np.maximum(slope * light + level, _LEAST * power.min())).astype(residual.dtype)
+    return np.sqrt(np.maximum(slope / brightest * light + level, _LEAST * power.min())).astype(residual.dtype)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from .._limits import check_memory
 from .._validation import Size, Vector
 from ..engine.fft import fast_shape, rfftn
 from .transfer import TransferFunction, as_psf
@@ -16,6 +17,7 @@ from .transfer import TransferFunction, as_psf
 _SHARE = 0.998  # of a PSF's light along an axis, that lies within its reach: with 0.99 rims are up to 2 dB worse
 _ROOM = 1.5  # times the reach is the margin: with once, images full of haze are 2 to 5 dB worse
 _ROUNDING = 1e-6  # of a voxel
+_REMEDY = "sides in the unit of voxel_size, or a smaller PSF"
 _NEGLIGIBLE = 3e-5  # of a transfer function at zero frequency: rounding of the PSF, or noise
 
 
@@ -53,9 +55,10 @@ class Blur:
             return self._psf
         factors = np.divide(self._psf_voxel, self._voxel)
         half = [max(1, round(n // 2 * factor)) for n, factor in zip(self._psf.shape, factors, strict=True)]
-        places = np.meshgrid(*(np.arange(-k, k + 1) for k in half), indexing="ij")
-        at = [p / f + n // 2 for p, f, n in zip(places, factors, self._psf.shape, strict=True)]
-        sampled = ndimage.map_coordinates(self._psf, at, order=1)
+        shape = tuple(2 * k + 1 for k in half)
+        check_memory("psf_voxel_size", shape, 2 * 8 * math.prod(shape), _REMEDY)
+        first = [n // 2 - k / f for n, k, f in zip(self._psf.shape, half, factors, strict=True)]
+        sampled = ndimage.affine_transform(self._psf, 1 / factors, first, shape, order=1)
         return sampled / sampled.sum()
 
     def grid(self, shape: Size) -> Size:

@@ -105,3 +105,20 @@ def test_the_liveliest_part(rng):
 def test_nothing_seen():
     with pytest.raises(NothingSeenError, match="image: found no voxel that was seen"):
         as_image(np.full(SHAPE, np.nan), "auto", "auto", PSF)
+
+
+def test_a_faint_plane_of_a_bright_image_is_no_matter_and_a_faint_image_is_refused():
+    image = np.ones((3, 9, 9), np.float32)
+    image[0] = 1e-36
+    assert np.isfinite(as_image(image, "all", "auto", PSF).level)
+    with pytest.raises(ValueError, match=r"image: found values up to 1e-20, need 1e-16 or more in float32"):
+        as_image(np.full((3, 9, 9), 1e-20, np.float32), "all", "none", PSF)
+
+
+def test_what_a_mask_leaves_out_may_be_infinite(rng):
+    image = rng.random(SHAPE)
+    image[2, 3, 4] = np.inf
+    mask = np.isfinite(image)
+    np.testing.assert_array_equal(unseen(as_image(image, mask, "none", PSF)), ~mask)
+    with pytest.raises(ValueError, match="infinite"):
+        as_image(image, "auto", "none", PSF)

@@ -220,6 +220,32 @@ def test_it_ends_when_it_is_told_to(stack, broad):
         fastmpr.deconvolve(broad, PSF, **GIVEN, max_memory=6e6, cancel=stop)
 
 
+@pytest.mark.parametrize("several", [np.stack, list, iter])
+def test_nothing_is_begun_after_it_was_told_to_end(stack, several):
+    told, found = threading.Event(), []
+    with pytest.raises(fastmpr.Cancelled, match="deconvolve: cancelled"):
+        many = several([stack, stack])
+        list(fastmpr.deconvolve(many, PSF, **GIVEN, cancel=told, callback=lambda _: told.set(), report=found.append))
+    assert len(found) == 1 and found[0]["nit"] < 9
+
+
+@pytest.mark.parametrize(
+    ("out", "message"),
+    [
+        (np.empty((20, 30, 34), np.uint8), "out: found uint8"),
+        (np.broadcast_to(np.float32(0), (20, 30, 34)), "out: found an array that cannot be written to"),
+    ],
+)
+def test_what_cannot_take_the_result_is_refused_before_the_work(stack, out, message):
+    with pytest.raises(ValueError, match=message):
+        fastmpr.deconvolve(stack, PSF, **GIVEN, out=out, callback=lambda _: pytest.fail("it has begun"))
+
+
+def test_a_psf_whose_voxels_are_in_another_unit_is_refused(stack):
+    with pytest.raises(MemoryError, match="psf_voxel_size: found .* need sides in the unit of voxel_size"):
+        fastmpr.deconvolve(stack, PSF, **GIVEN, psf_voxel_size=1e6)
+
+
 def test_progress_counts_tiles_and_images(broad):
     told = []
     fastmpr.deconvolve([broad, broad], PSF, **GIVEN, max_memory=6e6, progress=lambda *args: told.append(args))

@@ -28,6 +28,13 @@ def test_noise_that_grows_with_the_light_is_white(rng):
     assert colour(residual, light, 1) == pytest.approx(2, abs=0.1)
 
 
+@pytest.mark.parametrize("unit", [1e-20, 1e20])
+def test_the_unit_of_the_light_changes_nothing(rng, unit):
+    light = 100 * ndimage.gaussian_filter(rng.random(SHAPE) ** 20, 3) + 1
+    residual = rng.poisson(light) - light
+    assert colour(unit * residual, unit * light, 1) == pytest.approx(colour(residual, light, 1), rel=1e-9)
+
+
 def test_what_was_not_seen_counts_for_nothing(rng):
     residual = rng.standard_normal(SHAPE)
     residual[3, 4:9, 5] = np.nan
