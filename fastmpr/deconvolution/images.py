@@ -268,6 +268,12 @@ def as_psfs_of(psf: Any) -> tuple[list[NDArray], int]:
         raise ValueError(
             f"psf: found {' and '.join(map(str, sorted(set(shapes))))} dimensions, need 2 or 3, or a list of such PSFs"
         )
+    for one in several:
+        array = as_array(one, "psf")
+        if array.size and array.dtype.kind == "f" and array.min() < -array.max():
+            raise ValueError(
+                f"psf: found {array.min():.3g} to {array.max():.3g}, need one that is positive in the main"
+            )
     looked_at = as_psfs([as_array(one, "psf").reshape(-1, *np.shape(one)[-2:]) for one in several])
     return [psf.reshape(np.shape(one)) for psf, one in zip(looked_at, several, strict=True)], shapes[0]
 

@@ -268,7 +268,7 @@ def test_too_few_iterations_are_told(stack, caplog):
         ({"psf": np.ones(3)}, "psf: found 1 dimensions, need 2 or 3"),
         ({"psf": [PSF, FLAT]}, "psf: found 2 and 3 dimensions"),
         ({"psf": np.zeros((3, 3, 3))}, "psf"),
-        ({"psf": -PSF}, "psf"),
+        ({"psf": -PSF}, r"psf: found -0.\d+ to .* need one that is positive in the main"),
         ({"image": np.full((9, 9, 9), np.nan)}, "image: found no voxel that was seen"),
         ({"image": np.full((9, 9, 9), np.inf)}, "image"),
         ({"image": np.ones((9, 9, 9), complex)}, "image: found complex128"),
