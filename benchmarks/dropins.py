@@ -12,6 +12,7 @@ rows. The table goes to ``benchmarks/results/dropins.md``.
 from __future__ import annotations
 
 import argparse
+import importlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -69,8 +70,8 @@ def with_scikit_image() -> Iterator[Row]:
 def with_spfluo() -> Iterator[Row]:
     """Yield its reconstruction from ten particles: its own, its own by us, and upgraded."""
     from fastmpr.compat.spfluo import patch, reconstruction_L2
-    from spfluo import refinement
 
+    refinement = importlib.import_module("spfluo.refinement")
     data = spfluo.read(deconvolution.DATA / "centriole-translations")
     own = spfluo.spfluo_of(data)
     best = max(spfluo.LAMBDAS, key=lambda lam: psnr(own(lam), data.truth))
