@@ -29,6 +29,7 @@ _TRIAL_VOXELS = 600_000  # of the part of an image that lam is chosen on
 _TRIAL_ITERATIONS = 16
 _TRIAL_REACHES = 4  # of the PSF, that each side of it has at least: one at each end is not looked at
 _GUESS = 0.4  # of `guess_lam`, to begin with
+_MOST = 5e5  # over the brightest voxel: images with next to no noise ask for more, and so few iterations for less
 _BYTES, _LEAST_BYTES = 32, 1 << 28  # for each voxel of an image, and at least: what it may take where nobody says
 
 
@@ -106,7 +107,9 @@ class Job:
             light = observed.predicted(x)[inside]
             return colour(np.stack(list(part))[inside] - light, light, observed.workers)
 
-        return whitest(misfit, _GUESS * guess_lam(observed.sums, self.regularizer))
+        found = whitest(misfit, _GUESS * guess_lam(observed.sums, self.regularizer))
+        brightest = max((float(np.nanmax(plane)) for plane in part if not np.isnan(plane).all()), default=0.0)
+        return min(found, _MOST / brightest) if brightest > 0 else found
 
     @property
     def _stop(self) -> Stop:

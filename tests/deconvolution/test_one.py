@@ -110,6 +110,12 @@ def test_lam_is_near_the_best(cut_out):
     assert best - 1 < found
 
 
+def test_an_image_without_noise_is_no_trap():
+    truth = fastmpr.phantom.nuclear_pore((24, 32, 32))
+    image = scipy.signal.fftconvolve(np.pad(truth, 8), PSF, "same")[8:-8, 8:-8, 8:-8].astype(np.float32)
+    assert psnr(fastmpr.deconvolve(image, PSF), truth) > psnr(image, truth) + 8
+
+
 def test_units_offset_and_type_change_nothing_else(cut_out):
     image, _ = cut_out
     x, y = fastmpr.deconvolve(image, PSF), fastmpr.deconvolve(64 * image.astype(np.float64) + 64, 7 * PSF)

@@ -26,6 +26,7 @@ class Pointwise(Fused):
     The functions are compiled at the first solve in a precision (once per process, in 5 to 10 seconds) and run inside the
     solver's own loop. They are given numbers and return numbers; what vectorises there is arithmetic, ``abs``,
     ``math.sqrt`` and ``a if a < b else b``, unlike ``min``. Constants with a decimal point take the precision of the volume.
+    What they call must be compiled too (``numba.njit``).
 
     Parameters
     ----------
@@ -37,7 +38,8 @@ class Pointwise(Fused):
         the entries ``(zz, yy, xx, zy, zx, yx)`` to six numbers, the last three counting twice. Where you have the proximal
         map of ``value``, this is v less that.
     value : callable
-        Of the same numbers, to one: what is summed. It is positively homogeneous: twice as much for twice the numbers.
+        Of the same numbers, to one: what is summed. It is positively homogeneous: twice as much for twice the numbers. A
+        factor belongs into lam: the solver expects about the absolute value of a number of its own size.
     voxel_size : float or (z, y, x)
         Of the grid, in any unit; only how the sides compare matters.
 
