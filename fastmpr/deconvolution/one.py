@@ -20,7 +20,7 @@ from ..solver.iteration import bytes_needed
 from ..solver.observed import SHARE, Observed
 from ..solver.regularizers import Regularizer
 from ..solver.running import Running
-from ..solver.selection import guess_lam
+from ..solver.selection import guess_lam, noise_energy
 from ..solver.whiteness import colour, whitest
 from ..sums.blur import Blur
 from .tiles import Tile, smallest, tiles_of
@@ -29,6 +29,7 @@ _TRIAL_VOXELS = 600_000  # of the part of an image that lam is chosen on
 _TRIAL_ITERATIONS = 16
 _TRIAL_REACHES = 4  # of the PSF, that each side of it has at least: one at each end is not looked at
 _GUESS = 0.4  # of `guess_lam`, to begin with
+_CLEANEST = 6e-7  # of an image's energy counts as noise, at least: where there is none, no weight is best
 _BYTES, _LEAST_BYTES = 32, 1 << 28  # for each voxel of an image, and at least: what it may take where nobody says
 
 
@@ -106,7 +107,11 @@ class Job:
             light = observed.predicted(x)[inside]
             return colour(np.stack(list(part))[inside] - light, light, observed.workers)
 
-        return whitest(misfit, _GUESS * guess_lam(observed.sums, self.regularizer))
+        guess = _GUESS * guess_lam(observed.sums, self.regularizer)
+        most = (
+            guess * noise_energy(observed.sums) / (_CLEANEST * observed.sums.energy) if observed.sums.energy else guess
+        )
+        return min(whitest(misfit, min(guess, most)), most)
 
     @property
     def _stop(self) -> Stop:

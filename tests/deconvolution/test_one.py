@@ -110,6 +110,12 @@ def test_lam_is_near_the_best(cut_out):
     assert best - 1 < found
 
 
+def test_an_image_without_noise_is_made_much_better():
+    truth, psf = fastmpr.phantom.centriole((32, 48, 48)), fastmpr.psf.gaussian((21, 13, 13), sigma=(3, 1.3, 1.3))
+    image = np.maximum(scipy.signal.fftconvolve(truth, psf, "same"), 0).astype(np.float32)
+    assert psnr(fastmpr.deconvolve(image, psf), truth) > psnr(image, truth) + 5
+
+
 def test_units_offset_and_type_change_nothing_else(cut_out):
     image, _ = cut_out
     x, y = fastmpr.deconvolve(image, PSF), fastmpr.deconvolve(64 * image.astype(np.float64) + 64, 7 * PSF)

@@ -37,7 +37,8 @@ class Pointwise(Fused):
         the entries ``(zz, yy, xx, zy, zx, yx)`` to six numbers, the last three counting twice. Where you have the proximal
         map of ``value``, this is v less that.
     value : callable
-        Of the same numbers, to one: what is summed. It is positively homogeneous: twice as much for twice the numbers.
+        Of the same numbers, to one: what is summed. It is positively homogeneous: twice as much for twice the numbers. A
+        factor belongs to ``lam``: the solver's penalties are chosen for a norm, and far from one it is slow.
     voxel_size : float or (z, y, x)
         Of the grid, in any unit; only how the sides compare matters.
 
@@ -52,8 +53,6 @@ class Pointwise(Fused):
     Anisotropic total variation, the sum of the absolute values of all differences:
 
     >>> import fastmpr
-    >>> def clipped(a):
-    ...     return -1.0 if a < -1.0 else (1.0 if a > 1.0 else a)
     >>> def project(z, y, x):
     ...     return (-1.0 if z < -1.0 else 1.0 if z > 1.0 else z,
     ...             -1.0 if y < -1.0 else 1.0 if y > 1.0 else y,
