@@ -66,6 +66,15 @@ class Image(Sequence[NDArray]):
         bits = None if self.unseen is None else np.packbits(self._bits(0), axis=1)
         return Image(np.asarray(self.values).reshape(ny, 1, nx), self.level, bits)
 
+    @property
+    def is_held(self) -> bool:
+        """Whether its planes are NumPy's, so that any thread may ask for them, again and again."""
+        return isinstance(self.values, np.ndarray)
+
+    def held(self) -> Image:
+        """Return the image with its planes in memory."""
+        return self if self.is_held else Image(np.stack(list(self)), 0.0, self.unseen)
+
     def around(self, box: tuple[tuple[int, int], ...], grid: Size, beyond: float) -> Image:
         """Return a copy of a box of the periodic grid that the image stands on, at its first corner.
 

@@ -87,7 +87,8 @@ class Job:
 
     def _run_tile(self, image: Image, tile: Tile, count: int, lam: float, out: Any) -> tuple[int, float]:
         """Deconvolve a tile; return how many iterations it took, and the last residual that is known."""
-        observed = self._observed(image, self.dark) if count == 1 else self._observed(self._outer(image, tile), False)
+        whole = count == 1
+        observed = self._observed(image.held() if whole else self._outer(image, tile), self.dark and whole)
         result = self._solved(observed, lam, **self.until)
         out[tile.place] = result.x[tile.within]
         last = result.history[-1] if result.history else {"primal": math.inf, "dual": math.inf}
@@ -145,7 +146,7 @@ class Job:
             room = min(max(_BYTES * math.prod(shape), _LEAST_BYTES), 0.8 * available_memory()[0])
 
         def need(box: Size) -> float:
-            return self._bytes(box, image.dtype, box != shape)
+            return self._bytes(box, image.dtype, box != shape or not image.is_held)
 
         def fits(box: Size) -> bool:
             return need(box) <= room
