@@ -44,7 +44,7 @@ class Image(Sequence[NDArray]):
         return len(self.values)
 
     def __getitem__(self, z: Any) -> Any:
-        plane: NDArray = np.array(self.values[z], self.dtype)
+        plane: NDArray = np.array(self.values[z], self.dtype, order="C")
         plane -= self.dtype(self.level)
         if self.unseen is not None:
             plane[self._bits(z)] = np.nan

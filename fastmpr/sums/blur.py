@@ -58,7 +58,7 @@ class Blur:
         shape = tuple(2 * k + 1 for k in half)
         check_memory("psf_voxel_size", shape, 2 * 8 * math.prod(shape), _REMEDY)
         first = [n // 2 - k / f for n, k, f in zip(self._psf.shape, half, factors, strict=True)]
-        sampled = ndimage.affine_transform(self._psf, 1 / factors, first, shape, order=1)
+        sampled = ndimage.affine_transform(self._psf, np.diag(1 / factors), first, shape, order=1)
         return sampled / sampled.sum()
 
     def grid(self, shape: Size) -> Size:
