@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -93,9 +94,9 @@ def with_spfluo() -> Iterator[Row]:
 
 def with_multiview_stitcher() -> Iterator[Row]:
     """Yield the fusion of a few views."""
-    for particle in ("centriole", "nuclear_pore"):
-        found = fusion.compare(fusion.problem(particle, NOISE))
-        task = f"{fusion.VIEWS} views of 36 x 36 x 36, {particle.replace('_', ' ')}, noise {NOISE}"
+    for particle, noise in itertools.product(("centriole", "nuclear_pore"), (NOISE, 0.1)):
+        found = fusion.compare(fusion.problem(particle, noise))
+        task = f"{fusion.VIEWS} views of 36 x 36 x 36, {particle.replace('_', ' ')}, noise {noise}"
         before = Done("multiview-stitcher, `multi_view_deconvolution`", found.theirs, f"{found.slow:.1f}")
         yield Row(task, before, Done("`fastmpr.reconstruct`", found.ours, f"{found.fast:.2f}"))
 
