@@ -38,6 +38,18 @@ def add_talk(command: Any) -> None:
     talk.add_argument("-v", "--verbose", action="store_true", help="say what was found, assumed and chosen")
 
 
+def add_solver(command: Any, of: str, max_iter: int, tol: float) -> None:
+    """Add what a solve takes, given what it is of and the defaults of the call."""
+    add = command.add_argument
+    add("--lam", type=lam, default="auto", help="weight of the data against the regularizer (default: %(default)s)")
+    add("--regularizer", default="hessian", metavar="NAME", help=f"what is asked of the {of} (default: %(default)s)")
+    until = "stop after so many iterations (default: %(default)s)"
+    add("--max-iter", type=count, default=max_iter, metavar="N", help=until)
+    small = "stop at residuals as small as this; 0 runs all iterations (default: %(default)s)"
+    add("--tol", type=not_negative, default=tol, help=small)
+    add("--workers", type=count, metavar="N", help="threads (default: all that this process may use)")
+
+
 def positive(text: str) -> float:
     """Return a positive number."""
     return _number(text, float, "a positive number", lambda number: 0 < number < math.inf)

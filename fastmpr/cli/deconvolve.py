@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 import fastmpr
 
 from .._messages import Progress, telling
-from ._arguments import ZYX, add_talk, count, lam, level, memory, new_command, not_negative, positive
+from ._arguments import ZYX, add_solver, add_talk, level, memory, new_command, not_negative, positive
 from ._jobs import Job, plan
 from ._psfs import Psf, Psfs
 from ._records import draw, write_record
@@ -58,18 +58,6 @@ def add(commands: Any) -> None:
         help="in micrometres (default: what each IN says, else 1 voxel); Z does not count in two dimensions",
     )
     add(
-        "--lam",
-        type=lam,
-        default="auto",
-        help="weight of the data against the regularizer (default: %(default)s)",
-    )
-    add(
-        "--regularizer",
-        default="hessian",
-        metavar="NAME",
-        help="what is asked of the result (default: %(default)s)",
-    )
-    add(
         "--seen",
         choices=("auto", "all"),
         default="auto",
@@ -95,14 +83,7 @@ def add(commands: Any) -> None:
         metavar="BYTES",
         help="such as 4G or 500M, beside image and result; tiles where it needs them (default: some 32 a voxel)",
     )
-    add("--max-iter", type=count, default=80, metavar="N", help="stop after so many iterations (default: %(default)s)")
-    add(
-        "--tol",
-        type=not_negative,
-        default=8e-3,
-        help="stop at residuals as small as this; 0 runs all iterations (default: %(default)s)",
-    )
-    add("--workers", type=count, metavar="N", help="threads (default: all that this process may use)")
+    add_solver(deconvolve, "result", 80, 8e-3)
     add("--preview", action="store_true", help="draw each image beside its result, in a .png beside that")
     add("--overwrite", action="store_true", help="replace outputs, and what is beside them, that are there")
     add_talk(deconvolve)

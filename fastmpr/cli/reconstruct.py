@@ -9,7 +9,7 @@ import fastmpr
 
 from ..io.files import check_writable
 from ..io.formats import writable_format
-from ._arguments import ZYX, add_talk, background, count, lam, new_command, not_negative, positive
+from ._arguments import ZYX, add_solver, add_talk, background, new_command, positive
 from ._words import explain, lengths, put, say, size, watched
 
 
@@ -23,18 +23,6 @@ def add(commands: Any) -> None:
     add("--psf", required=True, metavar="PSF", help="the point spread function, a 3-D TIFF or MRC file")
     add("--poses", required=True, metavar="POSES", help="a .csv (SPFluo) or .star (RELION) file")
     add("-o", "--output", required=True, metavar="OUT.ome.tif", help="the volume to write")
-    add(
-        "--lam",
-        type=lam,
-        default="auto",
-        help="weight of the data against the regularizer (default: %(default)s)",
-    )
-    add(
-        "--regularizer",
-        default="hessian",
-        metavar="NAME",
-        help="what is asked of the volume (default: %(default)s)",
-    )
     add(
         "--voxel-size",
         type=positive,
@@ -94,16 +82,7 @@ def add(commands: Any) -> None:
         default="same",
         help="of the camera: fit it for each particle, which takes twice as long (default: %(default)s)",
     )
-    add(
-        "--max-iter", type=count, default=1000, metavar="N", help="stop after so many iterations (default: %(default)s)"
-    )
-    add(
-        "--tol",
-        type=not_negative,
-        default=2e-3,
-        help="stop at residuals as small as this; 0 runs all iterations (default: %(default)s)",
-    )
-    add("--workers", type=count, metavar="N", help="threads (default: all that this process may use)")
+    add_solver(reconstruct, "volume", 1000, 2e-3)
     add("--overwrite", action="store_true", help="replace the output if it is there")
     add_talk(reconstruct)
 

@@ -183,7 +183,8 @@ class Images:
                 self.stop.check()
             self.begun = True
             k = index[0] if len(self.jobs) > 1 else 0
-            part, target = (_Frame(values, index), _Frame(out, index)) if index else (values, out)
+            part = values[index] if isinstance(values, np.ndarray) else _Frame(values, index)
+            target = _Frame(out, index)
             found = self._one(self.jobs[k], part, self._seen(index, shape), target)
             if self.report is not None:
                 self.report({"index": index, **found})
@@ -191,8 +192,6 @@ class Images:
 
     def _one(self, job: Job, values: Any, seen: Any, out: Any) -> dict[str, Any]:
         """Deconvolve one image of two or three dimensions; return what was found."""
-        if isinstance(values, _Frame) and isinstance(values.array, np.ndarray):
-            values = values.array[values.index]
         psf = job.blur.psf()
         if self.dimensions == 3:
             return job.run(as_image(values, seen, self.background, psf), out)

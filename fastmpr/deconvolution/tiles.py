@@ -9,9 +9,7 @@ from typing import NamedTuple
 
 from .._validation import Size
 
-_REACH = (
-    16  # voxels that the prior carries a difference over, beside the reach of the PSF; then it is 1e-3 of the brightest
-)
+_REACH = 16  # voxels that the prior carries a difference over beside the PSF's reach, until it is 1e-3 of the brightest
 _LEAST = 16  # voxels of a side of a tile, unless the image's is shorter
 _MOST = 64  # tiles along an axis that are tried
 

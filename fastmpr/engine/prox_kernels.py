@@ -1,6 +1,6 @@
 """The kernels of `fastmpr.prox`: eigenvalues of symmetric 3x3 matrices made smaller.
 
-They are serial and release the GIL. The formulas are those of `kernels`: after a change there, empty Numba's cache.
+They are serial and release the GIL. Loops and formulas are those of `kernels`: after a change there, empty Numba's cache.
 """
 
 from __future__ import annotations
@@ -9,22 +9,30 @@ import numpy as np
 
 from .jit import JIT, JIT_INLINE, JIT_SUM, like, njit
 from .kernels import (
+    _A,
+    _B,
+    _C,
+    _D,
+    _E,
+    _F,
+    _LEVEL,
+    _MEAN,
+    _REST,
+    _ROOT,
+    _SCALE,
+    _WORK,
+    _deviators,
+    _rest_squares,
+    _separated_roots,
     absolute_sum,
     adjugate,
     clip,
-    deviator,
     eigenvalues,
     larger,
-    rest_square,
-    separated_root,
     with_eigenvalues,
 )
 
-# Five loops over as many matrices as stay in a core's first cache, see `kernels` on why they are five; what they leave to
-# each other are rows of one flat array.
-_CHUNK = 256
-_MEAN, _ROOT, _SCALE, _A, _B, _C, _D, _E, _F, _REST, _LEVEL = (k * _CHUNK for k in range(11))
-_WORK = 11 * _CHUNK
+_CHUNK = 256  # matrices: as many as stay in a core's first cache; more than 3200 `kernels` has no room for
 
 
 @njit(**JIT_INLINE)
@@ -38,29 +46,6 @@ def shrunk(mean, root, s, square, bound):
     inside = larger(larger(abs(low), abs(high)), abs(first)) <= bound
     c0, c1, c2 = with_eigenvalues(clip(first, bound), clip(high, bound), clip(low, bound), root, s, square)
     return zero if inside else mean - c0, zero if inside else -c1, zero if inside else one - c2
-
-
-@njit(**JIT)
-def _deviators(zz, yy, xx, zy, zx, yx, scale, work):
-    for i in range(zz.size):
-        d, e, f = scale * zy[i], scale * zx[i], scale * yx[i]
-        mean, square, det, a, b, c = deviator(scale * zz[i], scale * yy[i], scale * xx[i], d, e, f)
-        work[_MEAN + i], work[_ROOT + i], work[_SCALE + i] = mean, square, det
-        work[_A + i], work[_B + i], work[_C + i] = a, b, c
-        work[_D + i], work[_E + i], work[_F + i] = d, e, f
-
-
-@njit(**JIT)
-def _roots(work, size):
-    for i in range(size):
-        work[_ROOT + i], work[_SCALE + i] = separated_root(work[_ROOT + i], work[_SCALE + i])
-
-
-@njit(**JIT)
-def _rests(work, size):
-    for i in range(size):
-        a, b, c, d, e, f = work[_A + i], work[_B + i], work[_C + i], work[_D + i], work[_E + i], work[_F + i]
-        work[_REST + i] = rest_square(work[_ROOT + i], work[_SCALE + i], a, b, c, d, e, f)
 
 
 @njit(**JIT)
@@ -85,8 +70,8 @@ def _combine(work, back, zz, yy, xx, zy, zx, yx):
 def _shrink_chunk(h, at, scale, bound, out, to, size, work):
     """All five steps for ``size`` matrices, from ``at`` on in the six rows of h and from ``to`` on in those of out."""
     _deviators(h[0, at : at + size], h[1, at:], h[2, at:], h[3, at:], h[4, at:], h[5, at:], scale, work)
-    _roots(work, size)
-    _rests(work, size)
+    _separated_roots(work, size)
+    _rest_squares(work, size)
     _shrink(work, size, bound)
     one = like(1.0, scale)
     _combine(work, one / scale, out[0, to : to + size], out[1, to:], out[2, to:], out[3, to:], out[4, to:], out[5, to:])
@@ -148,7 +133,7 @@ def nuclear_norm(h, scale):
     for at in range(0, h.shape[1], _CHUNK):
         size = min(_CHUNK, h.shape[1] - at)
         _deviators(h[0, at : at + size], h[1, at:], h[2, at:], h[3, at:], h[4, at:], h[5, at:], scale, work)
-        _roots(work, size)
-        _rests(work, size)
+        _separated_roots(work, size)
+        _rest_squares(work, size)
         total += _sum_norms(work, size)
     return total

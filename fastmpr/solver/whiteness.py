@@ -23,9 +23,7 @@ from ..sums.normal_equations import half_sum
 
 _STEP = math.log(2.0)  # between the weights that are tried last
 _TRIALS = 10
-_MORE = (
-    2.2  # times the weight of the whitest residual: there volumes are nearest the truth (`benchmarks.deconvolution`)
-)
+_MORE = 2.2  # times the weight of the whitest residual: nearest the truth (`benchmarks.deconvolution`)
 _LOUDEST = 20.0  # times the median: what few frequencies still lack after few iterations must not drown the rest
 _BINS = 20  # of the light, in each of which there are as many voxels
 _LEAST = 0.3  # of the noise in the quietest bin
