@@ -20,10 +20,11 @@ from .rounds import reconstruct_partial
 from .solver.admm import as_callback, as_stopping, solve
 from .solver.control import Result
 from .solver.regularizers import Regularizer, as_regularizer
-from .solver.selection import ENOUGH_VIEWS, as_lam, infer_lam, select_lam
+from .solver.selection import ENOUGH_VIEWS, as_lam, lam_by_noise, select_lam
 from .sums.accumulate import Accumulator, observed
 from .sums.frame import check_in_frame
 from .sums.halves import observe_halves
+from .sums.noise import noise_sums
 from .sums.normal_equations import NormalEquations
 from .sums.resampling import inner
 
@@ -140,12 +141,13 @@ def _reconstructed(
     data, rest = data.levelled(), (model, options["workers"], tell, options["cancel"])
     accumulator = observe_halves(data, ENOUGH_VIEWS, *rest) if lam == "auto" else observed(data, [data.used], *rest)
     try:
+        noise = noise_sums(accumulator) if lam == "auto" and len(accumulator.groups) == 1 else None
         if accumulator.partial.any():
-            return reconstruct_partial(accumulator, lam, regularizer, until, options)
+            return reconstruct_partial(accumulator, lam, regularizer, until, options, noise)
         halves = accumulator.sums
         accumulator.free()
         del accumulator
-        return _solved(halves, lam, {"regularizer": regularizer, **options}, until)
+        return _solved(halves, lam, {"regularizer": regularizer, **options}, until, noise)
     except Cancelled as cut:
         if cut.result is None:
             raise
@@ -177,19 +179,19 @@ def _gains(
         accumulator.free()
 
 
-def _solved(halves: list[NormalEquations], lam: float | str, options: dict[str, Any], until: dict[str, Any]) -> Result:
+def _solved(halves: list[NormalEquations], lam: float | str, options: dict[str, Any], until: dict[str, Any], noise) -> Result:
     """Choose lam where it is to be chosen, and solve; ``halves`` is emptied."""
-    chosen, start = _weight(lam, halves, options)
+    chosen, start = _weight(lam, halves, options, noise)
     sums = functools.reduce(operator.add, halves)
     halves.clear()  # as large as the solver's own arrays
     return solve(sums, chosen, x0=start, **until, **options)
 
 
-def _weight(lam: float | str, halves: list, options: dict[str, Any]) -> tuple[float, NDArray | None]:
+def _weight(lam: float | str, halves: list, options: dict[str, Any], noise) -> tuple[float, NDArray | None]:
     """Return lam and a volume to start from."""
     if lam != "auto":
         return float(lam), None
-    return select_lam(*halves, **options) if len(halves) == 2 else infer_lam(*halves, **options)
+    return select_lam(*halves, **options) if len(halves) == 2 else lam_by_noise(*halves, noise, **options)
 
 
 def counting(callback: Callable[[Result], Any] | None, tell: Progress | None) -> Callable[[Result], Any] | None:

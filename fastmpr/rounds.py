@@ -23,7 +23,7 @@ from .engine.fft import half_shape
 from .solver.control import Result
 from .solver.regularizers import Regularizer, Tikhonov
 from .solver.running import EVERY, begun, solve_near
-from .solver.selection import guess_lam, infer_lam, select_lam
+from .solver.selection import guess_lam, lam_by_noise, select_lam
 from .sums.accumulate import Accumulator
 from .sums.curvature import Curvature
 from .sums.partial import PartialEquations, first_guess
@@ -90,7 +90,7 @@ class Rounds:
 
 
 def reconstruct_partial(
-    accumulator: Accumulator, lam: float | str, regularizer: Regularizer, until: dict[str, Any], options: dict[str, Any]
+    accumulator: Accumulator, lam: float | str, regularizer: Regularizer, until: dict[str, Any], options: dict[str, Any], noise=None
 ) -> Result:
     """Choose lam where it is to be chosen, and minimise, where some views did not see all.
 
@@ -115,7 +115,7 @@ def reconstruct_partial(
         )
     rounds = Rounds(accumulator, accumulator.data.fits_background)
     try:
-        return _minimised(rounds, *_begun(rounds, lam, regularizer, options), regularizer, until, options)
+        return _minimised(rounds, *_begun(rounds, lam, regularizer, options, noise), regularizer, until, options)
     finally:
         rounds.curvature.free()
         accumulator.free()
@@ -149,7 +149,7 @@ def _minimised(
 
 
 def _begun(
-    rounds: Rounds, lam: float | str, regularizer: Regularizer, options: dict[str, Any]
+    rounds: Rounds, lam: float | str, regularizer: Regularizer, options: dict[str, Any], noise
 ) -> tuple[float, PartialEquations]:
     """Return lam, chosen where it is to be, and the data term near a volume to start from."""
     x = first_guess(_sum(rounds.accumulator.sums), rounds.share(), rounds.accumulator.team.size)
@@ -165,7 +165,7 @@ def _begun(
         parts = rounds.at(rough.x)
     except Cancelled as cut:
         raise Cancelled(str(cut), rough) from None
-    return _chosen(parts, regularizer, options), _sum(parts).after(target)
+    return _chosen(parts, regularizer, options, noise), _sum(parts).after(target)
 
 
 def _follow(running: Any, target: PartialEquations) -> bool:
@@ -185,10 +185,10 @@ def _sum(parts: list[Any]) -> Any:
     return functools.reduce(operator.add, parts)
 
 
-def _chosen(parts: list[Any], regularizer: Regularizer, options: dict[str, Any]) -> float:
+def _chosen(parts: list[Any], regularizer: Regularizer, options: dict[str, Any], noise) -> float:
     """Return lam, chosen by what was seen alone."""
     search: dict[str, Any] = {**options, "regularizer": regularizer}
-    lam, _ = select_lam(*parts, **search) if len(parts) == 2 else infer_lam(*parts, **search)
+    lam, _ = select_lam(*parts, **search) if len(parts) == 2 else lam_by_noise(*parts, noise, **search)
     return lam
 
 

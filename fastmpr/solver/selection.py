@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,11 +12,14 @@ from numpy.typing import NDArray
 
 from .._stopping import Cancelled, Event, as_stop
 from .._validation import as_positive
+from ..engine.fft import rfftn
+from ..engine.threads import as_workers
 from ..sums.normal_equations import NormalEquations, as_sums, half_sum
 from ..sums.partial import PartialEquations
 from .admm import solve
 from .iteration import wiener_size
 from .regularizers import Regularizer, as_regularizer
+from .risk import error_weight, risk, weighted
 from .running import solve_near
 
 ENOUGH_VIEWS = 8  # from which halves of the views can judge one another
@@ -25,6 +30,9 @@ _TRIAL_OPTIONS: dict[str, Any] = {"max_iter": 14, "tol": 1e-2}  # later, trials 
 _LATER: dict[str, Any] = {"max_iter": 8}  # once a volume is there to start from
 _NEAR_OPTIONS: dict[str, Any] = {"max_iter": 10}  # from a volume near the solution: later, trials of crops are noisier
 _NEAR_GUESS = 1 / 16  # of the guess, to begin with: for crops of low noise there is a false minimum above it
+_START = 1 / 16  # of the guess: where most searches end soon
+_HALVES = 0.75  # of the weight that is best for half of the views is best for all
+_PUSH = 0.5  # of the noise, that is added to see how a volume follows it
 _SEEN = 1e-6  # of the strongest frequency: below, no view has passed anything
 _INFORMATIVE = 16.0  # times the noise: a frequency that strong counts as a degree of freedom of the particle
 
@@ -39,6 +47,7 @@ def select_lam(
     other: NormalEquations,
     regularizer: str | Regularizer = "hessian",
     *,
+    noise: float | None = None,
     cancel: Event | None = None,
     timeout: float | None = None,
     **options: Any,
@@ -86,29 +95,54 @@ def select_lam(
     True
     """
     trial = _Trials("select_lam", regularizer, cancel, timeout, options)
-    volumes: dict[int, NDArray] = {}
-    misfits: dict[int, float] = {}
-    guess = guess_lam(_checked(half, "half") + _checked(other, "other"), as_regularizer(regularizer))
-    if isinstance(half, PartialEquations):
-        guess *= _NEAR_GUESS
+    whole = _checked(half, "half") + _checked(other, "other")
+    noise = noise_energy(whole) if noise is None else as_positive(noise, "noise")
 
-    def misfit(k: int) -> float:
-        if k not in misfits:
-            lam = guess * math.exp(k * _STEP)
-            nearest = min(volumes, key=lambda j: abs(j - k), default=None)
-            start = None if nearest is None else volumes[nearest]
-            volumes[k] = trial(half, lam, start)
-            misfits[k] = other.misfit(volumes[k])
-        return misfits[k]
+    def error(lam: float, near: tuple[NDArray, ...] | None) -> tuple[float, tuple[NDArray, ...]]:
+        pair = tuple(
+            trial(own, lam, None if near is None else near[k]) for k, own in enumerate((half, other))
+        )
+        judge = trial.weight(whole, pair[0], noise)
+        return risk(other, pair[0], judge, trial.workers) + risk(half, pair[1], judge, trial.workers), pair
 
-    best = 0
-    uphill = 1 if misfit(1) < misfit(0) else -1
-    while len(misfits) < _TRIALS and misfit(best + uphill) < misfit(best):
-        best += uphill
-    left, centre, right = misfit(best - 1), misfit(best), misfit(best + 1)
-    curvature = left - 2 * centre + right
-    shift = 0.5 * (left - right) / curvature if curvature > 0 else 0.0
-    return guess * math.exp((best + min(max(shift, -1.0), 1.0)) * _STEP), volumes[best]
+    guess = guess_lam(whole, as_regularizer(regularizer), noise)
+    lam, pair = _least(error, _START * guess)
+    return _HALVES * lam, (pair[0] + pair[1]) / 2
+
+
+def lam_by_noise(
+    sums: NormalEquations | PartialEquations,
+    noise: NormalEquations,
+    regularizer: str | Regularizer = "hessian",
+    *,
+    cancel: Event | None = None,
+    timeout: float | None = None,
+    **options: Any,
+) -> tuple[float, NDArray]:
+    """Choose lam by Stein's estimate of the error, for too few views to judge one another.
+
+    Parameters
+    ----------
+    sums : NormalEquations or PartialEquations
+    noise : NormalEquations
+        Sums of noise alone like that of the views, in their poses.
+    """
+    trial = _Trials("infer_lam", regularizer, cancel, timeout, options)
+    energy = noise.energy / noise.n_poses
+    moved = _shifted(_checked(sums, "sums"), _PUSH * noise.rhs)
+    whole = _filled(sums)
+
+    def error(lam: float, near: tuple[NDArray, ...] | None) -> tuple[float, tuple[NDArray, ...]]:
+        if near is None:
+            first = trial(sums, lam, None)
+            near = first, first
+        x, pushed = (trial(term, lam, start) for term, start in zip((sums, moved), near, strict=True))
+        judge = trial.weight(whole, x, energy)
+        divergence = weighted(judge, rfftn(pushed - x, trial.workers), noise.rhs, whole.shape)
+        return risk(sums, x, judge, trial.workers) + 2 / _PUSH * divergence, (x, pushed)
+
+    lam, pair = _least(error, _START * guess_lam(sums, as_regularizer(regularizer), energy))
+    return lam, pair[0]
 
 
 def infer_lam(
@@ -155,6 +189,15 @@ class _Trials:
         self.stop, self.options = as_stop(name, cancel, timeout), {**_TRIAL_OPTIONS, **options}
         self.regularizer = regularizer
 
+        self.workers = as_workers(options.get("workers"), 0)
+        self._weight: NDArray | None = None
+
+    def weight(self, whole, x, noise):
+        """Return W"""
+        if self._weight is None:
+            self._weight = error_weight(whole, x, noise, self.workers)
+        return self._weight
+
     def __call__(self, sums: NormalEquations | PartialEquations, lam: float, x0: NDArray | None) -> NDArray:
         """Return the volume of one weight."""
         if isinstance(sums, PartialEquations):
@@ -178,6 +221,43 @@ def _filled(sums: Any) -> Any:
     return sums.filled if isinstance(sums, PartialEquations) else sums
 
 
+def _shifted(term: Any, rhs: NDArray) -> Any:
+    """Return a data term with something added to its rhs."""
+    if isinstance(term, PartialEquations):
+        return replace(term, filled=_shifted(term.filled, rhs))
+    return replace(term, rhs=term.rhs + rhs.astype(term.rhs.dtype))
+
+
+def _least(
+    error: Callable[[float, Any], tuple[float, Any]], guess: float
+) -> tuple[float, Any]:
+    """Return the weight of least error, and the volumes that are nearest to it.
+
+    Weights a factor of 4 apart are tried downhill from a guess, each from the nearest one's volumes; a parabola through
+    the best three gives the answer.
+    """
+    found: dict[int, float] = {}
+    kept: dict[int, Any] = {}
+
+    def at(k: int) -> float:
+        if k not in found:
+            nearest = min(kept, key=lambda j: abs(j - k), default=None)
+            found[k], kept[k] = error(guess * math.exp(k * _STEP), None if nearest is None else kept[nearest])
+        return found[k]
+
+    best = 0
+    downhill = 1 if at(1) < at(0) else -1
+    while len(found) < _TRIALS and at(best + downhill) < at(best):
+        best += downhill
+    left, centre, right = at(best - 1), at(best), at(best + 1)
+    curvature = left - 2 * centre + right
+    shift = 0.5 * (left - right) / curvature if curvature > 0 else 0.0
+    import os
+    if os.environ.get("TALK"):
+        print("   trials", {round(float(np.log2(guess) + 2 * k), 1): float(f"{found[k] - found[best]:.4g}") for k in sorted(found)}, "best", round(float(np.log2(guess)) + 2*(best + shift), 2))
+    return guess * math.exp((best + min(max(shift, -1.0), 1.0)) * _STEP), kept[best]
+
+
 def noise_energy(sums: NormalEquations | PartialEquations) -> float:
     """Return the energy of the noise in one view, sigma^2 times its voxels.
 
@@ -198,9 +278,11 @@ def noise_energy(sums: NormalEquations | PartialEquations) -> float:
     return max(noise, 1e-8 * sums.energy / sums.n_poses) if sums.energy > 0 else float(count)
 
 
-def guess_lam(sums: NormalEquations | PartialEquations, regularizer: Regularizer) -> float:
+def guess_lam(
+    sums: NormalEquations | PartialEquations, regularizer: Regularizer, noise: float | None = None
+) -> float:
     """Return a weight of the right order: the size of D x over the variance of the noise."""
-    variance = noise_energy(sums) / math.prod(sums.shape)
+    variance = (noise_energy(sums) if noise is None else noise) / math.prod(sums.shape)
     return 10 * wiener_size(_filled(sums), regularizer) / variance
 
 

@@ -145,7 +145,7 @@ class Accumulator:
         transfers: list[TransferFunction] | None = None,
     ):
         check_tables_fit(data)
-        self.data, self.groups, self.model, self.tell = data, groups, model, tell
+        self.data, self.groups, self.model, self.tell, self.stop = data, groups, model, tell, stop
         self.grid, views = padded_shape(data, model), sum(map(len, groups))
         self.team = Team(as_workers(workers, math.prod(self.grid) * views), stop.check)
         each = spline_bytes(data) + image_bytes(data, self.grid) + len(groups) * part_bytes(data, self.grid)
