@@ -173,7 +173,7 @@ def _follow(running: Any, target: PartialEquations) -> bool:
     for _ in range(0, _ITERATIONS, EVERY):
         if not running.go_on(EVERY):
             return False
-        target.move(running.sums, running.volume())
+        target.move(running.sums, running.iterate())
     return True
 
 

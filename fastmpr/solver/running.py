@@ -89,6 +89,12 @@ class Running:
         assert self.control is not None
         return self.control.iteration.volume()
 
+    def iterate(self) -> NDArray:
+        """Return x as it is now, negative where it is not there yet: what follows it must not be led astray by a clip."""
+        assert self.control is not None
+        _, ny, nx = self.sums.shape
+        return self.control.iteration.fft.image[:, :ny, :nx]
+
     def result(self) -> Result:
         """Return what came of it, which ends it; raise an error where it is not finite."""
         assert self.control is not None
@@ -137,6 +143,10 @@ class Substituting:
         """Return the volume as it is now."""
         return self.x
 
+    def iterate(self) -> NDArray:
+        """Return the volume as it is now."""
+        return self.x
+
     def result(self) -> Result:
         """Return what came of it."""
         stopped = self.stop.reason() or (
@@ -161,7 +171,7 @@ def solve_near(
     x0 = equations.x if x0 is None else x0
     with begun(equations.near(x0), lam, regularizer, stop, x0=x0, **options) as running:
         while running.go_on(EVERY):
-            equations.move(running.sums, running.volume())
+            equations.move(running.sums, running.iterate())
         return running.result()
 
 

@@ -95,7 +95,7 @@ def select_lam(
     True
     """
     trial = _Trials("select_lam", regularizer, cancel, timeout, options)
-    whole = _checked(half, "half") + _checked(other, "other")
+    whole = _filled(_checked(half, "half") + _checked(other, "other"))
     noise = noise_energy(whole) if noise is None else as_positive(noise, "noise")
 
     def error(lam: float, near: tuple[NDArray, ...] | None) -> tuple[float, tuple[NDArray, ...]]:
@@ -243,6 +243,8 @@ def _least(
         if k not in found:
             nearest = min(kept, key=lambda j: abs(j - k), default=None)
             found[k], kept[k] = error(guess * math.exp(k * _STEP), None if nearest is None else kept[nearest])
+            import os
+            if os.environ.get("TALK"): print("     ", round(float(np.log2(guess) + 2 * k), 1), found[k], [float(v.max()) for v in kept[k]], [float(np.sqrt((v**2).sum())) for v in kept[k]], flush=True)
         return found[k]
 
     best = 0
