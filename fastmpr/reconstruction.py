@@ -20,7 +20,8 @@ from .rounds import reconstruct_partial
 from .solver.admm import as_callback, as_stopping, solve
 from .solver.control import Result
 from .solver.regularizers import Regularizer, as_regularizer
-from .solver.selection import ENOUGH_VIEWS, as_lam, lam_by_noise, select_lam
+from .solver.choice import chosen_lam
+from .solver.selection import ENOUGH_VIEWS, as_lam
 from .sums.accumulate import Accumulator, observed
 from .sums.frame import check_in_frame
 from .sums.halves import observe_halves
@@ -50,8 +51,8 @@ def reconstruct(
     """Reconstruct one isotropic volume from many blurred views of a particle.
 
     Subtracts each view's background (not with ``frame="model"``), sums the normal equations (`accumulate`), chooses ``lam``
-    (by cross-validation of halves of the views, `select_lam`; with fewer than 8 views by `infer_lam`), minimises (`solve`)
-    and crops the padding. Where views did not see all of their images (see ``seen`` of `Dataset`), the data term is over
+    (by halves of the views that judge one another, `select_lam`; with fewer than 6 views by what noise like theirs would do
+    to the volume), minimises (`solve`) and crops the padding. Where views did not see all of their images (see ``seen`` of `Dataset`), the data term is over
     what they saw: what they did not is predicted from the volume in at most five rounds, between which the solver goes on,
     and ``lam`` is chosen by what was seen.
 
@@ -144,10 +145,10 @@ def _reconstructed(
         noise = noise_sums(accumulator) if lam == "auto" and len(accumulator.groups) == 1 else None
         if accumulator.partial.any():
             return reconstruct_partial(accumulator, lam, regularizer, until, options, noise)
-        halves = accumulator.sums
+        groups = accumulator.sums
         accumulator.free()
         del accumulator
-        return _solved(halves, lam, {"regularizer": regularizer, **options}, until, noise)
+        return _solved(groups, noise, lam, {"regularizer": regularizer, **options}, until)
     except Cancelled as cut:
         if cut.result is None:
             raise
@@ -179,19 +180,18 @@ def _gains(
         accumulator.free()
 
 
-def _solved(halves: list[NormalEquations], lam: float | str, options: dict[str, Any], until: dict[str, Any], noise) -> Result:
-    """Choose lam where it is to be chosen, and solve; ``halves`` is emptied."""
-    chosen, start = _weight(lam, halves, options, noise)
-    sums = functools.reduce(operator.add, halves)
-    halves.clear()  # as large as the solver's own arrays
+def _solved(
+    groups: list[NormalEquations],
+    noise: NormalEquations | None,
+    lam: float | str,
+    options: dict[str, Any],
+    until: dict[str, Any],
+) -> Result:
+    """Choose lam where it is to be chosen, and solve; ``groups`` is emptied."""
+    chosen, start = chosen_lam(groups, noise, **options) if lam == "auto" else (float(lam), None)
+    sums = functools.reduce(operator.add, groups)
+    groups.clear()  # as large as the solver's own arrays
     return solve(sums, chosen, x0=start, **until, **options)
-
-
-def _weight(lam: float | str, halves: list, options: dict[str, Any], noise) -> tuple[float, NDArray | None]:
-    """Return lam and a volume to start from."""
-    if lam != "auto":
-        return float(lam), None
-    return select_lam(*halves, **options) if len(halves) == 2 else lam_by_noise(*halves, noise, **options)
 
 
 def counting(callback: Callable[[Result], Any] | None, tell: Progress | None) -> Callable[[Result], Any] | None:

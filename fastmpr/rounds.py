@@ -23,9 +23,11 @@ from .engine.fft import half_shape
 from .solver.control import Result
 from .solver.regularizers import Regularizer, Tikhonov
 from .solver.running import EVERY, begun, solve_near
-from .solver.selection import guess_lam, lam_by_noise, select_lam
+from .solver.choice import chosen_lam
+from .solver.selection import START, guess_lam
 from .sums.accumulate import Accumulator
 from .sums.curvature import Curvature
+from .sums.normal_equations import NormalEquations
 from .sums.partial import PartialEquations, first_guess
 from .sums.resampling import inner
 
@@ -90,7 +92,12 @@ class Rounds:
 
 
 def reconstruct_partial(
-    accumulator: Accumulator, lam: float | str, regularizer: Regularizer, until: dict[str, Any], options: dict[str, Any], noise=None
+    accumulator: Accumulator,
+    lam: float | str,
+    regularizer: Regularizer,
+    until: dict[str, Any],
+    options: dict[str, Any],
+    noise: NormalEquations | None,
 ) -> Result:
     """Choose lam where it is to be chosen, and minimise, where some views did not see all.
 
@@ -102,6 +109,8 @@ def reconstruct_partial(
         ``max_iter`` and ``tol`` of the solve.
     options : dict
         ``workers``, ``callback``, ``positivity`` and ``cancel`` of all solves.
+    noise : NormalEquations, optional
+        Sums of noise like that of the views, where lam is to be chosen for few of them.
 
     Raises
     ------
@@ -149,7 +158,7 @@ def _minimised(
 
 
 def _begun(
-    rounds: Rounds, lam: float | str, regularizer: Regularizer, options: dict[str, Any], noise
+    rounds: Rounds, lam: float | str, regularizer: Regularizer, options: dict[str, Any], noise: NormalEquations | None
 ) -> tuple[float, PartialEquations]:
     """Return lam, chosen where it is to be, and the data term near a volume to start from."""
     x = first_guess(_sum(rounds.accumulator.sums), rounds.share(), rounds.accumulator.team.size)
@@ -157,15 +166,16 @@ def _begun(
     if lam != "auto":
         return float(lam), target
     rest = {name: options[name] for name in _PASSED}
-    rough = solve_near(
-        target, guess_lam(target, regularizer), regularizer, options["cancel"], x, max_iter=_ITERATIONS, tol=0.0, **rest
-    )
+    energy = target.noise_energy() if noise is None else noise.energy / noise.n_poses
+    guess = START * guess_lam(target.filled, regularizer, energy)
+    rough = solve_near(target, guess, regularizer, options["cancel"], x, max_iter=_ITERATIONS, tol=0.0, **rest)
     try:
         options["cancel"].check()
         parts = rounds.at(rough.x)
     except Cancelled as cut:
         raise Cancelled(str(cut), rough) from None
-    return _chosen(parts, regularizer, options, noise), _sum(parts).after(target)
+    lam, _ = chosen_lam([part.filled for part in parts], noise, regularizer=regularizer, **options)
+    return lam, _sum(parts).after(target)
 
 
 def _follow(running: Any, target: PartialEquations) -> bool:
@@ -183,13 +193,6 @@ def _objective(term: PartialEquations, lam: float, regularizer: Regularizer) -> 
 
 def _sum(parts: list[Any]) -> Any:
     return functools.reduce(operator.add, parts)
-
-
-def _chosen(parts: list[Any], regularizer: Regularizer, options: dict[str, Any], noise) -> float:
-    """Return lam, chosen by what was seen alone."""
-    search: dict[str, Any] = {**options, "regularizer": regularizer}
-    lam, _ = select_lam(*parts, **search) if len(parts) == 2 else lam_by_noise(*parts, noise, **search)
-    return lam
 
 
 def _told(result: Result, rounds: Rounds, gain: float) -> Result:

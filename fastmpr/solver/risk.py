@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 
 from ..engine.fft import rfftn
 from ..sums.normal_equations import NormalEquations, half_sum
-from ..sums.partial import PartialEquations
 
 _SHARE = 0.3  # c: any from 0.03 to 1 does
 
@@ -35,15 +34,10 @@ def error_weight(sums: NormalEquations, x: NDArray, noise: float, workers: int) 
     return dtype(1) / (sums.gram + dtype(max(_SHARE * k, 1e-6 * float(sums.gram.max()))))
 
 
-def risk(term: NormalEquations | PartialEquations, x: NDArray, weight: NDArray, workers: int) -> float:
+def risk(sums: NormalEquations, x: NDArray, weight: NDArray, workers: int) -> float:
     """Return the estimated error of a volume, up to a constant."""
-    if isinstance(term, NormalEquations):
-        step = rfftn(x, workers)
-        slope = term.gram * step - 2 * term.rhs
-    else:
-        step = rfftn(x - term.x, workers)
-        slope = term.slopes(x - term.x, step)
-    return weighted(weight, step, slope, term.shape)
+    spectrum = rfftn(x, workers)
+    return weighted(weight, spectrum, sums.gram * spectrum - 2 * sums.rhs, sums.shape)
 
 
 def weighted(weight: NDArray, a: NDArray, b: NDArray, shape: tuple[int, ...]) -> float:

@@ -163,7 +163,15 @@ def noise_sums(accumulator: Accumulator) -> NormalEquations:
     """Return the sums of noise like that of the views that were observed, in one group."""
     data, transfers = accumulator.data, accumulator.benches[0].transfers
     team = accumulator.team
-    other = Accumulator(with_noise(data, transfers), accumulator.groups, accumulator.model, team.size, None, accumulator.stop, transfers)
+    other = Accumulator(
+        with_noise(data, transfers),
+        [np.concatenate(accumulator.groups)],
+        accumulator.model,
+        team.size,
+        None,
+        accumulator.stop,
+        transfers,
+    )
     try:
         other.observe()
         return other.sums[0]

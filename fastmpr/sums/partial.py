@@ -89,13 +89,6 @@ class PartialEquations:
         """Return the sum of w ||M (y - H x)||^2: exact at ``self.x``, guessed elsewhere."""
         return self.filled.misfit(x) - self._multiply(x - self.x, np.empty_like(self.filled.rhs))
 
-    def slopes(self, step: NDArray, spectrum: NDArray) -> NDArray:
-        """Return the spectrum of A step + 2 (A x - b), as it is known and guessed, given a step from ``x`` and its own."""
-        out = np.empty_like(self.filled.rhs)
-        self._multiply(step, out)
-        known = self.filled.gram * rfftn(self.x, self.curvature.team.size) - self.filled.rhs
-        return self.filled.gram * spectrum - out + 2 * known
-
     def noise_energy(self) -> float:
         """Return the energy of the noise in a view that saw all, as the misfit shows it."""
         return max(self.filled.misfit(self.x), 1e-8 * self.filled.energy) / self.seen * self.voxels

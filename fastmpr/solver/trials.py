@@ -1,0 +1,90 @@
+"""Short solves of one problem at many weights of the data, and the search for the best one among them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from numpy.typing import NDArray
+
+from .._stopping import Cancelled, as_stop
+from ..engine.threads import as_workers
+from ..sums.normal_equations import NormalEquations
+from .admm import solve
+
+STEP = math.log(4.0)  # between the weights that are tried
+_TRIALS = 7
+_OPTIONS: dict[str, Any] = {"max_iter": 14, "tol": 1e-2}  # later, trials are noisier
+LATER = 8  # iterations, once a volume is there to start from
+
+
+class Trials:
+    """The short solves of a search, which is given up when one of them is."""
+
+    def __init__(self, name: str, regularizer: Any, cancel: Any, timeout: Any, options: dict[str, Any]):
+        self.stop, self.regularizer = as_stop(name, cancel, timeout), regularizer
+        self.options, self._is_given = {**_OPTIONS, **options}, "max_iter" in options
+
+    def __call__(self, sums: NormalEquations, lam: float, x0: NDArray | None) -> NDArray:
+        """Return the volume of one weight; from a volume it takes fewer iterations."""
+        most = self.options["max_iter"] if x0 is None or self._is_given else LATER
+        result = solve(sums, lam, self.regularizer, x0=x0, cancel=self.stop, **{**self.options, "max_iter": most})
+        if reason := self.stop.reason():
+            raise Cancelled(f"{self.stop.name}: {reason} while lam was being chosen", result)
+        return result.x
+
+    def workers(self, sums: NormalEquations) -> int:
+        """Return how many threads to take for a spectrum."""
+        return as_workers(self.options.get("workers"), math.prod(sums.shape))
+
+
+class Least(NamedTuple):
+    """Where an error is least.
+
+    Attributes
+    ----------
+    lam : float
+    volumes : tuple of ndarray
+        Those of the weight that was tried next to it.
+    found : bool
+        Whether weights on both sides of it were worse.
+    """
+
+    lam: float
+    volumes: tuple[NDArray, ...]
+    found: bool
+
+
+Error = Callable[[float, tuple[NDArray, ...] | None], tuple[float, tuple[NDArray, ...]]]
+
+
+def least(error: Error, guess: float) -> Least:
+    """Return the weight of least error.
+
+    Weights a factor of 4 apart are tried downhill from a guess; a parabola through the best three gives the answer.
+
+    Parameters
+    ----------
+    error : callable
+        Given a weight and the volumes of the nearest one tried (None for the first), returns its error and its volumes.
+    guess : float
+    """
+    errors: dict[int, float] = {}
+    volumes: dict[int, tuple[NDArray, ...]] = {}
+
+    def at(k: int) -> float:
+        if k not in errors:
+            nearest = min(volumes, key=lambda j: abs(j - k), default=None)
+            start = None if nearest is None else volumes[nearest]
+            errors[k], volumes[k] = error(guess * math.exp(k * STEP), start)
+        return errors[k]
+
+    best, downhill = 0, 1 if at(0) > at(1) else -1
+    while len(errors) < _TRIALS and at(best + downhill) < at(best):
+        best += downhill
+    left, centre, right = at(best - 1), at(best), at(best + 1)
+    curvature = left - 2 * centre + right
+    shift = 0.5 * (left - right) / curvature if curvature > 0 else 0.0
+    lam = guess * math.exp((best + min(max(shift, -1.0), 1.0)) * STEP)
+    return Least(lam, volumes[best], centre <= min(left, right))
