@@ -6,6 +6,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
 
 from .._messages import Progress, warn
 from .._stopping import Stop
@@ -13,11 +16,14 @@ from .._validation import Size
 from ..data.dataset import Dataset
 from .accumulate import Accumulator, observed
 
+_SAME = np.radians(0.2)  # orientations nearer than that are one: two of a thousand by chance are so in one set of hundreds
+_SHUFFLE = 1e5  # of what poses differ by, so that nothing of their order is left
+
 
 def observe_halves(
     data: Dataset, least: int, model: Size, workers: int | None, tell: Progress | None, stop: Stop
 ) -> Accumulator:
-    """Sum two halves of the views apart, by turns in their order; all of them at once where fewer than ``least`` differ.
+    """Sum two halves of the views apart, see `half_of`; all of them at once where fewer than ``least`` differ.
 
     Copies of an image hold the same noise: were they in both halves, each half would predict the noise of the other. So they
     stay in one, and count as one view of more weight where their poses agree too. Views that were selected more than once
@@ -42,16 +48,56 @@ def observe_halves(
 def _observed(data: Dataset, images: NDArray, least: int, *options: Any) -> Accumulator:
     """Sum the halves, given which image each view shows."""
     data, images = _merged(data, images)
-    used = data.used
-    ranks = {image: rank for rank, image in enumerate(dict.fromkeys(images[used].tolist()))}
-    half = np.array([ranks[image] % 2 for image in images[used].tolist()])
-    halves = [used[half == k] for k in (0, 1)] if len(ranks) >= least else [used]
-    accumulator = observed(data, halves, *options)
+    half = half_of(data[data.used], images[data.used], least)
+    groups = [data.used] if half is None else [data.used[half == k] for k in (0, 1)]
+    accumulator = observed(data, groups, *options)
     if not accumulator.lopsided:
         return accumulator
     accumulator.free()
     seen = np.flatnonzero(~accumulator.blind)  # views of which nothing was seen may all have been in one half
     return _observed(data[seen], images[seen], least, *options)
+
+
+def half_of(data: Dataset, images: NDArray, least: int) -> NDArray[np.intp] | None:
+    """Return which half each view belongs to, whatever their order; None where fewer than ``least`` differ.
+
+    Views of one image stay together, and those in one orientation: a particle that was picked twice shows the same noise,
+    though it was shifted, scaled or rounded. The halves are alike in PSFs, weights and gains; apart from that chance
+    decides, drawn from the poses, so that it is the same for the same views in another order.
+    """
+    bound = _bound(images, _orientations(data))
+    if bound.max() + 1 < least:  # many particles that all lie alike are no copies
+        bound = _bound(images)
+    count = int(bound.max()) + 1
+    if count < least:
+        return None
+    gain = 1.0 if isinstance(data.gain, str) else np.square(data.gain)
+    first = np.unique(bound, return_index=True)[1]
+    strength = np.bincount(bound, data.weights * gain)
+    order = np.lexsort((_lots(data)[first], strength.round(9), data.psf_of[first]))
+    half = np.empty(count, np.intp)
+    half[order] = np.resize((0, 1, 1, 0), count)
+    return half[bound]
+
+
+def _orientations(data: Dataset) -> NDArray:
+    """Return pairs of views whose orientations are the same."""
+    quaternions = data.placed.rotation.as_quat(canonical=True)
+    return cKDTree(quaternions).query_pairs(_SAME / 2, output_type="ndarray")  # half the angle lies between quaternions
+
+
+def _bound(images: NDArray, *pairs: NDArray) -> NDArray[np.intp]:
+    """Return the number of the set that each view belongs to: of one image, and of pairs that belong together."""
+    number = np.unique(images, return_inverse=True)[1]
+    joined = np.concatenate([np.empty((0, 2), int), *pairs])
+    graph = coo_matrix((np.ones(len(joined)), number[joined].T), shape=(number.max() + 1,) * 2)
+    return connected_components(graph, directed=False)[1][number]
+
+
+def _lots(data: Dataset) -> NDArray:
+    """Return a number for each view that depends on nothing but its pose, and on that like chance."""
+    numbers = np.column_stack([data.placed.matrix.reshape(-1, 9), data.placed.translation])
+    return (numbers @ np.sqrt(np.arange(2, 2 + numbers.shape[1])) * _SHUFFLE) % 1
 
 
 def _merged(data: Dataset, images: NDArray) -> tuple[Dataset, NDArray]:
