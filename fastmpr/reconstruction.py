@@ -18,9 +18,9 @@ from .data.dataset import Dataset, as_dataset
 from .poses import Poses
 from .rounds import reconstruct_partial
 from .solver.admm import as_callback, as_stopping, solve
+from .solver.choice import chosen_lam
 from .solver.control import Result
 from .solver.regularizers import Regularizer, as_regularizer
-from .solver.choice import chosen_lam
 from .solver.selection import ENOUGH_VIEWS, as_lam
 from .sums.accumulate import Accumulator, observed
 from .sums.frame import check_in_frame
@@ -119,6 +119,9 @@ def reconstruct(
     callback, positivity = as_callback(callback), as_flag(positivity, "positivity")
     data = as_dataset(data, psf, poses, views)
     model = data.require().model_shape(shape)
+    if data.loses_light:
+        data.tell()
+        data = data.replace(outside="unseen")
     check_in_frame(data, model)
     until = {"max_iter": max_iter, "tol": tol}
     with telling(progress) as tell:

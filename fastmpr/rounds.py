@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 from ._limits import check_memory
 from ._stopping import Cancelled
 from .engine.fft import half_shape
+from .solver.choice import chosen_lam
 from .solver.control import Result
 from .solver.regularizers import Regularizer, Tikhonov
 from .solver.running import EVERY, begun, solve_near
-from .solver.choice import chosen_lam
 from .solver.selection import START, guess_lam
 from .sums.accumulate import Accumulator
 from .sums.curvature import Curvature

@@ -142,6 +142,12 @@ def as_gain(gain: Any, count: int) -> Any:
     return frozen(array)
 
 
+LEAVES = (
+    "outside: not said, and light leaves the images through their faces, so what lies beyond is taken for unseen "
+    "(outside='dark': it is dark)"
+)
+
+
 def crops_text(crops: dict[str, Seen], shape: Sequence[int] | None) -> list[str]:
     """Say which particles were taken for crops."""
     if not crops:

@@ -23,9 +23,10 @@ from .._validation import (
 )
 from ..poses import Poses
 from ..symmetry import as_group
-from .arguments import as_psfs, check_keywords, check_voxels, crops_text, frozen, lengths_beside, own
+from .arguments import LEAVES, as_psfs, check_keywords, check_voxels, crops_text, frozen, lengths_beside, own
 from .background import without_background, without_plane
 from .fields import described, fields
+from .leaving import leaves, reach
 from .source import Source
 
 
@@ -74,7 +75,8 @@ class Dataset:
         boolean array for each particle, of its shape, True where it was seen; None for all of it.
     outside : {"auto", "dark", "unseen"}
         What is beyond the edges of a particle image: by default darkness, where the image was seen up to its edges, and what
-        nobody saw beyond those of a crop.
+        nobody saw beyond those of a crop; `reconstruct` takes it for unseen too where the PSF carries light out of the
+        images and their faces are lit.
     radius : float, optional
         Of the particle, in the unit of ``voxel_size``: farther than that from the middle of the model, nothing of a view is
         used, since it may show neighbours.
@@ -185,7 +187,8 @@ class Dataset:
     @property
     def assumed(self) -> tuple[str, ...]:
         """What was assumed; of crops only those that were read."""
-        return *self.stated, *crops_text(self.source.crops(), self.source.known_shape())
+        lit = [LEAVES] if vars(self).get("loses_light") else []
+        return *self.stated, *crops_text(self.source.crops(), self.source.known_shape()), *lit
 
     @property
     def psf(self) -> NDArray | tuple[NDArray, ...] | None:
@@ -226,6 +229,14 @@ class Dataset:
     def used(self) -> NDArray[np.intp]:
         """The views that weigh anything."""
         return np.flatnonzero(self.weights)
+
+    @cached_property
+    def loses_light(self) -> bool:
+        """Whether nothing was said of what is beyond the images, and views show that it is not dark; a few are read."""
+        if self.outside != "auto" or self.frame != "particle":
+            return False
+        voxels = np.divide(self.psf_voxel_size, self.voxel_size)
+        return leaves(self.levelled().read, self.used, self.psf_of, [reach(psf, voxels) for psf in self.psfs])
 
     @cached_property
     def placed(self) -> Poses:

@@ -16,7 +16,9 @@ from .._validation import Size
 from ..data.dataset import Dataset
 from .accumulate import Accumulator, observed
 
-_SAME = np.radians(0.2)  # orientations nearer than that are one: two of a thousand by chance are so in one set of hundreds
+_SAME = np.radians(
+    0.2
+)  # orientations nearer than that are one: two of a thousand by chance are so in one set of hundreds
 _SHUFFLE = 1e5  # of what poses differ by, so that nothing of their order is left
 
 

@@ -6,7 +6,7 @@ it grows with the light, and how its spectrum falls off where views were resampl
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import scipy  # scipy.fft is slow to import: this loads it at its first use
