@@ -18,12 +18,14 @@ from .engine.threads import Team, as_workers
 from .poses import Poses
 from .rounds import reconstruct_partial
 from .solver.admm import as_stopping, solve
+from .solver.choice import chosen_lam
 from .solver.regularizers import Regularizer, as_regularizer
-from .solver.selection import as_lam, infer_lam
+from .solver.selection import as_lam
 from .sums.accumulate import Accumulator, padded_shape, transfer_functions
 from .sums.aligner import Aligner, tell_blind
 from .sums.frame import check_in_frame
 from .sums.memory import check_fits, check_tables_fit, crew_count, image_bytes, part_bytes, spline_bytes
+from .sums.noise import noise_sums
 from .sums.normal_equations import NormalEquations
 from .sums.resampling import inner
 
@@ -205,23 +207,25 @@ class Deconvolved(Sequence[NDArray]):
         accumulator = Accumulator(self.data, [np.array([i])], self.model, 1, None, self.stop, self.transfers)
         try:
             accumulator.observe()
-            x = self._partial(accumulator) if accumulator.partial.any() else self._whole(accumulator.sums[0])
+            noise = noise_sums(accumulator) if self.lam == "auto" else None
+            x = (self._partial if accumulator.partial.any() else self._whole)(accumulator, noise)
         finally:
             accumulator.free()
         self.stop.check()
         return np.ascontiguousarray(x[inner(self.grid, self.model)])
 
-    def _whole(self, sums: NormalEquations) -> NDArray:
+    def _whole(self, accumulator: Accumulator, noise: NormalEquations | None) -> NDArray:
         """Return the volume of a view that saw all."""
         search = {name: self.options[name] for name in ("regularizer", "workers", "cancel")}
-        chosen, start = infer_lam(sums, **search) if self.lam == "auto" else (self.lam, None)
+        (sums,) = accumulator.sums
+        chosen, start = (self.lam, None) if noise is None else chosen_lam([sums], noise, **search)
         return solve(sums, float(chosen), x0=start, **self.options).x
 
-    def _partial(self, accumulator: Accumulator) -> NDArray:
+    def _partial(self, accumulator: Accumulator, noise: NormalEquations | None) -> NDArray:
         """Return the volume of a view that saw a part, NaN elsewhere."""
         until = {name: self.options[name] for name in ("max_iter", "tol")}
         rest = {"workers": 1, "callback": None, "positivity": True, "cancel": self.stop}
-        result = reconstruct_partial(accumulator, self.lam, self.options["regularizer"], until, rest)
+        result = reconstruct_partial(accumulator, self.lam, self.options["regularizer"], until, rest, noise)
         counts = accumulator.counts[0]
         assert counts is not None
         return np.where(counts > 0, result.x, np.nan).astype(result.x.dtype)

@@ -51,10 +51,11 @@ def reconstruct(
     """Reconstruct one isotropic volume from many blurred views of a particle.
 
     Subtracts each view's background (not with ``frame="model"``), sums the normal equations (`accumulate`), chooses ``lam``
-    (by halves of the views that judge one another, `select_lam`; with fewer than 6 views by what noise like theirs would do
-    to the volume), minimises (`solve`) and crops the padding. Where views did not see all of their images (see ``seen`` of `Dataset`), the data term is over
-    what they saw: what they did not is predicted from the volume in at most five rounds, between which the solver goes on,
-    and ``lam`` is chosen by what was seen.
+    (by halves of the views that judge one another, `select_lam`; with fewer than 6 views by what more noise like theirs
+    would do to the volume), minimises (`solve`) and crops the padding. Where views did not see all of their images (see
+    ``seen`` of `Dataset`), the data term is over what they saw: what they did not is predicted from the volume in at most
+    five rounds, between which the solver goes on. So it is where light leaves the images through their faces, unless
+    ``outside`` says that it is dark beyond.
 
     Parameters
     ----------

@@ -44,7 +44,9 @@ def test_particles_are_deconvolved_in_their_own_frame_then_aligned(voxel_size):
     views = views_of("particle")
     still = fastmpr.Poses(Rotation.identity(1), np.zeros((1, 3)))
     one_by_one = [
-        fastmpr.reconstruct(view[None], PSF, still, lam=LAM, regularizer="tv", voxel_size=voxel_size, **OPTIONS).x
+        fastmpr.reconstruct(
+            view[None], PSF, still, lam=LAM, regularizer="tv", voxel_size=voxel_size, outside="dark", **OPTIONS
+        ).x
         for view in views
     ]
     expected = average(one_by_one, POSES, voxel_size=np.min(voxel_size))

@@ -499,3 +499,12 @@ class TestOddSets:
         result = fastmpr.reconstruct(cropped(views), PSF, poses, lam=10.0, regularizer="tikhonov", max_iter=3)
         assert not result.success
         assert "max_iter = 3" in result.message
+
+
+def test_a_lam_far_too_high_does_not_run_away():
+    """What is guessed of unseen places follows x as it is: followed as clipped at 0, light there grew in every iteration."""
+    psf = fastmpr.psf.born_wolf((25, 21, 21), voxel_size=0.1, wavelength=0.52, na=1.2, refractive_index=1.33)
+    truth, poses = fastmpr.phantom.nuclear_pore(20), Poses.random(1, rng=0)
+    view = fastmpr.simulate(truth, psf, poses, noise_sigma=0.01, rng=1)
+    found = fastmpr.reconstruct(view, psf, poses, outside="unseen", lam=2.0**20, workers=1)
+    assert found.x.max() < 3 * truth.max()

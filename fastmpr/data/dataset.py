@@ -26,7 +26,7 @@ from ..symmetry import as_group
 from .arguments import LEAVES, as_psfs, check_keywords, check_voxels, crops_text, frozen, lengths_beside, own
 from .background import without_background, without_plane
 from .fields import described, fields
-from .leaving import leaves, reach
+from .leaving import leaves
 from .source import Source
 
 
@@ -74,9 +74,8 @@ class Dataset:
         pasted into one value, which is recognised (and listed in ``assumed``); "all": such a value was seen as well. Or one
         boolean array for each particle, of its shape, True where it was seen; None for all of it.
     outside : {"auto", "dark", "unseen"}
-        What is beyond the edges of a particle image: by default darkness, where the image was seen up to its edges, and what
-        nobody saw beyond those of a crop; `reconstruct` takes it for unseen too where the PSF carries light out of the
-        images and their faces are lit.
+        What is beyond the edges of a particle image: by default darkness, but what nobody saw beyond those of a crop, and in
+        `reconstruct` where the PSF carries light out through lit faces.
     radius : float, optional
         Of the particle, in the unit of ``voxel_size``: farther than that from the middle of the model, nothing of a view is
         used, since it may show neighbours.
@@ -187,7 +186,7 @@ class Dataset:
     @property
     def assumed(self) -> tuple[str, ...]:
         """What was assumed; of crops only those that were read."""
-        lit = [LEAVES] if vars(self).get("loses_light") else []
+        lit = [LEAVES] if vars(self).get("loses_light") else []  # once somebody asked
         return *self.stated, *crops_text(self.source.crops(), self.source.known_shape()), *lit
 
     @property
@@ -232,11 +231,8 @@ class Dataset:
 
     @cached_property
     def loses_light(self) -> bool:
-        """Whether nothing was said of what is beyond the images, and views show that it is not dark; a few are read."""
-        if self.outside != "auto" or self.frame != "particle":
-            return False
-        voxels = np.divide(self.psf_voxel_size, self.voxel_size)
-        return leaves(self.levelled().read, self.used, self.psf_of, [reach(psf, voxels) for psf in self.psfs])
+        """Whether views, a few of which are read, show that it is not dark beyond them, where nothing was said of that."""
+        return self.outside == "auto" and self.frame == "particle" and leaves(self)
 
     @cached_property
     def placed(self) -> Poses:
@@ -316,9 +312,7 @@ class Dataset:
             given["psf_of"] = None
         if self.poses is not None and "poses" not in changes:
             given["poses"] = self._poses_beside(changes)
-        other = object.__new__(Dataset)
-        vars(other).update(fields(**{**given, **changes}))
-        return other
+        return self._with(**fields(**{**given, **changes}))
 
     def then(self, step: Callable[[NDArray], NDArray]) -> Dataset:
         """Return the same views, what was seen of each particle to go through a function when it is read."""
@@ -327,10 +321,10 @@ class Dataset:
     def levelled(self) -> Dataset:
         """Return the same views, each less its ``background``, and over its ``gain`` if that is given, when it is read."""
         source = self.source if isinstance(self.gain, str) else self.source.over(self.gain)
-        if not isinstance(self.background, str):
-            source = source.less(self.background)
-        elif self.fits_background:
+        if self.fits_background:
             source = source.then(without_plane if self.background == "plane" else without_background)
+        elif not isinstance(self.background, str):
+            source = source.less(self.background)
         return self if source is self.source else self._with(source=source)
 
     def tell(self) -> None:
@@ -343,8 +337,7 @@ class Dataset:
     @property
     def fits_background(self) -> bool:
         """Whether the background of a view is estimated, so that it may be fitted too."""
-        estimated = isinstance(self.background, str) and self.background in ("auto", "plane")
-        return estimated and self.frame == "particle"
+        return self.frame == "particle" and isinstance(self.background, str) and self.background != "none"
 
     def split(self, n: int, rng: np.random.Generator | int | None = None) -> list[Dataset]:
         """Return ``n`` disjoint parts, as equal as can be, drawn at random; together they hold every view once.
@@ -354,11 +347,9 @@ class Dataset:
         ValueError
             If there are fewer views than parts, or all views of a part weigh nothing.
         """
-        n = as_count(n, "n", 2)
-        if len(self) < n:
-            raise ValueError(
-                f"n: found {n} parts for {len(self)} particle{'s' * (len(self) > 1)}, need no more than one each"
-            )
+        if len(self) < (n := as_count(n, "n", 2)):
+            found = f"{n} parts for {len(self)} particle{'s' * (len(self) > 1)}"
+            raise ValueError(f"n: found {found}, need no more than one each")
         order = as_rng(rng).permutation(len(self))
         parts = [np.sort(order[k::n]) for k in range(n)]
         if not all(self.weights[part].any() for part in parts):

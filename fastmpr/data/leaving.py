@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,26 +11,16 @@ _VIEWS = 5  # that are looked at
 _SHARE = 0.06  # of a view's light: less is lost where a PSF is compact, more with a widefield one (`benchmarks.lam`)
 
 
-def leaves(read: Callable[[int], NDArray], used: Sequence[int], psf_of: Sequence[int], reaches: list[NDArray]) -> bool:
-    """Return whether views lose light through their faces, in the median over a few of them.
-
-    Parameters
-    ----------
-    read : callable
-        Returns view i, less its background; NaN where it was not seen.
-    used : sequence of int
-        The views to choose from.
-    psf_of : sequence of int
-        Which PSF belongs to each view.
-    reaches : list of (3,) ndarray
-        How far each PSF carries light along an axis, in voxels of the views, see `reach`.
-    """
-    chosen = [used[k] for k in np.unique(np.linspace(0, len(used) - 1, _VIEWS).astype(int))]
-    return bool(np.median([_lost(read(i), reaches[psf_of[i]]) for i in chosen]) > _SHARE)
+def leaves(data: Any) -> bool:
+    """Return whether the views of a data set lose light through their faces, in the median over a few of them."""
+    voxels, views = np.divide(data.psf_voxel_size, data.voxel_size), data.levelled().source
+    reaches = [reach(psf, voxels) for psf in data.psfs]
+    chosen = data.used[np.unique(np.linspace(0, len(data.used) - 1, _VIEWS).astype(int))]
+    return bool(np.median([_lost(views.glance(i), reaches[data.psf_of[i]]) for i in chosen]) > _SHARE)
 
 
 def reach(psf: NDArray, voxels: NDArray) -> NDArray:
-    """Return the mean distance along each axis to which a PSF carries light, in voxels, given how many each of its own is."""
+    """Return how far a PSF carries light along each axis in the mean, in voxels, of which its own are so many each."""
     weight = np.abs(psf)
     found = []
     for axis, n in enumerate(weight.shape):

@@ -112,6 +112,16 @@ class Source:
         part, seen = self.view(i)
         return part if seen is None else seen.whole(part, self.look(i)[0])
 
+    def glance(self, i: int) -> NDArray:
+        """Return particle ``i`` as `read` does, and keep it until it is asked for: it is read once all the same."""
+        place = int(self.places[i])
+        particle = self._share.kept[place] if place in self._share.kept else self._load(i)
+        self._share.kept[place] = particle
+        try:
+            return self.read(i)
+        finally:
+            self._share.kept[place] = particle
+
     def view(self, i: int) -> tuple[NDArray, Seen | None]:
         """Return the box that was seen of particle ``i``, finite, and what was seen in it: None where that is all.
 

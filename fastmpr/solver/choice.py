@@ -19,5 +19,6 @@ def chosen_lam(groups: list[NormalEquations], noise: NormalEquations | None, **o
     ``options`` are those of `select_lam`.
     """
     if noise is None:
-        return select_lam(*groups, **options)
+        half, other = groups
+        return select_lam(half, other, **options)
     return stein_lam(functools.reduce(operator.add, groups), noise, **options)

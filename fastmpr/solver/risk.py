@@ -19,6 +19,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from .._validation import Size
 from ..engine.fft import rfftn
 from ..sums.normal_equations import NormalEquations, half_sum
 
@@ -40,6 +41,6 @@ def risk(sums: NormalEquations, x: NDArray, weight: NDArray, workers: int) -> fl
     return weighted(weight, spectrum, sums.gram * spectrum - 2 * sums.rhs, sums.shape)
 
 
-def weighted(weight: NDArray, a: NDArray, b: NDArray, shape: tuple[int, ...]) -> float:
+def weighted(weight: NDArray, a: NDArray, b: NDArray, shape: Size) -> float:
     """Return <W a, b> of two spectra, over the number of voxels."""
     return half_sum(weight * (a.real * b.real + a.imag * b.imag), shape) / np.prod(shape)

@@ -132,9 +132,9 @@ def infer_lam(
     noise = noise_energy(as_sums(sums)) if noise is None else as_positive(noise, "noise")
     spread = noise * _freedom(sums, noise)
     most = lam = math.sqrt(3) * math.prod(sums.shape) * wiener_size(sums, as_regularizer(regularizer)) / spread
-    x = None
-    for _ in range(_ROUNDS):
-        x = trial(sums, lam, x)
+    x = trial(sums, lam, None)
+    for k in range(_ROUNDS):
+        x = trial(sums, lam, x) if k else x
         previous, lam = lam, min(max(phi(x) / spread, 1e-6 * most), most)
         if abs(math.log(lam / previous)) < 0.1:
             break

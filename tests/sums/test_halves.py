@@ -10,6 +10,7 @@ import pytest
 import fastmpr
 from fastmpr import Dataset, FastmprWarning, Poses
 from fastmpr.metrics import psnr
+from fastmpr.sums.halves import half_of
 
 TRUTH = fastmpr.phantom.centriole(20)
 PSF = fastmpr.psf.gaussian((13, 7, 7), sigma=(2.5, 1, 1))
@@ -69,3 +70,47 @@ def test_images_that_differ_in_one_voxel_are_no_copies():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         fastmpr.reconstruct(views, PSF, POSES[np.repeat(np.arange(N), 2)], workers=1, max_iter=2)
+
+
+def halves(data: Dataset, least: int = 6) -> np.ndarray:
+    return half_of(data, np.arange(len(data)), least)
+
+
+def test_the_order_of_the_views_changes_nothing():
+    order = np.random.default_rng(0).permutation(N)
+    np.testing.assert_array_equal(halves(DATA)[order], halves(DATA[order]))
+    assert sorted(np.bincount(halves(DATA))) == [N // 2, N // 2]
+
+
+def test_two_kinds_in_turns_are_in_both_halves():
+    """What stands at odd and even places is not what the halves go by."""
+    assert 2 < halves(DATA)[::2].sum() < N / 2 - 2
+
+
+def test_halves_are_alike_in_weights_and_psfs():
+    weights = np.where(np.arange(N) % 2, 1000.0, 1.0)
+    other = DATA.replace(psf=[PSF, PSF], psf_of=np.arange(N) // 2 % 2, weights=weights)
+    half = halves(other)
+    for kind in range(4):
+        chosen = half[(other.psf_of == kind % 2) & ((weights > 1) == (kind > 1))]
+        assert chosen.sum() == len(chosen) / 2
+
+
+@pytest.mark.parametrize("shift", [0.0, 1.0])
+def test_a_particle_that_was_picked_twice_stays_in_one_half(shift):
+    """Scaled and rounded, a voxel aside: no fingerprint finds it, but its orientation does."""
+    twice = np.repeat(np.arange(N), 2)
+    moved = np.where(np.arange(2 * N)[:, None] % 2, [[0, 0, shift]], 0.0)
+    poses = Poses(POSES.rotation[twice], np.asarray(POSES.translation)[twice] + moved)
+    half = halves(Dataset(VIEWS[twice], PSF, poses))
+    np.testing.assert_array_equal(half[::2], half[1::2])
+    assert half.sum() == N
+
+
+def test_particles_that_all_lie_alike_are_no_copies():
+    poses = Poses(np.repeat(np.eye(3)[None], N, axis=0), POSES.translation)
+    assert np.bincount(halves(Dataset(VIEWS, PSF, poses))).tolist() == [N // 2, N // 2]
+
+
+def test_fewer_than_needed_are_not_halved():
+    assert halves(DATA[:5]) is None

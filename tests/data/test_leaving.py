@@ -1,0 +1,57 @@
+"""Light that leaves the images is not darkness beyond them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import fastmpr
+from fastmpr.data.leaving import reach
+from fastmpr.metrics import psnr
+
+TRUTH = fastmpr.phantom.nuclear_pore(24)
+POSES = fastmpr.Poses.random(8, max_translation=1.0, rng=0)
+COMPACT = fastmpr.psf.gaussian((15, 7, 7), sigma=(2, 1, 1))
+WIDE = fastmpr.psf.born_wolf((25, 21, 21), voxel_size=0.1, wavelength=0.52, na=1.2, refractive_index=1.33)
+
+
+def data_with(psf, **options) -> fastmpr.Dataset:
+    views = fastmpr.simulate(TRUTH, psf, POSES, rng=1)
+    noise = 0.02 * views.max() * np.random.default_rng(0).standard_normal(views.shape, np.float32)
+    return fastmpr.Dataset(views + noise + np.float32(0.3), psf, POSES, **options)
+
+
+def test_a_widefield_psf_carries_light_out_of_the_images_and_a_compact_one_does_not():
+    assert data_with(WIDE).loses_light
+    assert not data_with(COMPACT).loses_light
+
+
+def test_what_is_beyond_is_unseen_then_and_that_is_told():
+    data = data_with(WIDE)
+    found = fastmpr.reconstruct(data, workers=1)
+    dark = fastmpr.reconstruct(data.replace(outside="dark"), workers=1)
+    assert psnr(found.x, TRUTH) > psnr(dark.x, TRUTH) + 1
+    assert any(text.startswith("outside: not said") for text in data.assumed)
+    assert "views that saw a part" in found.message
+
+
+def test_what_is_said_holds():
+    assert not data_with(WIDE, outside="dark").loses_light
+    assert not any("outside" in text for text in data_with(WIDE, outside="unseen").assumed)
+
+
+def test_reach_is_a_mean_distance_in_voxels():
+    psf = np.zeros((5, 3, 1))
+    psf[0, 1, 0] = psf[2, 1, 0] = psf[2, 0, 0] = 1
+    np.testing.assert_allclose(reach(psf, np.array([2.0, 1.0, 1.0])), [2 * 2 / 3, 1 / 3, 0])
+
+
+@pytest.mark.parametrize("broken", ["dark", "nan"])
+def test_views_that_hold_nothing_or_saw_a_part_lose_none(broken):
+    views = np.zeros((3, 12, 12, 12), np.float32)
+    views[:, 4:8] = 1.0
+    if broken == "nan":
+        views[:, :, :2] = np.nan
+    else:
+        views[:] = 0
+    assert not fastmpr.Dataset(views, WIDE, POSES[:3], background="none").loses_light
