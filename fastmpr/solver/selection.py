@@ -19,6 +19,8 @@ from .trials import Trials, least
 
 ENOUGH_VIEWS = 6  # from which halves of the views can judge one another
 START = 1 / 2  # of `guess_lam`, to begin with: most searches end soon
+_MANY = 24  # views, of which either half sees as much as the other: one need not judge both ways
+_ITERATIONS = 10, 6  # of a trial from nothing, and from a volume: the other half forgives what is not there yet
 _WHOLE = 0.75  # of the weight that is best for half of the views is best for all
 _ROUNDS = 5
 _SEEN = 1e-6  # of the strongest frequency: below, no view has passed anything
@@ -85,24 +87,24 @@ def select_lam(
     >>> lam > 0
     True
     """
-    trial = Trials("select_lam", regularizer, cancel, timeout, options)
+    trial = Trials("select_lam", regularizer, cancel, timeout, options, *_ITERATIONS)
     whole = as_sums(half, "half") + as_sums(other, "other")
     workers = trial.workers(whole)
     noise = noise_energy(whole) if noise is None else as_positive(noise, "noise")
+    pairs = ((half, other), (other, half))[: 1 if whole.n_poses >= _MANY else 2]
     weight: NDArray | None = None
 
     def error(lam: float, near: tuple[NDArray, ...] | None) -> tuple[float, tuple[NDArray, ...]]:
         nonlocal weight
-        x, y = (trial(own, lam, x0) for own, x0 in zip((half, other), near or (None, None), strict=True))
+        volumes = tuple(trial(own, lam, near and near[k]) for k, (own, _) in enumerate(pairs))
         if weight is None:
-            weight = error_weight(whole, x, noise, workers)
-        return risk(other, x, weight, workers) + risk(half, y, weight, workers), (x, y)
+            weight = error_weight(whole, volumes[0], noise, workers)
+        return sum(risk(judge, x, weight, workers) for (_, judge), x in zip(pairs, volumes, strict=True)), volumes
 
     best = least(error, START * guess_lam(whole, as_regularizer(regularizer), noise))
     if not best.found:
         log.info("lam: no minimum of the error was found, %.4g is the last of the weights that were tried", best.lam)
-    x, y = best.volumes
-    return _WHOLE * best.lam, (x + y) / 2
+    return _WHOLE * best.lam, sum(best.volumes) / len(best.volumes)
 
 
 def infer_lam(

@@ -15,21 +15,39 @@ from .admm import solve
 
 STEP = math.log(4.0)  # between the weights that are tried
 _TRIALS = 7
-_OPTIONS: dict[str, Any] = {"max_iter": 14, "tol": 1e-2}  # later, trials are noisier
-LATER = 8  # iterations, once a volume is there to start from
+_TOLERANCE = 1e-2
 
 
 class Trials:
-    """The short solves of a search, which is given up when one of them is."""
+    """The short solves of a search, which is given up when one of them is.
 
-    def __init__(self, name: str, regularizer: Any, cancel: Any, timeout: Any, options: dict[str, Any]):
+    Parameters
+    ----------
+    name : str
+        Who searches.
+    regularizer, cancel, timeout, options
+        As in `select_lam`.
+    first, later : int
+        Iterations of a solve from nothing, and of one from a volume, where ``options`` do not say.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        regularizer: Any,
+        cancel: Any,
+        timeout: Any,
+        options: dict[str, Any],
+        first: int = 14,
+        later: int = 8,
+    ):
         self.stop, self.regularizer = as_stop(name, cancel, timeout), regularizer
-        self.options, self._is_given = {**_OPTIONS, **options}, "max_iter" in options
+        self.options, self.most = {"tol": _TOLERANCE, **options}, (first, later)
 
     def __call__(self, sums: NormalEquations, lam: float, x0: NDArray | None) -> NDArray:
-        """Return the volume of one weight; from a volume it takes fewer iterations."""
-        most = self.options["max_iter"] if x0 is None or self._is_given else LATER
-        result = solve(sums, lam, self.regularizer, x0=x0, cancel=self.stop, **{**self.options, "max_iter": most})
+        """Return the volume of one weight."""
+        options = {"max_iter": self.most[x0 is not None], **self.options}
+        result = solve(sums, lam, self.regularizer, x0=x0, cancel=self.stop, **options)
         if reason := self.stop.reason():
             raise Cancelled(f"{self.stop.name}: {reason} while lam was being chosen", result)
         return result.x
