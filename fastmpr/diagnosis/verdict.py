@@ -1,0 +1,96 @@
+"""What is said of a volume that does not explain its views, or of views that stand out from the others."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._messages import log, warn
+from ..data.dataset import Dataset
+from .comparison import Measured
+
+_SOME = 0.003  # of what the views show: less is left by poses that are 2 degrees off, or a PSF 10 % too wide
+_MUCH = 0.015  # of it: more is left by wrong geometry
+_SURE = 4.0  # standard errors of the median, at least
+_MEDIAN = 1.25  # times the standard error of a mean
+_SINGLE = 6.0  # standard errors of one view, at least
+_BESIDE = 5.0  # times what the others have
+_NAMED = 3
+_NEXT = "fastmpr.diagnose(data) or 'fastmpr check' tries the usual mistakes"
+
+
+def tell(data: Dataset, found: Measured, settled: bool, given: bool) -> float | None:
+    """Warn of a volume that does not fit, and of views that stand out; return the median ratio.
+
+    Parameters
+    ----------
+    data : Dataset
+    found : Measured
+        Of all views; NaN for those that were not compared.
+    settled : bool
+        Whether the solver converged: else it is known that something is wrong, and only the log tells more.
+    given : bool
+        Whether somebody chose lam.
+    """
+    ratio, left = found.residuals.ratio, found.residuals.unexplained
+    known = np.isfinite(ratio) & ~np.isnan(left)
+    if not known.any():
+        return None
+    fit, rest, count = float(np.median(ratio[known])), float(np.median(left[known])), int(known.sum())
+    say = warn if settled else log.info
+    log.info(f"fit {fit:.3g}: what is left of the views over their noise, in the median of {count}")
+    if misfits(found, known):
+        word = "does not fit" if rest > _MUCH else "fits roughly"
+        why = (
+            "poses, contrast or PSF may be of another convention" if rest > _MUCH else "PSF, poses or gains may be off"
+        )
+        lam = ", lam too low" * given
+        say(
+            f"particles: found that the volume {word}: {fit:.3g} times their noise is left of them, {_share(rest)} of what "
+            f"it shows (median of {count}), need about 1: {why}{lam}; {_NEXT}"
+        )
+    if single := standing_out(found, known):
+        named = ", ".join(f"{data.source.name(i)} ({why})" for i, why in list(single.items())[:_NAMED])
+        more = f" and {len(single) - _NAMED} more" if len(single) > _NAMED else ""
+        say(
+            f"{named}{more}: found views unlike the others ({len(single)} of {count}), need views of one particle in one "
+            "contrast: weights= leaves them out, gain='fit' fits their brightness"
+        )
+    return fit
+
+
+def misfits(found: Measured, known: NDArray) -> bool:
+    """Return whether the views in the median have more left than their noise, and than what is a little off leaves."""
+    ratio, limit, error = (part[known] for part in (found.residuals.ratio, found.limit, found.error))
+    excess = np.median((ratio - 1) / (limit - 1))
+    doubt = _MEDIAN * np.median(error / (limit - 1)) / math.sqrt(len(ratio))
+    return bool(excess > max(1.0, _SURE * doubt) and np.median(found.residuals.unexplained[known]) > _SOME)
+
+
+def standing_out(found: Measured, known: NDArray) -> dict[int, str]:
+    """Return the views that stand out from the others, and by what."""
+    residuals = found.residuals
+    if known.sum() < 3:  # two may differ, and nobody knows which is right
+        return {}
+    gain, doubt = residuals.gain, _SURE * found.slack
+    usual = float(np.median(gain[known]))
+    single: dict[int, str] = {}
+    if usual > 0:
+        for i in np.flatnonzero(known):
+            if gain[i] + doubt[i] < 0:
+                single[int(i)] = "negative contrast"
+            elif gain[i] + doubt[i] < usual / _BESIDE or gain[i] - doubt[i] > usual * _BESIDE:
+                single[int(i)] = f"{gain[i] / usual:.2g} times as bright"
+    ratio, left = residuals.ratio, residuals.unexplained
+    most = max(1.0, float(np.median(ratio[known]))) * np.maximum(found.limit, 1 + _SINGLE * found.error)
+    much = max(_MUCH, _BESIDE * float(np.median(left[known])))
+    for i in np.flatnonzero(known & (ratio > most) & (left > much)):
+        single.setdefault(int(i), f"{_share(left[i])} unexplained")
+    return single
+
+
+def _share(left: float) -> str:
+    """Return how much is left as text."""
+    return f"{100 * left:.2g} %" if left < 1 else "more than all"
