@@ -67,17 +67,17 @@ class Measured:
     slack: NDArray[np.float64]
 
 
-def measured(sums: NDArray) -> Measured:
-    """Return what the sums of `comparison_kernels`, (N, 2, NUMBERS), tell of each view.
+def measured(sums: NDArray, levels: NDArray) -> Measured:
+    """Return what the sums of `comparison_kernels`, (N, 2, NUMBERS), tell of each view less its level (N,).
 
     The source of the quotient: what is left, inside over outside, takes the colour of the noise out; the same quotient of
     third differences takes out that photon noise grows with the light.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
-        return _measured(sums)
+        return _measured(sums, levels)
 
 
-def _measured(sums: NDArray) -> Measured:
+def _measured(sums: NDArray, levels: NDArray) -> Measured:
     inside, outside, whole = sums[:, 0], sums[:, 1], sums.sum(axis=1)
     n, p, y, pp, py, yy, *_ = whole.T
     n = np.where(n < _FEWEST, np.nan, n)
@@ -99,7 +99,7 @@ def _measured(sums: NDArray) -> Measured:
         np.where(sure, left_inside - grown, left - colourless) / shown,
         common / np.sqrt(spread * own),
         slope,
-        height,
+        height + levels,
     )
     points = np.where(sure, 1 / inside[:, 0] + 1 / outside[:, 0], 1 / n)
     return Measured(

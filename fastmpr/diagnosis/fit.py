@@ -21,6 +21,7 @@ from .verdict import tell
 
 _MOST = 64  # views that are looked at
 _SEED = 22  # by which they are drawn
+_ENOUGH = 100  # iterations, after which what is wrong with a volume is not that it is unfinished
 
 
 def residuals(
@@ -134,7 +135,7 @@ def checked(
             f"fit: {len(flat)} views, the first {data.source.name(flat[0])}, have one value around the particle, which was "
             "taken for what nobody saw: see seen= of Dataset"
         )
-    return tell(data, found, result.success, given)
+    return tell(data, found, result.success or result.nit >= _ENOUGH, given)
 
 
 def drawn(used: NDArray) -> NDArray:
@@ -155,8 +156,8 @@ def _compared(
     count: Progress | None,
     stop: Stop,
 ) -> tuple[Measured, list[int]]:
-    sums, flat = compare_views(data, which, x, model, transfers, workers, count, stop)
-    return measured(sums), flat
+    sums, levels, flat = compare_views(data, which, x, model, transfers, workers, count, stop)
+    return measured(sums, levels), flat
 
 
 def _as_volume(x: Any, data: Dataset) -> NDArray:

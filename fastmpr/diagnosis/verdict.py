@@ -30,7 +30,7 @@ def tell(data: Dataset, found: Measured, settled: bool, given: bool) -> float | 
     found : Measured
         Of all views; NaN for those that were not compared.
     settled : bool
-        Whether the solver converged: else it is known that something is wrong, and only the log tells more.
+        Whether the volume is finished: else it is known what is wrong, and only the log tells more.
     given : bool
         Whether somebody chose lam.
     """
@@ -41,7 +41,8 @@ def tell(data: Dataset, found: Measured, settled: bool, given: bool) -> float | 
     fit, rest, count = float(np.median(ratio[known])), float(np.median(left[known])), int(known.sum())
     say = warn if settled else log.info
     log.info(f"fit {fit:.3g}: what is left of the views over their noise, in the median of {count}")
-    if misfits(found, known):
+    single = standing_out(found, known)
+    if misfits(found, known) and (rest > _MUCH or not single):  # a few wrong ones leave the others a little off
         word = "does not fit" if rest > _MUCH else "fits roughly"
         why = (
             "poses, contrast or PSF may be of another convention" if rest > _MUCH else "PSF, poses or gains may be off"
@@ -51,7 +52,7 @@ def tell(data: Dataset, found: Measured, settled: bool, given: bool) -> float | 
             f"particles: found that the volume {word}: {fit:.3g} times their noise is left of them, {_share(rest)} of what "
             f"it shows (median of {count}), need about 1: {why}{lam}; {_NEXT}"
         )
-    if single := standing_out(found, known):
+    if single:
         named = ", ".join(f"{data.source.name(i)} ({why})" for i, why in list(single.items())[:_NAMED])
         more = f" and {len(single) - _NAMED} more" if len(single) > _NAMED else ""
         say(

@@ -30,7 +30,7 @@ from .memory import check_fits, crew_count, image_bytes, spline_bytes
 from .resampling import SplineVolume, inner_centre, middle, model_samples
 from .transfer import TransferFunction
 
-_ROOM = 0.75  # of the frequencies that a grid holds: nearer to its limit, a cubic spline errs
+_ROOM = 0.95  # of the frequencies that a grid holds: a spline needs some more
 _FLAT = 0.98  # of the voxels outside that have one value, where somebody painted them
 _NO_VOXELS = np.zeros((0, 0, 0), np.uint8)
 
@@ -74,6 +74,8 @@ class Comparer:
 
     Attributes
     ----------
+    levels : (N,) ndarray
+        The mean of what was compared of a view, which is taken off.
     flat : set of int
         The views whose surroundings have one value, which nobody saw.
     """
@@ -83,7 +85,7 @@ class Comparer:
         self.source = _source(data)
         self.fft, self.spline = ViewFFT(shown.grid, data.dtype, crew), SplineVolume(shown.grid, data.dtype, crew)
         self.fft.plan_inverse()
-        self.flat: set[int] = set()
+        self.levels, self.flat = np.zeros(len(data)), set[int]()
         self._buffer = np.empty(math.prod(data.particle_shape), data.dtype)
         self._reach = np.inf if data.radius is None else data.radius
         self._image: NDArray | None = None
@@ -119,8 +121,11 @@ class Comparer:
         voxels = self._known(i, part, seen)
         if voxels is not None:
             self._voxels, self._seen = voxels.astype(np.uint8), _unbroken(voxels).astype(np.uint8)
-        image = self._buffer[: part.size].reshape(part.shape)
-        return np.subtract(part, part.mean(), out=image)
+            if not self._seen.any():
+                return None
+        level = part.mean() if voxels is None else part[voxels].mean()
+        self.levels[i] = level
+        return np.subtract(part, level, out=self._buffer[: part.size].reshape(part.shape))
 
     def _known(self, i: int, part: NDArray, seen: Seen | None) -> NDArray | None:
         """Return which voxels of a part are to be compared; None where all are."""
@@ -184,7 +189,7 @@ def compare_views(
     workers: int | None,
     tell: Progress | None,
     stop: Stop,
-) -> tuple[NDArray, list[int]]:
+) -> tuple[NDArray, NDArray, list[int]]:
     """Compare views with a volume.
 
     Parameters
@@ -204,6 +209,8 @@ def compare_views(
     -------
     (N, 2, NUMBERS) ndarray
         What `comparison_kernels` notes, inside and outside; zeros of other views.
+    (N,) ndarray
+        The level that was taken off each view.
     list of int
         The views of which what is all of one value around the particle was not compared.
     """
@@ -228,7 +235,8 @@ def compare_views(
         for comparer in comparers:
             comparer.fft.free()
     sums = sum(tally.values.sum(axis=0) for tally in tallies)
-    return sums.reshape(len(data), 2, -1), sorted(set[int]().union(*(comparer.flat for comparer in comparers)))
+    levels = sum(comparer.levels for comparer in comparers)
+    return sums.reshape(len(data), 2, -1), levels, sorted(set[int]().union(*(one.flat for one in comparers)))
 
 
 def _source(data: Dataset) -> Source:

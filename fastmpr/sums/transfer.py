@@ -17,7 +17,7 @@ from .resampling import SplineVolume
 _OVERSAMPLING = 2  # of the table: what cubic interpolation of a spectrum needs
 _NEGLIGIBLE = 3e-5  # of the transfer function at zero frequency: noise of a measured PSF, rounding of a computed one
 _SETTLED = 8  # samples beyond which a spline does not know where a table ends
-_UNSEEN = 2e-3  # of that of a smoothed PSF, where two images are compared by their mean squares
+_UNSEEN = 0.01  # of that of a smoothed PSF: to leave it out errs by some millionths of a mean square
 
 
 class TransferFunction:
