@@ -11,7 +11,7 @@ from .._messages import log, warn
 from ..data.dataset import Dataset
 from .comparison import Measured
 
-_SOME = 0.003  # of what the views show: less is left by poses that are 2 degrees off, or a PSF 10 % too wide
+_SOME = 0.0035  # of what the views show: less is left by poses 2 degrees off, or a PSF 10 % too wide or narrow
 _MUCH = 0.015  # of it: more is left by wrong geometry
 _SURE = 4.0  # standard errors of the median, at least
 _MEDIAN = 1.25  # times the standard error of a mean

@@ -88,6 +88,10 @@ class Comparer:
         self.levels, self.flat = np.zeros(len(data)), set[int]()
         self._buffer = np.empty(math.prod(data.particle_shape), data.dtype)
         self._reach = np.inf if data.radius is None else data.radius
+        self._half, extent = np.multiply(model, data.model_voxel) / 2, np.multiply(data.particle_shape, data.voxel_size)
+        self._beyond = not shown.aligned and bool(
+            (2 * self._half < 0.99 * extent).any()
+        )  # a view sees more than the model
         self._image: NDArray | None = None
         self._corner = np.zeros(3)
         self._voxels = self._seen = self._lattice = _NO_VOXELS
@@ -133,13 +137,13 @@ class Comparer:
         if (value := _painted(part)) is not None:
             self.flat.add(int(i))
             known = (part != value) if known is None else known & (part != value)
-        if self._reach < np.inf:
-            near = self._distances(i, part.shape) <= self._reach
+        if self._reach < np.inf or self._beyond:
+            near = self._near(i, part.shape)
             known = near if known is None else known & near
         return known
 
-    def _distances(self, i: int, shape: Size) -> NDArray:
-        """Return how far the voxels of a part are from the middle of the model."""
+    def _near(self, i: int, shape: Size) -> NDArray:
+        """Return which voxels of a part lie within the radius, and in a model that covers less than a particle."""
         origin = middle(self.data.particle_shape) - self._corner
         away = np.zeros(3) if self.shown.aligned else self.data.placed.translation[i]
         axes = (
@@ -147,7 +151,11 @@ class Comparer:
             for n, at, length, t in zip(shape, origin, self.data.voxel_size, away, strict=True)
         )
         z, y, x = np.ix_(*axes)
-        return np.sqrt(z * z + y * y + x * x)
+        near = z * z + y * y + x * x <= self._reach**2
+        if self._beyond:
+            for (a, b, c), half in zip(self.data.placed.matrix[i].T, self._half, strict=True):
+                near &= np.abs(a * z + b * y + c * x) <= half
+        return near
 
     def _predict(self, i: int, place: int) -> None:
         """Fill a member's planes of the lattice with what the volume shows of a view."""
@@ -234,9 +242,10 @@ def compare_views(
     finally:
         for comparer in comparers:
             comparer.fft.free()
-    sums = sum(tally.values.sum(axis=0) for tally in tallies)
-    levels = sum(comparer.levels for comparer in comparers)
-    return sums.reshape(len(data), 2, -1), levels, sorted(set[int]().union(*(one.flat for one in comparers)))
+    sums = np.sum([tally.values.sum(axis=0) for tally in tallies], axis=0)
+    levels = np.sum([comparer.levels for comparer in comparers], axis=0)
+    flat = set[int]().union(*(comparer.flat for comparer in comparers))
+    return sums.reshape(len(data), 2, -1), levels, sorted(flat)
 
 
 def _source(data: Dataset) -> Source:
