@@ -121,7 +121,7 @@ class Maker:
 
     def _misread(self) -> Iterator[tuple[str, fastmpr.Poses]]:
         """Yield poses as they are misread."""
-        r, t, half = self.poses.rotation, self.poses.translation, self.count // 2
+        r, t, half = self.poses.rotation, np.array(self.poses.translation), self.count // 2
         angles, order = r.as_euler("XZX", degrees=True), np.arange(self.count)
         yield "inverted", fastmpr.Poses(r.inv(), t)
         yield "inverted, t along", fastmpr.Poses(r.inv(), -r.inv().apply(t))

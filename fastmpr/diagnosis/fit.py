@@ -21,7 +21,7 @@ from .verdict import tell
 
 _MOST = 64  # views that are looked at
 _SEED = 22  # by which they are drawn
-_ENOUGH = 100  # iterations, after which what is wrong with a volume is not that it is unfinished
+_ENOUGH = 60  # iterations, after which what is wrong with a volume is not that it is unfinished
 
 
 def residuals(

@@ -47,10 +47,10 @@ def tell(data: Dataset, found: Measured, settled: bool, given: bool) -> float | 
         why = (
             "poses, contrast or PSF may be of another convention" if rest > _MUCH else "PSF, poses or gains may be off"
         )
-        lam = ", lam too low" * given
+        why += ", lam too low" * given + ", the particle less symmetric" * (len(data.group) > 1)
         say(
             f"particles: found that the volume {word}: {fit:.3g} times their noise is left of them, {_share(rest)} of what "
-            f"it shows (median of {count}), need about 1: {why}{lam}; {_NEXT}"
+            f"it shows (median of {count}), need about 1: {why}; {_NEXT}"
         )
     if single:
         named = ", ".join(f"{data.source.name(i)} ({why})" for i, why in list(single.items())[:_NAMED])

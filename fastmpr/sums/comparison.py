@@ -88,10 +88,9 @@ class Comparer:
         self.levels, self.flat = np.zeros(len(data)), set[int]()
         self._buffer = np.empty(math.prod(data.particle_shape), data.dtype)
         self._reach = np.inf if data.radius is None else data.radius
-        self._half, extent = np.multiply(model, data.model_voxel) / 2, np.multiply(data.particle_shape, data.voxel_size)
-        self._beyond = not shown.aligned and bool(
-            (2 * self._half < 0.99 * extent).any()
-        )  # a view sees more than the model
+        self._half = np.multiply(model, data.model_voxel) / 2
+        extent = np.multiply(data.particle_shape, data.voxel_size)
+        self._beyond = not shown.aligned and bool((2 * self._half < 0.99 * extent).any())  # it sees more than the model
         self._image: NDArray | None = None
         self._corner = np.zeros(3)
         self._voxels = self._seen = self._lattice = _NO_VOXELS
