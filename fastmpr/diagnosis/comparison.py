@@ -15,6 +15,7 @@ _COLOURLESS = 3.0  # times the noise that third differences tell: noise that was
 _ROUGH = 1.15  # times the noise that is seen outside
 _LOPSIDED = 0.6  # times that noise: less is left inside than outside, where something else must be
 _ALIKE = 2.3  # points of the lattice whose smooth noise tells no more than one would alone
+_COLOUR = 4.0  # of its logarithm: then twice as many, as measured for noise blurred by up to 0.6 voxels
 _DIFFERENCES = 20  # third differences of white noise have so many times its variance
 
 
@@ -31,7 +32,8 @@ class Residuals:
         The mean square of what is left of the view, over that of its noise alone: about 1 where the volume explains the
         view, less where it has learnt some noise as well. The noise is measured outside of the ellipsoid that touches
         the faces of the image, and by third differences inside and outside, so it may have any colour. Where nothing was
-        seen outside, or light is there, by third differences alone, as white noise.
+        seen outside, or light is there, by third differences alone, as white noise. Views without noise leave what the
+        arithmetic leaves: then ``unexplained`` tells more.
     unexplained : (N,) ndarray
         The same mean square less that of the noise, over the variance of what the volume shows of the view.
     correlation : (N,) ndarray
@@ -67,59 +69,64 @@ class Measured:
     slack: NDArray[np.float64]
 
 
+class _Part:
+    """The sums inside of the ellipsoid, outside, or both, (N, NUMBERS), by their names."""
+
+    def __init__(self, sums: NDArray):
+        self.n, self.p, self.y, self.pp, self.py, self.yy, count, squares = sums.T
+        self.noise = squares / count / _DIFFERENCES
+
+    def left(self, slope: NDArray, height: NDArray) -> NDArray:
+        """Return the mean square of y less a straight line of p."""
+        line = slope * self.py + height * self.y - slope * height * self.p
+        return (self.yy + slope**2 * self.pp + height**2 * self.n - 2 * line) / self.n
+
+    def variance(self) -> NDArray:
+        """Return the variance of p."""
+        return self.pp / self.n - (self.p / self.n) ** 2
+
+
 def measured(sums: NDArray, levels: NDArray) -> Measured:
     """Return what the sums of `comparison_kernels`, (N, 2, NUMBERS), tell of each view less its level (N,).
 
-    The source of the quotient: what is left, inside over outside, takes the colour of the noise out; the same quotient of
-    third differences takes out that photon noise grows with the light.
+    Where noise is seen outside, the quotient of what is left inside and outside takes out the noise's colour, and that of
+    the third differences that photon noise grows with the light.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
-        return _measured(sums, levels)
+        return _measured(_Part(sums[:, 0]), _Part(sums[:, 1]), _Part(sums.sum(axis=1)), levels)
 
 
-def _measured(sums: NDArray, levels: NDArray) -> Measured:
-    inside, outside, whole = sums[:, 0], sums[:, 1], sums.sum(axis=1)
-    n, p, y, pp, py, yy, *_ = whole.T
-    n = np.where(n < _FEWEST, np.nan, n)
-    spread, common, own = pp - p * p / n, py - p * y / n, yy - y * y / n
-    slope = np.where(spread > 0, common / spread, np.where(n > 0, 0.0, np.nan))
-    line = np.maximum(slope, 0)
-    height = (y - line * p) / n
-    left, left_inside, left_outside = (_left(part, line, height) for part in (whole, inside, outside))
-    noise, noise_inside, noise_outside = (part[:, 7] / part[:, 6] / _DIFFERENCES for part in (whole, inside, outside))
-    shown = line**2 * spread / n
-    colourless, grown = SQUARES * noise, left_outside * noise_inside / noise_outside
-    sure = (inside[:, 0] >= _FEWEST) & (outside[:, 0] >= _FEWEST) & (noise_outside > 0)
-    sure &= _variance(outside) < _DARK * _variance(inside)
-    ratios = left_inside / grown, left / colourless
-    sure &= ~((ratios[0] < _LOPSIDED) & (ratios[1] > _COLOURLESS))
-    ratio = np.where(sure, *ratios)
-    residuals = Residuals(
-        np.where(np.isfinite(ratio), ratio, np.nan),
-        np.where(sure, (left_inside - grown) * inside[:, 0] / n, left - colourless) / shown,
-        common / np.sqrt(spread * own),
-        slope,
-        height + levels,
+def _measured(inside: _Part, outside: _Part, whole: _Part, levels: NDArray) -> Measured:
+    n = np.where(whole.n < _FEWEST, np.nan, whole.n)
+    spread, common, own = (
+        b - a / n for a, b in ((whole.p**2, whole.pp), (whole.p * whole.y, whole.py), (whole.y**2, whole.yy))
     )
-    points = np.where(sure, 1 / inside[:, 0] + 1 / outside[:, 0], 1 / n)
-    colour = np.maximum(left_outside / (SQUARES * noise_outside), 1)
-    alike = _ALIKE * np.where(
-        sure, 1 + np.log(colour) / 4, 1
-    )  # as measured for noise that was blurred by up to 0.6 voxels
+    gain = np.where(spread > 0, common / spread, 0 * n)
+    slope = np.maximum(gain, 0)
+    height = (whole.y - slope * whole.p) / n
+    left, left_inside, left_outside = (part.left(slope, height) for part in (whole, inside, outside))
+    white, coloured = SQUARES * whole.noise, left_outside * inside.noise / outside.noise
+    sure = _sees_noise(inside, outside) & ~((left_inside < _LOPSIDED * coloured) & (left > _COLOURLESS * white))
+    ratio = np.where(sure, left_inside / coloured, left / white)
+    excess = np.where(sure, (left_inside - coloured) * inside.n / n, left - white)
+    residuals = Residuals(
+        ratio=np.where(np.isfinite(ratio), ratio, np.nan),
+        unexplained=excess / (slope**2 * spread / n),
+        correlation=common / np.sqrt(spread * own),
+        gain=gain,
+        offset=height + levels,
+    )
+    colour = np.maximum(left_outside / (SQUARES * outside.noise), 1)
+    points = np.where(sure, (1 / inside.n + 1 / outside.n) * (1 + np.log(colour) / _COLOUR), 1 / n)
     return Measured(
         residuals,
-        np.where(sure, _ROUGH, _COLOURLESS),
-        np.sqrt(2 * alike * points),
-        np.sqrt(_ALIKE * np.maximum(left, 0) / spread),
+        limit=np.where(sure, _ROUGH, _COLOURLESS),
+        error=np.sqrt(2 * _ALIKE * points),
+        slack=np.sqrt(_ALIKE * np.maximum(left, 0) / spread),
     )
 
 
-def _left(part: NDArray, slope: NDArray, height: NDArray) -> NDArray:
-    """Return the mean square of y less a straight line of p."""
-    n, p, y, pp, py, yy, *_ = part.T
-    return (yy + slope**2 * pp + height**2 * n - 2 * (slope * py + height * y - slope * height * p)) / n
-
-
-def _variance(part: NDArray) -> NDArray:
-    """Return the variance of p."""
-    return part[:, 3] / part[:, 0] - (part[:, 1] / part[:, 0]) ** 2
+def _sees_noise(inside: _Part, outside: _Part) -> NDArray[np.bool_]:
+    """Return which views show noise alone outside."""
+    enough = (inside.n >= _FEWEST) & (outside.n >= _FEWEST) & (outside.noise > 0)
+    return enough & (outside.variance() < _DARK * inside.variance())
