@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..engine.comparison_kernels import SQUARES
+from ..sums.comparison import Compared
 
 _FEWEST = 30  # points of the lattice that a mean square is made of
 _DARK = 0.05  # of the prediction's variance inside: more than that outside, and noise is not alone there
@@ -86,23 +87,24 @@ class _Part:
         return self.pp / self.n - (self.p / self.n) ** 2
 
 
-def measured(sums: NDArray, levels: NDArray) -> Measured:
-    """Return what the sums of `comparison_kernels`, (N, 2, NUMBERS), tell of each view less its level (N,).
+def measured(found: Compared) -> Measured:
+    """Return what the sums of a comparison tell of each view.
 
     Where noise is seen outside, the quotient of what is left inside and outside takes out the noise's colour, and that of
     the third differences that photon noise grows with the light.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
-        return _measured(_Part(sums[:, 0]), _Part(sums[:, 1]), _Part(sums.sum(axis=1)), levels)
+        inside, outside = (_Part(found.sums[:, k]) for k in (0, 1))
+        return _measured(inside, outside, _Part(found.sums.sum(axis=1)), found)
 
 
-def _measured(inside: _Part, outside: _Part, whole: _Part, levels: NDArray) -> Measured:
+def _measured(inside: _Part, outside: _Part, whole: _Part, found: Compared) -> Measured:
     n = np.where(whole.n < _FEWEST, np.nan, whole.n)
     spread, common, own = (
         b - a / n for a, b in ((whole.p**2, whole.pp), (whole.p * whole.y, whole.py), (whole.y**2, whole.yy))
     )
-    gain = np.where(spread > 0, common / spread, 0 * n)
-    slope = np.maximum(gain, 0)
+    straight = np.where(spread > 0, common / spread, 0 * n)
+    slope, unit = np.maximum(straight, 0), found.peaks / found.peak
     height = (whole.y - slope * whole.p) / n
     left, left_inside, left_outside = (part.left(slope, height) for part in (whole, inside, outside))
     white, coloured = SQUARES * whole.noise, left_outside * inside.noise / outside.noise
@@ -113,8 +115,8 @@ def _measured(inside: _Part, outside: _Part, whole: _Part, levels: NDArray) -> M
         ratio=np.where(np.isfinite(ratio), ratio, np.nan),
         unexplained=excess / (slope**2 * spread / n),
         correlation=common / np.sqrt(spread * own),
-        gain=gain,
-        offset=height + levels,
+        gain=straight * unit,
+        offset=height * found.peaks + found.levels,
     )
     colour = np.maximum(left_outside / (SQUARES * outside.noise), 1)
     points = np.where(sure, (1 / inside.n + 1 / outside.n) * (1 + np.log(colour) / _COLOUR), 1 / n)
@@ -122,7 +124,7 @@ def _measured(inside: _Part, outside: _Part, whole: _Part, levels: NDArray) -> M
         residuals,
         limit=np.where(sure, _ROUGH, _COLOURLESS),
         error=np.sqrt(2 * _ALIKE * points),
-        slack=np.sqrt(_ALIKE * np.maximum(left, 0) / spread),
+        slack=np.sqrt(_ALIKE * np.maximum(left, 0) / spread) * unit,
     )
 
 

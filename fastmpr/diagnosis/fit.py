@@ -156,8 +156,8 @@ def _compared(
     count: Progress | None,
     stop: Stop,
 ) -> tuple[Measured, list[int]]:
-    sums, levels, flat = compare_views(data, which, x, model, transfers, workers, count, stop)
-    return measured(sums, levels), flat
+    found = compare_views(data, which, x, model, transfers, workers, count, stop)
+    return measured(found), found.flat
 
 
 def _as_volume(x: Any, data: Dataset) -> NDArray:

@@ -6,8 +6,9 @@ prediction, and what turns it into a spline, are factors in Fourier space; that 
 
 from __future__ import annotations
 
+import functools
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +34,28 @@ from .transfer import TransferFunction
 _ROOM = 0.95  # of the frequencies that a grid holds: a spline needs some more
 _FLAT = 0.98  # of the voxels outside that have one value, where somebody painted them
 _NO_VOXELS = np.zeros((0, 0, 0), np.uint8)
+
+
+class Compared(NamedTuple):
+    """What `compare_views` found.
+
+    Attributes
+    ----------
+    sums : (N, 2, NUMBERS) ndarray
+        What `comparison_kernels` notes, inside and outside; zeros of other views.
+    levels, peaks : (N,) ndarray
+        What was taken off each view, and what it was divided by then: squares would overflow.
+    peak : float
+        What the volume was divided by.
+    flat : list of int
+        The views of which what is all of one value around the particle was not compared.
+    """
+
+    sums: NDArray
+    levels: NDArray
+    peaks: NDArray
+    peak: float
+    flat: list[int]
 
 
 class Shown:
@@ -62,7 +85,8 @@ class Shown:
         self.centre = inner_centre(x.shape, model)
         self.voxel = voxel / self.ratio
         self.scale = data.dtype(1 / x.size)
-        self.spectrum = _low(rfftn(x.astype(data.dtype, copy=False), workers), self.grid)
+        self.peak = _peak(x)
+        self.spectrum = _low(rfftn((x / x.dtype.type(self.peak)).astype(data.dtype, copy=False), workers), self.grid)
         for axis, (n, size) in enumerate(zip(self.spectrum.shape, self.grid, strict=True)):
             angle = 2 * np.pi * np.arange(n) / size
             factor = 3 / (2 + np.cos(angle)) * (np.cos(angle / 2) ** 4 if self.aligned else 1)
@@ -74,8 +98,8 @@ class Comparer:
 
     Attributes
     ----------
-    levels : (N,) ndarray
-        The mean of what was compared of a view, which is taken off.
+    levels, peaks : (N,) ndarray
+        The mean of what was compared of a view, which is taken off, and what it is divided by then.
     flat : set of int
         The views whose surroundings have one value, which nobody saw.
     """
@@ -85,7 +109,7 @@ class Comparer:
         self.source = _source(data)
         self.fft, self.spline = ViewFFT(shown.grid, data.dtype, crew), SplineVolume(shown.grid, data.dtype, crew)
         self.fft.plan_inverse()
-        self.levels, self.flat = np.zeros(len(data)), set[int]()
+        self.levels, self.peaks, self.flat = np.zeros(len(data)), np.zeros(len(data)), set[int]()
         self._buffer = np.empty(math.prod(data.particle_shape), data.dtype)
         self._reach = np.inf if data.radius is None else data.radius
         self._half = np.multiply(model, data.model_voxel) / 2
@@ -127,8 +151,10 @@ class Comparer:
             if not self._seen.any():
                 return None
         level = part.mean() if voxels is None else part[voxels].mean()
-        self.levels[i] = level
-        return np.subtract(part, level, out=self._buffer[: part.size].reshape(part.shape))
+        image = np.subtract(part, level, out=self._buffer[: part.size].reshape(part.shape))
+        self.levels[i], self.peaks[i] = level, _peak(image)
+        image /= image.dtype.type(self.peaks[i])
+        return image
 
     def _known(self, i: int, part: NDArray, seen: Seen | None) -> NDArray | None:
         """Return which voxels of a part are to be compared; None where all are."""
@@ -196,7 +222,7 @@ def compare_views(
     workers: int | None,
     tell: Progress | None,
     stop: Stop,
-) -> tuple[NDArray, NDArray, list[int]]:
+) -> Compared:
     """Compare views with a volume.
 
     Parameters
@@ -212,14 +238,6 @@ def compare_views(
     workers, tell, stop
         As the public functions have them.
 
-    Returns
-    -------
-    (N, 2, NUMBERS) ndarray
-        What `comparison_kernels` notes, inside and outside; zeros of other views.
-    (N,) ndarray
-        The level that was taken off each view.
-    list of int
-        The views of which what is all of one value around the particle was not compared.
     """
     team = Team(as_workers(workers, math.prod(x.shape) * len(which)), stop.check)
     each = spline_bytes(data) + 2 * image_bytes(data, x.shape)
@@ -242,9 +260,14 @@ def compare_views(
         for comparer in comparers:
             comparer.fft.free()
     sums = np.sum([tally.values.sum(axis=0) for tally in tallies], axis=0)
-    levels = np.sum([comparer.levels for comparer in comparers], axis=0)
+    levels, peaks = np.sum([(comparer.levels, comparer.peaks) for comparer in comparers], axis=0)
     flat = set[int]().union(*(comparer.flat for comparer in comparers))
-    return sums.reshape(len(data), 2, -1), levels, sorted(flat)
+    return Compared(sums.reshape(len(data), 2, -1), levels, peaks, shown.peak, sorted(flat))
+
+
+def _peak(image: NDArray) -> float:
+    """Return the largest absolute value, or 1 where there is none."""
+    return float(max(image.max(), -image.min())) or 1.0
 
 
 def _source(data: Dataset) -> Source:
@@ -280,7 +303,7 @@ def _unbroken(voxels: NDArray) -> NDArray:
     """Return at which points of the lattice all voxels were seen that a smooth value is made of."""
     whole = voxels
     for axis in range(3):
-        n = voxels.shape[axis]
-        parts = (whole.take(range(k, n - 2 * REACH + k), axis) for k in range(2 * REACH + 1))
-        whole = np.logical_and.reduce(list(parts))
-    return whole[::STEP, ::STEP, ::STEP]
+        along = np.moveaxis(whole, axis, 0)
+        parts = (along[k : len(along) - 2 * REACH + k : STEP] for k in range(2 * REACH + 1))
+        whole = np.moveaxis(functools.reduce(np.logical_and, parts), 0, axis)
+    return whole
