@@ -147,7 +147,7 @@ class Comparer:
         self._voxels = self._seen = _NO_VOXELS
         voxels = self._known(i, part, seen)
         if voxels is not None:
-            self._voxels, self._seen = voxels.astype(np.uint8), _unbroken(voxels).astype(np.uint8)
+            self._voxels, self._seen = (mask.astype(np.uint8, "C") for mask in (voxels, _unbroken(voxels)))
             if not self._seen.any():
                 return None
         level = part.mean() if voxels is None else part[voxels].mean()
