@@ -132,9 +132,9 @@ def reconstruct(
         result, transfers = _reconstructed(data, model, lam, chosen, until, options, tell)
         if isinstance(data.gain, str) and data.gain == "fit":
             result = _with_gains(result, data, model, lam, chosen, until, options, tell)
-        if check and not _cut_short(result, stop):
-            result.fit = checked(data, result, model, transfers, lam != "auto", options, tell)
-    return replace(result, x=np.ascontiguousarray(result.x[inner(result.x.shape, model)]))
+        check &= not _cut_short(result, stop)
+        fit = checked(data, result, model, transfers, lam != "auto", options, tell) if check else None
+    return replace(result, fit=fit, x=np.ascontiguousarray(result.x[inner(result.x.shape, model)]))
 
 
 def _reconstructed(

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._messages import Progress, log, telling
+from .._messages import Progress, log, telling, warn
 from .._stopping import Cancelled, Event, Stop, as_stop
 from .._validation import Size, as_intensities
 from ..data.dataset import Dataset
@@ -127,6 +127,9 @@ def checked(
     try:
         found, flat = _compared(data, which, result.x, model, transfers, options["workers"], count, options["cancel"])
     except Cancelled:
+        return None
+    except (MemoryError, OSError) as error:  # nobody would lose a volume for that
+        warn(f"{error}; so the volume was not held against its views")
         return None
     if len(which) < len(data.used):
         log.info(f"fit: {len(which)} of {len(data.used)} views are looked at, drawn by seed {_SEED}")

@@ -52,6 +52,10 @@ def tell(data: Dataset, found: Measured, settled: bool, given: bool) -> float | 
             f"particles: found that the volume {word}: {fit:.3g} times their noise is left of them, {_share(rest)} of what "
             f"it shows (median of {count}), need about 1: {why}; {_NEXT}"
         )
+    elif _shows_nothing(found, known):
+        say(
+            f"particles: found nothing of the volume in most of {count}, need views of a particle: another channel, perhaps"
+        )
     if single:
         named = ", ".join(f"{data.source.name(i)} ({why})" for i, why in list(single.items())[:_NAMED])
         more = f" and {len(single) - _NAMED} more" if len(single) > _NAMED else ""
@@ -68,6 +72,12 @@ def misfits(found: Measured, known: NDArray) -> bool:
     excess = np.median((ratio - 1) / (limit - 1))
     doubt = _MEDIAN * np.median(error / (limit - 1)) / math.sqrt(len(ratio))
     return bool(excess > max(1.0, _SURE * doubt) and np.median(found.residuals.unexplained[known]) > _SOME)
+
+
+def _shows_nothing(found: Measured, known: NDArray) -> bool:
+    """Return whether most views do not look like what is predicted of them at all."""
+    gain, doubt = found.residuals.gain[known], _SURE * found.slack[known]
+    return float(np.mean(~(gain > doubt))) > 0.5
 
 
 def standing_out(found: Measured, known: NDArray) -> dict[int, str]:

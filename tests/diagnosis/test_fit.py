@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import warnings
 
 import numpy as np
 import pytest
 from scipy import ndimage
-from views import Counting
+from views import Counting, fail
 
 import fastmpr
 from fastmpr import Dataset, FastmprWarning, Poses
@@ -118,6 +119,12 @@ def test_a_view_unlike_the_others_is_named(wrong, word, noise):
     assert "(1 of 12)" in text
 
 
+def test_views_of_nothing_are_said():
+    noise = np.random.default_rng(0).standard_normal(CLEAN.shape, np.float32)
+    with pytest.warns(FastmprWarning, match="found nothing of the volume in most of 12"):
+        fastmpr.reconstruct(noise + 10, PSF, POSES)
+
+
 def test_names_are_those_of_the_data():
     views = seen(0.05)
     views[7] = views[7, ::-1]
@@ -176,6 +183,15 @@ def test_a_call_that_is_to_end_does_not_check():
 
 def stop(intermediate_result):
     raise StopIteration
+
+
+@pytest.mark.parametrize("error", [MemoryError("shape: found too much"), OSError("particles[3]: gone")])
+def test_a_volume_that_cannot_be_checked_is_not_lost(error, monkeypatch):
+    monkeypatch.setattr("fastmpr.diagnosis.fit.compare_views", lambda *options: fail(error))
+    with pytest.warns(FastmprWarning, match=f"^{re.escape(str(error))}; so the volume was not held against its views"):
+        result = fastmpr.reconstruct(seen(0.05), PSF, POSES, lam=100.0)
+    assert result.success
+    assert result.fit is None
 
 
 def test_an_unfinished_volume_is_not_called_wrong(caplog):
