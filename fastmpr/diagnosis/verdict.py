@@ -43,27 +43,36 @@ def tell(data: Dataset, found: Measured, settled: bool, given: bool) -> float | 
     log.info(f"fit {fit:.3g}: what is left of the views over their noise, in the median of {count}")
     single = standing_out(found, known)
     if misfits(found, known) and (rest > _MUCH or not single):  # a few wrong ones leave the others a little off
-        word = "does not fit" if rest > _MUCH else "fits roughly"
-        why = (
-            "poses, contrast or PSF may be of another convention" if rest > _MUCH else "PSF, poses or gains may be off"
-        )
-        why += ", lam too low" * given + ", the particle less symmetric" * (len(data.group) > 1)
-        say(
-            f"particles: found that the volume {word}: {fit:.3g} times their noise is left of them, {_share(rest)} of what "
-            f"it shows (median of {count}), need about 1: {why}; {_NEXT}"
-        )
+        say(_misfit(fit, rest, count, given, len(data.group) > 1))
     elif _shows_nothing(found, known):
-        say(
-            f"particles: found nothing of the volume in most of {count}, need views of a particle: another channel, perhaps"
-        )
+        say(f"particles: found nothing of the volume in most of {count}, need views of one particle: another channel?")
     if single:
-        named = ", ".join(f"{data.source.name(i)} ({why})" for i, why in list(single.items())[:_NAMED])
-        more = f" and {len(single) - _NAMED} more" if len(single) > _NAMED else ""
-        say(
-            f"{named}{more}: found views unlike the others ({len(single)} of {count}), need views of one particle in one "
-            "contrast: weights= leaves them out, gain='fit' fits their brightness"
-        )
+        say(_unlike(data, single, count))
     return fit
+
+
+def _misfit(fit: float, rest: float, count: int, given: bool, symmetric: bool) -> str:
+    """Return what to say of a volume that does not fit."""
+    word, why = (
+        ("does not fit", "poses, contrast or PSF may be of another convention")
+        if rest > _MUCH
+        else ("fits roughly", "PSF, poses or gains may be off")
+    )
+    why += ", lam too low" * given + ", the particle less symmetric" * symmetric
+    return (
+        f"particles: found that the volume {word}: {fit:.3g} times the noise is left in the views, {_share(rest)} of what it "
+        f"shows (median of {count}), need about 1: {why}; {_NEXT}"
+    )
+
+
+def _unlike(data: Dataset, single: dict[int, str], count: int) -> str:
+    """Return what to say of views that stand out."""
+    named = ", ".join(f"{data.source.name(i)} ({why})" for i, why in list(single.items())[:_NAMED])
+    more = f" and {len(single) - _NAMED} more" if len(single) > _NAMED else ""
+    return (
+        f"{named}{more}: found views unlike the others ({len(single)} of {count}), need views of one particle in one "
+        "contrast: weights= leaves them out, gain='fit' fits their brightness"
+    )
 
 
 def misfits(found: Measured, known: NDArray) -> bool:

@@ -57,7 +57,9 @@ def check(data, x, shown, seen, workers=1):
 def test_of_whole_views(frame, psf, workers):
     shown = fastmpr.simulate(TRUTH, psf, POSES, frame=frame)
     views = shown + 0.1 * np.random.default_rng(0).standard_normal(shown.shape)
-    check(Dataset(views, psf, POSES, frame=frame), TRUTH, shown, np.ones(views.shape, bool), workers)
+    data = Dataset(views, psf, POSES, frame=frame)
+    check(data, TRUTH, shown, np.ones(views.shape, bool), workers)
+    check(data[:1], TRUTH, shown, np.ones(views.shape, bool), workers)  # which goes through the hands of all of them
 
 
 def test_of_boxes_masks_and_a_radius():
