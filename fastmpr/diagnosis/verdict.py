@@ -60,8 +60,8 @@ def _misfit(fit: float, rest: float, count: int, given: bool, symmetric: bool) -
     )
     why += ", lam too low" * given + ", the particle less symmetric" * symmetric
     return (
-        f"particles: found that the volume {word}: {fit:.3g} times the noise is left in the views, {_share(rest)} of what it "
-        f"shows (median of {count}), need about 1: {why}; {_NEXT}"
+        f"particles: found that the volume {word}: {fit:.3g} times the noise is left in the views, {_share(rest)} of what "
+        f"it shows (median of {count}), need about 1: {why}; {_NEXT}"
     )
 
 
