@@ -11,7 +11,7 @@ from ..engine.comparison_kernels import SQUARES
 from ..sums.comparison import Compared
 
 _FEWEST = 30  # points of the lattice that a mean square is made of
-_DARK = 0.05  # of the prediction's variance inside: more than that outside, and noise is not alone there
+_DARK = 0.1  # of the prediction's variance inside: more than that outside, and noise is not alone there
 _COLOURLESS = 3.0  # times the noise that third differences tell: noise that was interpolated leaves up to 2.5
 _ROUGH = 1.15  # times the noise that is seen outside
 _LOPSIDED = 0.6  # times that noise: less is left inside than outside, where something else must be

@@ -16,6 +16,7 @@ _MUCH = 0.015  # of it: more is left by wrong geometry
 _SURE = 4.0  # standard errors of the median, at least
 _MEDIAN = 1.25  # times the standard error of a mean
 _SINGLE = 6.0  # standard errors of one view, at least
+_TWICE = 2.0  # as far above 1 as the median may be
 _BESIDE = 5.0  # times what the others have
 _NAMED = 3
 _NEXT = "fastmpr.diagnose(data) or 'fastmpr check' tries the usual mistakes"
@@ -104,7 +105,8 @@ def standing_out(found: Measured, known: NDArray) -> dict[int, str]:
             elif gain[i] + doubt[i] < usual / _BESIDE or gain[i] - doubt[i] > usual * _BESIDE:
                 single[int(i)] = f"{gain[i] / usual:.2g} times as bright"
     ratio, left = residuals.ratio, residuals.unexplained
-    most = max(1.0, float(np.median(ratio[known]))) * np.maximum(found.limit, 1 + _SINGLE * found.error)
+    own = np.maximum(1 + _TWICE * (found.limit - 1), 1 + _SINGLE * found.error)
+    most = max(1.0, float(np.median(ratio[known]))) * own
     much = max(_MUCH, _BESIDE * float(np.median(left[known])))
     for i in np.flatnonzero(known & (ratio > most) & (left > much)):
         single.setdefault(int(i), f"{_share(left[i])} unexplained")
