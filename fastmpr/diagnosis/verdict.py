@@ -106,7 +106,7 @@ def standing_out(found: Measured, known: NDArray) -> dict[int, str]:
                 single[int(i)] = f"{gain[i] / usual:.2g} times as bright"
     ratio, left = residuals.ratio, residuals.unexplained
     own = np.maximum(1 + _TWICE * (found.limit - 1), 1 + _SINGLE * found.error)
-    most = max(1.0, float(np.median(ratio[known]))) * own
+    most = max(0.0, float(np.median(ratio[known])) - 1) + own
     much = max(_MUCH, _BESIDE * float(np.median(left[known])))
     for i in np.flatnonzero(known & (ratio > most) & (left > much)):
         single.setdefault(int(i), f"{_share(left[i])} unexplained")
