@@ -19,6 +19,7 @@ _SINGLE = 6.0  # standard errors of one view, at least
 _TWICE = 2.0  # as far above 1 as the median may be
 _BESIDE = 5.0  # times what the others have
 _NAMED = 3
+_FEW = 3  # of two views that differ nobody knows which is right
 _NEXT = "fastmpr.diagnose(data) or 'fastmpr check' tries the usual mistakes"
 
 
@@ -42,8 +43,10 @@ def tell(data: Dataset, found: Measured, settled: bool, given: bool) -> float | 
     fit, rest, count = float(np.median(ratio[known])), float(np.median(left[known])), int(known.sum())
     say = warn if settled else log.info
     log.info(f"fit {fit:.3g}: what is left of the views over their noise, in the median of {count}")
-    single = standing_out(found, known)
-    if misfits(found, known) and (rest > _MUCH or not single):  # a few wrong ones leave the others a little off
+    misfit, single = misfits(found, known), other_brightness(found, known)
+    if not (misfit and rest > _MUCH):  # else each view is wrong in its own way
+        single = unexplained(found, known) | single
+    if misfit and (rest > _MUCH or not single):  # a few wrong ones leave the others a little off
         say(_misfit(fit, rest, count, given, len(data.group) > 1))
     elif _shows_nothing(found, known):
         say(f"particles: found nothing of the volume in most of {count}, need views of one particle: another channel?")
@@ -90,27 +93,30 @@ def _shows_nothing(found: Measured, known: NDArray) -> bool:
     return float(np.mean(~(gain > doubt))) > 0.5
 
 
-def standing_out(found: Measured, known: NDArray) -> dict[int, str]:
-    """Return the views that stand out from the others, and by what."""
-    residuals = found.residuals
-    if known.sum() < 3:  # two may differ, and nobody knows which is right
-        return {}
-    gain, doubt = residuals.gain, _SURE * found.slack
+def other_brightness(found: Measured, known: NDArray) -> dict[int, str]:
+    """Return the views whose gain is negative or far from the others', and what it is."""
+    gain, doubt = found.residuals.gain, _SURE * found.slack
     usual = float(np.median(gain[known]))
+    if usual <= 0 or known.sum() < _FEW:
+        return {}
     single: dict[int, str] = {}
-    if usual > 0:
-        for i in np.flatnonzero(known):
-            if gain[i] + doubt[i] < 0:
-                single[int(i)] = "negative contrast"
-            elif gain[i] + doubt[i] < usual / _BESIDE or gain[i] - doubt[i] > usual * _BESIDE:
-                single[int(i)] = f"{gain[i] / usual:.2g} times as bright"
-    ratio, left = residuals.ratio, residuals.unexplained
+    for i in np.flatnonzero(known):
+        if gain[i] + doubt[i] < 0:
+            single[int(i)] = "negative contrast"
+        elif gain[i] + doubt[i] < usual / _BESIDE or gain[i] - doubt[i] > usual * _BESIDE:
+            single[int(i)] = f"{gain[i] / usual:.2g} times as bright"
+    return single
+
+
+def unexplained(found: Measured, known: NDArray) -> dict[int, str]:
+    """Return the views of which far more is left than of the others, and how much."""
+    if known.sum() < _FEW:
+        return {}
+    ratio, left = found.residuals.ratio, found.residuals.unexplained
     own = np.maximum(1 + _TWICE * (found.limit - 1), 1 + _SINGLE * found.error)
     most = max(0.0, float(np.median(ratio[known])) - 1) + own
     much = max(_MUCH, _BESIDE * float(np.median(left[known])))
-    for i in np.flatnonzero(known & (ratio > most) & (left > much)):
-        single.setdefault(int(i), f"{_share(left[i])} unexplained")
-    return single
+    return {int(i): f"{_share(left[i])} unexplained" for i in np.flatnonzero(known & (ratio > most) & (left > much))}
 
 
 def _share(left: float) -> str:
