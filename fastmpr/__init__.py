@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .baselines import average, deconvolve_average
     from .data.dataset import Dataset
     from .deconvolution.images import deconvolve
+    from .diagnosis.fit import residuals
     from .loading import load
     from .poses import Poses
     from .reconstruction import reconstruct
@@ -44,6 +45,7 @@ _HOME = {
     "load": "loading",
     "objective": "solver.admm",
     "reconstruct": "reconstruction",
+    "residuals": "diagnosis.fit",
     "select_lam": "solver.selection",
     "simulate": "simulation",
     "solve": "solver.admm",
@@ -73,6 +75,7 @@ __all__ = [
     "psf",
     "reconstruct",
     "regularizers",
+    "residuals",
     "select_lam",
     "simulate",
     "solve",

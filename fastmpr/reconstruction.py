@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ._messages import Progress, telling
-from ._stopping import Cancelled, Event, as_stop
+from ._stopping import Cancelled, Event, Stop, as_stop
 from ._validation import Size, as_flag
 from .data.dataset import Dataset, as_dataset
+from .diagnosis.fit import checked
 from .poses import Poses
 from .rounds import reconstruct_partial
 from .solver.admm import as_callback, as_stopping, solve
@@ -28,6 +29,7 @@ from .sums.halves import observe_halves
 from .sums.noise import noise_sums
 from .sums.normal_equations import NormalEquations
 from .sums.resampling import inner
+from .sums.transfer import TransferFunction
 
 
 def reconstruct(
@@ -41,6 +43,7 @@ def reconstruct(
     positivity: bool = True,
     max_iter: int = 1000,
     tol: float = 2e-3,
+    check: bool = True,
     workers: int | None = None,
     callback: Callable[[Result], Any] | None = None,
     progress: bool | Progress | None = None,
@@ -51,17 +54,17 @@ def reconstruct(
     """Reconstruct one isotropic volume from many blurred views of a particle.
 
     Subtracts each view's background (not with ``frame="model"``), sums the normal equations (`accumulate`), chooses ``lam``
-    (by halves of the views that judge one another, `select_lam`; with fewer than 6 views by what more noise like theirs
-    would do to the volume), minimises (`solve`) and crops the padding. Where views did not see all of their images (see
-    ``seen`` of `Dataset`), the data term is over what they saw: what they did not is predicted from the volume in at most
-    five rounds, between which the solver goes on. So it is where light leaves the images through their faces, unless
-    ``outside`` says that it is dark beyond.
+            return reconstruct_partial(accumulator, lam, regularizer, until, options, noise), transfers
+        groups = accumulator.sums
+        accumulator.free()
+        del accumulator
+        return _solved(groups, noise, lam, {"regularizer": regularizer, **options}, until), transfers
 
     Parameters
     ----------
     data : Dataset
-        With a PSF and poses; each particle is read once, where copies of an image are found twice. ``particles, psf, poses``
-        and further keywords of `Dataset` are its shorthand.
+        With a PSF and poses; each particle is read once, where copies of an image are found twice, and at most 64 of them
+        once more for ``check``. ``particles, psf, poses`` and further keywords of `Dataset` are its shorthand.
     lam : float or "auto"
         Weight of the data term, see `solve`. It scales as the inverse of the intensities.
     regularizer : str or Regularizer
@@ -70,9 +73,12 @@ def reconstruct(
         Shape of the result; by default what a particle image covers.
     positivity, max_iter, tol, workers, callback
         As in `fastmpr.solve`. While ``lam`` is being chosen, ``callback`` sees those iterations too.
+    check : bool
+        Whether to compare up to 64 views, spread over all of them, with what the volume shows of them.
     progress : bool or callable, optional
         True shows bars (needs tqdm); a callable is called with what is counted ("particles", then "iterations", and
-        "predictions" of views that saw a part; "gains"), how many are done, and of how many (None for the iterations).
+        "predictions" of views that saw a part; "gains"; "checks"), how many are done, and of how many (None for the
+        iterations).
     cancel : threading.Event, optional
         Or anything with ``is_set()``, asked between views and after iterations: once it is set, the call ends with the
         volume so far.
@@ -86,7 +92,8 @@ def reconstruct(
         phi at most, which leaves it some hundredths of phi above its minimum (``tol`` is not used then). ``message`` tells
         how many views those were, and how many voxels no view saw. ``x`` has cubic voxels as large as the smallest side of
         ``voxel_size``, and the precision of the first particle
-        (float32 unless that is float64).
+        (float32 unless that is float64). ``fit`` is the median ``ratio`` of `residuals`, over the views looked at: about 1
+        where the volume explains them.
 
     Raises
     ------
@@ -117,7 +124,7 @@ def reconstruct(
     stop = as_stop("reconstruct", cancel, timeout)
     lam, chosen = as_lam(lam), as_regularizer(regularizer)
     max_iter, tol = as_stopping(max_iter, tol)
-    callback, positivity = as_callback(callback), as_flag(positivity, "positivity")
+    callback, positivity, check = as_callback(callback), as_flag(positivity, "positivity"), as_flag(check, "check")
     data = as_dataset(data, psf, poses, views)
     model = data.require().model_shape(shape)
     if data.loses_light:
@@ -127,10 +134,12 @@ def reconstruct(
     until = {"max_iter": max_iter, "tol": tol}
     with telling(progress) as tell:
         options = {"workers": workers, "callback": counting(callback, tell), "cancel": stop, "positivity": positivity}
-        result = _reconstructed(data, model, lam, chosen, until, options, tell)
+        result, transfers = _reconstructed(data, model, lam, chosen, until, options, tell)
         if isinstance(data.gain, str) and data.gain == "fit":
             result = _with_gains(result, data, model, lam, chosen, until, options, tell)
-    return replace(result, x=np.ascontiguousarray(result.x[inner(result.x.shape, model)]))
+        check &= not _cut_short(result, stop)
+        fit = checked(data, result, model, transfers, lam != "auto", options, tell) if check else None
+    return replace(result, fit=fit, x=np.ascontiguousarray(result.x[inner(result.x.shape, model)]))
 
 
 def _reconstructed(
@@ -141,33 +150,39 @@ def _reconstructed(
     until: dict[str, Any],
     options: dict[str, Any],
     tell: Progress | None,
-) -> Result:
-    """Return the result on the padded grid."""
+) -> tuple[Result, list[TransferFunction]]:
+    """Return the result on the padded grid, and the transfer functions of the PSFs."""
     data, rest = data.levelled(), (model, options["workers"], tell, options["cancel"])
     accumulator = observe_halves(data, ENOUGH_VIEWS, *rest) if lam == "auto" else observed(data, [data.used], *rest)
+    transfers = accumulator.transfers
     try:
         noise = noise_sums(accumulator) if lam == "auto" and len(accumulator.groups) == 1 else None
         if accumulator.partial.any():
-            return reconstruct_partial(accumulator, lam, regularizer, until, options, noise)
+            return reconstruct_partial(accumulator, lam, regularizer, until, options, noise), transfers
         groups = accumulator.sums
         accumulator.free()
         del accumulator
-        return _solved(groups, noise, lam, {"regularizer": regularizer, **options}, until)
+        return _solved(groups, noise, lam, {"regularizer": regularizer, **options}, until), transfers
     except Cancelled as cut:
         if cut.result is None:
             raise
-        return replace(cut.result, success=False, message=str(cut).partition(": ")[2])
+        return replace(cut.result, success=False, message=str(cut).partition(": ")[2]), transfers
+
+
+def _cut_short(result: Result, stop: Stop) -> bool:
+    """Return whether somebody ended the call before its time."""
+    return stop.is_set() or result.message.startswith("stopped by")
 
 
 def _with_gains(first: Result, data: Dataset, model: Size, *rest: Any) -> Result:
     """Return the result with gains and weights as a first one tells them; that one where the call is to end before."""
     *_, options, tell = rest
     stop, unfitted = options["cancel"], replace(first, success=False, message=f"{first.message}; gains not fitted")
-    if stop.is_set() or first.message.startswith("stopped by"):
+    if _cut_short(first, stop):
         return unfitted
     try:
         gain, trust = _gains(data.levelled(), model, first.x, options, tell)
-        second = _reconstructed(data.replace(gain=gain, weights=data.weights * trust), model, *rest)
+        second, _ = _reconstructed(data.replace(gain=gain, weights=data.weights * trust), model, *rest)
     except Cancelled:
         return unfitted
     return unfitted if stop.is_set() and not second.success else second

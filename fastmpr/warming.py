@@ -22,6 +22,7 @@ from .baselines import average, deconvolve_average
 from .compat.spfluo import reconstruction_L2
 from .data.dataset import Dataset
 from .deconvolution.images import deconvolve
+from .diagnosis.fit import residuals
 from .engine.fft import half_shape, measure_plans
 from .engine.jit import ForgivingCache, takes_a_function
 from .engine.wisdom import cache_folder
@@ -150,6 +151,7 @@ def _run_all(dtype: Any) -> None:
         deconvolve_average(data[:1], lam=1.0, max_iter=1)
         deconvolve(views[0], psf, lam=1.0, max_iter=4, tol=0, workers=2)
         sums = accumulate(data, workers=2) + accumulate(data[:1], workers=2)
+        residuals(data, truth, workers=2)
     reconstruction_L2(np.ones((1, 8, 8, 8), dtype), even, np.zeros((1, 6)), 1.0)
     accumulate(data.replace(symmetry_axis=(1, 1, 1)))  # beside the grid, whose axes have kernels of their own
     for name in ("hessian", "tv", "tikhonov"):  # others are compiled once per process

@@ -268,3 +268,30 @@ def spfluo_l2(views, psf, poses, lambda_, exact):
     penalty = sum(np.abs(np.fft.fftn(d)) ** 2 for d in differences(corner))
     x = np.maximum(np.fft.ifftn(num / count / (den / count + lambda_ * penalty)).real, 0)
     return spfluo_resized(x, size)
+
+
+def smooth(image):
+    """An image smoothed by (1, 4, 6, 4, 1) / 16 along each axis, where all five voxels are in it."""
+    for axis in range(3):
+        image = scipy.ndimage.convolve1d(image, np.array([1, 4, 6, 4, 1]) / 16, axis)
+    return image[2:-2, 2:-2, 2:-2]
+
+
+def comparison(view, shown, seen, corner=(0, 0, 0)):
+    """What is noted inside and outside of the ellipsoid that touches the faces: see `comparison_kernels.NUMBERS`.
+
+    Every second voxel of the smooth images is looked at, from a corner on.
+    """
+    lattice = tuple(slice(first, None, 2) for first in corner)
+    place = np.indices(view.shape).T - (np.array(view.shape)[::-1] - 1)[::-1] / 2
+    far = ((place / (np.array(view.shape) / 2)) ** 2).sum(axis=-1).T > 1
+    whole = scipy.ndimage.binary_erosion(seen, np.ones((5, 5, 5)))[2:-2, 2:-2, 2:-2]
+    y, p = smooth(np.where(seen, view, 0) - view[seen].mean()), smooth(shown)
+    steps = np.diff(view, 3) ** 2
+    sums = []
+    for part in (~far, far):
+        chosen = (part[2:-2, 2:-2, 2:-2] & whole)[lattice]
+        a, b = p[lattice][chosen], y[lattice][chosen]
+        four = np.logical_and.reduce([(part & seen)[..., k : view.shape[2] - 3 + k] for k in range(4)])
+        sums.append([a.size, a.sum(), b.sum(), a @ a, a @ b, b @ b, np.count_nonzero(four), steps[four].sum()])
+    return np.array(sums)

@@ -128,4 +128,5 @@ def run(args: argparse.Namespace) -> None:
     fastmpr.io.write(args.output, result.x, result.voxel_size if known else None, args.overwrite)
     voxel = lengths(result.voxel_size) if known else "unknown size, taken as cubes"
     say(args, f"{args.output}: {size(result.x.shape)} voxels of {voxel}")
-    say(args, f"lam {result.lam:.4g}, {result.nit} iterations")
+    fit = "" if result.fit is None else f", fit {result.fit:.3g} (1: the volume explains the views)"
+    say(args, f"lam {result.lam:.4g}, {result.nit} iterations{fit}")

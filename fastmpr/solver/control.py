@@ -37,6 +37,9 @@ class Result:
         One entry per check of the residuals: ``nit``, ``primal`` and ``dual`` (normalised, see `solve`), ``mu``, ``mu2``.
     voxel_size : (z, y, x)
         Voxel of ``x``, in the unit of the views' (1, 1, 1 where none is known).
+    fit : float or None
+        How well the volume explains the views it was made of: what is left of them over their noise, about 1 where it does
+        (`reconstruct`). None where that was not looked at.
     """
 
     x: NDArray
@@ -46,6 +49,7 @@ class Result:
     message: str
     history: list[dict[str, float]]
     voxel_size: Vector
+    fit: float | None = None
 
 
 class Control:

@@ -96,7 +96,8 @@ def select_lam(
 
     def error(lam: float, near: tuple[NDArray, ...] | None) -> tuple[float, tuple[NDArray, ...]]:
         nonlocal weight
-        volumes = tuple(trial(own, lam, near and near[k]) for k, (own, _) in enumerate(pairs))
+        starts = near or (None,) * len(pairs)
+        volumes = tuple(trial(own, lam, x0) for (own, _), x0 in zip(pairs, starts, strict=True))
         if weight is None:
             weight = error_weight(whole, volumes[0], noise, workers)
         return sum(risk(judge, x, weight, workers) for (_, judge), x in zip(pairs, volumes, strict=True)), volumes
@@ -104,7 +105,7 @@ def select_lam(
     best = least(error, START * guess_lam(whole, as_regularizer(regularizer), noise))
     if not best.found:
         log.info("lam: no minimum of the error was found, %.4g is the last of the weights that were tried", best.lam)
-    return _WHOLE * best.lam, sum(best.volumes) / len(best.volumes)
+    return _WHOLE * best.lam, np.mean(best.volumes, axis=0)
 
 
 def infer_lam(

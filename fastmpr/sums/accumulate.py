@@ -154,8 +154,8 @@ class Accumulator:
         check_fits(
             data, model, self.grid, len(self.crews) * each + (self.turned.bytes(data.dtype) if self.turned else 0)
         )
-        transfers = transfers or transfer_functions(data, self.team.size)
-        self.benches = [Bench(data, self.grid, model, crew, transfers) for crew in self.crews]
+        self.transfers = transfers or transfer_functions(data, self.team.size)
+        self.benches = [Bench(data, self.grid, model, crew, self.transfers) for crew in self.crews]
         self.grams: list[NDArray] = []  # of the views as they are, where the sums are turned
 
     def free(self) -> None:
@@ -169,7 +169,7 @@ class Accumulator:
 
         There are none where nothing was seen in one of the groups: then it is ``lopsided``.
         """
-        tick = _counted(self.tell, "particles", sum(map(len, self.groups)))
+        tick = counted(self.tell, "particles", sum(map(len, self.groups)))
         parts = self._shared(self.groups, False, lambda bench, which, part, place: bench.add(which, part, place, tick))
         self.tally = sum(bench.tally.values.sum(axis=0) for bench in self.benches)
         self.partial = np.isin(np.arange(len(self.data)), [i for bench in self.benches for i in bench.partial])
@@ -201,7 +201,7 @@ class Accumulator:
             The mean of what each view saw less what is predicted there, levels included; 0 for views that saw all.
         """
         groups = [which[self.partial[which]] for which in self.groups]
-        tick = _counted(self.tell, "predictions", sum(map(len, groups)))
+        tick = counted(self.tell, "predictions", sum(map(len, groups)))
         spectrum, tallies = self._shown(x, 3)
 
         def work(bench: Bench, which: NDArray, part: Part, place: int) -> None:
@@ -228,7 +228,7 @@ class Accumulator:
         trust : (N,) ndarray
             The variance of what is left of a view once it is divided by its gain, in the median over its own; 1 at most.
         """
-        tick = _counted(self.tell, "gains", sum(map(len, self.groups)))
+        tick = counted(self.tell, "gains", sum(map(len, self.groups)))
         spectrum, tallies = self._shown(x, 6)
         self._shared(
             self.groups,
@@ -329,7 +329,7 @@ def transfer_functions(data: Dataset, workers: int = 1) -> list[TransferFunction
     return [TransferFunction(psf, data.psf_voxel_size, data.dtype, workers) for psf in data.psfs]
 
 
-def _counted(tell: Progress | None, what: str, total: int) -> Callable[[], None]:
+def counted(tell: Progress | None, what: str, total: int) -> Callable[[], None]:
     """Return what any thread calls when it is done with a view."""
     lock, done = Lock(), 0
 

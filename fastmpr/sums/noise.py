@@ -161,7 +161,7 @@ def with_noise(data: Dataset, transfers: list[TransferFunction]) -> Dataset:
 
 def noise_sums(accumulator: Accumulator) -> NormalEquations:
     """Return the sums of noise like that of the views that were observed, in one group."""
-    data, transfers = accumulator.data, accumulator.benches[0].transfers
+    data, transfers = accumulator.data, accumulator.transfers
     team = accumulator.team
     other = Accumulator(
         with_noise(data, transfers),

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._validation import Size, Vector
-from ..engine import spline_kernels, view_kernels
+from ..engine import comparison_kernels, spline_kernels, view_kernels
 from ..engine.threads import Crew
 
 _HORIZON = {
@@ -42,16 +42,22 @@ class SplineVolume:
 
     def load(self, volume: NDArray, member: int = 0) -> None:
         """Take a volume in; it is copied."""
-        shape = [n + 2 * spline_kernels.MARGIN for n in volume.shape]
-        a = self._buffer[: math.prod(shape)].reshape(shape)
-        if member == 0:
-            self._coefficients = a
+        a = self._room(volume.shape, member)
         horizon, inside = _HORIZON[self.dtype], slice(spline_kernels.MARGIN, -spline_kernels.MARGIN)
         first, last = self.crew.share(volume.shape[0], member)
         a[inside, inside, inside][first:last] = volume[first:last]
         spline_kernels.spline_planes(a, horizon, first, last)
         self.crew.barrier(member)
         spline_kernels.spline_columns(a, horizon, *self.crew.share(a[0].size, member))
+        self.crew.barrier(member)
+
+    def hold(self, image: NDArray, shape: Size, member: int = 0) -> None:
+        """Take in what are coefficients already, those of a periodic volume of a shape; rows may be longer."""
+        a = self._room(shape, member)
+        comparison_kernels.wrap_planes(image, a, *self.crew.share(shape[0], member))
+        self.crew.barrier(member)
+        if member == 0:
+            comparison_kernels.wrap_ends(a)
         self.crew.barrier(member)
 
     def sample(
@@ -63,6 +69,20 @@ class SplineVolume:
         """
         matrix, planes = np.ascontiguousarray(matrix), self.crew.share(out.shape[0], member)
         return view_kernels.gather(self._coefficients, matrix, origin, out, nx or out.shape[2], centre, *planes)
+
+    @property
+    def coefficients(self) -> NDArray:
+        """The coefficients of what was taken in, without margins."""
+        inside = slice(spline_kernels.MARGIN, -spline_kernels.MARGIN)
+        return self._coefficients[inside, inside, inside]
+
+    def _room(self, shape: Size, member: int) -> NDArray:
+        """Return as much of the buffer as a volume and its margins take."""
+        sizes = [n + 2 * spline_kernels.MARGIN for n in shape]
+        a = self._buffer[: math.prod(sizes)].reshape(sizes)
+        if member == 0:
+            self._coefficients = a
+        return a
 
 
 def middle(shape: Size) -> NDArray:

@@ -12,9 +12,12 @@ from numpy.typing import NDArray
 from .._validation import Size, Vector, as_volume
 from ..engine import view_kernels
 from ..engine.fft import complex_dtype, half_shape, rfftn
+from .resampling import SplineVolume
 
 _OVERSAMPLING = 2  # of the table: what cubic interpolation of a spectrum needs
 _NEGLIGIBLE = 3e-5  # of the transfer function at zero frequency: noise of a measured PSF, rounding of a computed one
+_SETTLED = 8  # samples beyond which a spline does not know where a table ends
+_UNSEEN = 0.01  # of that of a smoothed PSF: to leave it out errs by some millionths of a mean square
 
 
 class TransferFunction:
@@ -48,6 +51,30 @@ class TransferFunction:
         self.table = central_box(half.real if symmetric else half, sizes, ends), reach
         self._samples_per_frequency = np.array(sizes) * voxel_size
 
+    def smoothed(self, voxel_size: Vector) -> TransferFunction:
+        """Return that of the PSF smoothed along each axis by `comparison_kernels.TAPS`, of voxels of a size."""
+        table, factors = self.table[0], []
+        for axis, (n, samples, length) in enumerate(
+            zip(table.shape, self._samples_per_frequency, voxel_size, strict=True)
+        ):
+            factor = np.cos(np.pi * length / samples * (np.arange(n) - n // 2)) ** 4
+            factors.append(factor.astype(table.real.dtype).reshape([-1 if k == axis else 1 for k in range(3)]))
+        ends, reach = _loud(math.prod(factors, start=table), _UNSEEN)
+        near = _around(table.shape, ends, _SETTLED)
+        values = table[near]
+        for axis, factor in enumerate(factors):
+            values = _between(values, axis) * factor[tuple(near[k] if k == axis else slice(None) for k in range(3))]
+        values = _coefficients(values)
+        other = object.__new__(TransferFunction)
+        other._samples_per_frequency = self._samples_per_frequency
+        other.table = np.ascontiguousarray(values[_around(values.shape, ends, 0)]), reach
+        return other
+
+    @property
+    def highest(self) -> float:
+        """The highest frequency, in any direction, that is not negligible."""
+        return float(np.max(self.table[1] / self._samples_per_frequency))
+
     def matrix(self, rotation: NDArray, shape: Size, voxel_size: Vector) -> NDArray:
         """Return the matrix from a grid's integer frequencies to the table's samples, for one rotation (3, 3)."""
         frequencies = 1 / (np.array(shape) * voxel_size)
@@ -58,6 +85,43 @@ class TransferFunction:
         out = np.empty(half_shape(shape), complex_dtype(self.table[0].dtype))
         view_kernels.sample_transfer(*self.table, self.matrix(rotation, shape, voxel_size), shape, out)
         return out
+
+
+def _between(coefficients: NDArray, axis: int) -> NDArray:
+    """Return the samples of a spline along an axis, but for the ends, where nothing is."""
+    c = np.moveaxis(coefficients, axis, 0)
+    samples = c * c.real.dtype.type(2 / 3)
+    samples[1:] += c[:-1] / 6
+    samples[:-1] += c[1:] / 6
+    return np.moveaxis(samples, 0, axis)
+
+
+def _coefficients(values: NDArray) -> NDArray:
+    """Return the coefficients of a spline through samples."""
+    if np.iscomplexobj(values):
+        return _coefficients(values.real) + 1j * _coefficients(values.imag)
+    spline = SplineVolume(values.shape, values.dtype)
+    spline.load(values)
+    return spline.coefficients
+
+
+def _loud(values: NDArray, negligible: float) -> tuple[list[int], NDArray]:
+    """Return box and ellipsoid as `_extent` does, of a table, whose last three samples may lie beyond Nyquist."""
+    known = values[tuple(slice(3, -3) for _ in range(3))]
+    middle = [n // 2 for n in known.shape]
+    loud = known.real**2 + known.imag**2 > (negligible * abs(known[tuple(middle)])) ** 2
+    offsets = [np.abs(np.arange(n) - m) for n, m in zip(known.shape, middle, strict=True)]
+    rows = [tuple(k for k in range(3) if k != axis) for axis in range(3)]
+    ends = [max(1, int(offset[loud.any(axis=other)].max())) for offset, other in zip(offsets, rows, strict=True)]
+    z, y, x = np.ix_(*(offset / end for offset, end in zip(offsets, ends, strict=True)))
+    radius = math.sqrt(max(1.0, float((z * z + y * y + x * x)[loud].max())))
+    return ends, np.array(ends) * (1 + 1e-9) * radius
+
+
+def _around(shape: Size, ends: list[int], more: int) -> tuple[slice, ...]:
+    """Return a box around the middle that reaches to some ends, with samples for the spline, and more of them."""
+    reach = [min(end + 4 + more, n // 2) for end, n in zip(ends, shape, strict=True)]
+    return tuple(slice(n // 2 - r, n // 2 + r + 1) for r, n in zip(reach, shape, strict=True))
 
 
 def as_psf(psf: Any) -> NDArray:

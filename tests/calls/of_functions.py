@@ -15,6 +15,7 @@ from calls.common import (
     WORKERS,
     Call,
     are_sums,
+    dataset,
     first_precision,
     is_number,
     is_result,
@@ -132,6 +133,7 @@ def reconstructed(draw) -> Call:
             "regularizer": draw(REGULARIZERS),
             "max_iter": draw(st.integers(1, 3)),
             "tol": 0.1,
+            "check": draw(st.booleans()),
             "callback": draw(st.sampled_from([None, len_of_history])),
             "progress": draw(st.sampled_from([None, progress])),
         }
@@ -141,8 +143,29 @@ def reconstructed(draw) -> Call:
 
     def check(result: Any, given: dict[str, Any]) -> None:
         is_result(result, model_shape(given), first_precision(given))
+        assert result.fit is None or given["check"]
 
     return of_views(fastmpr.reconstruct, for_shape(arguments), check)
+
+
+@st.composite
+def compared(draw) -> Call:
+    given = draw(views())
+    data, shape = dataset(given), draw(SHAPES)
+    arguments = {
+        "data": data,
+        "x": draw(volumes(data.particle_shape if data.frame == "model" else shape)),
+        "workers": draw(WORKERS),
+        "progress": draw(st.sampled_from([None, False, progress])),
+        **draw(PATIENCE),
+    }
+
+    def check(found: Any, given: dict[str, Any]) -> None:
+        for numbers in vars(found).values():
+            assert numbers.shape == (len(given["data"]),)
+            assert numbers.dtype == np.float64
+
+    return Call(fastmpr.residuals, arguments, check, also=(fastmpr.Cancelled,))
 
 
 @st.composite
@@ -222,6 +245,7 @@ CALLS: dict[str, tuple[Callable[[], st.SearchStrategy[Call]], int]] = {
     "lam": (chosen_lam, 150),
     "accumulate": (accumulated, 500),
     "reconstruct": (reconstructed, 500),
+    "residuals": (compared, 300),
     "average": (averaged, 300),
     "deconvolve_average": (deconvolved, 150),
     "simulate": (simulated, 500),

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -44,6 +45,19 @@ class TestReconstruct:
         where = {"symmetry": "C3", "symmetry_axis": (0, 1, 1), "symmetry_centre": (0, -0.1, 0.2)}
         expected = fastmpr.reconstruct(data.replace(**where), lam=10, max_iter=3).x
         np.testing.assert_allclose(reconstruct(views, **where), expected, atol=1e-5 * expected.max())
+
+    def test_what_does_not_fit_is_said(self, views, capsys):
+        for path in (views / "particles").iterdir():
+            particle, voxel = tiff.read(path)
+            tiff.write(path, np.ascontiguousarray(particle[:, ::-1]), voxel, overwrite=True)
+        line = [*map(str, (views / "particles", "--psf", views / "psf.tiff", "--poses", views / "poses.csv"))]
+        with warnings.catch_warnings():
+            warnings.simplefilter("default")
+            assert main(["reconstruct", *line, "-o", str(views / "out.ome.tif"), "--lam", "1000"]) == 0
+        out, err = capsys.readouterr()
+        assert "fastmpr: warning: particles: found that the volume does not fit" in err
+        assert "'fastmpr check'" in err
+        assert ", fit " in out
 
     def test_is_the_truth(self, tmp_path):
         """Enough views and iterations, everything else left to itself."""

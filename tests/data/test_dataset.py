@@ -7,6 +7,7 @@ import logging
 import pickle
 import threading
 import time
+from functools import partial
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ class TestReads:
     @pytest.mark.parametrize("workers", [1, 2, 3])
     @pytest.mark.parametrize("symmetry", [None, "C3"])
     def test_each_particle_once(self, workers, symmetry):
-        for function in (fastmpr.accumulate, fastmpr.reconstruct):
+        for function in (fastmpr.accumulate, partial(fastmpr.reconstruct, check=False)):
             source = Counting()
             function(Dataset(source, PSF, POSES, symmetry=symmetry), workers=workers)
             assert sorted(source.reads) == list(range(N))
@@ -36,7 +37,7 @@ class TestReads:
     def test_what_weighs_nothing_is_never_read(self):
         source = Counting()
         weights = np.arange(N) % 3
-        fastmpr.reconstruct(source, PSF, POSES, weights=weights)
+        fastmpr.reconstruct(source, PSF, POSES, weights=weights, check=False)
         assert sorted(source.reads) == np.flatnonzero(weights).tolist()
 
     def test_nothing_is_read_before_it_is_needed(self):

@@ -226,8 +226,9 @@ def test_the_volume_is_that_of_all_copies(symmetry):
     views = fastmpr.simulate(truth, PSF, poses)
     n = len(poses.symmetrized(symmetry)) // len(poses)
     for lam in (30.0, 300.0):
-        x = fastmpr.reconstruct(views, PSF, poses, symmetry=symmetry, lam=lam).x
-        copies = fastmpr.reconstruct(np.repeat(views, n, axis=0), PSF, poses.symmetrized(symmetry), lam=lam).x
+        options = {"lam": lam, "check": False}  # the particle has that symmetry but roughly
+        x = fastmpr.reconstruct(views, PSF, poses, symmetry=symmetry, **options).x
+        copies = fastmpr.reconstruct(np.repeat(views, n, axis=0), PSF, poses.symmetrized(symmetry), **options).x
         assert np.abs(x - copies).max() < 0.01 * copies.max()
         assert psnr(x, truth) == pytest.approx(psnr(copies, truth), abs=0.05)
 

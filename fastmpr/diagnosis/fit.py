@@ -1,0 +1,178 @@
+"""Whether a volume explains its views: a number for each, one for all, and a word where it does not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .._messages import Progress, log, telling, warn
+from .._stopping import Cancelled, Event, Stop, as_stop
+from .._validation import Size, as_intensities
+from ..data.dataset import Dataset
+from ..solver.control import Result
+from ..sums.accumulate import padded_shape, transfer_functions
+from ..sums.comparison import compare_views
+from ..sums.resampling import inner
+from ..sums.transfer import TransferFunction
+from .comparison import Measured, Residuals, measured
+from .verdict import tell
+
+_MOST = 64  # views that are looked at
+_SEED = 22  # by which they are drawn
+_ENOUGH = 60  # iterations, after which what is wrong with a volume is not that it is unfinished
+
+
+def residuals(
+    data: Dataset,
+    x: ArrayLike | Result,
+    *,
+    workers: int | None = None,
+    progress: bool | Progress | None = None,
+    cancel: Event | None = None,
+    timeout: float | None = None,
+) -> Residuals:
+    """Hold a volume against all views: how much of each it explains.
+
+    Each view is predicted at its own voxels, so its noise stays as it was, and compared after its own gain and offset, where
+    it saw something. What `reconstruct` warns of is told by these numbers, in the median and of single views.
+
+    Parameters
+    ----------
+    data : Dataset
+        With a PSF and poses; each particle is read once.
+    x : (nz, ny, nx) array_like or Result
+        A volume as `reconstruct` returns it: in the middle of the model's frame, with cubic voxels as large as the smallest
+        side of ``voxel_size``. What is beyond it is dark.
+    workers : int, optional
+        Threads at most; by default all that this process may use. Little work takes fewer.
+    progress : bool or callable, optional
+        True shows a bar (needs tqdm); a callable is called with ("checks", how many are done, of how many).
+    cancel : threading.Event, optional
+        Or anything with ``is_set()``, asked between views: once it is set, the call ends.
+    timeout : float, optional
+        Seconds after which to give up.
+
+    Returns
+    -------
+    Residuals
+        ``ratio``, ``unexplained``, ``correlation``, ``gain`` and ``offset``, each (N,) float64; NaN for views that weigh
+        nothing, saw nothing, or too little to tell.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Naming the argument, if it is no Dataset with a PSF and poses, or the volume is not finite or of another voxel.
+    MemoryError
+        At once, if it cannot fit in the memory that this process may use.
+    Cancelled
+        If ``cancel`` is set or ``timeout`` is over before all views are compared.
+
+    Examples
+    --------
+    >>> import fastmpr
+    >>> truth = fastmpr.phantom.centriole((24, 24, 24))
+    >>> psf = fastmpr.psf.gaussian((15, 9, 9), sigma=(3, 1, 1))
+    >>> poses = fastmpr.Poses.random(20, rng=0)
+    >>> views = fastmpr.simulate(truth, psf, poses, noise_sigma=0.02, rng=0)
+    >>> views[7] = views[7, ::-1]
+    >>> found = fastmpr.residuals(fastmpr.Dataset(views, psf, poses), truth)
+    >>> int(found.unexplained.argmax()), bool(found.ratio[6] < 1.3 < found.ratio[7])
+    (7, True)
+    """
+    stop = as_stop("residuals", cancel, timeout)
+    if not isinstance(data, Dataset):
+        raise TypeError(f"data: found {type(data).__name__}, need a fastmpr.Dataset")
+    data = data.require()
+    volume = _as_volume(x, data)
+    grid = padded_shape(data, volume.shape)
+    padded = np.zeros(grid, data.dtype)
+    padded[inner(grid, volume.shape)] = volume
+    transfers = transfer_functions(data)
+    with telling(progress) as count:
+        return _compared(data, data.used, padded, volume.shape, transfers, workers, count, stop)[0].residuals
+
+
+def checked(
+    data: Dataset,
+    result: Result,
+    model: Size,
+    transfers: list[TransferFunction],
+    given: bool,
+    options: dict[str, Any],
+    count: Progress | None,
+) -> float | None:
+    """Hold a result against its views, at most 64 of them, and say so where it does not fit.
+
+    Parameters
+    ----------
+    result : Result
+        On its padded grid.
+    model : (nz, ny, nx)
+        Shape of the model in its middle.
+    transfers : list of TransferFunction
+        Of the PSFs.
+    given : bool
+        Whether somebody chose lam.
+    options : dict
+        With ``workers`` and ``cancel``.
+
+    Returns
+    -------
+    float or None
+        The median ratio of `Residuals`; None where there is none, or the call is to end before it is known.
+    """
+    which = drawn(data.used)
+    try:
+        found, flat = _compared(data, which, result.x, model, transfers, options["workers"], count, options["cancel"])
+    except Cancelled:
+        return None
+    except (MemoryError, OSError) as error:  # nobody would lose a volume for that
+        warn(f"{error}; so the volume was not held against its views")
+        return None
+    if len(which) < len(data.used):
+        log.info(f"fit: {len(which)} of {len(data.used)} views are looked at, drawn by seed {_SEED}")
+    if flat:
+        log.info(
+            f"fit: {len(flat)} views, the first {data.source.name(flat[0])}, have one value around the particle, which was "
+            "taken for what nobody saw: see seen= of Dataset"
+        )
+    return tell(data, found, result.success or result.nit >= _ENOUGH, given)
+
+
+def drawn(used: NDArray) -> NDArray:
+    """Return all views, or 64 spread over them: one at random of each 64th."""
+    if len(used) <= _MOST:
+        return used
+    edges = np.linspace(0, len(used), _MOST + 1).astype(int)
+    return used[np.random.default_rng(_SEED).integers(edges[:-1], edges[1:])]
+
+
+def _compared(
+    data: Dataset,
+    which: NDArray,
+    x: NDArray,
+    model: Size,
+    transfers: list[TransferFunction],
+    workers: int | None,
+    count: Progress | None,
+    stop: Stop,
+) -> tuple[Measured, list[int]]:
+    found = compare_views(data, which, x, model, transfers, workers, count, stop)
+    return measured(found), found.flat
+
+
+def _as_volume(x: Any, data: Dataset) -> NDArray:
+    """Return a volume in the precision of the views."""
+    if isinstance(x, Result):
+        if not np.allclose(x.voxel_size, data.model_voxel, rtol=1e-3):
+            found, need = (" x ".join(f"{length:.4g}" for length in part) for part in (x.voxel_size, data.model_voxel))
+            raise ValueError(f"x: found voxels of {found}, need {need} as reconstruct makes them of these views")
+        x = x.x
+    volume = as_intensities(x, "x")
+    if data.frame == "model" and volume.shape != data.particle_shape:
+        raise ValueError(
+            f"x: found shape {volume.shape}, need {data.particle_shape}, the views' own, with frame='model'"
+        )
+    return volume
