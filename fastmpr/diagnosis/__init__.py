@@ -1,0 +1,1 @@
+"""Whether views fit together, and which usual mistake keeps them from it."""
