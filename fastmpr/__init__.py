@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .baselines import average, deconvolve_average
     from .data.dataset import Dataset
     from .deconvolution.images import deconvolve
+    from .diagnosis.search import diagnose
     from .loading import load
     from .poses import Poses
     from .reconstruction import reconstruct
@@ -40,6 +41,7 @@ _HOME = {
     "average": "baselines",
     "deconvolve": "deconvolution.images",
     "deconvolve_average": "baselines",
+    "diagnose": "diagnosis.search",
     "infer_lam": "solver.selection",
     "load": "loading",
     "objective": "solver.admm",
@@ -60,6 +62,7 @@ __all__ = [
     "average",
     "deconvolve",
     "deconvolve_average",
+    "diagnose",
     "infer_lam",
     "io",
     "load",

@@ -34,6 +34,7 @@ FLOORS = [
     "regularizers",
     "simulation",
     "rounds",
+    "diagnosis",
     "baselines reconstruction",
     "compat",
     "deconvolution",

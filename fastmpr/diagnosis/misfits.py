@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import operator
 from dataclasses import dataclass
 from typing import Any
@@ -163,14 +164,25 @@ def predicted(sums: list[NormalEquations], turned: Symmetrizer | None = None) ->
         Of a symmetric particle: what predicts is summed over its group.
     """
     shape, energy = sums[0].shape, np.array([one.energy for one in sums])
+    gram, rhs = np.stack([one.gram for one in sums]), np.stack([one.rhs for one in sums])
     left = np.empty((len(_STRENGTHS), len(sums)))
     fold = np.arange(len(sums)) % _FOLDS
     for half in range(_FOLDS):
         others = functools.reduce(operator.add, [one for one, own in zip(sums, fold, strict=True) if own != half])
         others = others if turned is None else turned.sums(others)
-        own = np.flatnonzero(fold == half)
         for k, strength in enumerate(_STRENGTHS):
             floor = others.gram.dtype.type(max(strength * float(others.gram.max()), _TINY))
             x = scipy.fft.irfftn(others.rhs / (others.gram + floor), shape, workers=1).clip(0)
-            left[k, own] = [sums[i].misfit(x) for i in own]
+            own = slice(half, None, _FOLDS)
+            left[k, own] = energy[own] + _products(gram[own], rhs[own], scipy.fft.rfftn(x, workers=1), shape)
     return Misfit(np.maximum(left[left.sum(axis=1).argmin()], 0), energy)
+
+
+def _products(gram: NDArray, rhs: NDArray, spectrum: NDArray, shape: Size) -> NDArray[np.float64]:
+    """Return <x, S x> - 2 <b, x> of each view, given the half spectrum of x."""
+    weights = np.full(gram.shape[-1], 2 / math.prod(shape))
+    weights[0 :: max(shape[2] // 2, 1) if shape[2] % 2 == 0 else len(weights)] /= 2  # what the half has no twin of
+    power = (weights * (spectrum.real**2 + spectrum.imag**2)).astype(gram.dtype)
+    cross = (weights * spectrum).astype(rhs.dtype).view(gram.dtype)
+    squares = np.einsum("nzyx,zyx->nzy", gram, power)
+    return (squares - 2 * np.einsum("nzyx,zyx->nzy", rhs.view(gram.dtype), cross)).sum(axis=(1, 2), dtype=np.float64)
