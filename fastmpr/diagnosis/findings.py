@@ -64,33 +64,33 @@ def ranked(given: Tried, best: Tried, found: list[Tried], sure: bool) -> list[Fi
     findings = []
     for one in sorted(found, key=lambda tried: tried.total):
         if one is best:
-            others = tuple(name for tie in ties for name in (tie.name, *tie.alike))
+            others = tuple(name for tie in ties for name in (tie.idea.name, *tie.idea.alike))
         else:
-            others = (best.name,) if one in ties else ()
+            others = (best.idea.name,) if one in ties else ()
         named = one is best and (sure or one is not given)
         margin = given.total / max(one.total, 1e-12 * light)
         share = one.total / light
         words = _words(one, share, margin, named, others, sure)
-        others = (*one.alike, *others)
-        findings.append(Finding(one.name, share, margin, named, others, words, _code(one), one.setup))
+        others = (*one.idea.alike, *others)
+        findings.append(Finding(one.idea.name, share, margin, named, others, words, _code(one), one.idea.setup))
     return findings
 
 
 def _words(one: Tried, share: float, margin: float, named: bool, ties: tuple[str, ...], sure: bool) -> str:
     """Return a finding in a sentence."""
     left = f"{100 * share:.3g} % of the light is left unexplained"
-    if not one.cures:
+    if not one.idea.cures:
         if named:
             return f"as given, the views fit together: {left}"
         lost = "" if sure else ", no less than with the poses of other particles"
         return f"as given, {left}{lost}"
-    mistake = ", and ".join(cure.mistake for cure in one.cures)
+    mistake = ", and ".join(cure.mistake for cure in one.idea.cures)
     told = f"it looks as if {mistake}" if named else f"if {mistake}"
     than = f"{margin:.3g} times less than as given" if margin >= 1 else "more than as given"
     beside = f"; the views cannot tell this from: {'; '.join(ties)}" if ties and named else ""
-    return f"{told}: {left} with {one.name}, {than}{beside}"
+    return f"{told}: {left} with {one.idea.name}, {than}{beside}"
 
 
 def _code(one: Tried) -> str:
     """Return Python that undoes what a setup undoes."""
-    return "\n".join(cure.code for cure in one.cures)
+    return "\n".join(cure.code for cure in one.idea.cures)

@@ -62,7 +62,7 @@ class Trials:
         self.glance = Glance(data, tell, stop)
         self._few = data[self.glance.chosen].replace(
             particles=self.glance.views,
-            poses=_bare(Setup.of(data).placed(self.glance.chosen)),
+            poses=_bare(data.placed[self.glance.chosen]),
             voxel_size=self.glance.voxel_size,
             psf_voxel_size=data.psf_voxel_size,
             symmetry=None,
@@ -84,10 +84,10 @@ class Trials:
             z, y, x = map(max, self._grid, grid)
             self._grid = z, y, x
 
-    def __call__(self, setup: Setup) -> Misfit:
-        """Return the misfit of every view, predicted from those of the other half."""
-        poses = _bare(setup.placed(self.glance.chosen))
-        data = self._few.replace(particles=self._views(setup), poses=poses)
+    def __call__(self, setup: Setup, every: int = 1) -> Misfit:
+        """Return the misfit of every view, or every second, predicted from those of the other half."""
+        poses = _bare(setup.placed[self.glance.chosen])
+        data = self._few.replace(particles=self._views(setup), poses=poses)[::every]
         model, groups = data.model_shape(), [np.array([i]) for i in range(len(data))]
         transfers = self._transfers_of(setup)
         accumulator = Accumulator(data, groups, model, self._workers, None, self._stop, transfers, self._grid)
@@ -102,11 +102,12 @@ class Trials:
         if one.steps != other.steps or one.background is not other.background:
             return False
         numbers = [(setup.psf_scale, *setup.symmetry_axis, *setup.symmetry_centre) for setup in (one, other)]
-        if not np.allclose(numbers[0], numbers[1]) or not all(map(_alike, one.psfs, other.psfs)):
+        if numbers[0] != numbers[1] or not all(map(_alike, one.psfs, other.psfs)):
             return False
-        here, there = (setup.placed(self.glance.chosen) for setup in (one, other))
-        moved = np.abs(here.translation - there.translation).max() / min(self._few.voxel_size)
-        return bool(max(moved, np.abs(here.matrix - there.matrix).max()) < _CLOSE)
+        here, there, few = one.placed, other.placed, self.glance.chosen
+        if np.abs(here.matrix[few] - there.matrix[few]).max() >= _CLOSE:
+            return False
+        return bool(np.abs(here.translation[few] - there.translation[few]).max() < _CLOSE * min(self._few.voxel_size))
 
     def _views(self, setup: Setup) -> NDArray:
         """Return the views less their background."""

@@ -18,29 +18,43 @@ _TINY = 1e-12  # of a view's energy
 
 
 @dataclass(frozen=True, eq=False)
-class Tried:
-    """A setup with what its views leave unexplained.
+class Idea:
+    """What may have been meant.
 
     Attributes
     ----------
     cures : tuple of Cure
-        That led to it, in their order; none is as given.
-    left : (n,) ndarray
-        The energy of each view that is left unexplained, see `unexplained`.
+        That lead to it, in their order; none is as given.
+    setup : Setup
     alike : list of str
-        Cures that would lead to the same setup.
+        Other cures that lead to the same setup.
     """
 
     cures: tuple[Cure, ...]
     setup: Setup
-    misfit: Misfit
-    left: NDArray[np.float64]
     alike: list[str] = field(default_factory=list)
 
     @property
     def name(self) -> str:
-        """What was done."""
+        """What is done."""
         return " + ".join(cure.name for cure in self.cures) or "as given"
+
+
+@dataclass(frozen=True, eq=False)
+class Tried:
+    """An idea with what the views leave unexplained of it.
+
+    Attributes
+    ----------
+    idea : Idea
+    misfit : Misfit
+    left : (n,) ndarray
+        The energy of each view that is left unexplained, see `unexplained`.
+    """
+
+    idea: Idea
+    misfit: Misfit
+    left: NDArray[np.float64]
 
     @property
     def total(self) -> float:
@@ -48,14 +62,12 @@ class Tried:
         return float(self.left.sum())
 
 
-def unexplained(misfits: Sequence[Misfit], of_light: Sequence[bool]) -> list[NDArray[np.float64]]:
+def unexplained(misfits: Sequence[Misfit], of_light: Sequence[bool], most: NDArray) -> list[NDArray[np.float64]]:
     """Return the energy that is left of each view under several setups, the first of which the others were made of.
 
-    What a setup pushes out of the grid counts as left, or one that pushes out all would leave nothing. What changes the
-    light cannot be compared so, and counts what the first has pushed out.
+    What a setup pushes out of the grid, where there was ``most``, counts as left, or one that pushes out all would leave
+    nothing. What changes the light cannot be compared so, and counts what the first has pushed out.
     """
-    kept = [misfit.energy for misfit, changed in zip(misfits, of_light, strict=True) if not changed]
-    most = max(kept, key=np.sum)
     held = [(misfits[0] if changed else own).energy for own, changed in zip(misfits, of_light, strict=True)]
     return [own.left + np.maximum(most - energy, 0) for own, energy in zip(misfits, held, strict=True)]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from typing import Any
 
+import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._messages import Progress, telling
@@ -17,9 +17,11 @@ from .cures import cures_of
 from .findings import Finding, ranked
 from .glance import LEAST_VIEWS
 from .misfits import Trials
-from .ranking import SECOND_MARGIN, Tried, is_better, unexplained
+from .ranking import SECOND_MARGIN, Idea, Tried, is_better, unexplained
 from .setup import MARGIN, Cure, Setup
 from .turns import ROWS
+
+_FINALISTS = 6
 
 
 def diagnose(
@@ -98,24 +100,26 @@ class _Search:
     """Tries cures on a data set: all, then all on top of the best."""
 
     def __init__(self, data: Dataset, workers: int | None, tell: Progress | None, stop: Stop):
-        self._trials, self._tell, self._count = Trials(data, workers, tell, stop), tell, 0
+        self._trials, self._tell, self._stop, self._count = Trials(data, workers, tell, stop), tell, stop, 0
         setup = Setup.of(data)
         self._cures = list(cures_of(setup))
         self._trials.make_room([setup, *(cure.undo(setup) for cure in self._cures)])
-        self._given = self._tried((), setup)
+        self._given = Idea((), setup)
+        self._most = np.zeros(len(self._trials.glance.chosen))  # of the light of each view that any grid held
 
     def findings(self) -> list[Finding]:
         """Return what was found, the best first."""
         given, singles = self._round(self._given, [(cure,) for cure in self._cures])
-        best = next((one for one in singles if is_better(one, given, one.cures[-1].margin)), given)
+        best = next((one for one in singles if is_better(one, given, one.idea.cures[-1].margin)), given)
         found = [given, *singles]
         if best is not given:
             single = best
-            again, pairs = self._round(single, [(cure,) for cure in cures_of(single.setup)])
+            again, pairs = self._round(single.idea, [(cure,) for cure in cures_of(single.idea.setup)], screened=True)
             best = next((one for one in pairs if is_better(one, again, SECOND_MARGIN)), again)
             found = [again if one is single else one for one in found] + [best] * (best is not again)
         if not (sure := self._rows_hold(best)):
-            _, pairs = self._round(given, [(cure, row) for cure in self._cures for row in ROWS if cure not in ROWS])
+            chains = [(cure, row) for cure in self._cures for row in ROWS if cure not in ROWS]
+            _, pairs = self._round(self._given, chains, screened=True)
             better = next((one for one in pairs if is_better(one, best, SECOND_MARGIN)), None)
             if better is not None:
                 best, sure = better, True
@@ -124,31 +128,51 @@ class _Search:
 
     def _rows_hold(self, best: Tried) -> bool:
         """Return whether views fit better with their own poses than with those of other particles."""
-        again, moved = self._round(best, [(row,) for row in ROWS])
+        again, moved = self._round(best.idea, [(row,) for row in ROWS])
         return all(is_better(again, one, MARGIN) for one in moved)
 
-    def _round(self, origin: Tried, chains: Iterable[tuple[Cure, ...]]) -> tuple[Tried, list[Tried]]:
+    def _round(
+        self, origin: Idea, chains: Iterable[tuple[Cure, ...]], screened: bool = False
+    ) -> tuple[Tried, list[Tried]]:
         """Return a setup again and what comes of chains of cures on top of it, the best first.
 
-        Those that come to one setup are tried once.
+        Where they are ``screened``, half of the views choose those few that all views look at.
         """
+        ideas = self._distinct(origin, chains)
+        if screened:
+            first, *rest = self._compared(ideas, every=2)
+            chosen = sorted(rest, key=lambda one: one.total)[:_FINALISTS]
+            ideas = [one.idea for one in (first, *chosen)]
+        again, *others = self._compared(ideas)
+        return again, sorted(others, key=lambda one: one.total)
+
+    def _distinct(self, origin: Idea, chains: Iterable[tuple[Cure, ...]]) -> list[Idea]:
+        """Return what comes of chains of cures, after what they begin with: once, where several come to one setup."""
         found = [origin]
         for chain in chains:
             setup = functools.reduce(lambda now, cure: cure.undo(now), chain, origin.setup)
+            idea = Idea((*origin.cures, *chain), setup)
             same = next((one for one in found if self._trials.are_same(one.setup, setup)), None)
-            name = " + ".join(cure.name for cure in chain)
             if same is None:
-                found.append(self._tried((*origin.cures, *chain), setup))
+                found.append(idea)
             elif same is not origin:
-                same.alike.append(name)
-        changed = [any(cure.of_light for cure in one.cures[len(origin.cures) :]) for one in found]
-        left = unexplained([one.misfit for one in found], changed)
-        again, *others = (replace(one, left=energy) for one, energy in zip(found, left, strict=True))
-        return again, sorted(others, key=lambda one: one.total)
+                same.alike.append(idea.name)
+        return found
 
-    def _tried(self, cures: tuple[Cure, ...], setup: Setup) -> Tried:
-        misfit = self._trials(setup)
-        self._count += 1
-        if self._tell:
-            self._tell("hypotheses", self._count, None)
-        return Tried(cures, setup, misfit, misfit.left)
+    def _compared(self, ideas: list[Idea], every: int = 1) -> list[Tried]:
+        """Return what each of some ideas leaves unexplained; the first is what the others were made of."""
+        misfits = []
+        for idea in ideas:
+            self._stop.check()
+            misfits.append(self._trials(idea.setup, every))
+            self._count += 1
+            if self._tell:
+                self._tell("hypotheses", self._count, None)
+        old = len(ideas[0].cures)
+        changed = [any(cure.of_light for cure in idea.cures[old:]) for idea in ideas]
+        kept = [misfit.energy for misfit, other in zip(misfits, changed, strict=True) if not other]
+        if not any(cure.of_light for cure in ideas[0].cures):  # then it is the same light as in the first round
+            self._most = max((*kept, self._most), key=np.sum) if every == 1 else self._most
+            kept = [self._most[::every]]
+        left = unexplained(misfits, changed, max(kept, key=np.sum))
+        return [Tried(*parts) for parts in zip(ideas, misfits, left, strict=True)]

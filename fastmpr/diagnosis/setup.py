@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -54,10 +55,11 @@ class Setup:
         z, y, x = np.multiply(self.given.psf_voxel_size, self.psf_scale).tolist()
         return z, y, x
 
-    def placed(self, chosen: NDArray) -> Poses:
-        """Return some of the poses, as `Dataset.placed` has them."""
+    @cached_property
+    def placed(self) -> Poses:
+        """The poses, as `Dataset.placed` has them."""
         data = self.given
-        poses = self.poses[chosen].in_unit_of(data.known_voxel)
+        poses = self.poses.in_unit_of(data.known_voxel)
         return poses.about_middle(data.particle_shape, data.voxel_size, data.symmetry, self.symmetry_axis)
 
     def dataset(self) -> Dataset:
