@@ -41,6 +41,11 @@ class Finding:
     code: str
     setup: Setup = field(repr=False)
 
+    @property
+    def changed(self) -> tuple[str, ...]:
+        """The keywords of the `Dataset` that are changed: "poses", "psf", "particles" and so on."""
+        return self.setup.changed
+
     @cached_property
     def data(self) -> Dataset:
         """The data set with it undone; particles are read when they are used."""

@@ -50,6 +50,11 @@ class Setup:
         return cls(data, data.poses, data.psfs, data.background, data.symmetry_axis, data.symmetry_centre)
 
     @property
+    def psf(self) -> tuple[NDArray, ...]:
+        """The PSFs, as a `Dataset` takes them."""
+        return self.psfs
+
+    @property
     def psf_voxel_size(self) -> Vector:
         """The voxel of the PSFs, in the unit of the particles'."""
         z, y, x = np.multiply(self.given.psf_voxel_size, self.psf_scale).tolist()
@@ -62,20 +67,28 @@ class Setup:
         poses = self.poses.in_unit_of(data.known_voxel)
         return poses.about_middle(data.particle_shape, data.voxel_size, data.symmetry, self.symmetry_axis)
 
+    @cached_property
+    def changed(self) -> tuple[str, ...]:
+        """The keywords of a `Dataset` that differ from those given."""
+        data = self.given
+        names = ["poses", "background", *(("symmetry_axis", "symmetry_centre") if data.symmetry else ())]
+        found = [name for name in names if getattr(self, name) is not getattr(data, name)]
+        changes = {
+            "psf": self.psfs is not data.psfs,
+            "psf_voxel_size": self.psf_scale != 1,
+            "particles": bool(self.steps),
+        }
+        return *found, *(name for name, differs in changes.items() if differs)
+
     def dataset(self) -> Dataset:
         """Return the given views with all that differs changed."""
         data, changes = self.given, dict[str, Any]()
-        for name in ("poses", "background"):
-            if getattr(self, name) is not getattr(data, name):
-                changes[name] = getattr(self, name)
-        if self.psfs is not data.psfs:
-            changes |= {"psf": self.psfs}
-        if self.psf_scale != 1:
-            changes |= {"voxel_size": data.voxel_size, "psf_voxel_size": self.psf_voxel_size}
-        if data.symmetry is not None:
-            changes |= {"symmetry_axis": self.symmetry_axis, "symmetry_centre": self.symmetry_centre}
-        if self.steps:
-            changes |= {"particles": Stepped(data, self.steps), "thread_safe": data.source.thread_safe}
+        for name in self.changed:
+            changes[name] = Stepped(data, self.steps) if name == "particles" else getattr(self, name)
+        if "psf_voxel_size" in changes:  # which needs the other
+            changes["voxel_size"] = data.voxel_size
+        if "particles" in changes:
+            changes["thread_safe"] = data.source.thread_safe
             if not isinstance(data.seen, str):  # the masks are in what is read
                 changes["seen"] = "auto"
         return data.replace(**changes) if changes else data
