@@ -71,7 +71,9 @@ def ribosome(size: int) -> NDArray:
     """Return the shared one, binned to three quarters of the box."""
     whole, _ = fastmpr.io.read(DATA / "ribosome" / "4v7r.mrc")
     factor = 0.75 * size / len(whole)
-    small = ndimage.zoom(ndimage.gaussian_filter(whole, 0.5 / factor), factor, order=1, grid_mode=True, mode="constant")
+    small = ndimage.zoom(
+        ndimage.gaussian_filter(whole, 0.5 / factor), factor, order=1, grid_mode=True, mode="grid-constant"
+    )
     low = (size - len(small)) // 2
     volume = np.pad(small, [(low, size - len(small) - low)] * 3).clip(0)
     return (volume / volume.max()).astype(np.float32)
