@@ -90,7 +90,7 @@ def diagnose(
     data = as_dataset(data, psf, poses, views).require()
     if len(data.used) < LEAST_VIEWS:
         raise ValueError(
-            f"particles: found {len(data.used)} to look at, need at least {LEAST_VIEWS} to hold against others"
+            f"particles: found {len(data.used)} to look at, need at least {LEAST_VIEWS} to hold against one another"
         )
     with telling(progress) as tell:
         return _Search(data, workers, tell, stop).findings()
