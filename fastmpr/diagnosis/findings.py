@@ -60,7 +60,7 @@ def ranked(given: Tried, best: Tried, found: list[Tried], sure: bool) -> list[Fi
     given : Tried
         As given.
     best : Tried
-        What is to be named, if that is not as given or if that is ``sure``.
+        What is to be named, if that is ``sure``.
     found : list of Tried
         All that was tried, these included.
     """
@@ -72,7 +72,7 @@ def ranked(given: Tried, best: Tried, found: list[Tried], sure: bool) -> list[Fi
             others = tuple(name for tie in ties for name in (tie.idea.name, *tie.idea.alike))
         else:
             others = (best.idea.name,) if one in ties else ()
-        named = one is best and (sure or one is not given)
+        named = one is best and sure
         margin = given.total / max(one.total, 1e-12 * light)
         share = one.total / light
         words = _words(one, share, margin, named, others, sure)

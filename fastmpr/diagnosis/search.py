@@ -21,7 +21,9 @@ from .ranking import SECOND_MARGIN, Idea, Tried, is_better, unexplained
 from .setup import MARGIN, Cure, Setup
 from .turns import ROWS
 
-_FINALISTS = 6
+_FINALISTS = 6  # of those that half of the views were shown
+_BEAM = 3  # of the best first cures, that a second one is tried on top of
+_NEAR = 1.5  # times the misfit of the best, at most
 
 
 def diagnose(
@@ -110,21 +112,28 @@ class _Search:
     def findings(self) -> list[Finding]:
         """Return what was found, the best first."""
         given, singles = self._round(self._given, [(cure,) for cure in self._cures])
-        best = next((one for one in singles if is_better(one, given, one.idea.cures[-1].margin)), given)
-        found = [given, *singles]
-        if best is not given:
-            single = best
-            again, pairs = self._round(single.idea, [(cure,) for cure in cures_of(single.idea.setup)], screened=True)
-            best = next((one for one in pairs if is_better(one, again, SECOND_MARGIN)), again)
-            found = [again if one is single else one for one in found] + [best] * (best is not again)
-        if not (sure := self._rows_hold(best)):
-            chains = [(cure, row) for cure in self._cures for row in ROWS if cure not in ROWS]
-            _, pairs = self._round(self._given, chains, screened=True)
-            better = next((one for one in pairs if is_better(one, best, SECOND_MARGIN)), None)
-            if better is not None:
-                best, sure = better, True
-                found.append(best)
-        return ranked(given, best, found, sure)
+        better = [one for one in singles if is_better(one, given, one.idea.cures[-1].margin)]
+        best = better[0] if better else given
+        beam = [single for single in better[:_BEAM] if single.total < _NEAR * better[0].total]
+        pairs = [pair for single in beam if (pair := self._on_top(single))]
+        if pairs and is_better(second := min(pairs, key=lambda one: one.total), best, SECOND_MARGIN):
+            best = second
+        sure = self._rows_hold(best)
+        if not sure and (moved := self._with_rows_moved(best)):
+            best, sure = moved, True
+        found = [given, *singles] + [best] * (len(best.idea.cures) > 1)
+        return ranked(given, best if sure else given, found, sure)
+
+    def _on_top(self, single: Tried) -> Tried | None:
+        """Return the best that a second cure makes of the first, if that is worth it."""
+        again, pairs = self._round(single.idea, [(cure,) for cure in cures_of(single.idea.setup)], screened=True)
+        return next((pair for pair in pairs if is_better(pair, again, SECOND_MARGIN)), None)
+
+    def _with_rows_moved(self, best: Tried) -> Tried | None:
+        """Return the best of all cures with rows moved besides, which hide every other mistake."""
+        chains = [(cure, row) for cure in self._cures for row in ROWS if cure not in ROWS]
+        _, pairs = self._round(self._given, chains, screened=True)
+        return next((one for one in pairs if is_better(one, best, SECOND_MARGIN) and self._rows_hold(one)), None)
 
     def _rows_hold(self, best: Tried) -> bool:
         """Return whether views fit better with their own poses than with those of other particles."""
