@@ -168,7 +168,7 @@ def deconvolved(draw) -> Call:
 
 @st.composite
 def diagnosed(draw) -> Call:
-    given = draw(views())
+    given = draw(views(least=4))
     arguments = given | {
         "workers": draw(WORKERS),
         "progress": draw(st.sampled_from([None, progress])),
@@ -184,7 +184,7 @@ def diagnosed(draw) -> Call:
         is_dataset(found[0].data, len(given["poses"]))
 
     call = of_views(fastmpr.diagnose, arguments, check)
-    return call._replace(doubtful=True)  # few views, or none that shows anything, are no views to diagnose
+    return call._replace(doubtful=True)  # views that show nothing are refused
 
 
 @st.composite
@@ -246,7 +246,7 @@ CALLS: dict[str, tuple[Callable[[], st.SearchStrategy[Call]], int]] = {
     "reconstruct": (reconstructed, 500),
     "average": (averaged, 300),
     "deconvolve_average": (deconvolved, 150),
-    "diagnose": (diagnosed, 40),
+    "diagnose": (diagnosed, 25),
     "simulate": (simulated, 500),
     "compat.spfluo.reconstruction_L2": (as_spfluo, 500),
 }
