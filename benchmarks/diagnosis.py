@@ -216,6 +216,9 @@ def symmetry() -> None:
                 right.replace(symmetry_centre=(0, 1.5 * VOXEL, -VOXEL)),
                 "symmetry about the middle",
             )
+            off = VOXEL * (made.poses.translation - made.poses.matrix @ (0, 1.5, -1))
+            aside = right.replace(poses=Poses(made.poses.rotation, off))
+            told(tally, "particle beside the middle", aside, "symmetry about the light's centre")
             inverse = Poses(right.poses.rotation.inv(), right.poses.translation)
             told(tally, "inverted", right.replace(poses=inverse), "rotations inverted")
             row(f"symmetry: {name}, {group}, s = {noise}", tally)

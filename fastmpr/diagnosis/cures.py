@@ -9,6 +9,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from .._validation import Vector
 from .setup import Cure, Setup
 from .turns import of_angles, of_poses
 
@@ -117,6 +118,18 @@ def _of_symmetry(setup: Setup) -> Iterator[Cure]:
         "the axis of symmetry passes through the middle of the model",
         "data = data.replace(symmetry_centre=(0, 0, 0))",
         lambda now: replace(now, symmetry_centre=(0.0, 0.0, 0.0)),
+    )
+
+
+def about_light(centre: Vector) -> Cure:
+    """Return what lets the axis of symmetry pass through the centre of light, where it must."""
+    z, y, x = (round(length, 6) for length in centre)
+    centre = z, y, x
+    return Cure(
+        "symmetry about the light's centre",
+        f"the axis of symmetry passes through {centre} from the middle of the model, the centre of light",
+        f"data = data.replace(symmetry_centre={centre})",
+        lambda now: replace(now, symmetry_centre=centre),
     )
 
 

@@ -9,16 +9,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import scipy  # scipy.fft is slow to import: this loads it at its first use
+import scipy  # its parts are loaded at their first use
 from numpy.typing import NDArray
 
 from .._messages import Progress
 from .._stopping import Stop
-from .._validation import Size
+from .._validation import Size, Vector
 from ..data.dataset import Dataset
 from ..poses import Poses
 from ..sums.accumulate import Accumulator, padded_shape
 from ..sums.normal_equations import NormalEquations
+from ..sums.resampling import inner_centre
 from ..sums.symmetrize import Symmetrizer, symmetrizer
 from ..sums.transfer import TransferFunction
 from .glance import Glance
@@ -26,6 +27,8 @@ from .setup import Setup, stepped
 
 _STRENGTHS = (1e-3, 1e-2, 1e-1)  # of the strongest frequency, added to S: the best is taken
 _FOLDS = 2
+_ASIDE = 0.75  # voxels: nearer, the centre of light is taken for the middle
+_BRIGHT = 0.2  # of the brightest voxel: what is less bright may be noise
 _TINY = 1e-30
 _CLOSE = 1e-5  # of rotations, of voxels and of a PSF's peak, below which two are one
 
@@ -86,6 +89,25 @@ class Trials:
 
     def __call__(self, setup: Setup, every: int = 1) -> Misfit:
         """Return the misfit of every view, or every second, predicted from those of the other half."""
+        model = self._few.model_shape()
+        return predicted(self._sums(setup, every), symmetrizer(self._symmetric(setup), model, self._grid))
+
+    def centre_of_light(self, setup: Setup) -> Vector:
+        """Return where the bright part of the particle lies from the middle of the model, in the unit of the data set.
+
+        That is the middle itself where it can hardly be told from it.
+        """
+        total = functools.reduce(operator.add, self._sums(setup))
+        volume = estimate(total, _STRENGTHS[1])
+        bright = np.where(volume > _BRIGHT * volume.max(), volume, 0)
+        centre = inner_centre(self._grid, self._few.model_shape())
+        off = np.subtract(scipy.ndimage.center_of_mass(bright), centre) if bright.any() else np.zeros(3)
+        far = np.linalg.norm(off) > _ASIDE
+        z, y, x = (off * far * self._few.model_voxel).tolist()
+        return z, y, x
+
+    def _sums(self, setup: Setup, every: int = 1) -> list[NormalEquations]:
+        """Return the sums of every view apart, or of every second."""
         poses = _bare(setup.placed[self.glance.chosen])
         data = self._few.replace(particles=self._views(setup), poses=poses)[::every]
         model, groups = data.model_shape(), [np.array([i]) for i in range(len(data))]
@@ -95,7 +117,7 @@ class Trials:
             accumulator.observe()
         finally:
             accumulator.free()
-        return predicted(accumulator.sums, symmetrizer(self._symmetric(setup), model, self._grid))
+        return accumulator.sums
 
     def are_same(self, one: Setup, other: Setup) -> bool:
         """Return whether two setups mean the same for these views."""
@@ -172,11 +194,16 @@ def predicted(sums: list[NormalEquations], turned: Symmetrizer | None = None) ->
         others = functools.reduce(operator.add, [one for one, own in zip(sums, fold, strict=True) if own != half])
         others = others if turned is None else turned.sums(others)
         for k, strength in enumerate(_STRENGTHS):
-            floor = others.gram.dtype.type(max(strength * float(others.gram.max()), _TINY))
-            x = scipy.fft.irfftn(others.rhs / (others.gram + floor), shape, workers=1).clip(0)
+            x = estimate(others, strength)
             own = slice(half, None, _FOLDS)
             left[k, own] = energy[own] + _products(gram[own], rhs[own], scipy.fft.rfftn(x, workers=1), shape)
     return Misfit(np.maximum(left[left.sum(axis=1).argmin()], 0), energy)
+
+
+def estimate(sums: NormalEquations, strength: float) -> NDArray:
+    """Return a Wiener estimate, clipped at zero."""
+    floor = sums.gram.dtype.type(max(strength * float(sums.gram.max()), _TINY))
+    return scipy.fft.irfftn(sums.rhs / (sums.gram + floor), sums.shape, workers=1).clip(0)
 
 
 def _products(gram: NDArray, rhs: NDArray, spectrum: NDArray, shape: Size) -> NDArray[np.float64]:

@@ -13,7 +13,7 @@ from .misfits import Misfit
 from .setup import Cure, Setup
 
 SECOND_MARGIN = 1.02  # that a second mistake must be worth, beside the first
-_DOUBT = 0.002  # that the views agree by chance as well as is asked of them
+_DOUBT = 0.002  # that views agree by chance as well as is asked of them
 _TINY = 1e-12  # of a view's energy
 
 
@@ -72,7 +72,7 @@ def unexplained(misfits: Sequence[Misfit], of_light: Sequence[bool], most: NDArr
     return [own.left + np.maximum(most - energy, 0) for own, energy in zip(misfits, held, strict=True)]
 
 
-def is_better(one: Tried, other: Tried, margin: float) -> bool:
+def is_better(one: Tried, other: Tried, margin: float, doubt: float = _DOUBT) -> bool:
     """Return whether views fit better one way than another: by a margin, and alike in all of them.
 
     The latter by Student's test of the logarithms of what is left, view by view: the fewer, the more they must agree.
@@ -82,4 +82,4 @@ def is_better(one: Tried, other: Tried, margin: float) -> bool:
     least = _TINY * np.maximum(one.misfit.energy, other.misfit.energy) + np.finfo(float).tiny
     gain = np.log((other.left + least) / (one.left + least))
     error = float(gain.std(ddof=1)) / np.sqrt(len(gain))
-    return bool(gain.mean() > scipy.special.stdtrit(len(gain) - 1, 1 - _DOUBT) * error)
+    return bool(gain.mean() > scipy.special.stdtrit(len(gain) - 1, 1 - doubt) * error)

@@ -13,7 +13,7 @@ from .._messages import Progress, telling
 from .._stopping import Event, Stop, as_stop
 from ..data.dataset import Dataset, as_dataset
 from ..poses import Poses
-from .cures import cures_of
+from .cures import about_light, cures_of
 from .findings import Finding, ranked
 from .glance import LEAST_VIEWS
 from .misfits import Trials
@@ -21,6 +21,7 @@ from .ranking import SECOND_MARGIN, Idea, Tried, is_better, unexplained
 from .setup import MARGIN, Cure, Setup
 from .turns import ROWS
 
+_DOUBT = 0.05  # that views fit better by chance with their own poses than with those of others: few views differ much
 _FINALISTS = 6  # of those that half of the views were shown
 _BEAM = 3  # of the best first cures, that a second one is tried on top of
 _NEAR = 1.5  # times the misfit of the best, at most
@@ -111,7 +112,7 @@ class _Search:
 
     def findings(self) -> list[Finding]:
         """Return what was found, the best first."""
-        given, singles = self._round(self._given, [(cure,) for cure in self._cures])
+        given, singles = self._round(self._given, [(cure,) for cure in self._all(self._given.setup)])
         better = [one for one in singles if is_better(one, given, one.idea.cures[-1].margin)]
         best = better[0] if better else given
         beam = [single for single in better[:_BEAM] if single.total < _NEAR * better[0].total]
@@ -124,9 +125,14 @@ class _Search:
         found = [given, *singles] + [best] * (len(best.idea.cures) > 1)
         return ranked(given, best if sure else given, found, sure)
 
+    def _all(self, setup: Setup) -> list[Cure]:
+        """Return all cures of a setup, also the one that takes the views themselves to find."""
+        by_light = [] if setup.given.symmetry is None else [about_light(self._trials.centre_of_light(setup))]
+        return [*cures_of(setup), *by_light]
+
     def _on_top(self, single: Tried) -> Tried | None:
         """Return the best that a second cure makes of the first, if that is worth it."""
-        again, pairs = self._round(single.idea, [(cure,) for cure in cures_of(single.idea.setup)], screened=True)
+        again, pairs = self._round(single.idea, [(cure,) for cure in self._all(single.idea.setup)], screened=True)
         return next((pair for pair in pairs if is_better(pair, again, SECOND_MARGIN)), None)
 
     def _with_rows_moved(self, best: Tried) -> Tried | None:
@@ -138,7 +144,7 @@ class _Search:
     def _rows_hold(self, best: Tried) -> bool:
         """Return whether views fit better with their own poses than with those of other particles."""
         again, moved = self._round(best.idea, [(row,) for row in ROWS])
-        return all(is_better(again, one, MARGIN) for one in moved)
+        return all(is_better(again, one, MARGIN, _DOUBT) for one in moved)
 
     def _round(
         self, origin: Idea, chains: Iterable[tuple[Cure, ...]], screened: bool = False

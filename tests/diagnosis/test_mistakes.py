@@ -159,6 +159,11 @@ def test_axis_of_the_symmetry():
     assert (found.name, found.data.symmetry_axis) == ("symmetry about z", (1, 0, 0))
     found = named(right.replace(symmetry_centre=(0, 2 * VOXEL, -VOXEL)))
     assert (found.name, found.data.symmetry_centre) == ("symmetry about the middle", (0, 0, 0))
+    beside = Poses(R, T - POSES.matrix @ (0, 1.5, -1), unit="voxel")  # the model lies as far from the middle
+    found = named(right.replace(poses=beside))
+    assert found.name == "symmetry about the light's centre"
+    np.testing.assert_allclose(found.data.symmetry_centre[1:], (1.5 * VOXEL, -VOXEL), atol=0.3 * VOXEL)
+    assert executed(found.code, right).symmetry_centre == found.data.symmetry_centre
 
 
 @pytest.mark.parametrize("noise", [0.02, 0.1])
