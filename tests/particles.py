@@ -7,7 +7,7 @@ import numpy as np
 import fastmpr
 from fastmpr import Dataset, Poses
 
-SIZE, N, VOXEL = 16, 8, 0.1
+SIZE, N, VOXEL = 14, 6, 0.1
 PSF = fastmpr.psf.gaussian((11, 7, 7), sigma=(2.5, 0.8, 0.8))
 
 

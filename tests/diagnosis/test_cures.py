@@ -6,7 +6,7 @@ import pickle
 
 import numpy as np
 import pytest
-from particles import POSES, PSF, VIEWS, N, assert_same, data_of
+from particles import POSES, PSF, SIZE, VIEWS, N, assert_same, data_of
 
 import fastmpr
 from fastmpr import Dataset, Poses
@@ -19,8 +19,8 @@ NAMES = [f"{i}.tif" for i in range(N)]
 def datasets(tmp_path) -> dict[str, Dataset]:
     """Data sets that cures find something else in."""
     named = Poses(POSES.rotation, POSES.translation, names=NAMES, unit="voxel", centre="n // 2")
-    named.write(tmp_path / "poses.csv", shape=16, voxel_size=0.1)
-    named.write(tmp_path / "poses.star", shape=16, voxel_size=0.1)
+    named.write(tmp_path / "poses.csv", shape=SIZE, voxel_size=0.1)
+    named.write(tmp_path / "poses.star", shape=SIZE, voxel_size=0.1)
     return {
         "plain": Dataset(VIEWS, PSF, POSES),
         "csv": data_of(rotation=Poses.read(tmp_path / "poses.csv"), names=NAMES[::-1]),
@@ -29,7 +29,7 @@ def datasets(tmp_path) -> dict[str, Dataset]:
         "levels": data_of(background=np.linspace(0, 0.3, N), voxel_size=(0.1, 0.1, 0.1), psf_voxel_size=0.08),
         "plane": data_of(background="plane"),
         "psfs": data_of(psf=[PSF, PSF[1:-1]], psf_of=[0, 1] * (N // 2)),
-        "crops": data_of(np.where(np.arange(16) < 12, VIEWS, np.nan), outside="unseen"),
+        "crops": data_of(np.where(np.arange(SIZE) < 11, VIEWS, np.nan), outside="unseen"),
     }
 
 
