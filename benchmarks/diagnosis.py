@@ -2,8 +2,8 @@
 
     FASTMPR_DATA=DATA python -m benchmarks.diagnosis [part ...]
 
-Parts: single, right, imprecise, wide, pairs, centriole, widefield, anisotropic, symmetry, time; all by default. s is the
-noise over the brightest voxel of the views without. With the folder of shared data at ``../shared/data`` or where
+Parts: single, right, imprecise, wide, pairs, rows, centriole, widefield, anisotropic, symmetry, time; all by default. s is
+the noise over the brightest voxel of the views without. With the folder of shared data at ``../shared/data`` or where
 ``FASTMPR_DATA`` says, its ribosome and its centrioles are among the particles.
 """
 
@@ -112,21 +112,34 @@ def wide(draws: int = 8) -> None:
 
 
 def pairs() -> None:
-    """Make two mistakes: several pairs of cures may come to the same, so the misfit tells whether they are undone."""
+    """Make two mistakes."""
     for name, noise in (("helix", 0.03), ("centriole", 0.2), ("ribosome", 0.03)):
-        made, tally = views_of(name, noise, 16, seed=11), Counter[str]()
-        right = next(one for one in fastmpr.diagnose(made.data()) if one.name == "as given").misfit
-        for what, data in _pairs(made):
-            start = time.perf_counter()
-            found = next((one for one in fastmpr.diagnose(data) if one.named), None)
-            undone = found is not None and found.misfit < 1.03 * right
-            tally.update(all=1, first=undone, named=undone)
-            tally["seconds"] += time.perf_counter() - start
-            if not undone:
-                print(
-                    f"    {what}: named {found and found.name}, {found and found.misfit}; right {right:.4f}", flush=True
-                )
-        row(f"pairs: {name}, s = {noise}", tally)
+        made = views_of(name, noise, 16, seed=11)
+        undone(f"pairs: {name}, s = {noise}", made, _pairs(made))
+
+
+def rows() -> None:
+    """Move the rows, and make every other mistake besides."""
+    for name, noise in (("helix", 0.03), ("centriole", 0.2)):
+        made, order = views_of(name, noise, 16, seed=12), np.roll(np.arange(16), 1)
+        others = [(what, data) for what, data, _ in mistakes(made) if what not in ("right", "rows moved")]
+        moved = ((what, data.replace(poses=data.poses[order])) for what, data in others if data.poses is not None)
+        undone(f"rows moved and another: {name}, s = {noise}", made, moved)
+
+
+def undone(title: str, made: Views, wrong: Iterable[tuple[str, Dataset]]) -> None:
+    """Count whether mistakes are undone: several cures may come to the same, so the misfit tells."""
+    tally = Counter[str]()
+    right = next(one for one in fastmpr.diagnose(made.data()) if one.name == "as given").misfit
+    for what, data in wrong:
+        start = time.perf_counter()
+        found = next((one for one in fastmpr.diagnose(data) if one.named), None)
+        is_undone = found is not None and found.misfit < 1.03 * right
+        tally.update(all=1, first=is_undone, named=is_undone)
+        tally["seconds"] += time.perf_counter() - start
+        if not is_undone:
+            print(f"    {what}: named {found and found.name}, {found and found.misfit}; right {right:.4f}", flush=True)
+    row(title, tally)
 
 
 def _pairs(made: Views) -> Iterator[tuple[str, Dataset]]:
@@ -241,6 +254,7 @@ PARTS = {
     "imprecise": imprecise,
     "wide": wide,
     "pairs": pairs,
+    "rows": rows,
     "centriole": centriole,
     "widefield": widefield,
     "anisotropic": anisotropic,
