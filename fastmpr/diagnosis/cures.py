@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -10,10 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._validation import Vector
-from .setup import Cure, Setup
+from ..sums.transfer import energy_radius
+from .setup import MARGIN, Cure, Setup
 from .turns import of_angles, of_poses
 
 _WIDTH_MARGIN = 1.01  # noise alone, or a PSF that is 3 % off, prefers another width by 1.007
+_HAZE_MARGIN = 1.5  # of a background that rises, where the PSF carries light out of the images: haze is none
+_HELD = 0.95  # of the light of a PSF should lie within the images
 _MOVES = ((1, 0, 0), (-1, 0, 0), (2, 0, 0), (-2, 0, 0), (0, 1, 0), (0, -1, 0), (0, 0, 1), (0, 0, -1))
 
 
@@ -22,7 +26,7 @@ def cures_of(setup: Setup) -> Iterator[Cure]:
     yield from of_poses(setup)
     yield from of_angles(setup)
     yield from _of_stacks(setup)
-    yield from _of_psfs()
+    yield from _of_psfs(setup)
     yield from _of_symmetry(setup)
 
 
@@ -40,12 +44,14 @@ def _of_stacks(setup: Setup) -> Iterator[Cure]:
         mistake = "the stacks were written in the order x, y, z"
         yield _stacks("stacks' axes reversed", mistake, "np.transpose(view)", np.transpose)
     yield _contrast(setup)
+    margin = _HAZE_MARGIN if _is_cut_off(setup) else MARGIN
     other = "auto" if isinstance(setup.background, str) and setup.background == "plane" else "plane"
     yield Cure(
         "background a plane" if other == "plane" else "background a constant",
         f"the background behind the particles {'rises in some direction' if other == 'plane' else 'is a constant'}",
         f'data = data.replace(background="{other}")',
         lambda now: replace(now, background=other),
+        margin=margin,
         of_light=True,
     )
 
@@ -71,8 +77,13 @@ def _contrast(setup: Setup) -> Cure:
     return Cure("contrast inverted", "the particles are dark on bright", lines, undo, of_light=True)
 
 
-def _of_psfs() -> Iterator[Cure]:
-    """Yield what the PSF may have suffered."""
+def _of_psfs(setup: Setup) -> Iterator[Cure]:
+    """Yield what the PSF may have suffered.
+
+    Where it carries much light out of the images, its width is tried but never named: what nobody saw beyond their edges is
+    missed most by the widest.
+    """
+    margin = math.inf if _is_cut_off(setup) else _WIDTH_MARGIN
     for factor in (0.7, 1.4):
         yield Cure(
             f"PSF {factor} as wide",
@@ -80,7 +91,7 @@ def _of_psfs() -> Iterator[Cure]:
             "data = data.replace(voxel_size=data.voxel_size, "
             f"psf_voxel_size=[{factor} * side for side in data.psf_voxel_size])",
             partial(_scaled, factor=factor),
-            margin=_WIDTH_MARGIN,
+            margin=margin,
         )
     for axis, name in ((2, "x"), (1, "y")):
         mistake = f"the PSF's stack has the optical axis along {name}"
@@ -90,6 +101,13 @@ def _of_psfs() -> Iterator[Cure]:
         pads = [(2 * max(step, 0), 2 * max(-step, 0)) for step in move]
         mistake = f"the PSF lies {tuple(-step for step in move)} voxels (z, y, x) from its centre"
         yield _psfs(f"PSF moved by {move}", mistake, f"np.pad(psf, {pads})", partial(np.pad, pad_width=pads))
+
+
+def _is_cut_off(setup: Setup) -> bool:
+    """Return whether much of a PSF, in the middle of an image, lies beyond its edges."""
+    data = setup.given
+    edge = np.multiply(data.particle_shape, data.voxel_size).min() / 2
+    return any(energy_radius(psf, setup.psf_voxel_size, _HELD) > edge for psf in setup.psfs)
 
 
 def _scaled(setup: Setup, factor: float) -> Setup:

@@ -133,7 +133,9 @@ class _Search:
     def _on_top(self, single: Tried) -> Tried | None:
         """Return the best that a second cure makes of the first, if that is worth it."""
         again, pairs = self._round(single.idea, [(cure,) for cure in self._all(single.idea.setup)], screened=True)
-        return next((pair for pair in pairs if is_better(pair, again, SECOND_MARGIN)), None)
+        return next(
+            (one for one in pairs if is_better(one, again, max(SECOND_MARGIN, one.idea.cures[-1].margin))), None
+        )
 
     def _with_rows_moved(self, best: Tried) -> Tried | None:
         """Return the best of all cures with rows moved besides, which hide every other mistake."""
