@@ -121,9 +121,12 @@ def pairs() -> None:
 def rows() -> None:
     """Move the rows, and make every other mistake besides."""
     for name, noise in (("helix", 0.03), ("centriole", 0.2)):
-        made, order = views_of(name, noise, 16, seed=12), np.roll(np.arange(16), 1)
-        others = [(what, data) for what, data, _ in mistakes(made) if what not in ("right", "rows moved")]
-        moved = ((what, data.replace(poses=data.poses[order])) for what, data in others if data.poses is not None)
+        made = views_of(name, noise, 16, seed=12)
+        moved = (
+            (what, data.replace(particles=np.stack([data.read(i) for i in np.roll(np.arange(16), 1)])))
+            for what, data, _ in mistakes(made)
+            if what not in ("right", "rows moved", "centred already")  # the last takes other views
+        )
         undone(f"rows moved and another: {name}, s = {noise}", made, moved)
 
 
