@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .data.dataset import Dataset
     from .deconvolution.images import deconvolve
     from .diagnosis.fit import residuals
+    from .diagnosis.search import diagnose
     from .loading import load
     from .poses import Poses
     from .reconstruction import reconstruct
@@ -41,6 +42,7 @@ _HOME = {
     "average": "baselines",
     "deconvolve": "deconvolution.images",
     "deconvolve_average": "baselines",
+    "diagnose": "diagnosis.search",
     "infer_lam": "solver.selection",
     "load": "loading",
     "objective": "solver.admm",
@@ -62,6 +64,7 @@ __all__ = [
     "average",
     "deconvolve",
     "deconvolve_average",
+    "diagnose",
     "infer_lam",
     "io",
     "load",

@@ -59,3 +59,9 @@ def as_translation(value: Any, n: int) -> NDArray[np.float64]:
     if (largest := np.abs(translation).max()) > LONGEST:
         raise ValueError(f"translation: found {largest:g}, need at most {LONGEST:g}")
     return translation
+
+
+def frozen(array: NDArray) -> NDArray:
+    """Return an array of our own that nobody can write to any more."""
+    array.flags.writeable = False
+    return array

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.transform import Rotation
 
 from ._limits import check_memory
-from ._rotations import as_rotation, as_translation
+from ._rotations import as_rotation, as_translation, frozen
 from ._validation import (
     LONGEST,
     Size,
@@ -25,7 +25,7 @@ from ._validation import (
     as_voxel_size,
 )
 from .io import pose_format
-from .io.conventions import CENTRES, MICROMETRES, MIDDLE, off_middle, translations_for
+from .io.conventions import CENTRES, MICROMETRES, MIDDLE, beside_voxel, off_middle, translations_for
 from .io.particles import places_of
 from .symmetry import as_group, as_symmetry
 
@@ -70,7 +70,7 @@ class Poses:
            [0., 2., 1.]])
     """
 
-    __slots__ = ("_centre", "_matrix", "_names", "_rotation", "_translation", "_unit")
+    __slots__ = ("_angles", "_centre", "_matrix", "_names", "_rotation", "_translation", "_unit")
 
     def __init__(
         self,
@@ -84,9 +84,10 @@ class Poses:
         self._unit = None if unit is None else as_choice(unit, "unit", ("voxel", *MICROMETRES))
         self._centre = as_choice(centre, "centre", CENTRES)
         self._rotation = as_rotation(rotation)
-        self._matrix = _frozen(self._rotation.as_matrix())
-        self._translation = _frozen(as_translation(translation, len(self._matrix)))
+        self._matrix = frozen(self._rotation.as_matrix())
+        self._translation = frozen(as_translation(translation, len(self._matrix)))
         self._names = None if names is None else as_names(names, len(self._matrix))
+        self._angles: NDArray[np.float64] | None = None
 
     @property
     def rotation(self) -> Rotation:
@@ -114,6 +115,11 @@ class Poses:
         return self._centre
 
     @property
+    def angles(self) -> NDArray[np.float64] | None:
+        """The angles as they stood in the file, in degrees, shape (N, 3), read-only; None where there was no file."""
+        return self._angles
+
+    @property
     def matrix(self) -> NDArray[np.float64]:
         """The rotations as matrices, shape (N, 3, 3), read-only."""
         return self._matrix
@@ -124,15 +130,14 @@ class Poses:
     def __getitem__(self, index: Any) -> Poses:
         """Return some of the poses, by a slice, places or a mask; an integer gives a `Poses` of length 1."""
         chosen = as_places(index, len(self))
-        names = None if self._names is None else [self._names[i] for i in chosen.tolist()]
-        return self._with(self._rotation[chosen], self._translation[chosen], names)
+        return self._chosen(chosen, None if self._names is None else [self._names[i] for i in chosen.tolist()])
 
     def __iter__(self) -> Iterator[Poses]:
         return (self[i] for i in range(len(self)))
 
     def __setstate__(self, state: Any) -> None:
         for name, value in state[1].items():  # a pickled array can be written to again
-            setattr(self, name, _frozen(value) if isinstance(value, np.ndarray) else value)
+            setattr(self, name, frozen(value) if isinstance(value, np.ndarray) else value)
 
     def __repr__(self) -> str:
         return f"<Poses of {len(self)} particle{'s' if len(self) != 1 else ''}>"
@@ -201,13 +206,8 @@ class Poses:
         voxel = None if voxel_size is None else as_voxel_size(voxel_size)
         if self._unit is None or (self._unit == "voxel" and voxel is None):
             return self
-        if self._unit == "voxel":
-            factor = np.array(voxel)
-        elif voxel is not None or not self._translation.any():
-            factor = np.full(3, MICROMETRES[self._unit])
-        else:
-            raise ValueError(f"voxel_size: found none, need it since the poses' translations are in {self._unit}")
-        return Poses(self._rotation, self._translation * factor, names=self._names, centre=self._centre)
+        translation = beside_voxel(self._translation, self._unit, voxel)
+        return Poses(self._rotation, translation, names=self._names, centre=self._centre)
 
     def about_middle(
         self,
@@ -278,8 +278,7 @@ class Poses:
         if self._names is None:
             raise ValueError("poses: found no names, need them to tell which pose belongs to which particle")
         names = as_names(names)
-        chosen = places_of(names, self._names)
-        return self._with(self._rotation[chosen], self._translation[chosen], names)
+        return self._chosen(places_of(names, self._names), names)
 
     @classmethod
     def random(cls, n: int, *, max_translation: float = 0.0, rng: np.random.Generator | int | None = None) -> Poses:
@@ -339,12 +338,13 @@ class Poses:
         ValueError, OSError
             Naming the file, and the line or the column where there is one.
         """
-        reader = pose_format(path)
-        rotation, translation, names = reader.read(path)
+        table = (reader := pose_format(path)).read(path)
         try:
-            return cls(rotation, translation, names=names, unit=reader.UNIT, centre=reader.CENTRE)
+            poses = cls(table.rotation, table.translation, names=table.names, unit=reader.UNIT, centre=reader.CENTRE)
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
+        poses._angles = frozen(table.angles.copy())
+        return poses
 
     def write(
         self,
@@ -387,14 +387,14 @@ class Poses:
         """
         writer = pose_format(path)
         voxel = None if voxel_size is None else as_voxel_size(voxel_size)
-        translation = translations_for(path, writer, self, shape, voxel)
-        writer.write(path, self._rotation, translation, self._names, overwrite)
+        writer.write(path, self._rotation, translations_for(path, writer, self, shape, voxel), self._names, overwrite)
+
+    def _chosen(self, places: Any, names: Iterable[str] | None) -> Poses:
+        """Return some of the poses, by their places, under names."""
+        poses = self._with(self._rotation[places], self._translation[places], names)
+        poses._angles = None if self._angles is None else frozen(self._angles[places])
+        return poses
 
     def _with(self, rotation: Any, translation: Any, names: Iterable[str] | None) -> Poses:
         """Return other poses that mean the same by their translations."""
         return Poses(rotation, translation, names=names, unit=self._unit, centre=self._centre)
-
-
-def _frozen(array: NDArray[np.float64]) -> NDArray[np.float64]:
-    array.flags.writeable = False
-    return array

@@ -26,14 +26,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0, or 2 after one line on stderr where the input is bad, or 130 after Ctrl-C.
+        0, or 2 after one line on stderr where the input is bad, or 130 after Ctrl-C; 1 where ``check`` finds something.
     """
     logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what it logs of a broken file, our error says
     try:
         args = _parser().parse_args(argv)
         with warnings.catch_warnings():
             warnings.showwarning = _show  # one line each, like all that is said here
-            args.run(args)
+            return args.run(args) or 0
     except KeyboardInterrupt:
         put("fastmpr: interrupted", error=True)
         return 130
@@ -41,7 +41,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(f"not enough memory ({error})")
     except (ValueError, TypeError, OSError, ImportError) as error:
         return _fail(str(error))
-    return 0
 
 
 def _fail(message: str) -> int:

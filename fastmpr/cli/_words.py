@@ -60,6 +60,12 @@ def lengths(voxel_size: Sequence[float]) -> str:
     return " x ".join(f"{length:.4g}" for length in voxel_size) + " micrometres"
 
 
+def table(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return rows as lines, their columns below one another; the first row is the head."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
 def mebibytes(count: int) -> str:
     """Return a number of bytes as text."""
     return f"{count / (1 << 20):.1f} MiB"

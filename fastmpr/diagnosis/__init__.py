@@ -1,1 +1,1 @@
-"""Whether a volume explains its views, and what may be wrong where it does not."""
+"""Whether a volume explains its views, and which usual mistake keeps views from fitting together."""

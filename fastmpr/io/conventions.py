@@ -3,16 +3,37 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
 
 from .._validation import Vector, as_shape
 
 MIDDLE = "(n - 1) / 2"  # of n samples, as SPFluo and this library count
 CENTRES = (MIDDLE, "n // 2")  # the second as RELION, Xmipp and Dynamo do
 MICROMETRES = {"um": 1.0, "nm": 1e-3, "A": 1e-4}
+
+
+class PoseTable(NamedTuple):
+    """What a file of N poses holds.
+
+    Attributes
+    ----------
+    rotation : Rotation
+        Acting on (z, y, x) vectors.
+    translation : (N, 3) ndarray
+        In the format's unit.
+    names : tuple of str, optional
+    angles : (N, 3) ndarray
+        As they stand there, in degrees.
+    """
+
+    rotation: Rotation
+    translation: NDArray[np.float64]
+    names: tuple[str, ...] | None
+    angles: NDArray[np.float64]
 
 
 def off_middle(shape: Any, voxel_size: Vector | float = 1.0) -> NDArray[np.float64]:
@@ -25,6 +46,15 @@ def off_middle(shape: Any, voxel_size: Vector | float = 1.0) -> NDArray[np.float
     """
     sizes = np.array(as_shape(shape))
     return (sizes // 2 - (sizes - 1) / 2) * voxel_size
+
+
+def beside_voxel(translation: NDArray, unit: str, voxel: Vector | None) -> NDArray[np.float64]:
+    """Return translations in a unit ("voxel", "um", ...) in that of a voxel size, None where that is not known."""
+    if unit == "voxel":
+        return translation * np.array(voxel)
+    if voxel is None and translation.any():
+        raise ValueError(f"voxel_size: found none, need it since the poses' translations are in {unit}")
+    return translation * MICROMETRES[unit]
 
 
 def translations_for(path: str | Path, form: Any, poses: Any, shape: Any, voxel: Vector | None) -> NDArray[np.float64]:

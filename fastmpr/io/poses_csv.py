@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from .._messages import warn
+from .conventions import PoseTable
 from .files import encodable, written_whole
 
 SUFFIXES = (".csv",)
@@ -28,8 +29,8 @@ COLUMNS = ("name", "rot1", "rot2", "rot3", "t1", "t2", "t3")
 _SHORT_HEADER = ("name", "rot1", "rot2", "rot3", "t")  # what a version of SPFluo writes over the same seven columns
 
 
-def read(path: str | Path) -> tuple[Rotation, NDArray[np.float64], tuple[str, ...] | None]:
-    """Return the rotations, the translations (N, 3) in voxels and the names (None if all are empty).
+def read(path: str | Path) -> PoseTable:
+    """Return the rotations, the translations (N, 3) in voxels, the names (None if all are empty) and the angles.
 
     Raises
     ------
@@ -65,7 +66,10 @@ def read(path: str | Path) -> tuple[Rotation, NDArray[np.float64], tuple[str, ..
             "unless all particles lie nearly alike"
         )
     names = tuple(row[places[0]] for _, row in rows)
-    return Rotation.from_euler("XZX", table[:, :3], degrees=True), table[:, 3:], names if any(names) else None
+    angles = table[:, :3]
+    return PoseTable(
+        Rotation.from_euler("XZX", angles, degrees=True), table[:, 3:], names if any(names) else None, angles
+    )
 
 
 def write(

@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from .._messages import warn
+from .conventions import PoseTable
 from .files import encodable, written_whole
 
 SUFFIXES = (".star",)
@@ -46,8 +47,8 @@ Table = dict[str, list[str]]
 _WORD = re.compile(r"""'(.*?)'(?=\s|$)|"(.*?)"(?=\s|$)|(\S+)""")
 
 
-def read(path: str | Path) -> tuple[Rotation, NDArray[np.float64], tuple[str, ...] | None]:
-    """Return the rotations, the translations (N, 3) in micrometres and the names (None without rlnImageName).
+def read(path: str | Path) -> PoseTable:
+    """Return the rotations, the translations (N, 3) in micrometres, the names (None without rlnImageName), the angles.
 
     Raises
     ------
@@ -85,7 +86,7 @@ def read(path: str | Path) -> tuple[Rotation, NDArray[np.float64], tuple[str, ..
         raise ValueError(f"{path}: found {twice!r} twice in _{NAME}, need each name once")
 
     rotation = _reverse_axes(Rotation.from_euler("ZYZ", angles, degrees=True).inv())
-    return rotation, -origins[:, ::-1] * MICROMETRES_PER_ANGSTROM, names
+    return PoseTable(rotation, -origins[:, ::-1] * MICROMETRES_PER_ANGSTROM, names, angles)
 
 
 def write(

@@ -132,6 +132,8 @@ class Accumulator:
         As the public functions have them.
     transfers : list of TransferFunction, optional
         Of the PSFs, where they are there already.
+    grid : (nz, ny, nx), optional
+        By default `padded_shape`.
     """
 
     def __init__(
@@ -143,10 +145,11 @@ class Accumulator:
         tell: Progress | None,
         stop: Stop,
         transfers: list[TransferFunction] | None = None,
+        grid: Size | None = None,
     ):
         check_tables_fit(data)
         self.data, self.groups, self.model, self.tell, self.stop = data, groups, model, tell, stop
-        self.grid, views = padded_shape(data, model), sum(map(len, groups))
+        self.grid, views = grid or padded_shape(data, model), sum(map(len, groups))
         self.team = Team(as_workers(workers, math.prod(self.grid) * views), stop.check)
         each = spline_bytes(data) + image_bytes(data, self.grid) + len(groups) * part_bytes(data, self.grid)
         self.crews = self.team.crews(crew_count(self.team.size, each, min(map(len, groups))))

@@ -87,9 +87,9 @@ CENTRES = ["(n - 1) / 2", "(n - 1) / 2", "n // 2"]
 
 
 @st.composite
-def views(draw, psf: bool = True) -> dict[str, Any]:
+def views(draw, psf: bool = True, least: int = 1) -> dict[str, Any]:
     """All that a Dataset is made of."""
-    n, shape = draw(st.integers(1, 4)), draw(SHAPES)
+    n, shape = draw(st.integers(least, least + 3)), draw(SHAPES)
     stack = draw(st.booleans())
     given = {
         "particles": draw(volumes((n, *shape))) if stack else [draw(volumes(shape)) for _ in range(n)],
@@ -98,7 +98,7 @@ def views(draw, psf: bool = True) -> dict[str, Any]:
         "voxel_size": draw(VOXELS),
     }
     rare = {
-        "weights": st.just([1.0, 2.0, 0.5, 1.0][:n]),
+        "weights": st.just([1.0, 2.0, 0.5, 1.0, 1.0, 3.0, 2.0][:n]),
         "frame": st.just("particle" if given["voxel_size"] is not None else "model"),
         "symmetry": st.sampled_from(["C1", "C2", "D2"]),
         "names": st.just([f"{i}.tif" for i in range(n)]),

@@ -17,6 +17,7 @@ from calls.common import (
     are_sums,
     dataset,
     first_precision,
+    is_dataset,
     is_number,
     is_result,
     is_volume,
@@ -189,6 +190,27 @@ def deconvolved(draw) -> Call:
 
 
 @st.composite
+def diagnosed(draw) -> Call:
+    given = draw(views(least=4))
+    arguments = given | {
+        "workers": draw(WORKERS),
+        "progress": draw(st.sampled_from([None, progress])),
+        **draw(PATIENCE),
+    }
+
+    def check(found: Any, given: dict[str, Any]) -> None:
+        assert found
+        for finding in found:
+            assert math.isfinite(finding.misfit)
+            assert math.isfinite(finding.margin)
+        assert sum(finding.named for finding in found) <= 1
+        is_dataset(found[0].data, len(given["poses"]))
+
+    call = of_views(fastmpr.diagnose, arguments, check)
+    return call._replace(doubtful=True)  # views that show nothing are refused
+
+
+@st.composite
 def simulated(draw) -> Call:
     n, shape = draw(st.integers(1, 3)), draw(SHAPES)
     arguments = {
@@ -248,6 +270,7 @@ CALLS: dict[str, tuple[Callable[[], st.SearchStrategy[Call]], int]] = {
     "residuals": (compared, 300),
     "average": (averaged, 300),
     "deconvolve_average": (deconvolved, 150),
+    "diagnose": (diagnosed, 25),
     "simulate": (simulated, 500),
     "compat.spfluo.reconstruction_L2": (as_spfluo, 500),
 }

@@ -407,3 +407,24 @@ def test_origins_in_pixels_along_any_axis_are_refused(tmp_path, axis):
     (tmp_path / "poses.star").write_text(f"data_particles\n\nloop_\n{head}\n0 0 0 1\n0 0 0 2\n")
     with pytest.raises(ValueError, match=f"found origins in pixels .*Origin{axis}"):
         Poses.read(tmp_path / "poses.star")
+
+
+def test_angles_are_kept_as_they_stand_in_the_file(tmp_path):
+    """Those of another convention cannot be made of rotations again."""
+    angles = np.random.default_rng(0).uniform(-400, 400, (4, 3))
+    rows = [f"{name},{','.join(map(str, row))},0,0,0" for name, row in zip("dbca", angles, strict=True)]
+    (tmp_path / "poses.csv").write_text("\n".join(rows))
+    poses = Poses.read(tmp_path / "poses.csv")
+    np.testing.assert_allclose(poses.angles, angles, rtol=1e-12)
+    np.testing.assert_allclose(poses.matched(list("abcd")).angles, angles[[3, 1, 2, 0]], rtol=1e-12)
+    np.testing.assert_allclose(poses[1:3].angles, angles[1:3], rtol=1e-12)
+    assert not poses.angles.flags.writeable
+    assert poses.symmetrized("C2").angles is None
+    assert Poses(poses.rotation).angles is None
+
+
+def test_angles_of_a_star_file(tmp_path):
+    Poses.random(3, rng=0).write(tmp_path / "poses.star", shape=9)
+    poses = Poses.read(tmp_path / "poses.star")
+    rows = [line.split() for line in (tmp_path / "poses.star").read_text().splitlines() if line.count(".") > 5]
+    np.testing.assert_allclose(poses.angles, np.array(rows, float)[:, :3])

@@ -1,0 +1,97 @@
+"""The particles and what belongs to them, as several commands take them."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+import fastmpr
+
+from ._arguments import ZYX, background, positive
+
+
+def add_views(command: Any) -> None:
+    """Add all that a `fastmpr.Dataset` is made of."""
+    add = command.add_argument
+    add("particles", metavar="PARTICLES", help="a folder of 3-D TIFF or MRC files, or one 4-D TIFF file")
+    add("--psf", required=True, metavar="PSF", help="the point spread function, a 3-D TIFF or MRC file")
+    add("--poses", required=True, metavar="POSES", help="a .csv (SPFluo) or .star (RELION) file")
+    add(
+        "--voxel-size",
+        type=positive,
+        nargs=3,
+        metavar=ZYX,
+        help="in micrometres (default: what PARTICLES say, else 1 voxel)",
+    )
+    add(
+        "--psf-voxel-size",
+        type=positive,
+        nargs=3,
+        metavar=ZYX,
+        help="in micrometres (default: what PSF says, else the particles')",
+    )
+    add(
+        "--psf-measured",
+        action="store_true",
+        help="PSF is a bead as the camera gave it: take its offset off and centre it",
+    )
+    add("--symmetry", metavar="Cn|Dn", help="of the particle, such as C9 (default: none)")
+    add("--symmetry-axis", type=float, nargs=3, metavar=ZYX, help="its direction in the model (default: z, 1 0 0)")
+    add(
+        "--symmetry-centre",
+        type=float,
+        nargs=3,
+        metavar=ZYX,
+        help="from the middle of the model, in micrometres, or voxels of unknown size (default: 0 0 0)",
+    )
+    add(
+        "--seen",
+        choices=("auto", "all"),
+        default="auto",
+        help="auto: what surrounds a crop, of one value, was not seen; all: it was (default: %(default)s)",
+    )
+    add(
+        "--outside",
+        choices=("auto", "dark", "unseen"),
+        default="auto",
+        help="what is beyond the edge of an image (default: dark, but for crops)",
+    )
+    add(
+        "--radius",
+        type=positive,
+        metavar="R",
+        help="of the particle, in micrometres, or voxels of unknown size: use nothing beyond (default: all)",
+    )
+    add(
+        "--background",
+        type=background,
+        default="auto",
+        metavar="auto|plane|none|LEVEL",
+        help="behind the particles (default: estimated for each)",
+    )
+    add(
+        "--gain",
+        choices=("same", "fit"),
+        default="same",
+        help="of the camera: fit it for each particle, which takes twice as long (default: %(default)s)",
+    )
+
+
+def loaded(args: argparse.Namespace) -> fastmpr.Dataset:
+    """Return the data set."""
+    return fastmpr.load(
+        args.particles,
+        args.psf,
+        args.poses,
+        voxel_size=args.voxel_size,
+        psf_voxel_size=args.psf_voxel_size,
+        psf_measured=args.psf_measured,
+        symmetry=args.symmetry,
+        symmetry_axis=args.symmetry_axis,
+        symmetry_centre=args.symmetry_centre,
+        seen=args.seen,
+        outside=args.outside,
+        radius=args.radius,
+        background=args.background,
+        gain=args.gain,
+    )

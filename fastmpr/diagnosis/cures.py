@@ -1,0 +1,155 @@
+"""The usual mistakes, each with what undoes it: a new one is a cure in one of these lists."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._validation import Vector
+from ..sums.transfer import energy_radius
+from .setup import MARGIN, Cure, Setup
+from .turns import of_angles, of_poses
+
+_WIDTH_MARGIN = 1.01  # noise alone, or a PSF that is 3 % off, prefers another width by 1.007
+_HAZE_MARGIN = 1.5  # of a background that rises, where the PSF carries light out of the images: haze is none
+_HELD = 0.95  # of the light of a PSF should lie within the images
+_MOVES = ((1, 0, 0), (-1, 0, 0), (2, 0, 0), (-2, 0, 0), (0, 1, 0), (0, -1, 0), (0, 0, 1), (0, 0, -1))
+
+
+def cures_of(setup: Setup) -> Iterator[Cure]:
+    """Yield all that can be tried on a setup."""
+    yield from of_poses(setup)
+    yield from of_angles(setup)
+    yield from _of_stacks(setup)
+    yield from _of_psfs(setup)
+    yield from _of_symmetry(setup)
+
+
+def _of_stacks(setup: Setup) -> Iterator[Cure]:
+    """Yield what the particles' files may have suffered."""
+    for axis, name in enumerate("zyx"):
+        yield _stacks(
+            f"stacks mirrored along {name}",
+            f"the stacks were written upside down along {name}, which turns them into their mirror images",
+            f"np.flip(view, {axis})",
+            partial(np.flip, axis=axis),
+        )
+    shape = setup.given.particle_shape
+    if shape == shape[::-1]:
+        mistake = "the stacks were written in the order x, y, z"
+        yield _stacks("stacks' axes reversed", mistake, "np.transpose(view)", np.transpose)
+    yield _contrast(setup)
+    margin = _HAZE_MARGIN if _is_cut_off(setup) else MARGIN
+    other = "auto" if isinstance(setup.background, str) and setup.background == "plane" else "plane"
+    yield Cure(
+        "background a plane" if other == "plane" else "background a constant",
+        f"the background behind the particles {'rises in some direction' if other == 'plane' else 'is a constant'}",
+        f'data = data.replace(background="{other}")',
+        lambda now: replace(now, background=other),
+        margin=margin,
+        of_light=True,
+    )
+
+
+def _stacks(name: str, mistake: str, code: str, step: Callable[[NDArray], NDArray]) -> Cure:
+    """Return a cure that every particle goes through."""
+    lines = (
+        f"views = [data.read(i) for i in range(len(data))]\ndata = data.replace(particles=[{code} for view in views])"
+    )
+    return Cure(name, mistake, lines, lambda now: replace(now, steps=(*now.steps, step)))
+
+
+def _contrast(setup: Setup) -> Cure:
+    """Return what makes the particles bright on dark."""
+    level = '"auto"' if isinstance(setup.background, str) else "-data.background"
+    lines = "views = [-data.read(i) for i in range(len(data))]\n"
+    lines += f"data = data.replace(particles=views, background={level})"
+
+    def undo(now: Setup) -> Setup:
+        background = "auto" if isinstance(now.background, str) else -now.background
+        return replace(now, steps=(*now.steps, np.negative), background=background)
+
+    return Cure("contrast inverted", "the particles are dark on bright", lines, undo, of_light=True)
+
+
+def _of_psfs(setup: Setup) -> Iterator[Cure]:
+    """Yield what the PSF may have suffered.
+
+    Where it carries much light out of the images, its width is tried but never named: what nobody saw beyond their edges is
+    missed most by the widest.
+    """
+    margin = math.inf if _is_cut_off(setup) else _WIDTH_MARGIN
+    for factor in (0.7, 1.4):
+        yield Cure(
+            f"PSF {factor} as wide",
+            f"the PSF is about {factor} times as wide as the one given (its voxel size, or the optics)",
+            "data = data.replace(voxel_size=data.voxel_size, "
+            f"psf_voxel_size=[{factor} * side for side in data.psf_voxel_size])",
+            partial(_scaled, factor=factor),
+            margin=margin,
+        )
+    for axis, name in ((2, "x"), (1, "y")):
+        mistake = f"the PSF's stack has the optical axis along {name}"
+        code = f"np.swapaxes(psf, 0, {axis})"
+        yield _psfs(f"PSF's z and {name} swapped", mistake, code, partial(np.swapaxes, axis1=0, axis2=axis))
+    for move in _MOVES:
+        pads = [(2 * max(step, 0), 2 * max(-step, 0)) for step in move]
+        mistake = f"the PSF lies {tuple(-step for step in move)} voxels (z, y, x) from its centre"
+        yield _psfs(f"PSF moved by {move}", mistake, f"np.pad(psf, {pads})", partial(np.pad, pad_width=pads))
+
+
+def _is_cut_off(setup: Setup) -> bool:
+    """Return whether much of a PSF, in the middle of an image, lies beyond its edges."""
+    data = setup.given
+    edge = np.multiply(data.particle_shape, data.voxel_size).min() / 2
+    return any(energy_radius(psf, setup.psf_voxel_size, _HELD) > edge for psf in setup.psfs)
+
+
+def _scaled(setup: Setup, factor: float) -> Setup:
+    return replace(setup, psf_scale=setup.psf_scale * factor)
+
+
+def _psfs(name: str, mistake: str, code: str, change: Callable[[NDArray], NDArray]) -> Cure:
+    """Return a cure that every PSF goes through."""
+    lines = f"data = data.replace(psf=[{code} for psf in data.psfs])"
+    return Cure(name, mistake, lines, lambda now: replace(now, psfs=tuple(change(psf) for psf in now.psfs)))
+
+
+def _of_symmetry(setup: Setup) -> Iterator[Cure]:
+    """Yield how the symmetry that was given may lie otherwise."""
+    if setup.given.symmetry is None:
+        return
+    for axis, name in (((1.0, 0.0, 0.0), "z"), ((0.0, 1.0, 0.0), "y"), ((0.0, 0.0, 1.0), "x")):
+        yield Cure(
+            f"symmetry about {name}",
+            f"the axis of symmetry lies along {name} of the model",
+            f"data = data.replace(symmetry_axis={axis})",
+            partial(_about, axis=axis),
+        )
+    yield Cure(
+        "symmetry about the middle",
+        "the axis of symmetry passes through the middle of the model",
+        "data = data.replace(symmetry_centre=(0, 0, 0))",
+        lambda now: replace(now, symmetry_centre=(0.0, 0.0, 0.0)),
+    )
+
+
+def about_light(centre: Vector) -> Cure:
+    """Return what lets the axis of symmetry pass through the centre of light, where it must."""
+    z, y, x = (round(length, 6) for length in centre)
+    centre = z, y, x
+    return Cure(
+        "symmetry about the light's centre",
+        f"the axis of symmetry passes through {centre} from the middle of the model, the centre of light",
+        f"data = data.replace(symmetry_centre={centre})",
+        lambda now: replace(now, symmetry_centre=centre),
+    )
+
+
+def _about(setup: Setup, axis: tuple[float, float, float]) -> Setup:
+    return replace(setup, symmetry_axis=axis)

@@ -1,0 +1,216 @@
+"""How well views fit together under a setup: each half of them predicts the other."""
+
+from __future__ import annotations
+
+import functools
+import math
+import operator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import scipy  # its parts are loaded at their first use
+from numpy.typing import NDArray
+
+from .._messages import Progress
+from .._stopping import Stop
+from .._validation import Size, Vector
+from ..data.dataset import Dataset
+from ..poses import Poses
+from ..sums.accumulate import Accumulator, padded_shape
+from ..sums.normal_equations import NormalEquations
+from ..sums.resampling import inner_centre
+from ..sums.symmetrize import Symmetrizer, symmetrizer
+from ..sums.transfer import TransferFunction
+from .glance import Glance
+from .setup import Setup, stepped
+
+_STRENGTHS = (1e-3, 1e-2, 1e-1)  # of the strongest frequency, added to S: the best is taken
+_FOLDS = 2
+_ASIDE = 0.75  # voxels: nearer, the centre of light is taken for the middle
+_BRIGHT = 0.2  # of the brightest voxel: what is less bright may be noise
+_TINY = 1e-30
+_CLOSE = 1e-5  # of rotations, of voxels and of a PSF's peak, below which two are one
+
+
+@dataclass(frozen=True, eq=False)
+class Misfit:
+    """What a prediction leaves of each view.
+
+    Attributes
+    ----------
+    left : (n,) ndarray
+        The energy of a view less what is predicted of it.
+    energy : (n,) ndarray
+        Of what the grid holds of a view.
+    """
+
+    left: NDArray[np.float64]
+    energy: NDArray[np.float64]
+
+
+class Trials:
+    """Tries setups on a few views; all on one grid, or those with a smaller one would cut off noise and win.
+
+    Parameters
+    ----------
+    data : Dataset
+        With a PSF and poses.
+    workers, tell, stop
+        As the public functions have them.
+    """
+
+    def __init__(self, data: Dataset, workers: int | None, tell: Progress | None, stop: Stop):
+        self._workers, self._stop = workers, stop
+        self.glance = Glance(data, tell, stop)
+        self._few = data[self.glance.chosen].replace(
+            particles=self.glance.views,
+            poses=_bare(data.placed[self.glance.chosen]),
+            voxel_size=self.glance.voxel_size,
+            psf_voxel_size=data.psf_voxel_size,
+            symmetry=None,
+            radius=None,
+            seen="all",
+            outside="dark",
+            background="none",
+            gain="same",
+        )
+        self._grid: Size = (1, 1, 1)
+        self._levelled: dict[Any, tuple[Any, NDArray]] = {}
+        self._transfers: dict[Any, tuple[Any, list[TransferFunction]]] = {}
+
+    def make_room(self, setups: list[Setup]) -> None:
+        """Make the grid large enough for all of some setups."""
+        for scale in {setup.psf_scale for setup in setups}:
+            psf_voxel = tuple(scale * side for side in self._few.psf_voxel_size)
+            grid = padded_shape(self._few.replace(psf_voxel_size=psf_voxel), self._few.model_shape())
+            z, y, x = map(max, self._grid, grid)
+            self._grid = z, y, x
+
+    def __call__(self, setup: Setup, every: int = 1) -> Misfit:
+        """Return the misfit of every view, or every second, predicted from those of the other half."""
+        model = self._few.model_shape()
+        return predicted(self._sums(setup, every), symmetrizer(self._symmetric(setup), model, self._grid))
+
+    def centre_of_light(self, setup: Setup) -> Vector:
+        """Return where the bright part of the particle lies from the middle of the model, in the unit of the data set.
+
+        That is the middle itself where it can hardly be told from it.
+        """
+        total = functools.reduce(operator.add, self._sums(setup))
+        volume = estimate(total, _STRENGTHS[1])
+        bright = np.where(volume > _BRIGHT * volume.max(), volume, 0)
+        centre = inner_centre(self._grid, self._few.model_shape())
+        off = np.subtract(scipy.ndimage.center_of_mass(bright), centre) if bright.any() else np.zeros(3)
+        far = np.linalg.norm(off) > _ASIDE
+        z, y, x = (off * far * self._few.model_voxel).tolist()
+        return z, y, x
+
+    def _sums(self, setup: Setup, every: int = 1) -> list[NormalEquations]:
+        """Return the sums of every view apart, or of every second."""
+        poses = _bare(setup.placed[self.glance.chosen])
+        data = self._few.replace(particles=self._views(setup), poses=poses)[::every]
+        model, groups = data.model_shape(), [np.array([i]) for i in range(len(data))]
+        transfers = self._transfers_of(setup)
+        accumulator = Accumulator(data, groups, model, self._workers, None, self._stop, transfers, self._grid)
+        try:
+            accumulator.observe()
+        finally:
+            accumulator.free()
+        return accumulator.sums
+
+    def are_same(self, one: Setup, other: Setup) -> bool:
+        """Return whether two setups mean the same for these views."""
+        if one.steps != other.steps or one.background is not other.background:
+            return False
+        numbers = [(setup.psf_scale, *setup.symmetry_axis, *setup.symmetry_centre) for setup in (one, other)]
+        if numbers[0] != numbers[1] or not all(map(_alike, one.psfs, other.psfs)):
+            return False
+        here, there, few = one.placed, other.placed, self.glance.chosen
+        if np.abs(here.matrix[few] - there.matrix[few]).max() >= _CLOSE:
+            return False
+        return bool(np.abs(here.translation[few] - there.translation[few]).max() < _CLOSE * min(self._few.voxel_size))
+
+    def _views(self, setup: Setup) -> NDArray:
+        """Return the views less their background."""
+        key = (*map(id, setup.steps), id(setup.background))
+        if key not in self._levelled:
+            given, background = setup.given, setup.background
+            views = np.stack([stepped(view, setup.steps) for view in self.glance.views])
+            few = self._few.replace(
+                particles=views,
+                background=background if isinstance(background, str) else self._few_of(background) / self.glance.unit,
+                gain=given.gain if isinstance(given.gain, str) else self._few_of(given.gain),
+            ).levelled()
+            self._levelled[key] = setup, np.stack([few.read(i) for i in range(len(few))])
+        return self._levelled[key][1]
+
+    def _few_of(self, values: NDArray) -> NDArray:
+        return values[self.glance.chosen]
+
+    def _symmetric(self, setup: Setup) -> Dataset:
+        """Return the few views with the symmetry of a setup, if it has one."""
+        symmetry = setup.given.symmetry
+        if symmetry is None:
+            return self._few
+        where = {"symmetry_axis": setup.symmetry_axis, "symmetry_centre": setup.symmetry_centre}
+        return self._few.replace(symmetry=symmetry, **where)
+
+    def _transfers_of(self, setup: Setup) -> list[TransferFunction]:
+        key = (*map(id, setup.psfs), setup.psf_scale)
+        if key not in self._transfers:
+            made = [TransferFunction(psf, setup.psf_voxel_size, self._few.dtype) for psf in setup.psfs]
+            self._transfers[key] = setup, made  # which keeps those alive whose places the key holds
+        return self._transfers[key][1]
+
+
+def _alike(psf: NDArray, other: NDArray) -> bool:
+    """Return whether two PSFs are the same."""
+    return psf is other or (psf.shape == other.shape and np.abs(psf - other).max() <= _CLOSE * np.abs(psf).max())
+
+
+def _bare(poses: Poses) -> Poses:
+    """Return poses whose translations are in the unit of any voxel size."""
+    return Poses(poses.rotation, poses.translation)
+
+
+def predicted(sums: list[NormalEquations], turned: Symmetrizer | None = None) -> Misfit:
+    """Return what a prediction from the other half of the views leaves of each: Wiener estimates, clipped at zero.
+
+    Without the clip, the contrast would make no difference.
+
+    Parameters
+    ----------
+    sums : list of NormalEquations
+        Of each view apart, on one grid.
+    turned : Symmetrizer, optional
+        Of a symmetric particle: what predicts is summed over its group.
+    """
+    shape, energy = sums[0].shape, np.array([one.energy for one in sums])
+    gram, rhs = np.stack([one.gram for one in sums]), np.stack([one.rhs for one in sums])
+    left = np.empty((len(_STRENGTHS), len(sums)))
+    fold = np.arange(len(sums)) % _FOLDS
+    for half in range(_FOLDS):
+        others = functools.reduce(operator.add, [one for one, own in zip(sums, fold, strict=True) if own != half])
+        others = others if turned is None else turned.sums(others)
+        for k, strength in enumerate(_STRENGTHS):
+            x = estimate(others, strength)
+            own = slice(half, None, _FOLDS)
+            left[k, own] = energy[own] + _products(gram[own], rhs[own], scipy.fft.rfftn(x, workers=1), shape)
+    return Misfit(np.maximum(left[left.sum(axis=1).argmin()], 0), energy)
+
+
+def estimate(sums: NormalEquations, strength: float) -> NDArray:
+    """Return a Wiener estimate, clipped at zero."""
+    floor = sums.gram.dtype.type(max(strength * float(sums.gram.max()), _TINY))
+    return scipy.fft.irfftn(sums.rhs / (sums.gram + floor), sums.shape, workers=1).clip(0)
+
+
+def _products(gram: NDArray, rhs: NDArray, spectrum: NDArray, shape: Size) -> NDArray[np.float64]:
+    """Return <x, S x> - 2 <b, x> of each view, given the half spectrum of x."""
+    weights = np.full(gram.shape[-1], 2 / math.prod(shape))
+    weights[0 :: max(shape[2] // 2, 1) if shape[2] % 2 == 0 else len(weights)] /= 2  # what the half has no twin of
+    power = (weights * (spectrum.real**2 + spectrum.imag**2)).astype(gram.dtype)
+    cross = (weights * spectrum).astype(rhs.dtype).view(gram.dtype)
+    squares = np.einsum("nzyx,zyx->nzy", gram, power)
+    return (squares - 2 * np.einsum("nzyx,zyx->nzy", rhs.view(gram.dtype), cross)).sum(axis=(1, 2), dtype=np.float64)
