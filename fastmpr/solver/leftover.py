@@ -1,0 +1,125 @@
+"""What a volume leaves of an image, over the noise: below what weight of the data is it not yet fitted to the noise?
+
+Where the microscope passes next to nothing, what is left is noise alone. How strong it is there, and how that changes with
+the frequency, tells what noise there is at all other frequencies, white or not. At those where the light that a volume
+predicts is a little weaker than the noise, a volume that is too smooth leaves the noise and more, and one that has begun to
+explain the noise less than it. Nothing else of the volume needs to be right for that: strong frequencies, which tell most of
+a PSF that is not quite the true one, have no say.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from .._validation import Size
+from ..engine.fft import rfftn
+from ..sums.normal_equations import half_sum
+
+_DARK = 1e-4  # of the strongest |h|^2: there is noise alone where less is passed,
+_DARKEST = 0.15  # or at this share of the frequencies, where the PSF passes more at nearly all of them,
+_LIT = 1e-3  # but not where it passes so much: the noise cannot be told, and this is what the image was passed through
+_NEAREST = 0.1  # of the dark frequencies are nearest to the light:
+_MOST = 2.0  # times the noise there it is anywhere, at most: more is no more than a guess
+_STEADY = 20.0  # frequencies' worth of belief that noise is white
+_LOG_MEAN = 0.5772  # -mean of log(power / mean power) of noise: Euler's constant
+_FROM, _TO = 0.1, 0.3  # of the noise: predicted light about that strong tells whether noise is being fitted
+_LOUDEST = 2.0  # times the noise: what few frequencies lack must not drown the rest
+_TOLD = 5.0  # frequencies' worth of say, at least: fewer tell nothing
+_SMOOTH = 3  # frequencies along an axis, over which predicted light is averaged
+
+
+class Leftover:
+    """The spectra of what is left of an image, of its noise, and of the light that is predicted, on a periodic grid.
+
+    What cannot be told is None: all, where the PSF passes light at all frequencies, so that none shows the noise alone.
+
+    Parameters
+    ----------
+    residual : (nz, ny, nx) ndarray
+        Image less prediction, on the grid of a solve; NaN where nothing was seen.
+    light : (nz, ny, nx) ndarray
+        What is predicted, all over the grid.
+    passed : (nz, ny, nx // 2 + 1) ndarray
+        |h^|^2 on the half spectrum of that grid.
+    workers : int
+    """
+
+    def __init__(self, residual: NDArray, light: NDArray, passed: NDArray, workers: int):
+        self._shape: Size = residual.shape
+        self._passed, self._workers = passed, workers
+        seen = ~np.isnan(residual)
+        count = max(int(seen.sum()), 1)
+        mean = float(residual.sum(where=seen)) / count
+        scale = float(residual.std(where=seen)) if seen.any() else 1.0
+        scale = scale or 1.0  # squares in float32 have their limits
+        known = np.where(seen, (residual - mean) / scale, 0).astype(residual.dtype)
+        self._light = light / residual.dtype.type(scale)
+        self._share = residual.size / count  # so many neighbouring frequencies say the same
+        self._power = _power(known, workers) / np.float32(count)
+        self._noise = noise_power(self._power, passed, residual.shape, _STEADY * self._share)
+
+    def faint(self) -> float | None:
+        """Return what is left at frequencies of a little less light than noise, over the noise; None if that is not told.
+
+        1 where nothing of the noise has been fitted, more where light is missing.
+        """
+        if self._noise is None:
+            return None
+        bright = self._bright(self._noise)
+        weight = np.square(bright / (bright + np.float32(_FROM)) * (np.float32(_TO) / (bright + np.float32(_TO))))
+        weight[0, 0, 0] = 0
+        total = half_sum(weight, self._shape)
+        if not total > _TOLD * self._share:
+            return None
+        left = np.minimum(self._power / self._noise, np.float32(_LOUDEST))
+        return half_sum(weight * left, self._shape) / total / (1 - math.exp(-_LOUDEST))  # of noise: that is its mean
+
+    def passed(self) -> float | None:
+        """Return the power of what is left where the PSF passes light over that of the noise; None if it is not told."""
+        if self._noise is None:
+            return None
+        lit = self._passed > _LIT * float(self._passed.max())
+        lit[0, 0, 0] = False
+        return half_sum(self._power * lit, self._shape) / half_sum(self._noise * lit, self._shape)
+
+    def _bright(self, noise: NDArray) -> NDArray:
+        """Return the power of the prediction, averaged over neighbours, over that of the noise."""
+        light = _power(self._light, self._workers) / np.float32(self._light.size)
+        light[0, 0, 0] = 0
+        size = [min(_SMOOTH, n) if n > 1 else 1 for n in self._shape]
+        return np.maximum(ndimage.uniform_filter(light, size, mode=["wrap", "wrap", "nearest"]), 0) / noise
+
+
+def noise_power(power: NDArray, passed: NDArray, shape: Size, steady: float) -> NDArray | None:
+    """Return the power of noise at all frequencies, from that of a residual where a PSF passes next to nothing.
+
+    Its logarithm is taken for a linear function of sum sin^2(pi f), with f in cycles per voxel: nearly that of noise that is
+    white, or was smoothed or resampled. Where frequencies are few, it is nearly white: ``steady`` says how many are. None
+    where the PSF passes light at all frequencies, or nothing is left.
+    """
+    strongest, weak = float(passed.max()), float(np.quantile(passed, _DARKEST))
+    dark = passed <= max(_DARK * strongest, weak)
+    height, known = _height(shape), power[dark]
+    if weak > _LIT * strongest or not known.any():
+        return None
+    tiny = np.finfo(power.dtype).tiny
+    values, places = np.log(np.maximum(known, tiny)), height[dark]
+    centre, level = float(places.mean()), float(values.mean()) + _LOG_MEAN
+    slope = float(np.dot(places - centre, values)) / (float(np.square(places - centre).sum()) + steady)
+    most = _MOST * float(known[places <= np.quantile(places, _NEAREST)].mean())
+    return np.clip(np.exp(level + slope * (height - centre)), tiny, max(most, tiny)).astype(power.dtype)
+
+
+def _height(shape: Size) -> NDArray[np.float32]:
+    """Return the sum of sin^2(pi f) at the frequencies of a half spectrum."""
+    z, y, x = (np.square(np.sin(np.pi * np.arange(n) / n)).astype(np.float32) for n in shape)
+    return z[:, None, None] + y[:, None] + x[: shape[2] // 2 + 1]
+
+
+def _power(values: NDArray, workers: int) -> NDArray:
+    spectrum = rfftn(values, workers)
+    return spectrum.real**2 + spectrum.imag**2
