@@ -130,7 +130,8 @@ class Job:
             left = Leftover(residual, light, observed.sums.gram, observed.workers).faint()
             return Trial(colour(residual[inside], light[inside], observed.workers), left)
 
-        found = whitest(trial, _GUESS * guess_lam(observed.sums, self.regularizer))
+        voxels = math.prod(side.stop - side.start for side in inside)
+        found = whitest(trial, _GUESS * guess_lam(observed.sums, self.regularizer), voxels)
         brightest = max((float(np.nanmax(plane)) for plane in part if not np.isnan(plane).all()), default=0.0)
         return Choice(_MOST / brightest, "limit") if brightest * found.lam > _MOST else found
 

@@ -29,6 +29,7 @@ from ..sums.normal_equations import half_sum
 
 _TRIALS = 10
 _MORE = math.log2(2.2)  # above the weight of the whitest residual: nearest the truth (`benchmarks.deconvolution`)
+_GIVE, _MANY = 0.6, 50_000  # octaves, and voxels
 _LEFT = 0.87  # of the noise, at faint frequencies, at least (`benchmarks.lam_one_image`)
 _LOUDEST = 20.0  # times the median: what few frequencies still lack after few iterations must not drown the rest
 _BINS = 20  # of the light, in each of which there are as many voxels
@@ -74,13 +75,22 @@ class _Trials:
         return len(self._found) >= _TRIALS
 
 
-def whitest(trial: Callable[[float], Trial], guess: float) -> Choice:
+def whitest(trial: Callable[[float], Trial], guess: float, voxels: int = 0) -> Choice:
     """Return the best weight: the one of the whitest residual, and a little more, but none that explains the noise.
 
     Where the guess already does, it is the largest that does not: whiteness tells little of such images.
+
+    Parameters
+    ----------
+    trial : callable
+    guess : float
+        A weight to begin with.
+    voxels : int
+        On which whiteness is seen. Of many it tells more than what is left: the ceiling gives way a little.
     """
     trials = _Trials(trial, guess)
-    return _down(trials) if trials.explain(0) else _downhill(trials)
+    give = _GIVE * min(1.0, voxels / _MANY)
+    return _down(trials) if trials.explain(0) else _downhill(trials, give)
 
 
 def _down(trials: _Trials) -> Choice:
@@ -95,19 +105,24 @@ def _down(trials: _Trials) -> Choice:
     return Choice(trials.lam(k + min(_ceiling(trials, k), 1.0)), "noise")
 
 
-def _downhill(trials: _Trials) -> Choice:
-    """Go downhill, in long steps and then in short ones, to the whitest residual; a parabola through three finds it."""
+def _downhill(trials: _Trials, give: float) -> Choice:
+    """Go downhill, in long steps and then in short ones, to the whitest residual; a parabola through three finds it.
+
+    To one that is found below the ceiling, this gives way.
+    """
 
     def height(k: int) -> tuple[bool, float]:
         return (True, k) if trials.explain(k) else (False, trials(k).colour)
 
     best = 0
     for stride in (2, 1):
-        downhill = -stride if height(best - stride) < height(best) else stride
+        downhill = stride if height(best + stride) < height(best) else -stride
         while not trials.spent and height(best + downhill) < height(best):
             best += downhill
-    white = best + _vertex(*(math.log(trials(best + k).colour) for k in (-1, 0, 1))) + _MORE
-    ceiling = best + _ceiling(trials, best)
+    vertex = best + _vertex(*(math.log(trials(best + k).colour) for k in (-1, 0, 1)))
+    white, ceiling = vertex + _MORE, best + _ceiling(trials, best)
+    if vertex < ceiling:
+        ceiling += give
     ended = height(best) <= min(height(best - 1), height(best + 1))
     by = "trials" if not ended else "whiteness" if white <= ceiling else "noise"
     return Choice(trials.lam(min(white, ceiling)), by)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from fastmpr.solver.whiteness import _LEFT, _MORE, Trial, colour, whitest
+from fastmpr.solver.whiteness import _GIVE, _LEFT, _MORE, Trial, colour, whitest
 
 SHAPE = (16, 30, 31)
 
@@ -106,3 +106,13 @@ def test_gives_up_where_all_weights_explain_the_noise_and_says_so():
     tried: list[float] = []
     lam, by = whitest(parabola(1.0, tried, lambda lam: 0.1), 1.0)
     assert 0 < lam < 1e-3 and by == "trials" and len(tried) < 15
+
+
+def test_to_whiteness_seen_on_many_voxels_the_ceiling_gives_way_a_little():
+    def left(lam: float) -> float:
+        return _LEFT * (1.2 / lam) ** 0.2
+
+    few, many = (whitest(parabola(1.0, [], left), 1.0, voxels).lam for voxels in (0, 10**6))
+    assert few == pytest.approx(1.2, rel=1e-6) and many == pytest.approx(1.2 * 2**_GIVE, rel=1e-6)
+    runaway = whitest(parabola(1e4, [], left), 1.0, 10**6).lam
+    assert runaway == pytest.approx(1.2, rel=1e-6)
