@@ -112,13 +112,26 @@ class Job:
         result = self._solved(observed, lam, **self.until)
         out[tile.place] = result.x[tile.within]
         last = result.history[-1] if result.history else {"primal": math.inf, "dual": math.inf}
-        fit = Leftover(*observed.compared(result.x), observed.sums.gram, observed.workers).passed()
-        return Ended(result.nit, max(last["primal"], last["dual"]), fit)
+        return Ended(result.nit, max(last["primal"], last["dual"]), self._fit(observed, result.x))
+
+    def _fit(self, observed: Observed, x: NDArray) -> float | None:
+        """Return what x leaves of the liveliest part of an image, over its noise, where the PSF passes light."""
+        observed.finish()  # in no more memory than the solve
+        light, place = observed.predicted(x), self._liveliest(observed.image)
+        part, cut = observed.image.part(place), light[tuple(map(slice, observed.image.shape))][place]
+        grid = self.blur.grid(part.shape)
+        passed = observed.sums.gram
+        if grid != observed.grid:
+            passed = np.abs(self.blur.transfer(grid, part.dtype, observed.workers)) ** 2
+        return Leftover(_residual(part, cut, grid), passed, observed.workers).passed()
+
+    def _liveliest(self, image: Image) -> tuple[slice, slice, slice]:
+        z, y, x = (_TRIAL_REACHES * reach for reach in self.blur.reach)
+        return liveliest(image, _TRIAL_VOXELS, (z, y, x))
 
     def choose_lam(self, image: Image) -> Choice:
         """Return the weight for an image, found on its liveliest part, and what decided on it."""
-        z, y, x = (_TRIAL_REACHES * reach for reach in self.blur.reach)
-        part = image.part(liveliest(image, _TRIAL_VOXELS, (z, y, x)))
+        part = image.part(self._liveliest(image))
         observed, inside = self._observed(part, self.dark and part.shape == image.shape), self.blur.inside(part.shape)
 
         def trial(lam: float) -> Trial:
@@ -126,8 +139,9 @@ class Job:
             x = self._solved(observed, lam, max_iter=_TRIAL_ITERATIONS, tol=0.0).x
             if reason := self._stop.reason():
                 raise Cancelled(f"deconvolve: {reason} while lam was being chosen")
-            residual, light = observed.compared(x)
-            left = Leftover(residual, light, observed.sums.gram, observed.workers).faint()
+            light = observed.predicted(x)
+            residual = _residual(part, light, observed.grid)
+            left = Leftover(residual, observed.sums.gram, observed.workers).faint(light)
             return Trial(colour(residual[inside], light[inside], observed.workers), left)
 
         voxels = math.prod(side.stop - side.start for side in inside)
@@ -193,6 +207,15 @@ class Job:
         half = math.prod(grid) * kind.itemsize * (0.5 + 1 + (0.5 if self.blur.symmetric else 1))
         own = math.prod(grid) * kind.itemsize + (math.prod(box) * kind.itemsize if copied else 0)
         return bytes_needed(grid, kind, self.regularizer, precise) + half + own
+
+
+def _residual(image: Image, light: NDArray, grid: Size) -> NDArray:
+    """Return an image less a prediction on a grid, NaN where nothing was seen."""
+    out = np.full(grid, np.nan, light.dtype)
+    _, ny, nx = image.shape
+    for z, plane in enumerate(image):
+        out[z, :ny, :nx] = plane - light[z, :ny, :nx]
+    return out
 
 
 def minimise(observed: Observed, lam: float, regularizer: Regularizer, **options: Any) -> Result:

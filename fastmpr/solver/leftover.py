@@ -33,7 +33,7 @@ _SMOOTH = 3  # frequencies along an axis, over which predicted light is averaged
 
 
 class Leftover:
-    """The spectra of what is left of an image, of its noise, and of the light that is predicted, on a periodic grid.
+    """The spectra of what is left of an image and of its noise, on a periodic grid.
 
     What cannot be told is None: all, where the PSF passes light at all frequencies, so that none shows the noise alone.
 
@@ -41,35 +41,37 @@ class Leftover:
     ----------
     residual : (nz, ny, nx) ndarray
         Image less prediction, on the grid of a solve; NaN where nothing was seen.
-    light : (nz, ny, nx) ndarray
-        What is predicted, all over the grid.
     passed : (nz, ny, nx // 2 + 1) ndarray
         |h^|^2 on the half spectrum of that grid.
     workers : int
     """
 
-    def __init__(self, residual: NDArray, light: NDArray, passed: NDArray, workers: int):
+    def __init__(self, residual: NDArray, passed: NDArray, workers: int):
         self._shape: Size = residual.shape
         self._passed, self._workers = passed, workers
         seen = ~np.isnan(residual)
         count = max(int(seen.sum()), 1)
         mean = float(residual.sum(where=seen)) / count
-        scale = float(residual.std(where=seen)) if seen.any() else 1.0
-        scale = scale or 1.0  # squares in float32 have their limits
-        known = np.where(seen, (residual - mean) / scale, 0).astype(residual.dtype)
-        self._light = light / residual.dtype.type(scale)
+        known = np.where(seen, residual - residual.dtype.type(mean), 0)
+        self._scale = known.dtype.type(np.abs(known).max()) or known.dtype.type(1)  # float32 has its limits
+        known /= self._scale
         self._share = residual.size / count  # so many neighbouring frequencies say the same
         self._power = _power(known, workers) / np.float32(count)
         self._noise = noise_power(self._power, passed, residual.shape, _STEADY * self._share)
 
-    def faint(self) -> float | None:
+    def faint(self, light: NDArray) -> float | None:
         """Return what is left at frequencies of a little less light than noise, over the noise; None if that is not told.
 
         1 where nothing of the noise has been fitted, more where light is missing.
+
+        Parameters
+        ----------
+        light : (nz, ny, nx) ndarray
+            What is predicted, all over the grid.
         """
         if self._noise is None:
             return None
-        bright = self._bright(self._noise)
+        bright = self._bright(light) / self._noise
         weight = np.square(bright / (bright + np.float32(_FROM)) * (np.float32(_TO) / (bright + np.float32(_TO))))
         weight[0, 0, 0] = 0
         total = half_sum(weight, self._shape)
@@ -86,12 +88,12 @@ class Leftover:
         lit[0, 0, 0] = False
         return half_sum(self._power * lit, self._shape) / half_sum(self._noise * lit, self._shape)
 
-    def _bright(self, noise: NDArray) -> NDArray:
-        """Return the power of the prediction, averaged over neighbours, over that of the noise."""
-        light = _power(self._light, self._workers) / np.float32(self._light.size)
-        light[0, 0, 0] = 0
-        size = [min(_SMOOTH, n) if n > 1 else 1 for n in self._shape]
-        return np.maximum(ndimage.uniform_filter(light, size, mode=["wrap", "wrap", "nearest"]), 0) / noise
+    def _bright(self, light: NDArray) -> NDArray:
+        """Return the power of a prediction, averaged over neighbours."""
+        power = _power(light / self._scale, self._workers) / np.float32(light.size)
+        power[0, 0, 0] = 0
+        size = [min(_SMOOTH, n) for n in self._shape]
+        return np.maximum(ndimage.uniform_filter(power, size, mode=["wrap", "wrap", "nearest"]), 0)
 
 
 def noise_power(power: NDArray, passed: NDArray, shape: Size, steady: float) -> NDArray | None:

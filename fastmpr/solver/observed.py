@@ -78,18 +78,15 @@ class Observed:
         """Be as new for another solve."""
         self.sums.rhs[...], _ = self._start()
 
+    def finish(self) -> None:
+        """Let go of what only solves need, until `restart`."""
+        del self.state
+
     def predicted(self, x: NDArray) -> NDArray:
         """Return H x."""
-        return irfftn(self.transfer * rfftn(x, self.workers), self.grid, self.workers)
-
-    def compared(self, x: NDArray) -> tuple[NDArray, NDArray]:
-        """Return the image less H x on the grid, NaN where nothing was seen, and H x."""
-        light = self.predicted(x)
-        residual = np.full(self.grid, np.nan, self.dtype)
-        _, ny, nx = self.image.shape
-        for z, plane in enumerate(self.image):
-            residual[z, :ny, :nx] = plane - light[z, :ny, :nx]
-        return residual, light
+        spectrum = rfftn(x, self.workers)
+        spectrum *= self.transfer
+        return irfftn(spectrum, self.grid, self.workers)
 
     def begin(self, fft: SlabFFT, team: Team) -> None:
         """Plan what a solve on ``fft`` will need."""
