@@ -17,7 +17,7 @@ from ..data.image import Image, liveliest
 from ..engine.threads import as_workers
 from ..solver.control import Result
 from ..solver.iteration import bytes_needed
-from ..solver.leftover import Leftover
+from ..solver.leftover import Dark, Leftover
 from ..solver.observed import SHARE, Observed
 from ..solver.regularizers import Regularizer
 from ..solver.running import Running
@@ -123,7 +123,7 @@ class Job:
         passed = observed.sums.gram
         if grid != observed.grid:
             passed = np.abs(self.blur.transfer(grid, part.dtype, observed.workers)) ** 2
-        return Leftover(_residual(part, cut, grid), passed, observed.workers).passed()
+        return Leftover(_residual(part, cut, grid), Dark(passed, grid), observed.workers).passed()
 
     def _liveliest(self, image: Image) -> tuple[slice, slice, slice]:
         z, y, x = (_TRIAL_REACHES * reach for reach in self.blur.reach)
@@ -133,6 +133,7 @@ class Job:
         """Return the weight for an image, found on its liveliest part, and what decided on it."""
         part = image.part(self._liveliest(image))
         observed, inside = self._observed(part, self.dark and part.shape == image.shape), self.blur.inside(part.shape)
+        dark = Dark(observed.sums.gram, observed.grid)
 
         def trial(lam: float) -> Trial:
             observed.restart()
@@ -141,7 +142,7 @@ class Job:
                 raise Cancelled(f"deconvolve: {reason} while lam was being chosen")
             light = observed.predicted(x)
             residual = _residual(part, light, observed.grid)
-            left = Leftover(residual, observed.sums.gram, observed.workers).faint(light)
+            left = Leftover(residual, dark, observed.workers).faint(light)
             return Trial(colour(residual[inside], light[inside], observed.workers), left)
 
         voxels = math.prod(side.stop - side.start for side in inside)

@@ -32,6 +32,55 @@ _TOLD = 5.0  # frequencies' worth of say, at least: fewer tell nothing
 _SMOOTH = 3  # frequencies along an axis, over which predicted light is averaged
 
 
+class Dark:
+    """The frequencies of a grid at which a PSF passes next to nothing, so that noise is alone there, and those it does pass.
+
+    Parameters
+    ----------
+    passed : (nz, ny, nx // 2 + 1) ndarray
+        |h^|^2 on the half spectrum of the grid.
+    shape : (nz, ny, nx)
+        Of the grid.
+
+    Attributes
+    ----------
+    lit : (nz, ny, nx // 2 + 1) ndarray of bool
+        Where light is passed.
+    """
+
+    def __init__(self, passed: NDArray, shape: Size):
+        self.shape = shape
+        strongest, weak = float(passed.max()), float(np.quantile(passed, _DARKEST))
+        self.lit = passed > _LIT * strongest
+        self.lit[0, 0, 0] = False
+        self._found = weak <= _LIT * strongest
+        self._places = np.flatnonzero(passed <= max(_DARK * strongest, weak))
+        z, y, x = (np.square(np.sin(np.pi * np.arange(n) / n)).astype(np.float32) for n in shape)
+        self._height = z[:, None, None] + y[:, None] + x[: shape[2] // 2 + 1]
+        heights = self._height.ravel()[self._places]
+        self._nearest = self._places[heights <= np.quantile(heights, _NEAREST)]
+        self._centre = float(heights.mean())
+        self._offsets = heights - np.float32(self._centre)
+
+    def noise(self, power: NDArray, share: float = 1.0) -> NDArray | None:
+        """Return the power of the noise at all frequencies, from that of a residual at the dark ones.
+
+        Its logarithm is taken for a linear function of sum sin^2(pi f), with f in cycles per voxel: nearly that of noise
+        that is white, or was smoothed or resampled. Of ``share`` neighbouring frequencies each says the same. None where the
+        PSF passes light at all frequencies, or nothing is left.
+        """
+        known = power.ravel()[self._places]
+        if not self._found or not known.any():
+            return None
+        tiny = np.finfo(power.dtype).tiny
+        values = np.log(np.maximum(known, tiny))
+        level = float(values.mean()) + _LOG_MEAN
+        slope = float(np.dot(self._offsets, values)) / (float(np.square(self._offsets).sum()) + _STEADY * share)
+        most = _MOST * float(power.ravel()[self._nearest].mean())
+        noise = np.exp(level + slope * (self._height - np.float32(self._centre)))
+        return np.clip(noise, tiny, max(most, tiny)).astype(power.dtype)
+
+
 class Leftover:
     """The spectra of what is left of an image and of its noise, on a periodic grid.
 
@@ -41,23 +90,22 @@ class Leftover:
     ----------
     residual : (nz, ny, nx) ndarray
         Image less prediction, on the grid of a solve; NaN where nothing was seen.
-    passed : (nz, ny, nx // 2 + 1) ndarray
-        |h^|^2 on the half spectrum of that grid.
+    dark : Dark
+        Of that grid.
     workers : int
     """
 
-    def __init__(self, residual: NDArray, passed: NDArray, workers: int):
-        self._shape: Size = residual.shape
-        self._passed, self._workers = passed, workers
+    def __init__(self, residual: NDArray, dark: Dark, workers: int):
+        self._dark, self._shape, self._workers = dark, dark.shape, workers
         seen = ~np.isnan(residual)
         count = max(int(seen.sum()), 1)
         mean = float(residual.sum(where=seen)) / count
         known = np.where(seen, residual - residual.dtype.type(mean), 0)
         self._scale = known.dtype.type(np.abs(known).max()) or known.dtype.type(1)  # float32 has its limits
         known /= self._scale
-        self._share = residual.size / count  # so many neighbouring frequencies say the same
+        self._share = residual.size / count
         self._power = _power(known, workers) / np.float32(count)
-        self._noise = noise_power(self._power, passed, residual.shape, _STEADY * self._share)
+        self._noise = dark.noise(self._power, self._share)
 
     def faint(self, light: NDArray) -> float | None:
         """Return what is left at frequencies of a little less light than noise, over the noise; None if that is not told.
@@ -84,8 +132,7 @@ class Leftover:
         """Return the power of what is left where the PSF passes light over that of the noise; None if it is not told."""
         if self._noise is None:
             return None
-        lit = self._passed > _LIT * float(self._passed.max())
-        lit[0, 0, 0] = False
+        lit = self._dark.lit
         return half_sum(self._power * lit, self._shape) / half_sum(self._noise * lit, self._shape)
 
     def _bright(self, light: NDArray) -> NDArray:
@@ -94,32 +141,6 @@ class Leftover:
         power[0, 0, 0] = 0
         size = [min(_SMOOTH, n) for n in self._shape]
         return np.maximum(ndimage.uniform_filter(power, size, mode=["wrap", "wrap", "nearest"]), 0)
-
-
-def noise_power(power: NDArray, passed: NDArray, shape: Size, steady: float) -> NDArray | None:
-    """Return the power of noise at all frequencies, from that of a residual where a PSF passes next to nothing.
-
-    Its logarithm is taken for a linear function of sum sin^2(pi f), with f in cycles per voxel: nearly that of noise that is
-    white, or was smoothed or resampled. Where frequencies are few, it is nearly white: ``steady`` says how many are. None
-    where the PSF passes light at all frequencies, or nothing is left.
-    """
-    strongest, weak = float(passed.max()), float(np.quantile(passed, _DARKEST))
-    dark = passed <= max(_DARK * strongest, weak)
-    height, known = _height(shape), power[dark]
-    if weak > _LIT * strongest or not known.any():
-        return None
-    tiny = np.finfo(power.dtype).tiny
-    values, places = np.log(np.maximum(known, tiny)), height[dark]
-    centre, level = float(places.mean()), float(values.mean()) + _LOG_MEAN
-    slope = float(np.dot(places - centre, values)) / (float(np.square(places - centre).sum()) + steady)
-    most = _MOST * float(known[places <= np.quantile(places, _NEAREST)].mean())
-    return np.clip(np.exp(level + slope * (height - centre)), tiny, max(most, tiny)).astype(power.dtype)
-
-
-def _height(shape: Size) -> NDArray[np.float32]:
-    """Return the sum of sin^2(pi f) at the frequencies of a half spectrum."""
-    z, y, x = (np.square(np.sin(np.pi * np.arange(n) / n)).astype(np.float32) for n in shape)
-    return z[:, None, None] + y[:, None] + x[: shape[2] // 2 + 1]
 
 
 def _power(values: NDArray, workers: int) -> NDArray:

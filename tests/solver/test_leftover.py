@@ -8,7 +8,7 @@ import scipy.fft
 from scipy import ndimage
 
 from fastmpr import psf
-from fastmpr.solver.leftover import Leftover, noise_power
+from fastmpr.solver.leftover import Dark, Leftover
 from fastmpr.sums.blur import Blur
 
 IMAGE, GRID = (20, 40, 41), (24, 48, 48)
@@ -16,6 +16,7 @@ BOX = tuple(slice(0, n) for n in IMAGE)
 ONE = (1.0, 1.0, 1.0)
 TRANSFER = Blur(psf.gaussian((15, 9, 9), sigma=(2.4, 1.4, 1.4)), ONE, ONE).transfer(GRID, np.float32, 1)
 PASSED = TRANSFER**2
+DARK = Dark(PASSED, GRID)
 
 
 @pytest.fixture
@@ -37,7 +38,7 @@ def light(rng: np.random.Generator) -> np.ndarray:
 
 
 def leftover(residual: np.ndarray) -> Leftover:
-    return Leftover(seen(residual), PASSED, 1)
+    return Leftover(seen(residual), DARK, 1)
 
 
 # noise -> how it is made from white noise
@@ -55,10 +56,10 @@ def test_the_noise_where_light_is_passed_is_told_from_where_none_is(rng, kind):
         noise = NOISES[kind](rng.standard_normal(GRID)).astype(np.float32)
         power = np.abs(scipy.fft.rfftn(noise)) ** 2
         bright = PASSED > 1e-2
-        found.append(noise_power(power, PASSED, GRID, 20.0)[bright].mean())
+        found.append(DARK.noise(power)[bright].mean())
         true.append(power[bright].mean())
         power[bright] *= 1000  # what else is there must not matter
-        assert noise_power(power, PASSED, GRID, 20.0)[bright].mean() == pytest.approx(found[-1], rel=1e-5)
+        assert DARK.noise(power)[bright].mean() == pytest.approx(found[-1], rel=1e-5)
     assert np.mean(found) == pytest.approx(np.mean(true), rel=0.15 if kind == "white" else 0.35)
 
 
@@ -108,8 +109,8 @@ def test_it_is_the_quotient_of_powers_that_it_says(rng):
 
 def test_what_cannot_be_told_is_none(rng):
     noise, there = rng.standard_normal(GRID).astype(np.float32), light(rng)
-    everything = np.ones_like(PASSED)
+    everything = Dark(np.ones_like(PASSED), GRID)
     unseen = np.full(GRID, np.nan, np.float32)
-    for left in (Leftover(seen(noise), everything, 1), leftover(np.zeros(GRID)), Leftover(unseen, PASSED, 1)):
+    for left in (Leftover(seen(noise), everything, 1), leftover(np.zeros(GRID)), Leftover(unseen, DARK, 1)):
         assert left.faint(there) is None and left.passed() is None
     assert leftover(noise).faint(np.zeros(GRID, np.float32)) is None
