@@ -142,8 +142,9 @@ class Job:
                 raise Cancelled(f"deconvolve: {reason} while lam was being chosen")
             light = observed.predicted(x)
             residual = _residual(part, light, observed.grid)
-            left = Leftover(residual, dark, observed.workers).faint(light)
-            return Trial(colour(residual[inside], light[inside], observed.workers), left)
+            left = Leftover(residual, dark, observed.workers)
+            white = colour(residual[inside], light[inside], observed.workers, left.noise)
+            return Trial(white, left.faint(light))
 
         voxels = math.prod(side.stop - side.start for side in inside)
         found = whitest(trial, _GUESS * guess_lam(observed.sums, self.regularizer), voxels)

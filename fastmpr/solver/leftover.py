@@ -10,6 +10,7 @@ a PSF that is not quite the true one, have no say.
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,11 +26,40 @@ _LIT = 1e-3  # but not where it passes so much: the noise cannot be told, and th
 _NEAREST = 0.1  # of the dark frequencies are nearest to the light:
 _MOST = 2.0  # times the noise there it is anywhere, at most: more is no more than a guess
 _STEADY = 20.0  # frequencies' worth of belief that noise is white
+_COLOURED = 0.3  # of the logarithm of the power: so steep is no noise that is white
 _LOG_MEAN = 0.5772  # -mean of log(power / mean power) of noise: Euler's constant
 _FROM, _TO = 0.1, 0.3  # of the noise: predicted light about that strong tells whether noise is being fitted
 _LOUDEST = 2.0  # times the noise: what few frequencies lack must not drown the rest
 _TOLD = 5.0  # frequencies' worth of say, at least: fewer tell nothing
 _SMOOTH = 3  # frequencies along an axis, over which predicted light is averaged
+
+
+class Noise(NamedTuple):
+    """The power of noise at a frequency: exp(level + slope * height), at most ``most``, with the height of `heights`.
+
+    Noise that is white, or was smoothed or resampled, follows that nearly.
+    """
+
+    level: float
+    slope: float
+    most: float
+
+    @property
+    def coloured(self) -> bool:
+        """Whether it is clearly not white."""
+        return abs(self.slope) > _COLOURED
+
+    def power(self, height: NDArray) -> NDArray[np.float32]:
+        """Return the power at frequencies of given heights, in float32."""
+        tiny = float(np.finfo(np.float32).tiny)
+        power: NDArray[np.float32] = np.exp(np.float32(self.level) + np.float32(self.slope) * height)
+        return np.clip(power, tiny, max(self.most, tiny), out=power)
+
+
+def heights(shape: Size) -> NDArray[np.float32]:
+    """Return the sum of sin^2(pi f) over the axes, f in cycles per voxel, at the frequencies of a half spectrum."""
+    z, y, x = (np.square(np.sin(np.pi * np.arange(n) / n)).astype(np.float32) for n in shape)
+    return z[:, None, None] + y[:, None] + x[: shape[2] // 2 + 1]
 
 
 class Dark:
@@ -46,6 +76,8 @@ class Dark:
     ----------
     lit : (nz, ny, nx // 2 + 1) ndarray of bool
         Where light is passed.
+    height : (nz, ny, nx // 2 + 1) ndarray
+        That of `heights`.
     """
 
     def __init__(self, passed: NDArray, shape: Size):
@@ -55,30 +87,26 @@ class Dark:
         self.lit[0, 0, 0] = False
         self._found = weak <= _LIT * strongest
         self._places = np.flatnonzero(passed <= max(_DARK * strongest, weak))
-        z, y, x = (np.square(np.sin(np.pi * np.arange(n) / n)).astype(np.float32) for n in shape)
-        self._height = z[:, None, None] + y[:, None] + x[: shape[2] // 2 + 1]
-        heights = self._height.ravel()[self._places]
-        self._nearest = self._places[heights <= np.quantile(heights, _NEAREST)]
-        self._centre = float(heights.mean())
-        self._offsets = heights - np.float32(self._centre)
+        self.height = heights(shape)
+        known = self.height.ravel()[self._places]
+        self._nearest = self._places[known <= np.quantile(known, _NEAREST)]
+        self._centre = float(known.mean())
+        self._offsets = known - np.float32(self._centre)
 
-    def noise(self, power: NDArray, share: float = 1.0) -> NDArray | None:
-        """Return the power of the noise at all frequencies, from that of a residual at the dark ones.
+    def noise(self, power: NDArray, share: float = 1.0) -> Noise | None:
+        """Return the noise, from the power of a residual at the dark frequencies.
 
-        Its logarithm is taken for a linear function of sum sin^2(pi f), with f in cycles per voxel: nearly that of noise
-        that is white, or was smoothed or resampled. Of ``share`` neighbouring frequencies each says the same. None where the
-        PSF passes light at all frequencies, or nothing is left.
+        Of ``share`` neighbouring frequencies each says the same. None where the PSF passes light at all frequencies, or
+        nothing is left.
         """
         known = power.ravel()[self._places]
         if not self._found or not known.any():
             return None
-        tiny = np.finfo(power.dtype).tiny
-        values = np.log(np.maximum(known, tiny))
+        values = np.log(np.maximum(known, np.finfo(power.dtype).tiny))
         level = float(values.mean()) + _LOG_MEAN
         slope = float(np.dot(self._offsets, values)) / (float(np.square(self._offsets).sum()) + _STEADY * share)
         most = _MOST * float(power.ravel()[self._nearest].mean())
-        noise = np.exp(level + slope * (self._height - np.float32(self._centre)))
-        return np.clip(noise, tiny, max(most, tiny)).astype(power.dtype)
+        return Noise(level - slope * self._centre, slope, most)
 
 
 class Leftover:
@@ -93,6 +121,10 @@ class Leftover:
     dark : Dark
         Of that grid.
     workers : int
+
+    Attributes
+    ----------
+    noise : Noise or None
     """
 
     def __init__(self, residual: NDArray, dark: Dark, workers: int):
@@ -105,7 +137,7 @@ class Leftover:
         known /= self._scale
         self._share = residual.size / count
         self._power = _power(known, workers) / np.float32(count)
-        self._noise = dark.noise(self._power, self._share)
+        self.noise = dark.noise(self._power, self._share)
 
     def faint(self, light: NDArray) -> float | None:
         """Return what is left at frequencies of a little less light than noise, over the noise; None if that is not told.
@@ -117,23 +149,24 @@ class Leftover:
         light : (nz, ny, nx) ndarray
             What is predicted, all over the grid.
         """
-        if self._noise is None:
+        if self.noise is None:
             return None
-        bright = self._bright(light) / self._noise
+        noise = self.noise.power(self._dark.height)
+        bright = self._bright(light) / noise
         weight = np.square(bright / (bright + np.float32(_FROM)) * (np.float32(_TO) / (bright + np.float32(_TO))))
         weight[0, 0, 0] = 0
         total = half_sum(weight, self._shape)
         if not total > _TOLD * self._share:
             return None
-        left = np.minimum(self._power / self._noise, np.float32(_LOUDEST))
+        left = np.minimum(self._power / noise, np.float32(_LOUDEST))
         return half_sum(weight * left, self._shape) / total / (1 - math.exp(-_LOUDEST))  # of noise: that is its mean
 
     def passed(self) -> float | None:
         """Return the power of what is left where the PSF passes light over that of the noise; None if it is not told."""
-        if self._noise is None:
+        if self.noise is None:
             return None
-        lit = self._dark.lit
-        return half_sum(self._power * lit, self._shape) / half_sum(self._noise * lit, self._shape)
+        lit, noise = self._dark.lit, self.noise.power(self._dark.height)
+        return half_sum(self._power * lit, self._shape) / half_sum(noise * lit, self._shape)
 
     def _bright(self, light: NDArray) -> NDArray:
         """Return the power of a prediction, averaged over neighbours."""

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from ..engine.fft import rfftn
 from ..sums.normal_equations import half_sum
+from .leftover import Noise, heights
 
 _TRIALS = 10
 _MORE = math.log2(2.2)  # above the weight of the whitest residual: nearest the truth (`benchmarks.deconvolution`)
@@ -114,8 +115,8 @@ def _downhill(trials: _Trials, give: float) -> Choice:
     def height(k: int) -> tuple[bool, float]:
         return (True, k) if trials.explain(k) else (False, trials(k).colour)
 
-    best = 0
-    for stride in (2, 1):
+    best, first = 0, -1 if trials(0).left is None else 1  # up, if a ceiling is there
+    for stride in (2 * first, first):
         downhill = stride if height(best + stride) < height(best) else -stride
         while not trials.spent and height(best + downhill) < height(best):
             best += downhill
@@ -142,7 +143,7 @@ def _ceiling(trials: _Trials, k: int) -> float:
     return math.log(here / _LEFT) / math.log(here / above)
 
 
-def colour(residual: NDArray, light: NDArray, workers: int) -> float:
+def colour(residual: NDArray, light: NDArray, workers: int, noise: Noise | None = None) -> float:
     """Return how far a residual is from white: n sum |R|^4 / (sum |R|^2)^2 over its n frequencies, 2 for white noise.
 
     Parameters
@@ -151,12 +152,16 @@ def colour(residual: NDArray, light: NDArray, workers: int) -> float:
         Of an image; NaN where it was not seen.
     light : (nz, ny, nx) ndarray
         What is predicted there.
+    noise : Noise, optional
+        If that is clearly not white, the residual is compared with it.
     """
     seen = ~np.isnan(residual)
     scaled = np.zeros_like(residual)
     scaled[seen] = residual[seen] / _spread(residual[seen], light[seen])
     spectrum = rfftn(scaled, workers)
     power = spectrum.real**2 + spectrum.imag**2
+    if noise is not None and noise.coloured:
+        power /= noise.power(heights(residual.shape))
     power[0, 0, 0] = 0
     np.minimum(power, _LOUDEST * np.median(power), out=power)
     whole = half_sum(power, residual.shape)
