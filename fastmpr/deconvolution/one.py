@@ -17,7 +17,7 @@ from ..data.image import Image, liveliest
 from ..engine.threads import as_workers
 from ..solver.control import Result
 from ..solver.iteration import bytes_needed
-from ..solver.leftover import Dark, Leftover
+from ..solver.leftover import Dark, Leftover, Noise
 from ..solver.observed import SHARE, Observed
 from ..solver.regularizers import Regularizer
 from ..solver.running import Running
@@ -134,6 +134,7 @@ class Job:
         part = image.part(self._liveliest(image))
         observed, inside = self._observed(part, self.dark and part.shape == image.shape), self.blur.inside(part.shape)
         dark = Dark(observed.sums.gram, observed.grid)
+        noise: list[Noise | None] = []  # the first is that of all: they are to be compared
 
         def trial(lam: float) -> Trial:
             observed.restart()
@@ -143,8 +144,8 @@ class Job:
             light = observed.predicted(x)
             residual = _residual(part, light, observed.grid)
             left = Leftover(residual, dark, observed.workers)
-            white = colour(residual[inside], light[inside], observed.workers, left.noise)
-            return Trial(white, left.faint(light))
+            noise.append(left.noise)
+            return Trial(colour(residual[inside], light[inside], observed.workers, noise[0]), left.faint(light))
 
         voxels = math.prod(side.stop - side.start for side in inside)
         found = whitest(trial, _GUESS * guess_lam(observed.sums, self.regularizer), voxels)
