@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from fastmpr.solver.leftover import Noise, heights
 from fastmpr.solver.whiteness import _GIVE, _LEFT, _MORE, Trial, colour, whitest
 
 SHAPE = (16, 30, 31)
@@ -116,3 +117,22 @@ def test_to_whiteness_seen_on_many_voxels_the_ceiling_gives_way_a_little():
     assert few == pytest.approx(1.2, rel=1e-6) and many == pytest.approx(1.2 * 2**_GIVE, rel=1e-6)
     runaway = whitest(parabola(1e4, [], left), 1.0, 10**6).lam
     assert runaway == pytest.approx(1.2, rel=1e-6)
+
+
+def test_without_a_ceiling_the_way_down_comes_first():
+    """A PSF that passes all frequencies leaves nothing, which is white, at any large weight."""
+
+    def trial(lam: float) -> Trial:
+        k = math.log2(lam)
+        return Trial(2 + min(0.02 * (k + 4) ** 2, 0.2 + 0.03 * (k - 4) ** 2))
+
+    lam, by = whitest(trial, 1.0)
+    assert math.log2(lam) == pytest.approx(-4 + _MORE, abs=0.2) and by == "whiteness"
+
+
+def test_noise_that_is_not_white_is_compared_with_its_own_spectrum(rng):
+    spectrum = np.fft.rfftn(rng.standard_normal(SHAPE)) * np.exp(-0.75 * heights(SHAPE))
+    residual = np.fft.irfftn(spectrum, SHAPE, axes=(0, 1, 2))
+    laws = (None, Noise(0.0, -1.5, 10.0), Noise(0.0, -0.1, 10.0))  # the last is what white noise may show by chance
+    white, own, nearly = (colour(residual, np.zeros(SHAPE), 1, law) for law in laws)
+    assert white > 2.5 and own == pytest.approx(2, abs=0.15) and nearly == white
