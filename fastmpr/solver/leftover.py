@@ -27,6 +27,7 @@ _NEAREST = 0.1  # of the dark frequencies are nearest to the light:
 _MOST = 2.0  # times the noise there it is anywhere, at most: more is no more than a guess
 _STEADY = 20.0  # frequencies' worth of belief that noise is white
 _COLOURED = 0.4  # of the logarithm of the power: so steep is no noise that is white
+_RANGE = 30.0  # of that logarithm, to either side of the largest residual's: quotients in float32 have their limits
 _LOG_MEAN = 0.5772  # -mean of log(power / mean power) of noise: Euler's constant
 _FROM, _TO = 0.1, 0.3  # of the noise: predicted light about that strong tells whether noise is being fitted
 _LOUDEST = 2.0  # times the noise: what few frequencies lack must not drown the rest
@@ -51,9 +52,9 @@ class Noise(NamedTuple):
 
     def power(self, height: NDArray) -> NDArray[np.float32]:
         """Return the power at frequencies of given heights, in float32."""
-        tiny = float(np.finfo(np.float32).tiny)
-        power: NDArray[np.float32] = np.exp(np.float32(self.level) + np.float32(self.slope) * height)
-        return np.clip(power, tiny, max(self.most, tiny), out=power)
+        power: NDArray[np.float32] = np.float32(self.level) + np.float32(self.slope) * height
+        np.exp(np.clip(power, -_RANGE, _RANGE, out=power), out=power)
+        return np.minimum(power, np.float32(max(self.most, math.exp(-_RANGE))), out=power)
 
 
 def heights(shape: Size) -> NDArray[np.float32]:

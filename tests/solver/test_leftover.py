@@ -8,7 +8,7 @@ import scipy.fft
 from scipy import ndimage
 
 from fastmpr import psf
-from fastmpr.solver.leftover import Dark, Leftover
+from fastmpr.solver.leftover import Dark, Leftover, Noise
 from fastmpr.sums.blur import Blur
 
 IMAGE, GRID = (20, 40, 41), (24, 48, 48)
@@ -117,3 +117,14 @@ def test_what_cannot_be_told_is_none(rng):
     for left in (Leftover(seen(noise), everything, 1), leftover(np.zeros(GRID)), Leftover(unseen, DARK, 1)):
         assert left.faint(there) is None and left.passed() is None
     assert leftover(noise).faint(np.zeros(GRID, np.float32)) is None
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_next_to_no_noise_overflows_nothing(rng, dtype):
+    """Warnings are errors here."""
+    there = light(rng).astype(dtype)
+    residual = seen(1e-3 * there).astype(dtype)
+    for left in (Leftover(residual, DARK, 1), Leftover(1e-5 * residual, DARK, 1)):
+        assert np.isfinite([left.passed(), left.faint(there) or 0.0]).all()
+    steep = Noise(0.0, -500.0, 1.0).power(DARK.height)
+    assert np.isfinite(steep).all() and steep.min() > 0
