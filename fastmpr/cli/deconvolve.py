@@ -209,7 +209,10 @@ class _Work:
             draw(job.beside(".png"), self._image, result, job.axes, job.voxel_size, levels, args.overwrite)
         for one in found:
             place = "".join(f", {axis} {k}" for axis, k in zip(job.axes, one["index"], strict=False))
-            text = ", ".join(f"{name} {one[name]:.4g}" for name in ("background", "lam", "nit", "unseen", "tiles"))
+            told = [
+                name for name in ("background", "lam", "nit", "unseen", "tiles", "fit") if one.get(name) is not None
+            ]
+            text = ", ".join(f"{name} {one[name]:.4g}" for name in told)
             explain(args, f"{job.source}{place}: {text}")
         voxel = lengths(job.voxel_size) if job.voxel_size else "unknown size"
         weights = sorted({f"{one['lam']:.4g}": None for one in found}, key=float)

@@ -61,7 +61,8 @@ def deconvolve(
         image's first axis.
     lam : float or "auto"
         Weight of the data term. It scales as the inverse of the intensities. By default, for each channel and frame, the
-        one that leaves the whitest residual, and a little more, found on the liveliest part of a large image.
+        one that leaves the whitest residual, and a little more, but none that would explain the noise, which is read where
+        the PSF passes no light. It is found on the liveliest part of a large image.
     regularizer : str or Regularizer
         As in `solve`, but Tikhonov's, which has no use for positivity.
     voxel_size, psf_voxel_size : float or (z, y, x) or (y, x)
@@ -88,7 +89,12 @@ def deconvolve(
         a dB. Progress is counted in iterations, and "tiles" and "images" where there are several.
     report : callable, optional
         Called after each channel or frame with a dict of what was found: its ``index``, ``lam``, ``background``, how many
-        voxels were ``unseen``, ``tiles``, ``nit`` (the most iterations of a tile), ``success``.
+        voxels were ``unseen``, ``tiles``, ``nit`` (the most iterations of a tile), ``success``. ``lam_from`` says what
+        decided on ``lam``: "given", "whiteness", "noise", or a bound: "limit" (next to no noise was found) or "trials" (the
+        last one tried, with no end in sight). ``fit`` is the power that is left of the image at the frequencies that the PSF
+        passes, over that of the noise: about 1 where the result explains the image, several where PSF, ``background`` or
+        ``lam`` are wrong, 0.5 where some noise is explained too; None where the PSF passes all frequencies, so that none
+        shows the noise alone. The median over tiles.
 
     Returns
     -------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,11 +17,12 @@ from ..data.image import Image, liveliest
 from ..engine.threads import as_workers
 from ..solver.control import Result
 from ..solver.iteration import bytes_needed
+from ..solver.leftover import Dark, Leftover, Noise
 from ..solver.observed import SHARE, Observed
 from ..solver.regularizers import Regularizer
 from ..solver.running import Running
 from ..solver.selection import guess_lam
-from ..solver.whiteness import colour, whitest
+from ..solver.whiteness import Choice, Trial, colour, whitest
 from ..sums.blur import Blur
 from .tiles import Tile, smallest, tiles_of
 
@@ -31,6 +32,23 @@ _TRIAL_REACHES = 4  # of the PSF, that each side of it has at least: one at each
 _GUESS = 0.4  # of `guess_lam`, to begin with
 _MOST = 5e5  # over the brightest voxel: images with next to no noise ask for more, and so few iterations for less
 _BYTES, _LEAST_BYTES = 32, 1 << 28  # for each voxel of an image, and at least: what it may take where nobody says
+
+
+_REASONS = {
+    "given": "as given",
+    "whiteness": "whose residual is whitest",
+    "noise": "as far as it does not explain the noise",
+    "limit": "the most for an image so bright: next to no noise was found in it",
+    "trials": "the last one tried: no least was found, give lam= where the result looks too smooth or too rough",
+}
+
+
+class Ended(NamedTuple):
+    """How a tile ended: its iterations, the last residual that is known, and what is left of the image over its noise."""
+
+    nit: int
+    residual: float
+    fit: float | None
 
 
 class Job:
@@ -71,46 +89,68 @@ class Job:
     def run(self, image: Image, out: Any) -> dict[str, Any]:
         """Deconvolve an image, tile by tile, into an array; return what was found."""
         tiles = self._tiles(image)
-        lam = self.choose_lam(image) if self.lam == "auto" else float(self.lam)
-        log.info("deconvolve: lam = %.4g, %d tile%s", lam, len(tiles), "s" * (len(tiles) > 1))
+        lam, by = self.choose_lam(image) if self.lam == "auto" else Choice(float(self.lam), "given")
+        log.info("deconvolve: lam = %.4g, %s; %d tile%s", lam, _REASONS[by], len(tiles), "s" * (len(tiles) > 1))
         ended = []
         for tile in tiles:
             ended.append(self._run_tile(image, tile, len(tiles), lam, out))
             if len(tiles) > 1:
                 self._go_on(len(ended), len(tiles))
-        most, worst = max(nit for nit, _ in ended), max(residual for _, residual in ended)
+        most, worst = max(one.nit for one in ended), max(one.residual for one in ended)
         success = worst < self.until["tol"]
         if self.until["tol"] and not success and not self._stop.is_set():
             log.info("deconvolve: residuals %.2g times tol after %d iterations", worst / self.until["tol"], most)
-        found = {"lam": lam, "background": image.level, "unseen": image.holes}
-        return {**found, "tiles": len(tiles), "nit": most, "success": success}
+        fits = [one.fit for one in ended if one.fit is not None]
+        found = {"lam": lam, "lam_from": by, "background": image.level, "unseen": image.holes}
+        ending = {"nit": most, "success": success, "fit": float(np.median(fits)) if fits else None}
+        return {**found, "tiles": len(tiles), **ending}
 
-    def _run_tile(self, image: Image, tile: Tile, count: int, lam: float, out: Any) -> tuple[int, float]:
-        """Deconvolve a tile; return how many iterations it took, and the last residual that is known."""
+    def _run_tile(self, image: Image, tile: Tile, count: int, lam: float, out: Any) -> Ended:
+        """Deconvolve a tile; return how that ended."""
         whole = count == 1
         observed = self._observed(image.held() if whole else self._outer(image, tile), self.dark and whole)
         result = self._solved(observed, lam, **self.until)
         out[tile.place] = result.x[tile.within]
         last = result.history[-1] if result.history else {"primal": math.inf, "dual": math.inf}
-        return result.nit, max(last["primal"], last["dual"])
+        return Ended(result.nit, max(last["primal"], last["dual"]), self._fit(observed, result.x))
 
-    def choose_lam(self, image: Image) -> float:
-        """Return the weight for an image, found on its liveliest part."""
+    def _fit(self, observed: Observed, x: NDArray) -> float | None:
+        """Return what x leaves of the liveliest part of an image, over its noise, where the PSF passes light."""
+        observed.finish()  # in no more memory than the solve
+        light, place = observed.predicted(x), self._liveliest(observed.image)
+        part, cut = observed.image.part(place), light[tuple(map(slice, observed.image.shape))][place]
+        grid = self.blur.grid(part.shape)
+        passed = observed.sums.gram
+        if grid != observed.grid:
+            passed = np.abs(self.blur.transfer(grid, part.dtype, observed.workers)) ** 2
+        return Leftover(_residual(part, cut, grid), Dark(passed, grid), observed.workers).passed()
+
+    def _liveliest(self, image: Image) -> tuple[slice, slice, slice]:
         z, y, x = (_TRIAL_REACHES * reach for reach in self.blur.reach)
-        part = image.part(liveliest(image, _TRIAL_VOXELS, (z, y, x)))
-        observed, inside = self._observed(part, self.dark and part.shape == image.shape), self.blur.inside(part.shape)
+        return liveliest(image, _TRIAL_VOXELS, (z, y, x))
 
-        def misfit(lam: float) -> float:
+    def choose_lam(self, image: Image) -> Choice:
+        """Return the weight for an image, found on its liveliest part, and what decided on it."""
+        part = image.part(self._liveliest(image))
+        observed, inside = self._observed(part, self.dark and part.shape == image.shape), self.blur.inside(part.shape)
+        dark = Dark(observed.sums.gram, observed.grid)
+        noise: list[Noise | None] = []  # the first is that of all: they are to be compared
+
+        def trial(lam: float) -> Trial:
             observed.restart()
             x = self._solved(observed, lam, max_iter=_TRIAL_ITERATIONS, tol=0.0).x
             if reason := self._stop.reason():
                 raise Cancelled(f"deconvolve: {reason} while lam was being chosen")
-            light = observed.predicted(x)[inside]
-            return colour(np.stack(list(part))[inside] - light, light, observed.workers)
+            light = observed.predicted(x)
+            residual = _residual(part, light, observed.grid)
+            left = Leftover(residual, dark, observed.workers)
+            noise.append(left.noise)
+            return Trial(colour(residual[inside], light[inside], observed.workers, noise[0]), left.faint(light))
 
-        found = whitest(misfit, _GUESS * guess_lam(observed.sums, self.regularizer))
+        voxels = math.prod(side.stop - side.start for side in inside)
+        found = whitest(trial, _GUESS * guess_lam(observed.sums, self.regularizer), voxels)
         brightest = max((float(np.nanmax(plane)) for plane in part if not np.isnan(plane).all()), default=0.0)
-        return min(found, _MOST / brightest) if brightest > 0 else found
+        return Choice(_MOST / brightest, "limit") if brightest * found.lam > _MOST else found
 
     @property
     def _stop(self) -> Stop:
@@ -170,6 +210,15 @@ class Job:
         half = math.prod(grid) * kind.itemsize * (0.5 + 1 + (0.5 if self.blur.symmetric else 1))
         own = math.prod(grid) * kind.itemsize + (math.prod(box) * kind.itemsize if copied else 0)
         return bytes_needed(grid, kind, self.regularizer, precise) + half + own
+
+
+def _residual(image: Image, light: NDArray, grid: Size) -> NDArray:
+    """Return an image less a prediction on a grid, NaN where nothing was seen."""
+    out = np.full(grid, np.nan, light.dtype)
+    _, ny, nx = image.shape
+    for z, plane in enumerate(image):
+        out[z, :ny, :nx] = plane - light[z, :ny, :nx]
+    return out
 
 
 def minimise(observed: Observed, lam: float, regularizer: Regularizer, **options: Any) -> Result:

@@ -78,9 +78,15 @@ class Observed:
         """Be as new for another solve."""
         self.sums.rhs[...], _ = self._start()
 
+    def finish(self) -> None:
+        """Let go of what only solves need, until `restart`."""
+        del self.state
+
     def predicted(self, x: NDArray) -> NDArray:
         """Return H x."""
-        return irfftn(self.transfer * rfftn(x, self.workers), self.grid, self.workers)
+        spectrum = rfftn(x, self.workers)
+        spectrum *= self.transfer
+        return irfftn(spectrum, self.grid, self.workers)
 
     def begin(self, fft: SlabFFT, team: Team) -> None:
         """Plan what a solve on ``fft`` will need."""

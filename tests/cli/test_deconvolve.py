@@ -161,7 +161,7 @@ class TestOneImage:
         assert main([*line, "-v"]) == 0
         err = capsys.readouterr().err
         assert err.startswith("cell.tif: background ")
-        assert ", lam 10, nit 3, unseen 0, tiles 1" in err
+        assert ", lam 10, nit 3, unseen 0, tiles 1, fit " in err
 
 
 class TestAxes:

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from fastmpr.solver.whiteness import _MORE, colour, whitest
+from fastmpr.solver.leftover import Noise, heights
+from fastmpr.solver.whiteness import _GIVE, _LEFT, _MORE, Trial, colour, whitest
 
 SHAPE = (16, 30, 31)
 
@@ -52,23 +53,86 @@ def test_nothing_left_is_white():
     assert colour(np.zeros(SHAPE), np.zeros(SHAPE), 1) == 2
 
 
+def parabola(best: float, tried: list[float], left=lambda lam: None):
+    """Return what makes trials whose colour is a parabola over log lam, and notes their weights."""
+
+    def trial(lam: float) -> Trial:
+        tried.append(lam)
+        return Trial(math.exp(0.1 * math.log(lam / best) ** 2), left(lam))
+
+    return trial
+
+
 @pytest.mark.parametrize("best", [0.002, 0.7, 1.0, 900.0])
 def test_finds_the_least_of_a_parabola_in_few_trials(best):
-    tried = []
-
-    def misfit(lam: float) -> float:
-        tried.append(lam)
-        return math.exp(0.1 * math.log(lam / best) ** 2)
-
-    assert whitest(misfit, 1.0) == pytest.approx(_MORE * best, rel=1e-6)
+    tried: list[float] = []
+    lam, by = whitest(parabola(best, tried), 1.0)
+    assert lam == pytest.approx(2**_MORE * best, rel=1e-6)
+    assert by == "whiteness"
     assert len(tried) == len(set(tried)) <= 11
 
 
-def test_gives_up_where_there_is_no_end():
-    tried = []
+@pytest.mark.parametrize("ceiling", [3e-4, 0.03, 0.4, 5.0, 70.0])
+def test_no_weight_explains_the_noise(ceiling):
+    tried: list[float] = []
+    lam, by = whitest(parabola(1e4, tried, lambda lam: _LEFT * (ceiling / lam) ** 0.2), 1.0)
+    assert lam == pytest.approx(ceiling, rel=1e-6)
+    assert by == "noise"
+    assert len(tried) == len(set(tried)) <= 10
 
-    def misfit(lam: float) -> float:
+
+def test_a_ceiling_far_above_changes_nothing():
+    lam, by = whitest(parabola(3.0, [], lambda lam: _LEFT * (1000 / lam) ** 0.2), 1.0)
+    assert lam == pytest.approx(2**_MORE * 3, rel=1e-6) and by == "whiteness"
+
+
+def test_what_is_left_may_be_untold_below_the_ceiling():
+    lam, by = whitest(parabola(1e4, [], lambda lam: 0.5 if lam > 0.01 else None), 1.0)
+    assert 0.005 < lam < 0.05 and by == "noise"
+
+
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_gives_up_where_there_is_no_end_and_says_so(sign):
+    tried: list[float] = []
+
+    def trial(lam: float) -> Trial:
         tried.append(lam)
-        return 1 / (1 + lam)
+        return Trial(2 + 1 / (1 + lam**sign))
 
-    assert math.isfinite(whitest(misfit, 1.0)) and len(tried) < 15
+    lam, by = whitest(trial, 1.0)
+    assert math.isfinite(lam) and by == "trials" and len(tried) < 15
+
+
+def test_gives_up_where_all_weights_explain_the_noise_and_says_so():
+    tried: list[float] = []
+    lam, by = whitest(parabola(1.0, tried, lambda lam: 0.1), 1.0)
+    assert 0 < lam < 1e-3 and by == "trials" and len(tried) < 15
+
+
+def test_to_whiteness_seen_on_many_voxels_the_ceiling_gives_way_a_little():
+    def left(lam: float) -> float:
+        return _LEFT * (1.2 / lam) ** 0.2
+
+    few, many = (whitest(parabola(1.0, [], left), 1.0, voxels).lam for voxels in (0, 10**6))
+    assert few == pytest.approx(1.2, rel=1e-6) and many == pytest.approx(1.2 * 2**_GIVE, rel=1e-6)
+    runaway = whitest(parabola(1e4, [], left), 1.0, 10**6).lam
+    assert runaway == pytest.approx(1.2, rel=1e-6)
+
+
+def test_without_a_ceiling_the_way_down_comes_first():
+    """A PSF that passes all frequencies leaves nothing, which is white, at any large weight."""
+
+    def trial(lam: float) -> Trial:
+        k = math.log2(lam)
+        return Trial(2 + min(0.02 * (k + 4) ** 2, 0.2 + 0.03 * (k - 4) ** 2))
+
+    lam, by = whitest(trial, 1.0)
+    assert math.log2(lam) == pytest.approx(-4 + _MORE, abs=0.2) and by == "whiteness"
+
+
+def test_noise_that_is_not_white_is_compared_with_its_own_spectrum(rng):
+    spectrum = np.fft.rfftn(rng.standard_normal(SHAPE)) * np.exp(-0.75 * heights(SHAPE))
+    residual = np.fft.irfftn(spectrum, SHAPE, axes=(0, 1, 2))
+    laws = (None, Noise(0.0, -1.5, 10.0), Noise(0.0, -0.1, 10.0))  # the last is what white noise may show by chance
+    white, own, nearly = (colour(residual, np.zeros(SHAPE), 1, law) for law in laws)
+    assert white > 2.5 and own == pytest.approx(2, abs=0.15) and nearly == white
