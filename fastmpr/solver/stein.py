@@ -13,6 +13,7 @@ algorithms", IEEE Transactions on Image Processing 17(9), 2008.
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -29,6 +30,7 @@ from .trials import Trials, least
 
 _PUSH = 0.5  # of the noise, that is added
 _MORE = 4.0  # times the guess: no problem of `benchmarks.lam` wants more
+_FLOOR = 1e-8  # of the energy of the views: less noise is none
 _REST = 1.3  # times the noise, that a first volume may leave of the views
 _ABOVE = 1.0  # times the guess, where it leaves more: the middle of what problems want
 
@@ -53,7 +55,7 @@ def stein_lam(
         As in `select_lam`, as is what is returned and raised.
     """
     trial = Trials("reconstruct", regularizer, cancel, timeout, options)
-    workers, energy = trial.workers(as_sums(sums)), noise.energy / noise.n_poses
+    workers, energy = trial.workers(as_sums(sums)), _energy(sums, noise)
     guess = START * guess_lam(sums, as_regularizer(regularizer), energy)
     first = trial(sums, guess, None)
     weight = error_weight(sums, first, energy, workers)
@@ -65,10 +67,15 @@ def stein_lam(
         return risk(sums, x, weight, workers) + 2 / _PUSH * follows, (x, y)
 
     best = least(error, guess)
-    most = guess * _bound(sums.misfit(first) / noise.energy)
+    most = guess * _bound(sums.misfit(first) / (energy * sums.n_poses))
     if best.lam > most:
         log.info("lam: bounded at %.4g, Stein's estimate of the error is least at %.4g", most, best.lam)
     return min(best.lam, most), best.volumes[0]
+
+
+def _energy(sums: NormalEquations, noise: NormalEquations) -> float:
+    """Return the energy of the noise in one view; some, where there is none."""
+    return max(noise.energy / noise.n_poses, _FLOOR * sums.energy / sums.n_poses) or float(math.prod(sums.shape))
 
 
 def _bound(rest: float) -> float:

@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..engine.fft import rfftn
+from ..sums.noise import variance_by_light
 from ..sums.normal_equations import half_sum
 from .leftover import Noise, heights
 
@@ -33,8 +34,6 @@ _MORE = math.log2(2.2)  # above the weight of the whitest residual: nearest the 
 _GIVE, _MANY = 0.6, 50_000  # octaves, and voxels
 _LEFT = 0.87  # of the noise, at faint frequencies, at least (`benchmarks.lam_one_image`)
 _LOUDEST = 20.0  # times the median: what few frequencies still lack after few iterations must not drown the rest
-_BINS = 20  # of the light, in each of which there are as many voxels
-_LEAST = 0.3  # of the noise in the quietest bin
 
 
 class Trial(NamedTuple):
@@ -157,7 +156,7 @@ def colour(residual: NDArray, light: NDArray, workers: int, noise: Noise | None 
     """
     seen = ~np.isnan(residual)
     scaled = np.zeros_like(residual)
-    scaled[seen] = residual[seen] / _spread(residual[seen], light[seen])
+    scaled[seen] = residual[seen] / np.sqrt(variance_by_light(residual[seen], light[seen])).astype(residual.dtype)
     spectrum = rfftn(scaled, workers)
     power = spectrum.real**2 + spectrum.imag**2
     if noise is not None and noise.coloured:
@@ -166,18 +165,3 @@ def colour(residual: NDArray, light: NDArray, workers: int, noise: Noise | None 
     np.minimum(power, _LOUDEST * np.median(power), out=power)
     whole = half_sum(power, residual.shape)
     return residual.size * half_sum(np.square(power, dtype=np.float64), residual.shape) / whole**2 if whole else 2.0
-
-
-def _spread(residual: NDArray, light: NDArray) -> NDArray:
-    """Return the standard deviation of noise whose variance grows linearly with the light, as the residual shows it."""
-    edges = np.quantile(light, np.linspace(0, 1, _BINS + 1)[1:-1])
-    bins = np.searchsorted(edges, light)
-    count = np.maximum(np.bincount(bins, minlength=_BINS), 1)
-    power, mean = (np.bincount(bins, values, _BINS) / count for values in (np.square(residual, dtype=float), light))
-    power, mean = power[power > 0], mean[power > 0]
-    if not len(power):
-        return np.ones_like(residual)
-    brightest = float(np.abs(mean).max()) or 1.0  # in its unit both columns are alike, whatever the intensities'
-    design = np.stack([mean / brightest, np.ones_like(mean)], axis=1) / power[:, None]
-    slope, level = np.linalg.lstsq(design, np.ones(len(power)), rcond=None)[0]
-    return np.sqrt(np.maximum(slope / brightest * light + level, _LEAST * power.min())).astype(residual.dtype)

@@ -68,7 +68,8 @@ def noise_of(image: NDArray, passed: NDArray) -> Noise:
     typical = np.mean(np.square(white[deaf]))
     rest = scipy.fft.idctn(white, norm="ortho") * np.sqrt(deaf.size / np.count_nonzero(deaf))
     light = scipy.fft.idctn(values * _signal(values, spectrum * typical, passed), norm="ortho")
-    return Noise(variance_by_light(rest, light), fall)
+    variance = variance_by_light(rest, light)
+    return Noise(variance * (np.mean(np.square(rest)) / variance.mean()), fall)
 
 
 def _fall(values: NDArray, deaf: NDArray) -> float:
@@ -77,10 +78,12 @@ def _fall(values: NDArray, deaf: NDArray) -> float:
     power = np.square(values[deaf])
     edges = np.quantile(square, np.linspace(0, 1, _RINGS + 1)[1:-1])
     ring = np.searchsorted(edges, square)
-    found = [(square[k].mean(), np.median(power[k]), np.count_nonzero(k)) for k in (ring == j for j in range(_RINGS))]
-    place, level, count = np.array([row for row in found if row[2] >= _FILLED and row[1] > 0]).T
-    if len(place) < 3:
+    rings = [ring == j for j in range(_RINGS)]
+    found = [(square[k].mean(), np.median(power[k]), np.count_nonzero(k)) for k in rings if k.any()]
+    filled = [row for row in found if row[2] >= _FILLED and row[1] > 0]
+    if len(filled) < 3:
         return 0.0
+    place, level, count = np.array(filled).T
     weight = count / 2.75  # the variance of the logarithm of a median of squares is 2.75 / n
     middle = np.average(place, weights=weight)
     spread = (weight * (place - middle) ** 2).sum()
@@ -104,11 +107,12 @@ def variance_by_light(rest: NDArray, light: NDArray) -> NDArray:
     count = np.maximum(np.bincount(bins, minlength=_BINS), 1)
     power, mean = (np.bincount(bins, v.ravel(), _BINS) / count for v in (np.square(rest, dtype=float), light))
     power, mean = power[power > 0], mean[power > 0]
-    brightest = float(np.abs(mean).max(initial=0)) or 1.0  # in its unit both columns are alike
+    if not len(power):
+        return np.ones(light.shape)
+    brightest = float(np.abs(mean).max()) or 1.0  # in its unit both columns are alike, whatever the intensities'
     design = np.stack([mean / brightest, np.ones_like(mean)], axis=1) / power[:, None]
     slope, level = np.linalg.lstsq(design, np.ones(len(power)), rcond=None)[0]
-    variance = np.maximum(slope / brightest * light + level, _LEAST * power.min(initial=np.inf))
-    return variance * (np.mean(np.square(rest)) / variance.mean())
+    return np.maximum(slope / brightest * light + level, _LEAST * power.min())
 
 
 def _squares(shape: Size) -> NDArray:
