@@ -137,8 +137,8 @@ def reconstruct(
         result, transfers = _reconstructed(data, model, lam, chosen, until, options, tell)
         if isinstance(data.gain, str) and data.gain == "fit":
             result = _with_gains(result, data, model, lam, chosen, until, options, tell)
-        check &= not _cut_short(result, stop)
-        fit = checked(data, result, model, transfers, lam != "auto", options, tell) if check else None
+        looks = check and not _cut_short(result, stop)
+        fit = checked(data, result, model, transfers, lam != "auto", options, tell) if looks else None
     return replace(result, fit=fit, x=np.ascontiguousarray(result.x[inner(result.x.shape, model)]))
 
 

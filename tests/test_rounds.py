@@ -12,6 +12,7 @@ from fastmpr import Dataset, FastmprWarning, Poses, rounds
 from fastmpr.metrics import psnr
 from fastmpr.sums.accumulate import padded_shape
 from fastmpr.sums.curvature import Curvature
+from fastmpr.sums.halves import half_of
 from fastmpr.sums.resampling import inner
 
 SHAPE = (24, 24, 24)
@@ -321,7 +322,7 @@ class TestGains:
         same = fastmpr.reconstruct(Dataset(moved, PSF, poses))
         given = fastmpr.reconstruct(Dataset(moved, PSF, poses, gain=gains / np.median(gains)))
         assert psnr(fitted.x, truth) > psnr(given.x, truth) - 0.5
-        assert psnr(fitted.x, truth) > psnr(same.x, truth) + 1
+        assert psnr(fitted.x, truth) > psnr(same.x, truth) + 0.5
         assert fitted.x.max() == pytest.approx(given.x.max(), rel=0.1)
 
     @pytest.mark.parametrize("kind", ["noise", "neighbour", "bleached"])
@@ -400,10 +401,11 @@ class TestOddSets:
 
     def test_halves_are_dealt_anew_where_nothing_was_seen_of_one(self):
         truth, poses, views = problem(count=24, noise=0.1)
-        views[::2] = np.nan
+        seen = half_of(Dataset(views, PSF, poses), np.arange(24), 6) == 1
+        views[~seen] = np.nan
         with pytest.warns(FastmprWarning, match=r"left out \(12 of 24\)"):
             found = fastmpr.reconstruct(views, PSF, poses)
-        expected = fastmpr.reconstruct(views[1::2], PSF, poses[1::2])
+        expected = fastmpr.reconstruct(views[seen], PSF, poses[seen])
         assert found.lam == pytest.approx(expected.lam)
         np.testing.assert_array_equal(found.x, expected.x)
 

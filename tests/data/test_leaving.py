@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import fastmpr
-from fastmpr.data.leaving import reach
+from fastmpr.data.leaving import Spread
 from fastmpr.metrics import psnr
 
 TRUTH = fastmpr.phantom.nuclear_pore(24)
@@ -40,10 +40,18 @@ def test_what_is_said_holds():
     assert not any("outside" in text for text in data_with(WIDE, outside="unseen").assumed)
 
 
-def test_reach_is_a_mean_distance_in_voxels():
+def test_a_gradient_behind_a_compact_psf_is_no_light_that_left():
+    rising = np.linspace(0, 0.2, 24, dtype=np.float32)
+    assert not data_with(COMPACT).then(lambda view: view + rising).loses_light
+
+
+def test_spread_is_a_mean_distance_in_voxels_of_the_views():
     psf = np.zeros((5, 3, 1))
     psf[0, 1, 0] = psf[2, 1, 0] = psf[2, 0, 0] = 1
-    np.testing.assert_allclose(reach(psf, np.array([2.0, 1.0, 1.0])), [2 * 2 / 3, 1 / 3, 0])
+    spread = Spread(psf, np.array([2.0, 1.0, 1.0]), np.array([12, 12, 12]))
+    np.testing.assert_allclose(spread.reach, [2 * 2 / 3, 1 / 3, 0])
+    assert spread.wide  # a third lies 4 voxels from the centre, more than a quarter of 12
+    assert not Spread(psf, np.array([2.0, 1.0, 1.0]), np.array([16, 12, 12])).wide
 
 
 @pytest.mark.parametrize("broken", ["dark", "nan"])

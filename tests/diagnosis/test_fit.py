@@ -94,7 +94,7 @@ def test_nothing_is_said_where_nothing_is_wrong(kind, noise):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         fit = fastmpr.reconstruct(views, psf, poses, **options).fit
-    assert fit < 1.2 or noise == 0  # then what is left is what the arithmetic leaves
+    assert fit < 1.25 or noise == 0  # then what is left is what the arithmetic leaves
 
 
 @pytest.mark.parametrize(
