@@ -11,6 +11,7 @@ from .seen import NothingSeenError
 from .source import Source
 
 _VIEWS = 5  # that are looked at
+_LEAST = 8  # voxels along each side: between fewer hardly anything was seen
 _WIDE = 0.15  # of a PSF, that lies farther than a quarter of a view from its centre: less is no reason to look
 _SHARE = 0.06  # of a view's light: it loses less with a compact PSF, more with a widefield one (`benchmarks.lam`)
 
@@ -19,7 +20,7 @@ def leaves(data: Any) -> bool:
     """Return whether the views of a data set lose light through their faces, in the median over a few of them."""
     voxels = np.divide(data.psf_voxel_size, data.voxel_size)
     spreads = [Spread(psf, voxels, np.array(data.particle_shape)) for psf in data.psfs]
-    if not any(spread.wide for spread in spreads):
+    if min(data.particle_shape) < _LEAST or not any(spread.wide for spread in spreads):
         return False
     views = data.levelled().source
     chosen = data.used[np.unique(np.linspace(0, len(data.used) - 1, _VIEWS).astype(int))]
@@ -57,5 +58,4 @@ def _lost(views: Source, i: int, reach: NDArray) -> float:
     whole = view.sum(dtype=float)
     if not whole > 0:  # or NaN
         return 0.0
-    axes = [axis for axis in range(3) if view.shape[axis] > 1]
-    return sum(reach[axis] * view.take(end, axis).sum(dtype=float) for axis in axes for end in (0, -1)) / whole
+    return sum(reach[axis] * view.take(end, axis).sum(dtype=float) for axis in range(3) for end in (0, -1)) / whole
