@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .._limits import available_workers
 from .._messages import Progress, telling
 from .._stopping import Event, Stop, as_stop
+from .._validation import as_count
 from ..data.dataset import Dataset, as_dataset
 from ..poses import Poses
 from .cures import about_light, cures_of
@@ -52,7 +54,7 @@ def diagnose(
         ``particles, psf, poses`` and further keywords of `Dataset` are its shorthand. The conventions of angles about three
         different axes are tried well only with poses that were read from a file (`Poses.angles`).
     workers : int, optional
-        Threads at most; by default all that this process may use.
+        Threads at most; never more than this process may use, since sums are made again and again.
     progress : bool or callable, optional
         True shows bars (needs tqdm); a callable is called with what is counted ("particles", then "hypotheses"), how many
         are done, and of how many (None for hypotheses).
@@ -95,8 +97,9 @@ def diagnose(
         raise ValueError(
             f"particles: found {len(data.used)} to look at, need at least {LEAST_VIEWS} to hold against one another"
         )
+    most = available_workers() if workers is None else min(as_count(workers, "workers"), available_workers())
     with telling(progress) as tell:
-        return _Search(data, workers, tell, stop).findings()
+        return _Search(data, most, tell, stop).findings()
 
 
 class _Search:
