@@ -7,6 +7,7 @@ import math
 import sys
 import tempfile
 import time
+import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ import numpy as np
 
 from . import engine, operators, phantom, prox
 from ._limits import check_memory
+from ._messages import FastmprWarning
 from ._validation import Size, as_shape
 from .baselines import average, deconvolve_average
 from .compat.spfluo import reconstruction_L2
@@ -100,8 +102,10 @@ def warm_up(shape: int | Size | None = None) -> Warmed:
     if grid is not None:
         check_memory("shape", grid, _BYTES * math.prod(grid))
     folder = _writable_folder()
-    for dtype in (np.float32, np.float64):
-        _run_all(dtype)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FastmprWarning)  # that volumes after two iterations do not fit is no news
+        for dtype in (np.float32, np.float64):
+            _run_all(dtype)
     _solve_once(_LARGE)
     if grid is not None:
         _measure(grid, folder)

@@ -28,6 +28,7 @@ from .risk import error_weight, risk, weighted
 from .selection import START, guess_lam
 from .trials import Trials, least
 
+_PRIOR = 0.25  # of the way from there to the guess: both err, in octaves by 0.7 and 1.2 (`benchmarks.lam`)
 _PUSH = 0.5  # of the noise, that is added
 _MORE = 4.0  # times the guess: no problem of `benchmarks.lam` wants more
 _FLOOR = 1e-8  # of the energy of the views: less noise is none
@@ -67,10 +68,10 @@ def stein_lam(
         return risk(sums, x, weight, workers) + 2 / _PUSH * follows, (x, y)
 
     best = least(error, guess)
-    most = guess * _bound(sums.misfit(first) / (energy * sums.n_poses))
-    if best.lam > most:
+    most, lam = guess * _bound(sums.misfit(first) / (energy * sums.n_poses)), best.lam * (guess / best.lam) ** _PRIOR
+    if lam > most:
         log.info("lam: bounded at %.4g, Stein's estimate of the error is least at %.4g", most, best.lam)
-    return min(best.lam, most), best.volumes[0]
+    return min(lam, most), best.volumes[0]
 
 
 def _energy(sums: NormalEquations, noise: NormalEquations) -> float:
