@@ -25,6 +25,7 @@ from .solver.control import Result
 from .solver.regularizers import Regularizer, Tikhonov
 from .solver.running import EVERY, begun, solve_near
 from .solver.selection import START, guess_lam
+from .solver.stein import energy_of_one
 from .sums.accumulate import Accumulator
 from .sums.curvature import Curvature
 from .sums.normal_equations import NormalEquations
@@ -166,7 +167,7 @@ def _begun(
     if lam != "auto":
         return float(lam), target
     rest = {name: options[name] for name in _PASSED}
-    energy = target.noise_energy() if noise is None else noise.energy / noise.n_poses
+    energy = target.noise_energy() if noise is None else energy_of_one(target.filled, noise)
     guess = START * guess_lam(target.filled, regularizer, energy)
     rough = solve_near(target, guess, regularizer, options["cancel"], x, max_iter=_ITERATIONS, tol=0.0, **rest)
     try:

@@ -56,7 +56,7 @@ def stein_lam(
         As in `select_lam`, as is what is returned and raised.
     """
     trial = Trials("reconstruct", regularizer, cancel, timeout, options)
-    workers, energy = trial.workers(as_sums(sums)), _energy(sums, noise)
+    workers, energy = trial.workers(as_sums(sums)), energy_of_one(sums, noise)
     guess = START * guess_lam(sums, as_regularizer(regularizer), energy)
     first = trial(sums, guess, None)
     weight = error_weight(sums, first, energy, workers)
@@ -74,7 +74,7 @@ def stein_lam(
     return min(lam, most), best.volumes[0]
 
 
-def _energy(sums: NormalEquations, noise: NormalEquations) -> float:
+def energy_of_one(sums: NormalEquations, noise: NormalEquations) -> float:
     """Return the energy of the noise in one view; some, where there is none."""
     return max(noise.energy / noise.n_poses, _FLOOR * sums.energy / sums.n_poses) or float(math.prod(sums.shape))
 

@@ -50,11 +50,13 @@ def test_the_same_views_twice_have_half_the_lam():
     assert heavy == pytest.approx(plain / 2, rel=1e-3)
 
 
+@pytest.mark.parametrize("outside", ["dark", "unseen"])
 @pytest.mark.parametrize("level", [0.0, 1.0])
 @pytest.mark.filterwarnings("ignore:particles:fastmpr.FastmprWarning")
-def test_views_without_noise_have_a_lam(level):
+def test_views_without_noise_have_a_lam(level, outside):
     poses = fastmpr.Poses.random(2, rng=0)
     views = level * fastmpr.simulate(TRUTH, PSF, poses)
-    found = fastmpr.reconstruct(fastmpr.Dataset(views, PSF, poses, background="none"), workers=1, check=False)
+    data = fastmpr.Dataset(views, PSF, poses, background="none", outside=outside)
+    found = fastmpr.reconstruct(data, workers=1, check=False)
     assert np.isfinite(found.lam)
     assert found.x.max() == pytest.approx(level * TRUTH.max(), rel=0.2)
