@@ -106,7 +106,7 @@ def widened(psf: NDArray, factor: float) -> NDArray:
     """Return a PSF that is so many times as wide."""
     shape = [int(np.ceil(n * max(factor, 1))) | 1 for n in psf.shape]
     first = [n // 2 - (m // 2) / factor for n, m in zip(psf.shape, shape, strict=True)]
-    return ndimage.affine_transform(psf, np.full(3, 1 / factor), first, tuple(shape), order=3).clip(0)
+    return ndimage.affine_transform(psf, np.eye(3) / factor, first, tuple(shape), order=3).clip(0)
 
 
 def moved(psf: NDArray, step: tuple[int, int, int]) -> NDArray:

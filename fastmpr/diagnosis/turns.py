@@ -85,7 +85,7 @@ _FACTORS = {"none": 0, "half": 0.5, "double": 2}
 _ROTATIONS = {
     "same": "p.rotation",
     "inverse": "p.rotation.inv()",
-    "reversed": "Rotation.from_matrix(p.matrix[:, ::-1, ::-1])",
+    "reversed": "Rotation.from_matrix(p.rotation.as_matrix()[:, ::-1, ::-1])",
 }
 _TRANSLATIONS = {
     "same": "p.translation",

@@ -38,7 +38,9 @@ def test_views_that_hold_nothing():
 
 def test_a_data_set_and_its_shorthand():
     (one, other) = (fastmpr.diagnose(Dataset(VIEWS, PSF, POSES)), fastmpr.diagnose(VIEWS, PSF, POSES, workers=1))
-    assert [(a.name, a.misfit, a.named) for a in one] == [(b.name, b.misfit, b.named) for b in other]
+    assert [a.name for a in one if a.named] == [b.name for b in other if b.named]
+    misfits, others = ({found.name: found.misfit for found in list_} for list_ in (one, other))
+    assert misfits == pytest.approx(others, rel=1e-5)  # one thread sums in another order than two
 
 
 def test_what_findings_say():

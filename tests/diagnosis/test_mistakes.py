@@ -25,7 +25,7 @@ def from_file(tmp_path, angles, translation=T) -> Poses:
 def wide(factor: float) -> np.ndarray:
     n = [int(np.ceil(k * max(factor, 1))) | 1 for k in PSF.shape]
     first = [k // 2 - (m // 2) / factor for k, m in zip(PSF.shape, n, strict=True)]
-    return scipy.ndimage.affine_transform(PSF, np.full(3, 1 / factor), first, tuple(n), order=3).clip(0)
+    return scipy.ndimage.affine_transform(PSF, np.eye(3) / factor, first, tuple(n), order=3).clip(0)
 
 
 def rolled(steps: tuple[int, int, int]) -> np.ndarray:
