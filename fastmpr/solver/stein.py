@@ -33,7 +33,7 @@ _PUSH = 0.5  # of the noise, that is added
 _MORE = 4.0  # times the guess: no problem of `benchmarks.lam` wants more
 _FLOOR = 1e-8  # of the energy of the views: less noise is none
 _REST = 1.3  # times the noise, that a first volume may leave of the views
-_ABOVE = 1.0  # times the guess, where it leaves more: the middle of what problems want
+_ABOVE = 0.5  # times the guess, where it leaves more: a little too low costs less than too high
 
 
 def stein_lam(
