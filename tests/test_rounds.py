@@ -314,7 +314,7 @@ class TestGains:
     @pytest.mark.parametrize("crop", [False, True])
     def test_they_are_found_up_to_a_common_factor(self, crop):
         truth, poses, views = problem(count=21, noise=0.05)
-        gains = np.exp(np.random.default_rng(0).normal(0, 0.3, 21)).astype(np.float32)
+        gains = np.exp(np.random.default_rng(0).normal(0, 0.5, 21)).astype(np.float32)
         moved = gains[:, None, None, None] * views
         if crop:
             moved = cropped(moved, np.nan)
@@ -322,7 +322,7 @@ class TestGains:
         same = fastmpr.reconstruct(Dataset(moved, PSF, poses))
         given = fastmpr.reconstruct(Dataset(moved, PSF, poses, gain=gains / np.median(gains)))
         assert psnr(fitted.x, truth) > psnr(given.x, truth) - 0.5
-        assert psnr(fitted.x, truth) > psnr(same.x, truth) + 0.5
+        assert psnr(fitted.x, truth) > psnr(same.x, truth) + 1
         assert fitted.x.max() == pytest.approx(given.x.max(), rel=0.1)
 
     @pytest.mark.parametrize("kind", ["noise", "neighbour", "bleached"])
