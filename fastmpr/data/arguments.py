@@ -172,6 +172,17 @@ def lengths_beside(changes: dict[str, Any], data: Any) -> dict[str, Any]:
     return kept | {"symmetry": data.symmetry, "symmetry_axis": data.symmetry_axis, "symmetry_centre": centre}
 
 
+def poses_beside(changes: dict[str, Any], data: Any) -> Poses:
+    """Return a data set's poses, as they mean the same beside other names or a voxel size that becomes known."""
+    poses: Poses = data.poses
+    names = None if "names" in changes else poses.names  # they are in the order of the particles already
+    becomes_known = data.known_voxel is None and changes.get("voxel_size") is not None
+    unit = "voxel" if becomes_known and poses.unit is None else poses.unit
+    if (names, unit) == (poses.names, poses.unit):
+        return poses
+    return Poses(poses.rotation, poses.translation, names=names, unit=unit, centre=poses.centre)
+
+
 def assumptions(voxel_size: Any, psf_voxel_size: Any, psfs: Any, poses: Poses | None, names: Any) -> list[str]:
     """Say what nothing was said about."""
     found = []

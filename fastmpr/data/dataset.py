@@ -6,24 +6,26 @@ import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._messages import log
-from .._validation import (
-    MOST,
-    Size,
-    Vector,
-    as_count,
-    as_places,
-    as_rng,
-    as_shape,
-)
+from .._validation import MOST, Size, Vector, as_count, as_places, as_rng, as_shape
 from ..poses import Poses
 from ..symmetry import as_group
-from .arguments import LEAVES, as_psfs, check_keywords, check_voxels, crops_text, frozen, lengths_beside, own
+from .arguments import (
+    LEAVES,
+    as_psfs,
+    check_keywords,
+    check_voxels,
+    crops_text,
+    frozen,
+    lengths_beside,
+    own,
+    poses_beside,
+)
 from .background import without_background, without_plane
 from .fields import described, fields
 from .leaving import leaves
@@ -311,7 +313,7 @@ class Dataset:
         if "psf" in changes and "psf_of" not in changes and len(as_psfs(changes["psf"])) != len(self.psfs):
             given["psf_of"] = None
         if self.poses is not None and "poses" not in changes:
-            given["poses"] = self._poses_beside(changes)
+            given["poses"] = poses_beside(changes, self)
         return self._with(**fields(**{**given, **changes}))
 
     def then(self, step: Callable[[NDArray], NDArray]) -> Dataset:
@@ -363,16 +365,6 @@ class Dataset:
     def _first(self) -> int:
         """The place of the first view that weighs anything: the one to learn shape and precision from."""
         return int(self.used[0]) if len(self.used) else 0
-
-    def _poses_beside(self, changes: dict[str, Any]) -> Poses:
-        """Return the poses that mean the same beside other names or a voxel size that was not known before."""
-        poses = cast(Poses, self.poses)
-        names = None if "names" in changes else poses.names  # they are in the order of the particles already
-        becomes_known = self.known_voxel is None and changes.get("voxel_size") is not None
-        unit = "voxel" if becomes_known and poses.unit is None else poses.unit
-        if (names, unit) == (poses.names, poses.unit):
-            return poses
-        return Poses(poses.rotation, poses.translation, names=names, unit=unit, centre=poses.centre)
 
     def _with(self, **changes: Any) -> Dataset:
         other = object.__new__(Dataset)

@@ -12,7 +12,8 @@ from .._messages import Progress, telling
 from .._stopping import Event, Stop, as_stop
 from .._validation import Vector, as_array, as_choice, as_reals, as_voxel_size
 from ..data.arguments import as_psfs
-from ..data.image import as_image, is_lazy
+from ..data.camera import as_image
+from ..data.image import is_lazy
 from ..reconstruction import counting
 from ..solver.admm import as_callback, as_stopping
 from ..solver.control import Result

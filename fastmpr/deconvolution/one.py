@@ -13,7 +13,8 @@ from .._limits import available_memory
 from .._messages import Progress, log
 from .._stopping import Cancelled, Stop
 from .._validation import Size, shown
-from ..data.image import Image, liveliest
+from ..data.cells import liveliest
+from ..data.image import Image
 from ..engine.threads import as_workers
 from ..solver.control import Result
 from ..solver.iteration import bytes_needed

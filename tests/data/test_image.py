@@ -8,7 +8,10 @@ import scipy.signal
 from scipy import ndimage
 
 import fastmpr
-from fastmpr.data.image import Image, as_image, liveliest, lone
+from fastmpr.data.camera import as_image
+from fastmpr.data.cells import liveliest
+from fastmpr.data.defects import lone
+from fastmpr.data.image import Image
 from fastmpr.data.seen import NothingSeenError
 
 SHAPE = (10, 40, 44)

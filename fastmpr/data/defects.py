@@ -1,0 +1,60 @@
+"""Voxels that show a fault of the camera: saturated, hot or dead."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+_LONE = 5.0  # times what neighbours differ by, and lone peaks usually: more is no noise
+_USUAL = 0.97  # of the peaks of a plane are usual
+
+
+def unseen_in(raw: NDArray, steepest: float | None) -> NDArray[np.bool_]:
+    """Return which voxels of a plane tell nothing: NaN, and, where a PSF is known, saturated ones and lone ones."""
+    if raw.dtype.kind != "f":
+        lost = np.zeros(raw.shape, bool)
+        if steepest is not None and raw.dtype.kind in "iu":
+            lost |= raw == np.iinfo(raw.dtype).max
+    else:
+        lost = np.isnan(raw)
+    return lost if steepest is None else lost | lone(np.where(lost, np.nan, raw), steepest)
+
+
+def steepest(psf: NDArray) -> float:
+    """Return the light in the brightest of the eight voxels around a PSF's brightest in its plane, over that one's."""
+    z, y, x = np.unravel_index(int(psf.argmax()), psf.shape)
+    around = np.pad(psf[z], 1)[y : y + 3, x : x + 3].copy()
+    peak, around[1, 1] = around[1, 1], 0
+    return float(around.max() / peak)
+
+
+def lone(plane: NDArray, steepest: float) -> NDArray[np.bool_]:
+    """Return which voxels of a plane are so far from the eight around them that neither light nor noise explains it.
+
+    Those that are brighter than all of them must be so by several times what these differ by, what is usual for peaks in
+    this plane, and what is left to a point between a voxel and its neighbours; those that are darker, by the first two.
+    """
+    if min(plane.shape) < 3:
+        return np.zeros(plane.shape, bool)
+    high, low = _around(plane, -np.inf, np.fmax), _around(plane, np.inf, np.fmin)
+    spread = high - low
+    found = np.zeros(plane.shape, bool)
+    for excess in (plane - high, low - plane):
+        peaks = excess > 0
+        if peaks.any():
+            usual = np.quantile(excess[peaks], _USUAL)
+            found |= excess > _LONE * np.maximum(spread, usual)
+    if not found.any():
+        return found
+    floor = np.nanmedian(plane)
+    return found & ((plane < low) | ((plane - floor) * steepest > 2 * np.maximum(high - floor, 0)))
+
+
+def _around(plane: NDArray, beyond: float, best: Any) -> NDArray:
+    """Return the best of the eight voxels around each."""
+    wide = np.pad(np.asarray(plane, np.result_type(plane.dtype, np.float32)), 1, constant_values=beyond)
+    triples = best(best(wide[:-2], wide[1:-1]), wide[2:])
+    sides = best(triples[:, :-2], triples[:, 2:])
+    return best(sides, best(wide[:-2, 1:-1], wide[2:, 1:-1]))
