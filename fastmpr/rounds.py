@@ -84,12 +84,17 @@ class Rounds:
         self.done += 1
         if self.fits:
             known = accumulator.tally[:, 0] > 0
-            self.levels[known] = residual[known] - residual[known].mean()
+            self.levels[known] = residual[known] - self._common(residual[known], accumulator.data.weights[known])
         voxels = math.prod(accumulator.model)
         return [
             PartialEquations(filled, x, share.astype(x.dtype), seen, voxels, self.curvature)
             for filled, (share, seen) in zip(sums, self.seen, strict=True)
         ]
+
+    @staticmethod
+    def _common(levels: NDArray, weights: NDArray) -> float:
+        """Return the mean of levels: a view that counts for little has as little to say of the others' background."""
+        return float(levels.mean() if np.ptp(weights) == 0 else np.average(levels, weights=weights))
 
 
 def reconstruct_partial(
