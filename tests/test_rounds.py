@@ -291,9 +291,7 @@ class TestNeighbours:
 
     def test_a_radius_beyond_everything_changes_little(self):
         truth, poses, views = problem()
-        with pytest.warns(
-            FastmprWarning, match=r"radius: found 100 .*, whose corners are 20\.78"
-        ):
+        with pytest.warns(FastmprWarning, match=r"radius: found 100 .*, whose corners are 20\.78"):
             far = fastmpr.reconstruct(Dataset(views, PSF, poses, radius=100.0), lam=100.0)
         assert psnr(far.x, truth) > psnr(fastmpr.reconstruct(views, PSF, poses, lam=100.0).x, truth) - 0.5
 
