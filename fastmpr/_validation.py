@@ -179,7 +179,7 @@ def as_shape(value: Any, name: str = "shape") -> Size:
 
 def as_shape_or_plane(value: Any, name: str = "shape") -> tuple[int, ...]:
     """Return three positive integers, or two for a plane (y, x); one integer means a cube."""
-    return _as_sizes(value, name, (2, 3), "positive integers: (z, y, x), (y, x) for a plane, or one for a cube")
+    return _as_sizes(value, name, (2, 3), "one or three positive integers (z, y, x), or two (y, x)")
 
 
 def _as_sizes(value: Any, name: str, counts: tuple[int, ...], need: str) -> tuple[int, ...]:
