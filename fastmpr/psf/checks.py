@@ -22,8 +22,8 @@ _BESIDE = 0.16  # of a standard deviation, between the centre and where it shoul
 _EXACT = 0.05  # voxels: a PSF whose centre of mass was moved there has it as near as this
 _SHARPEST = 0.5  # voxels, the standard deviation of the narrowest PSF that its voxels can show
 _SMALLEST = 7  # voxels along an axis of odd size: with fewer, all of it is border
-_AT_CORNERS = 0.9  # of a plane's border midway, at its corners: Gaussians cut by it stay below 0.83
-_CERTAIN = 10  # standard errors of the mean of a plane's border, which has few voxels, that its level has at least
+_AT_CORNERS = 0.93  # of a plane's border midway, at its corners: Gaussians cut by it stay below 0.83
+_CERTAIN = 20  # standard errors of the mean of a plane's border, which has few voxels, that its level has at least
 _ROOM = 5  # standard errors of a plane's noise, which few voxels tell, that it may be higher
 _FAINT = 1e-3  # of the peak: light fades to less before it is nowhere, the edges of a drawing do not
 _EVEN, _ROUNDING = 1e-4, 1e-6  # of the peak: what a box's values may differ by, and what is dark around it
@@ -127,8 +127,8 @@ def _beside(light: NDArray) -> str:
     if not light[middle] > 0.5 * light[top] and not _is_ring(light, mass):
         fix = "numpy.fft.fftshift moves" if max(top) <= 1 else f"fastmpr.psf.centred or {_MEASURED} move"
         return (
-            f"found its peak {_vector(np.subtract(top, middle))} voxels {axes(light.ndim)} from size // 2, where it is dark: "
-            f"need its centre there, as {fix} it"
+            f"found its peak {_vector(np.subtract(top, middle))} voxels {axes(light.ndim)} from size // 2, where it is "
+            f"dark: need its centre there, as {fix} it"
         )
     centre, spread, skewness = _moments(light * light)
     sigma = np.maximum(np.sqrt(2) * spread, _SHARPEST)  # a Gaussian is wider than its square
