@@ -31,7 +31,7 @@ class Bead(NamedTuple):
     noise : float
         Standard deviation of what is in it.
     other : tuple of int or None
-        How far from it another one was, whose light is replaced.
+        How far from it another one was whose light lay over its own, and is replaced.
     """
 
     light: NDArray
@@ -46,8 +46,11 @@ def placed(volume: NDArray, name: str) -> Bead:
         volume = cleared
     light, noise = _above(volume)
     _check_whole(light, noise, name)
-    light, other = company.alone(light, noise)
-    bright = body(light, noise)
+    whole = body(light, noise)
+    found, other = company.alone(light, noise)
+    if not (found != light)[whole].any():
+        other = None  # it is apart from the brightest
+    light, bright = found, body(found, noise)
     _warn_of_saturation(volume[bright], name)
     shown = np.where(bright, light, 0)
     shift = [n // 2 - centre for n, centre in zip(light.shape, scipy.ndimage.center_of_mass(shown**2), strict=True)]

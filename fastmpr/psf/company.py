@@ -82,11 +82,16 @@ def alone(light: NDArray, noise: float) -> tuple[NDArray, tuple[int, ...] | None
     A PSF is nearly the same where it is turned by half about the optical axis. What is there takes the place of another
     bead: of light that has a peak of its own, and far more than it should.
     """
-    blurred = smooth(light)
-    top = np.unravel_index(blurred.argmax(), light.shape)
-    core = _piece(blurred > _CORE * blurred[top], top)
-    shift = _shift(light.shape, scipy.ndimage.center_of_mass(np.where(core, light, 0) ** 2))
-    turned = scipy.ndimage.shift(light[..., ::-1, ::-1], shift, order=3, mode="nearest")
+    for _ in range(2):  # again without voxels that are alone in what turning changes, as a defect amid the light is
+        blurred = smooth(light)
+        top = np.unravel_index(blurred.argmax(), light.shape)
+        core = _piece(blurred > _CORE * blurred[top], top)
+        shift = _shift(light.shape, scipy.ndimage.center_of_mass(np.where(core, light, 0) ** 2))
+        turned = scipy.ndimage.shift(light[..., ::-1, ::-1], shift, order=3, mode="nearest")
+        lone = _lone(light - turned, _VOXEL * blurred[top])
+        if not lone.any():
+            break
+        light = np.where(lone, turned, light)
     excess = smooth(light - turned)
     sigma = np.sqrt(2) * smoothed(noise, light.ndim)
     near = scipy.ndimage.binary_dilation(core, iterations=2)

@@ -15,7 +15,7 @@ from .bead import Bead, NoBead, body, placed
 from .company import smooth, smoothed
 
 _SMALLEST = 5  # voxels along an axis: with fewer, a stack is border and bead at once
-_APART = 0.3  # of its power, the difference between beads of one microscope at most: from centre to corner of a field
+_APART = 0.2  # of its size, the difference between beads of one microscope at most: from centre to corner of a field
 _UNUSUAL = 3  # times the usual difference, where that is more: faint beads
 
 
@@ -24,18 +24,18 @@ def centred(psf: ArrayLike) -> NDArray:
 
     Parameters
     ----------
-    psf : (nz, ny, nx) array_like
+    psf : (nz, ny, nx) or (ny, nx) array_like
         PSF of positive sum, its background subtracted.
 
     Returns
     -------
-    (nz, ny, nx) ndarray
-        Shifted by a cubic spline, zero where nothing was measured; float64 stays, all else is float32.
+    ndarray
+        Of the same shape. Shifted by a cubic spline, zero where nothing was measured; float64 stays, all else is float32.
 
     Raises
     ------
     ValueError
-        If the PSF is not 3-D and finite, or its sum is not positive.
+        If the PSF is not of two or three dimensions and finite, or its sum is not positive.
 
     Examples
     --------
@@ -43,6 +43,9 @@ def centred(psf: ArrayLike) -> NDArray:
     >>> from fastmpr import psf
     >>> h = psf.gaussian(15, sigma=1.5)
     >>> bool(np.allclose(psf.centred(np.roll(h, 2, axis=0)), h, atol=1e-5))
+    True
+    >>> plane = psf.gaussian((15, 15), sigma=1.5)
+    >>> bool(np.allclose(psf.centred(np.roll(plane, 2, axis=0)), plane, atol=1e-3))
     True
     """
     volume = as_volume_or_plane(psf, "psf")
@@ -61,25 +64,27 @@ def measured(stack: ArrayLike | Iterable[ArrayLike]) -> NDArray:
 
     Parameters
     ----------
-    stack : (nz, ny, nx) array_like, or sequence of them
-        Counts of any kind and unit, the bead anywhere within; at least 5 voxels along each axis. Several stacks have one
-        shape; each bead is centred and scaled to sum 1 first, and all weigh the same.
+    stack : (nz, ny, nx) or (ny, nx) array_like, or several
+        Counts of any kind and unit, the bead anywhere within; at least 5 voxels along each axis. Several are a list, a
+        generator or an array (n, nz, ny, nx), and have one shape; each bead is centred and scaled to sum 1 first, and all
+        weigh the same. An array of three dimensions is one stack, so planes with a bead each are a list of them.
 
     Returns
     -------
-    (nz, ny, nx) ndarray
+    (nz, ny, nx) or (ny, nx) ndarray
         Non-negative, centred at ``size // 2`` on each axis, of sum 1; float64 stays, all else is float32.
 
     Raises
     ------
     ValueError
-        If a stack is not 3-D and finite, too small or without a bead, if a bead is cut off by the border near its peak, or
-        the shapes differ.
+        If a stack is not of two or three dimensions and finite, or too small, if the shapes differ, or if no stack shows a
+        bead that is whole near its peak.
 
     Warns
     -----
     FastmprWarning
-        If a bead is saturated, or the border cuts off some of it.
+        If a bead is saturated, or the border cuts off some of it; if another one is beside it; if stacks without a bead are
+        left out, or, of three and more, beads that are unlike the others.
 
     Notes
     -----
@@ -88,6 +93,12 @@ def measured(stack: ArrayLike | Iterable[ArrayLike]) -> NDArray:
     lost, and the less the more beads there are. The centre is that of the squared light, so weighed by the
     light itself: it is where the transfer function's phase is flat on average, its power as weight (Parseval), and hardly
     feels noise, tails or where the border cuts them. For symmetric PSFs it is the centre of mass.
+
+    Voxels far above all their neighbours but one are the camera's, and so are pixels and lines of pixels that are far above
+    those beside them in all planes: they get the median of their neighbours. Another bead has a peak that is missing where
+    the stack is turned by half about the optical axis through the brightest bead, and gets what is there. Several beads
+    vote: those that differ by more than 20 % (in the root of the mean square, smoothed by a voxel; or by more than three
+    times what is usual) from half of the others are left out: two beads in one, above all.
 
     Examples
     --------
@@ -98,6 +109,8 @@ def measured(stack: ArrayLike | Iterable[ArrayLike]) -> NDArray:
     >>> found = psf.measured(np.rint(counts).astype(np.uint16))
     >>> bool(abs(found - h).max() < 0.005 * h.max())
     True
+    >>> psf.measured([plane.astype(np.uint16) for plane in counts[9:12]]).shape  # three images of two dimensions
+    (13, 13)
     """
     stacks, dtype = _as_stacks(stack)
     beads = _alike(_placed(stacks))
