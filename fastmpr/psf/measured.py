@@ -15,7 +15,7 @@ from .bead import Bead, NoBead, body, placed
 from .company import smooth, smoothed
 
 _SMALLEST = 5  # voxels along an axis: with fewer, a stack is border and bead at once
-_APART = 0.2  # of its size, the difference between beads of one microscope at most: from centre to corner of a field
+_APART = 0.25  # of its size, the difference between beads of one microscope at most: from centre to corner of a field
 _UNUSUAL = 3  # times the usual difference, where that is more: faint beads
 
 
@@ -97,7 +97,7 @@ def measured(stack: ArrayLike | Iterable[ArrayLike]) -> NDArray:
     Voxels far above all their neighbours but one are the camera's, and so are pixels and lines of pixels that are far above
     those beside them in all planes: they get the median of their neighbours. Another bead has a peak that is missing where
     the stack is turned by half about the optical axis through the brightest bead, and gets what is there. Several beads
-    vote: those that differ by more than 20 % (in the root of the mean square, smoothed by a voxel; or by more than three
+    vote: those that differ by more than 25 % (in the root of the mean square, smoothed by a voxel; or by more than three
     times what is usual) from half of the others are left out: two beads in one, above all.
 
     Examples
@@ -172,10 +172,10 @@ def _alike(beads: dict[str, Bead]) -> dict[str, Bead]:
     """Return the beads that are like half of the others at least, and say which are not; two cannot be told apart."""
     if len(beads) < 3:
         return beads
-    apart = _differences([*beads.values()])
+    apart, noise = _differences([*beads.values()])
     usual = np.sort(apart, axis=1)[:, (len(beads) - 1) // 2]  # the first is the one to itself
-    most = max(_APART, _UNUSUAL * float(np.median(usual)))
-    odd = [name for name, difference in zip(beads, usual, strict=True) if difference > most]
+    most = np.maximum(max(_APART, _UNUSUAL * float(np.median(usual))), _UNUSUAL * noise)
+    odd = [name for name, unlike in zip(beads, usual > most, strict=True) if unlike]
     if odd:
         warn(
             f"{', '.join(odd)}: found {usual.max():.0%} of difference to the other beads, as two beads in one would have: "
@@ -184,11 +184,12 @@ def _alike(beads: dict[str, Bead]) -> dict[str, Bead]:
     return {name: bead for name, bead in beads.items() if name not in odd}
 
 
-def _differences(beads: list[Bead]) -> NDArray:
-    """Return the differences between each two beads, smoothed and without those of noise, over the median's size."""
+def _differences(beads: list[Bead]) -> tuple[NDArray, NDArray]:
+    """Return the differences between each two beads, less those of noise, and each one's noise, over the median's size."""
     middle = np.median([bead.light for bead in beads], axis=0)
     where = body(middle, float(np.median([bead.noise for bead in beads])))
     light = np.array([smooth(bead.light)[where] for bead in beads])
-    noise = np.array([smoothed(bead.noise, middle.ndim) for bead in beads])
-    square = ((light[:, None] - light) ** 2).sum(axis=-1) - light.shape[1] * (noise[:, None] ** 2 + noise**2)
-    return np.sqrt(np.maximum(square, 0)) / np.linalg.norm(smooth(middle)[where])
+    noise = np.array([smoothed(bead.noise, middle.ndim) for bead in beads]) * np.sqrt(light.shape[1])
+    square = ((light[:, None] - light) ** 2).sum(axis=-1) - (noise[:, None] ** 2 + noise**2)
+    size = np.linalg.norm(smooth(middle)[where])
+    return np.sqrt(np.maximum(square, 0)) / size, noise / size
