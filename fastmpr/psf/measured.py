@@ -15,7 +15,7 @@ from .bead import Bead, NoBead, body, placed
 from .company import smooth, smoothed
 
 _SMALLEST = 5  # voxels along an axis: with fewer, a stack is border and bead at once
-_APART = 0.25  # of its size, the difference between beads of one microscope at most: from centre to corner of a field
+_APART = 0.2  # of its size, the difference between beads of one microscope at most: from centre to corner of a field
 _UNUSUAL = 3  # times the usual difference, where that is more: faint beads
 
 
@@ -97,7 +97,7 @@ def measured(stack: ArrayLike | Iterable[ArrayLike]) -> NDArray:
     Voxels far above all their neighbours but one are the camera's, and so are pixels and lines of pixels that are far above
     those beside them in all planes: they get the median of their neighbours. Another bead has a peak that is missing where
     the stack is turned by half about the optical axis through the brightest bead, and gets what is there. Several beads
-    vote: those that differ by more than 25 % (in the root of the mean square, smoothed by a voxel; or by more than three
+    vote: those that differ by more than 20 % (in the root of the mean square, smoothed by a voxel; or by more than three
     times what is usual) from half of the others are left out: two beads in one, above all.
 
     Examples
