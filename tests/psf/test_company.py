@@ -202,7 +202,7 @@ def test_images_are_as_good_as_with_the_right_psf():
     image = rng.poisson(3000 * ndimage.convolve(truth, right.astype(float), mode="reflect")) + 10
 
     def quality(h):
-        found = fastmpr.deconvolve(image, h, background=10, lam=0.01) / 3000
+        found = fastmpr.deconvolve(image, h, background=10) / 3000
         return fastmpr.metrics.psnr(found[None], truth[None])
 
     best = quality(right)
@@ -214,4 +214,4 @@ def test_images_are_as_good_as_with_the_right_psf():
         assert quality(psf.measured(stacks)) > best - 0.3
     assert quality(said(beside)[0]) > best - 0.3
     with pytest.warns(FastmprWarning, match="camera's offset"):
-        assert quality(beads[0]) < best - 1
+        assert quality(beads[0]) < best - 5

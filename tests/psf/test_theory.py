@@ -310,7 +310,10 @@ GOOD = {"shape": (5, 5, 5), "voxel_size": 0.05, "wavelength": 0.52, "na": 1.4}
         ({"pinhole": 1}, "confocal: found False, need True"),
         ({"excitation_wavelength": 0.488}, "confocal: found False, need True"),
         ({"shape": (5, 0, 5)}, "shape: found .* need one or three positive integers"),
-        ({"shape": (5, 5)}, "voxel_size: found .*, need one or two positive lengths \\(y, x\\)"),
+        (
+            {"shape": (5, 5), "voxel_size": (0.1, 0.05, 0.05)},
+            "voxel_size: found .*, need one or two positive lengths \\(y, x\\)",
+        ),
         ({"shape": (5,)}, "shape: found .* need one or three positive integers \\(z, y, x\\), or two \\(y, x\\)"),
         ({"shape": (5, 5), "voxel_size": (50, 50)}, "voxel_size: found .*, need micrometres, along y and x"),
         ({"dtype": np.int16}, "dtype: found int16, need float32 or float64"),
