@@ -33,17 +33,23 @@ def smoothed(noise: float, dimensions: int) -> float:
 
 def without_lone(volume: NDArray) -> NDArray:
     """Return a stack with its lone voxels, pixels and lines of pixels as their neighbours are; itself if it has none."""
-    middle = np.median(volume)
-    peak = float(smooth(volume).max() - middle)
-    noise = _spread(volume - middle)
     last = volume.ndim - 1
     planes = tuple(range(last - 1))
-    for along in dict.fromkeys([(*planes, last - 1), (*planes, last), planes, ()]):
+    least = _least(volume)
+    for along in ((), (*planes, last - 1), (*planes, last), planes):  # what is brightest first: it hides the rest
         low = np.quantile(volume, _EVERYWHERE, axis=along) if along else volume
-        mask = _lone(low, max(_LINE * peak, noise) if along else _VOXEL * peak)
+        mask = _lone(low, least[bool(along)])
         if 0 < mask.sum() <= max(1, _MANY * mask.size):
             volume = _mended(volume, mask, along)
+            least = _least(volume)
     return volume
+
+
+def _least(volume: NDArray) -> tuple[float, float]:
+    """Return what a voxel, and a line of them, has above the rest if it matters."""
+    middle = np.median(volume)
+    peak = float(smooth(volume).max() - middle)
+    return _VOXEL * peak, max(_LINE * peak, _spread(volume - middle))
 
 
 def _lone(image: NDArray, least: float) -> NDArray[np.bool_]:
