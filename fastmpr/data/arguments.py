@@ -13,6 +13,7 @@ from .._messages import warn
 from .._validation import Vector, as_array, as_choice, as_intensities, as_reals, as_voxel_size
 from ..poses import Poses
 from ..psf.checks import check as check_psfs
+from ..symmetry import is_odd_dihedral
 from .seen import Seen
 
 _MOST_WEIGHT = 1e15  # and one over it the least: times the brightest particle, both precisions hold it
@@ -166,10 +167,13 @@ def lengths_beside(changes: dict[str, Any], data: Any) -> dict[str, Any]:
     becomes_known = data.known_voxel is None and changes.get("voxel_size") is not None
     edge = min(as_voxel_size(changes["voxel_size"])) if becomes_known else 1.0
     kept = {"radius": None if data.radius is None else data.radius * edge}
-    if changes.get("symmetry", data.symmetry) is None:
+    symmetry, axis = changes.get("symmetry", data.symmetry), data.symmetry_axis
+    if symmetry is None:
         return kept | {"symmetry": None, "symmetry_axis": None, "symmetry_centre": None}
+    if isinstance(axis[0], tuple) and str(symmetry).startswith("C"):  # which has no two-fold axis
+        axis = axis[0]
     centre = np.multiply(data.symmetry_centre, edge)
-    return kept | {"symmetry": data.symmetry, "symmetry_axis": data.symmetry_axis, "symmetry_centre": centre}
+    return kept | {"symmetry": data.symmetry, "symmetry_axis": axis, "symmetry_centre": centre}
 
 
 def poses_beside(changes: dict[str, Any], data: Any) -> Poses:
@@ -180,10 +184,13 @@ def poses_beside(changes: dict[str, Any], data: Any) -> Poses:
     unit = "voxel" if becomes_known and poses.unit is None else poses.unit
     if (names, unit) == (poses.names, poses.unit):
         return poses
-    return Poses(poses.rotation, poses.translation, names=names, unit=unit, centre=poses.centre)
+    meaning: dict[str, Any] = {"unit": unit, "centre": poses.centre, "two_fold": poses.two_fold}
+    return Poses(poses.rotation, poses.translation, names=names, **meaning)
 
 
-def assumptions(voxel_size: Any, psf_voxel_size: Any, psfs: Any, poses: Poses | None, names: Any) -> list[str]:
+def assumptions(
+    voxel_size: Any, psf_voxel_size: Any, psfs: Any, poses: Poses | None, names: Any, symmetry: Any, axis: Any
+) -> list[str]:
     """Say what nothing was said about."""
     found = []
     if voxel_size is None:
@@ -192,6 +199,8 @@ def assumptions(voxel_size: Any, psf_voxel_size: Any, psfs: Any, poses: Poses | 
         found.append("PSF's voxel size: not known, so the particles'")
     if poses is not None and not (names and poses.names):
         found.append("poses: not matched by name, so in the order of the particles")
+    if poses is not None and poses.two_fold == "x" and not isinstance(axis[0], tuple) and is_odd_dihedral(symmetry):
+        found.append("symmetry: the two-fold axis not given, so as in RELION: x where the other is z")
     return found
 
 

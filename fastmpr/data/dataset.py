@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from .._messages import log
 from .._validation import MOST, Size, Vector, as_count, as_places, as_rng, as_shape
 from ..poses import Poses
-from ..symmetry import as_group
+from ..symmetry import Axes, as_group
 from .arguments import (
     LEAVES,
     as_psfs,
@@ -64,9 +64,10 @@ class Dataset:
     symmetry : str, optional
         Of the particle: "C9", "D4". Each view then counts once for each pose that the particle's symmetry cannot tell from
         its own.
-    symmetry_axis : (z, y, x), optional
-        Its axis in the model, of any length but zero; z by default. The first two-fold axis of "D4" and its like is y where
-        the axis is z, else where the shortest turn from z to it takes y.
+    symmetry_axis : (z, y, x) or two of them, optional
+        Its axis in the model, of any length but zero; z by default. For "D3" and its like, the n-fold axis and a two-fold
+        one, at a right angle. Where that is not given, it is the ``two_fold`` of the poses (y; x of a RELION file) beside z,
+        else where the shortest turn from z to the axis takes that.
     symmetry_centre : (z, y, x), optional
         A point on all axes, from the middle of the model, in the unit of ``voxel_size``; the middle by default.
     names : sequence of N str, optional
@@ -126,7 +127,7 @@ class Dataset:
     weights: NDArray[np.float64]
     frame: str
     symmetry: str | None
-    symmetry_axis: Vector
+    symmetry_axis: Axes
     symmetry_centre: Vector
     names: tuple[str, ...] | None
     known_voxel: Vector | None
@@ -248,7 +249,7 @@ class Dataset:
     @cached_property
     def group(self) -> NDArray[np.float64]:
         """The rotations (n, 3, 3) that leave the particle as it is, the identity first."""
-        return as_group(self.symmetry, self.symmetry_axis)
+        return as_group(self.symmetry, self.symmetry_axis, "y" if self.poses is None else self.poses.two_fold)
 
     def model_shape(self, shape: int | Size | None = None) -> Size:
         """Return the shape of the model: ``shape``, or what covers a particle image at the model's voxel."""

@@ -171,7 +171,7 @@ def _alike(psf: NDArray, other: NDArray) -> bool:
 
 def _bare(poses: Poses) -> Poses:
     """Return poses whose translations are in the unit of any voxel size."""
-    return Poses(poses.rotation, poses.translation)
+    return Poses(poses.rotation, poses.translation, two_fold=poses.two_fold)
 
 
 def predicted(sums: list[NormalEquations], turned: Symmetrizer | None = None) -> Misfit:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from .._validation import Vector
 from ..data.dataset import Dataset
 from ..poses import Poses
+from ..symmetry import Axes
 
 Step = Callable[[NDArray], NDArray]
 MARGIN = 1.004  # times the misfit must fall by what undoes a mistake: by chance it fell 1.003 times at most in 100 sets
@@ -38,7 +39,7 @@ class Setup:
     poses: Poses
     psfs: tuple[NDArray, ...]
     background: str | NDArray
-    symmetry_axis: Vector
+    symmetry_axis: Axes
     symmetry_centre: Vector
     psf_scale: float = 1.0
     steps: tuple[Step, ...] = ()

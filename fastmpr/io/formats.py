@@ -8,7 +8,7 @@ that it is not understood, is an error. If it can, it has ``write(path, volume, 
 
 A module of poses has ``SUFFIXES``, ``UNIT`` of translations ("voxel" or "um"), ``CENTRE``, the point of a box of n voxels
 that rotations are about ("(n - 1) / 2" or "n // 2"), ``read(path)``, which returns a `conventions.PoseTable`, and
-``write(path, rotation, translation, names, overwrite)``.
+``write(path, rotation, translation, names, overwrite, two_fold)``.
 """
 
 from __future__ import annotations
