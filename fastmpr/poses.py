@@ -51,8 +51,8 @@ class Poses(StoredPoses):
         Of a box of n voxels: the point that the rotations are about. ``"n // 2"`` is that of RELION, Xmipp and Dynamo, and
         the middle of a voxel; boxes of odd n know no difference.
     two_fold : {"y", "x"}
-        Of the model of a dihedral particle (``symmetry="D3"``): where a two-fold axis lies if the n-fold one is z and nothing
-        else is said of it. ``"x"`` is RELION's; groups of even n know no difference.
+        Of the model of a dihedral particle (``symmetry="D3"``): where a two-fold axis lies if the n-fold one is z, and
+        nothing else is said. ``"x"`` is RELION's; groups of even n know no difference.
 
     Raises
     ------

@@ -110,8 +110,8 @@ def test_an_unclear_voxel_size_is_settled_by_the_callers(tmp_path, name):
     particles = np.ones((2, *SHAPE))
     for load, argument in (
         (lambda **size: fastmpr.load(file, **size), "voxel_size"),
-        (lambda **size: fastmpr.load(particles, file, voxel_size=1.0, **size), "psf_voxel_size"),
-        (lambda **size: fastmpr.load(Dataset(particles, voxel_size=1.0), file, **size), "psf_voxel_size"),
+        (lambda **size: fastmpr.load(particles, file, voxel_size=0.2, **size), "psf_voxel_size"),
+        (lambda **size: fastmpr.load(Dataset(particles, voxel_size=0.2), file, **size), "psf_voxel_size"),
     ):
         with pytest.raises(ValueError, match=r"v\.tif: found a voxel size that is not clear .* need its voxel size"):
             load()

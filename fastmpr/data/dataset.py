@@ -19,7 +19,7 @@ from .arguments import (
     LEAVES,
     as_psfs,
     check_keywords,
-    check_voxels,
+    check_order,
     crops_text,
     frozen,
     lengths_beside,
@@ -29,6 +29,7 @@ from .arguments import (
 from .background import without_background, without_plane
 from .fields import described, fields
 from .leaving import leaves
+from .lengths import check_boxes, check_voxels
 from .source import Source
 
 
@@ -42,14 +43,14 @@ class Dataset:
     Parameters
     ----------
     particles : sequence of N (nz, ny, nx) arrays
-        Anything with ``len`` and ``[i]``: an array, a list, a memory map. One per thread is in memory at a time, and none is
-        ever written to. The precision of the first holds for all: float64 if it has that, else float32.
+        Anything with ``[i]``, and ``len`` or a ``shape``: an array, a list, a memory map. One per thread is in memory at a
+        time, and none is ever written to. The precision of the first holds for all: float64 if it has that, else float32.
     psf : (nz, ny, nx) array_like or sequence of them, optional
         PSF of the microscope, centred at ``size // 2`` on each axis (see `fastmpr.psf.centred`); any positive sum. It may be
         larger than the particles. Several PSFs need ``psf_of``.
     poses : Poses, optional
         N poses. Translations are in their ``unit``, by default that of ``voxel_size``. Where both poses and particles have
-        names, poses are matched by name, else they are in the order of the particles.
+        names, poses are matched by name, else they are in the order of the particles; those of one side must be in order.
     psf_of : (N,) array_like of int, optional
         Which PSF each particle was imaged with.
     voxel_size : float or (z, y, x), optional
@@ -182,7 +183,9 @@ class Dataset:
             "thread_safe": thread_safe,
         }
         vars(self).update(fields(**given))
+        check_order(None if names is None else self.names, self.poses)
         check_voxels(self.known_voxel, self.known_psf_voxel)
+        check_boxes(self.poses, self.source.known_shape(), self.known_voxel)
         for text in self.assumed:
             log.info(text)
 
@@ -315,7 +318,10 @@ class Dataset:
             given["psf_of"] = None
         if self.poses is not None and "poses" not in changes:
             given["poses"] = poses_beside(changes, self)
-        return self._with(**fields(**{**given, **changes}))
+        other = self._with(**fields(**{**given, **changes}))
+        if self.names is None and "poses" in changes:
+            check_order(other.names if changes.get("names") is not None else None, other.poses)
+        return other
 
     def then(self, step: Callable[[NDArray], NDArray]) -> Dataset:
         """Return the same views, what was seen of each particle to go through a function when it is read."""

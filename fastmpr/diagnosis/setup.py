@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from .._validation import Vector
 from ..data.dataset import Dataset
 from ..poses import Poses
-from ..symmetry import Axes
+from ..symmetry import Axes, as_group
 
 Step = Callable[[NDArray], NDArray]
 MARGIN = 1.004  # times the misfit must fall by what undoes a mistake: by chance it fell 1.003 times at most in 100 sets
@@ -67,6 +67,11 @@ class Setup:
         data = self.given
         poses = self.poses.in_unit_of(data.known_voxel)
         return poses.about_middle(data.particle_shape, data.voxel_size, data.symmetry, self.symmetry_axis)
+
+    @cached_property
+    def group(self) -> NDArray[np.float64]:
+        """The rotations (n, 3, 3) that leave the particle as it is."""
+        return as_group(self.given.symmetry, self.symmetry_axis, self.poses.two_fold)
 
     @cached_property
     def changed(self) -> tuple[str, ...]:
