@@ -48,11 +48,11 @@ def warn_of_radians(where: str | Path, angles: NDArray[np.float64]) -> None:
     """Warn of Euler angles (N, 3) about an axis, another and the first again that look like radians.
 
     The second of them is from 0 to pi, as programs give it, and none is beyond 2 pi. Degrees of small turns are not like
-    that: the first and the third then cancel, and may be anything. A column of zeros is no sign of either.
+    that: the first and the third then cancel, and may be anything. Whole numbers are degrees; a column of zeros is no sign.
     """
     largest = float(np.abs(angles).max())
     second = angles[:, 1]
-    if len(angles) < _ENOUGH or largest > 2 * np.pi or not angles.any(axis=0).all():
+    if len(angles) < _ENOUGH or largest > 2 * np.pi or not (angles % 1).any(axis=0).all():
         return
     if second.min() >= 0 and second.max() <= np.pi + 1e-3:
         warn(

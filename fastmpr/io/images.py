@@ -83,7 +83,7 @@ def read_image(path: str | Path, voxel_size: ArrayLike | None = None) -> StoredI
 def look_at(path: str | Path, voxel_size: ArrayLike | None = None) -> StoredImage:
     """Return what `read_image` does, of a TIFF file without its numbers: what stands for them has shape and type alone."""
     path = as_path(path)
-    if np.size(voxel_size) == 3:
+    if voxel_size is not None and np.size(voxel_size) == 3:
         check_given(path, as_voxel_size(voxel_size))
     return _of_mrc(path, voxel_size) if volume_format(path) is mrc else _of_tiff(path, voxel_size, whole=False)
 

@@ -129,7 +129,8 @@ def _check_extent(path: Path) -> None:
         start = file.read(_HEADER)
     if len(start) < _HEADER or start.startswith((b"\x1f\x8b", b"BZ")):
         return
-    order: Any = "little" if int.from_bytes(start[12:16], "little") < 128 else "big"
+    # of numbers whose bytes are turned round, small ones become large; mode 0 does not tell, so its width must too
+    order: Any = "little" if all(int.from_bytes(start[k : k + 4], "little") < 1 << 24 for k in (0, 12)) else "big"
     nx, ny, nz, mode = (int.from_bytes(start[k : k + 4], order, signed=True) for k in (0, 4, 8, 12))
     extended, volume = int.from_bytes(start[92:96], order, signed=True), nx * ny * nz * _BYTES.get(mode, 0)
     check_fits_memory(path, volume)
