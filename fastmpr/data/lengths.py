@@ -6,11 +6,13 @@ import numpy as np
 
 from .._messages import warn
 from .._validation import Size, Vector
+from ..io.units import slip
 from ..poses import Poses
 
 # A PSF is simulated, or a bead imaged, at the particles' voxel or up to 5 times as fine; what is off by 10 is a unit.
 _ASIDE, _ALONG = 4.5, 9.5  # how many times as long one may be as the other, in the plane and along z
 _SLENDER = 9.5  # how many times as long as wide a voxel may be: STED has 8.3, planes of 1 um by default 10 and more
+_OBLONG = 1.5  # times as long as along the others may a voxel be along x: cameras have square pixels
 _LONGEST = (50.0, 1e6)  # micrometres from which a voxel's side is in nm or Å, and from which it is no length at all
 _WHOLE = 0.05  # of a box, by which what a file of poses says of it may differ
 
@@ -26,6 +28,10 @@ def check_voxels(voxel: Vector | None, psf_voxel: Vector | None) -> None:
     if max(voxel) > _SLENDER * min(voxel):
         found = f"{_shown(voxel)}, sides of {max(voxel) / min(voxel):.3g} : 1"
         warn(f"voxel_size: found {found}: need micrometres (z, y, x), and not the 1 of a program that does not know")
+    elif voxel[0] == voxel[1] < voxel[2] / _OBLONG and psf_voxel != voxel:
+        warn(
+            f"voxel_size: found {_shown(voxel)}, which looks like x, y, z: need z, y, x, of which z is the optical axis"
+        )
     elif psf_voxel is not None:
         check_sampling(voxel, psf_voxel, "particles")
 
@@ -33,8 +39,9 @@ def check_voxels(voxel: Vector | None, psf_voxel: Vector | None) -> None:
 def check_sampling(voxel: Vector, psf_voxel: Vector, what: str) -> None:
     """Warn of a PSF that is sampled so differently from an image that their lengths cannot well be in one unit."""
     ratio = np.divide(psf_voxel, voxel)
-    if (np.maximum(ratio, 1 / ratio) >= (_ALONG, _ASIDE, _ASIDE)).any():
-        found = f"{_shown(psf_voxel)} beside {_shown(voxel)} of the {what}"
+    how = slip(psf_voxel, voxel)
+    if how or (np.maximum(ratio, 1 / ratio) >= (_ALONG, _ASIDE, _ASIDE)).any():
+        found = f"{_shown(psf_voxel)} beside {_shown(voxel)} of the {what}{f', {how}' if how else ''}"
         warn(f"psf_voxel_size: found {found}: need both in micrometres (z, y, x)")
 
 

@@ -23,6 +23,7 @@ USUAL = [
     ((2.0, 0.4, 0.4), (1.0, 0.1, 0.1)),
     ((1.0, 1.0, 1.0), (1.0, 1.0, 1.0)),
     ((5e-4, 5e-4, 5e-4), None),  # electron microscopes
+    ((0.1, 0.1, 0.3), (0.1, 0.1, 0.3)),  # the optical axis along x, of both
     ((10.0, 5.0, 5.0), (10.0, 5.0, 5.0)),
 ]
 MISTAKES = [
@@ -30,6 +31,9 @@ MISTAKES = [
     ((0.1, 0.1, 0.1), (1.0, 1.0, 1.0), "psf_voxel_size: found"),
     ((0.3, 0.1, 0.1), (3.0, 1.0, 1.0), "psf_voxel_size: found"),
     ((0.8, 0.1, 0.1), (0.08, 0.1, 0.1), "psf_voxel_size: found"),
+    ((0.3, 0.1, 0.1), (0.1, 0.1, 0.3), "psf_voxel_size: found .*, the same sides in another order"),
+    ((0.1, 0.1, 0.3), (0.3, 0.1, 0.1), "voxel_size: found .*, which looks like x, y, z"),
+    ((0.1, 0.1, 0.3), None, "voxel_size: found .*, which looks like x, y, z"),
     ((2.8, 0.1, 0.1), (0.1, 0.1, 0.1), "voxel_size: found .*, sides of 28 : 1"),
     ((1.0, 0.1, 0.1), None, "voxel_size: found .*, sides of 10 : 1"),
     ((300.0, 100.0, 100.0), None, "voxel_size: found .*, which is no microscope's: need micrometres"),
