@@ -84,8 +84,8 @@ class StoredPoses:
         ----------
         path : path
             Translations without a unit are taken to be in that which the format keeps: voxels in a ``.csv``, micrometres in
-            a ``.star``. A ``.csv`` calls poses without names 0, 1, 2 and so on, and does not keep `two_fold`; a ``.star`` keeps
-            it in a comment where it is not RELION's.
+            a ``.star``. A ``.csv`` calls poses without names 0, 1, 2 and so on, and does not keep `two_fold`; a ``.star``
+            keeps it in a comment where it is not RELION's.
         overwrite : bool
             Whether a file that is there already may be replaced.
         shape : int or (nz, ny, nx), optional

@@ -271,3 +271,15 @@ def test_a_voxel_of_one_micrometre_beside_lengths_is_said(files):
     star = Poses.read(files / "poses.star").matched(NAMES)
     assert any("1 um on all sides" in text for text in Dataset(VIEWS, PSF, star, voxel_size=1.0).assumed)
     assert not any("1 um" in text for text in Dataset(VIEWS, PSF, star, voxel_size=VOXEL).assumed)
+
+
+def test_a_file_of_relion_brings_its_two_fold_axis(files):
+    """Its odd dihedral groups have one along x, array axis 2, as if both axes were given."""
+    text = (files / "poses.star").read_text()
+    (files / "relion.star").write_text("\n".join(line for line in text.splitlines() if not line.startswith("#")))
+    given = (files / "particles", files / "psf.tif")
+    for symmetry, axes in (("D3", ((1, 0, 0), (0, 0, 1))), ("D5", ((0, 1, 0), (0, 0, 1)))):
+        data = fastmpr.load(*given, files / "relion.star", symmetry=symmetry, symmetry_axis=axes[0])
+        assert same(data, fastmpr.load(*given, files / "relion.star", symmetry=symmetry, symmetry_axis=axes))
+        ours = fastmpr.load(*given, files / "poses.star", symmetry=symmetry, symmetry_axis=axes[0])
+        assert not same(data, ours)

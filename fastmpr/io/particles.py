@@ -7,7 +7,6 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Sequence
 from glob import glob, has_magic
-from os import PathLike
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -100,7 +99,7 @@ class ParticleFolder(ParticleFiles):
         super().__init__(files, [f"{folder}/{file.name}" for file in files], voxel_size)
 
 
-def open_particles(path: str | Path | Sequence[str | Path], voxel_size: float | Vector | None = None) -> Any:
+def open_particles(path: str | Path | list[Any] | tuple[Any, ...], voxel_size: float | Vector | None = None) -> Any:
     """Return particles in a folder of 3-D volumes, in files of a list or pattern, or in one file; they have len and [i].
 
     They have ``names`` (None in one file), ``shape`` and ``voxel_size``: the one given, else what the files say. Files of a
@@ -114,8 +113,8 @@ def open_particles(path: str | Path | Sequence[str | Path], voxel_size: float | 
         Naming the file that cannot be used.
     """
     given = None if voxel_size is None else as_voxel_size(voxel_size)
-    if not isinstance(path, str | PathLike):
-        return _listed_files([as_path(one, "particles") for one in path], given)
+    if isinstance(path, list | tuple):
+        return _listed_files([as_path(one) for one in path], given)
     path = as_path(path)
     if not path.exists():
         return _listed_files(_of_pattern(path), given)
@@ -132,7 +131,7 @@ def open_particles(path: str | Path | Sequence[str | Path], voxel_size: float | 
 def _listed_files(files: list[Path], voxel_size: Vector | None) -> ParticleFiles:
     """Return the particles in files, called by their paths."""
     if not files:
-        raise ValueError("particles: found an empty list, need the files of at least one")
+        raise ValueError("path: found an empty list, need the files of one particle at least")
     return ParticleFiles(files, [file.as_posix() for file in files], voxel_size)
 
 

@@ -110,9 +110,9 @@ class TestParticles:
         np.testing.assert_array_equal(pickle.loads(pickle.dumps(matched))[3], VOLUME + 10)
         with pytest.raises(FileNotFoundError, match=r"\*\.mrc: does not exist, need a folder .* or a pattern"):
             open_particles(f"{folder}/*.mrc")
-        with pytest.raises(ValueError, match="^particles: found an empty list"):
+        with pytest.raises(ValueError, match="^path: found an empty list"):
             open_particles([])
-        with pytest.raises(TypeError, match="^particles: found .*, need the name of a file"):
+        with pytest.raises(TypeError, match="^path: found .*, need the name of a file"):
             open_particles([folder / "0.tiff", VOLUME])
 
     @pytest.mark.parametrize(
