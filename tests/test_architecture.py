@@ -25,7 +25,7 @@ FLOORS = [
     "io",
     "quality",
     "metrics plot",
-    "symmetry",
+    "symmetry _stored_poses",
     "poses",
     "data",
     "loading",

@@ -9,14 +9,15 @@ from weakref import WeakValueDictionary
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._messages import warn
-from .._validation import Vector, as_array, as_choice, as_intensities, as_reals, as_voxel_size
+from .._validation import as_array, as_choice, as_intensities, as_reals, as_voxel_size
+from ..io.particles import are_in_order, listed, unmatched
 from ..poses import Poses
 from ..psf.checks import check as check_psfs
+from ..symmetry import is_odd_dihedral
 from .seen import Seen
+from .source import with_length
 
 _MOST_WEIGHT = 1e15  # and one over it the least: times the brightest particle, both precisions hold it
-_MOST_RATIO = 20  # of the sides of a PSF's voxel and a particle's: no microscope samples both so differently
 
 
 def check_keywords(given: Iterable[str], known: Iterable[str]) -> None:
@@ -24,15 +25,6 @@ def check_keywords(given: Iterable[str], known: Iterable[str]) -> None:
     for name in given:
         if name not in known:
             raise TypeError(f"{name}: found a keyword that nothing here takes, need one of {', '.join(known)}")
-
-
-def check_voxels(voxel: Vector | None, psf_voxel: Vector | None) -> None:
-    """Warn of voxel sizes that cannot well be of one microscope in one unit."""
-    if voxel is None or psf_voxel is None:
-        return
-    ratio = np.divide(psf_voxel, voxel)
-    if ratio.max() > _MOST_RATIO or ratio.min() < 1 / _MOST_RATIO:
-        warn(f"psf_voxel_size: found {psf_voxel} beside {voxel} of the particles: need both in micrometres (z, y, x)")
 
 
 def as_psfs(psf: Any) -> tuple[NDArray, ...]:
@@ -85,10 +77,24 @@ def as_poses(poses: Any, names: tuple[str, ...] | None, count: int) -> Poses | N
     if not isinstance(poses, Poses):
         raise TypeError(f"poses: found {type(poses).__name__}, need fastmpr.Poses")
     if len(poses) != count:
-        raise ValueError(f"particles: found {count} for {len(poses)} poses, need one each")
-    if names is None or poses.names is None or poses.names == names:  # in the order of the particles already
+        which = f" ({unmatched(names, poses.names)})" if names and poses.names else ""
+        raise ValueError(f"particles: found {count} for {len(poses)} poses{which}, need one each")
+    if poses.names == names:  # in the order of the particles already
         return poses
-    return poses.matched(names)
+    if names and poses.names:
+        return poses.matched(names)
+    return poses
+
+
+def check_order(names: tuple[str, ...] | None, poses: Poses | None) -> None:
+    """Refuse names on one side alone that are not in natural order: nothing tells that the other side is in theirs."""
+    if poses is None or bool(names) == bool(poses.names):
+        return
+    named = names or poses.names or ()
+    if not are_in_order(named):
+        given, other = ("names", "poses") if names else ("poses", "particles")
+        found = f"found names that are not in natural order ({listed(named)}) beside {other} without names"
+        raise ValueError(f"{given}: {found}, need names of both to tell which pose belongs to which particle")
 
 
 def as_weights(weights: ArrayLike | None, count: int) -> NDArray[np.float64]:
@@ -115,6 +121,7 @@ def as_seen(seen: Any, source: Any) -> Any:
         return seen
     if isinstance(seen, Mapping):
         raise TypeError(f"seen: found a {type(seen).__name__}, need a sequence of masks in the order of the particles")
+    seen = with_length(seen)
     if not (hasattr(seen, "__len__") and hasattr(seen, "__getitem__")) or len(seen) != len(source):
         found = f"{len(seen)} masks" if hasattr(seen, "__len__") else type(seen).__name__
         raise ValueError(f"seen: found {found}, need 'auto', 'all' or {len(source)} masks, one for each particle")
@@ -167,10 +174,13 @@ def lengths_beside(changes: dict[str, Any], data: Any) -> dict[str, Any]:
     becomes_known = data.known_voxel is None and changes.get("voxel_size") is not None
     edge = min(as_voxel_size(changes["voxel_size"])) if becomes_known else 1.0
     kept = {"radius": None if data.radius is None else data.radius * edge}
-    if changes.get("symmetry", data.symmetry) is None:
+    symmetry, axis = changes.get("symmetry", data.symmetry), data.symmetry_axis
+    if symmetry is None:
         return kept | {"symmetry": None, "symmetry_axis": None, "symmetry_centre": None}
+    if isinstance(axis[0], tuple) and str(symmetry).startswith("C"):  # which has no two-fold axis
+        axis = axis[0]
     centre = np.multiply(data.symmetry_centre, edge)
-    return kept | {"symmetry": data.symmetry, "symmetry_axis": data.symmetry_axis, "symmetry_centre": centre}
+    return kept | {"symmetry": data.symmetry, "symmetry_axis": axis, "symmetry_centre": centre}
 
 
 def poses_beside(changes: dict[str, Any], data: Any) -> Poses:
@@ -181,10 +191,13 @@ def poses_beside(changes: dict[str, Any], data: Any) -> Poses:
     unit = "voxel" if becomes_known and poses.unit is None else poses.unit
     if (names, unit) == (poses.names, poses.unit):
         return poses
-    return Poses(poses.rotation, poses.translation, names=names, unit=unit, centre=poses.centre)
+    meaning: dict[str, Any] = {"unit": unit, "centre": poses.centre, "two_fold": poses.two_fold}
+    return Poses(poses.rotation, poses.translation, names=names, **meaning)
 
 
-def assumptions(voxel_size: Any, psf_voxel_size: Any, psfs: Any, poses: Poses | None, names: Any) -> list[str]:
+def assumptions(
+    voxel_size: Any, psf_voxel_size: Any, psfs: Any, poses: Poses | None, names: Any, symmetry: Any, axis: Any
+) -> list[str]:
     """Say what nothing was said about."""
     found = []
     if voxel_size is None:
@@ -193,6 +206,10 @@ def assumptions(voxel_size: Any, psf_voxel_size: Any, psfs: Any, poses: Poses | 
         found.append("PSF's voxel size: not known, so the particles'")
     if poses is not None and not (names and poses.names):
         found.append("poses: not matched by name, so in the order of the particles")
+    if poses is not None and poses.unit not in (None, "voxel") and voxel_size == (1, 1, 1):
+        found.append("voxel size: 1 um on all sides, as some programs write that do not know it")
+    if poses is not None and poses.two_fold == "x" and not isinstance(axis[0], tuple) and is_odd_dihedral(symmetry):
+        found.append("symmetry: the two-fold axis not given, so as in RELION: x where the other is z")
     return found
 
 

@@ -14,12 +14,12 @@ from numpy.typing import ArrayLike, NDArray
 from .._messages import log
 from .._validation import MOST, Size, Vector, as_places, as_shape
 from ..poses import Poses
-from ..symmetry import as_group
+from ..symmetry import Axes, as_group
 from .arguments import (
     SHOWN,
     as_psfs,
     check_keywords,
-    check_voxels,
+    check_order,
     crops_text,
     frozen,
     lengths_beside,
@@ -29,6 +29,7 @@ from .arguments import (
 from .background import without_background, without_plane
 from .fields import described, fields, parts
 from .leaving import leaves
+from .lengths import check_boxes, check_voxels
 from .rising import rises
 from .source import Source
 from .strengths import tell_strong
@@ -44,14 +45,14 @@ class Dataset:
     Parameters
     ----------
     particles : sequence of N (nz, ny, nx) arrays
-        Anything with ``len`` and ``[i]``: an array, a list, a memory map. One per thread is in memory at a time, and none is
-        ever written to. The precision of the first holds for all: float64 if it has that, else float32.
+        Anything with ``[i]``, and ``len`` or a ``shape``: an array, a list, a memory map. One per thread is in memory at a
+        time, and none is ever written to. The precision of the first holds for all: float64 if it has that, else float32.
     psf : (nz, ny, nx) array_like or sequence of them, optional
         PSF of the microscope, centred at ``size // 2`` on each axis (see `fastmpr.psf.centred`); any positive sum. It may be
         larger than the particles. Several PSFs need ``psf_of``.
     poses : Poses, optional
         N poses. Translations are in their ``unit``, by default that of ``voxel_size``. Where both poses and particles have
-        names, poses are matched by name, else they are in the order of the particles.
+        names, poses are matched by name, else they are in the order of the particles; those of one side must be in order.
     psf_of : (N,) array_like of int, optional
         Which PSF each particle was imaged with.
     voxel_size : float or (z, y, x), optional
@@ -66,9 +67,10 @@ class Dataset:
     symmetry : str, optional
         Of the particle: "C9", "D4". Each view then counts once for each pose that the particle's symmetry cannot tell from
         its own.
-    symmetry_axis : (z, y, x), optional
-        Its axis in the model, of any length but zero; z by default. The first two-fold axis of "D4" and its like is y where
-        the axis is z, else where the shortest turn from z to it takes y.
+    symmetry_axis : (z, y, x) or two of them, optional
+        Its axis in the model, of any length but zero; z by default. For "D3" and its like, the n-fold axis and a two-fold
+        one, at a right angle. Where that is not given, it is the ``two_fold`` of the poses (y; x of a RELION file) beside z,
+        else where the shortest turn from z to the axis takes that.
     symmetry_centre : (z, y, x), optional
         A point on all axes, from the middle of the model, in the unit of ``voxel_size``; the middle by default.
     names : sequence of N str, optional
@@ -129,7 +131,7 @@ class Dataset:
     weights: NDArray[np.float64]
     frame: str
     symmetry: str | None
-    symmetry_axis: Vector
+    symmetry_axis: Axes
     symmetry_centre: Vector
     names: tuple[str, ...] | None
     known_voxel: Vector | None
@@ -165,7 +167,9 @@ class Dataset:
     ):
         given = {name: value for name, value in locals().items() if name != "self"}
         vars(self).update(fields(**given))
+        check_order(None if names is None else self.names, self.poses)
         check_voxels(self.known_voxel, self.known_psf_voxel)
+        check_boxes(self.poses, self.source.known_shape(), self.known_voxel)
         for text in self.assumed:
             log.info(text)
 
@@ -248,7 +252,7 @@ class Dataset:
     @cached_property
     def group(self) -> NDArray[np.float64]:
         """The rotations (n, 3, 3) that leave the particle as it is, the identity first."""
-        return as_group(self.symmetry, self.symmetry_axis)
+        return as_group(self.symmetry, self.symmetry_axis, "y" if self.poses is None else self.poses.two_fold)
 
     def model_shape(self, shape: int | Size | None = None) -> Size:
         """Return the shape of the model: ``shape``, or what covers a particle image at the model's voxel."""
@@ -314,7 +318,10 @@ class Dataset:
             given["psf_of"] = None
         if self.poses is not None and "poses" not in changes:
             given["poses"] = poses_beside(changes, self)
-        return self._with(**fields(**{**given, **changes}))
+        other = self._with(**fields(**{**given, **changes}))
+        if self.names is None and "poses" in changes:
+            check_order(other.names if changes.get("names") is not None else None, other.poses)
+        return other
 
     def then(self, step: Callable[[NDArray], NDArray]) -> Dataset:
         """Return the same views, what was seen of each particle to go through a function when it is read."""

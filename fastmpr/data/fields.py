@@ -53,7 +53,7 @@ def fields(particles: Any, psf: Any, poses: Any, frame: Any, symmetry: Any, name
         "radius": None if rest["radius"] is None else as_positive(rest["radius"], "radius"),
         "background": as_background(rest["background"], count),
         "gain": as_gain(rest["gain"], count),
-        "stated": tuple(assumptions(voxel, psf_voxel, psfs, matched, labels)),
+        "stated": tuple(assumptions(voxel, psf_voxel, psfs, matched, labels, symmetry, axis)),
     }
 
 

@@ -30,7 +30,7 @@ class Source:
     Parameters
     ----------
     particles : sequence of (nz, ny, nx) arrays
-        Anything with ``len`` and ``[i]``.
+        Anything with ``[i]``, and ``len`` or a ``shape``.
     thread_safe : bool, optional
         Whether ``[i]`` may be called from several threads at once. By default if it is an array, a list of arrays, or says
         so by an attribute of this name; else the threads take turns.
@@ -327,11 +327,34 @@ def _as_sequence(particles: Any) -> Any:
     if isinstance(particles, Mapping):
         kind = type(particles).__name__
         raise TypeError(f"particles: found a {kind}, need a sequence: list(particles.values()), names=list(particles)")
+    if getattr(particles, "shape", None) == ():
+        raise TypeError("particles: found an array without dimensions, need a sequence of 3-D arrays")
+    particles = with_length(particles)
     if hasattr(particles, "__len__") and hasattr(particles, "__getitem__") and not hasattr(particles, "iloc"):
-        if getattr(particles, "shape", None) == ():
-            raise TypeError("particles: found an array without dimensions, need a sequence of 3-D arrays")
         return particles
     raise TypeError(f"particles: found {type(particles).__name__}, need a sequence of 3-D arrays")
+
+
+def with_length(values: Any) -> Any:
+    """Return what has a length: itself, or an array that tells it by its shape alone, as those of Zarr 3 do."""
+    shape = getattr(values, "shape", None)
+    if hasattr(values, "__len__") or not hasattr(values, "__getitem__") or not isinstance(shape, tuple) or not shape:
+        return values
+    return _Indexed(values)
+
+
+class _Indexed:
+    """An array without ``len``, as a sequence."""
+
+    def __init__(self, array: Any):
+        self.array = array
+        self.thread_safe = getattr(array, "thread_safe", False)
+
+    def __len__(self) -> int:
+        return int(self.array.shape[0])
+
+    def __getitem__(self, i: int) -> Any:
+        return self.array[i]
 
 
 def _is_reader(particles: Any) -> bool:

@@ -14,6 +14,7 @@ from .._validation import Vector, as_array, as_choice, as_reals, as_voxel_size
 from ..data.arguments import as_psfs
 from ..data.camera import as_image
 from ..data.image import is_lazy
+from ..data.lengths import check_sampling
 from ..reconstruction import counting
 from ..solver.admm import as_callback, as_stopping
 from ..solver.control import Result
@@ -128,6 +129,7 @@ def deconvolve(
     psfs, dimensions = as_psfs_of(psf)
     voxel = as_voxel(voxel_size, dimensions, "voxel_size")
     own = voxel if psf_voxel_size is None else as_voxel(psf_voxel_size, dimensions, "psf_voxel_size")
+    check_sampling(voxel, own, "image")
     chosen = as_iterated(regularizer, voxel)
     dark = as_choice(outside, "outside", ("unseen", "dark")) == "dark"
     given, memory, callback = as_lam(lam), as_memory(max_memory), as_callback(callback)
