@@ -13,10 +13,14 @@ from weakref import WeakSet
 import numpy as np
 from numpy.typing import NDArray
 
+from .._messages import warn
 from .._stopping import Cancelled
 from .._validation import Size, as_flag, as_float_type, as_intensities, check_intensities
+from .inverted import INVERTED, leaves_out_light
 from .seen import NothingSeenError, Seen, as_mask, seen_in
 from .suspects import fingerprint, suspicion, warn_of
+
+_MASKS = 5  # of which it is asked whether they are inverted
 
 
 class ParticleError(ValueError):
@@ -47,6 +51,7 @@ class Source:
         self.rule: tuple[Any, str] = ("auto", "auto")
         self.mask_of = np.full(len(particles), -1)  # which of the rule's masks belongs to each, where it holds some
         self._seen: dict[tuple[int, int], Seen | None] = {}
+        self._inverted: dict[int, bool] = {}
         self._levels, self._gains = np.zeros(len(particles)), np.ones(len(particles))
         self.which = self.places = np.arange(len(particles))  # in the sequence; in that which was first given
         self._share = _Shared(self.thread_safe)
@@ -73,7 +78,7 @@ class Source:
         if seen is self.rule[0] and outside == self.rule[1]:
             return self
         mask_of = np.full(len(self), -1) if isinstance(seen, str) else np.arange(len(self))
-        return self._with(rule=(seen, outside), mask_of=mask_of, _seen={})
+        return self._with(rule=(seen, outside), mask_of=mask_of, _seen={}, _inverted={})
 
     def less(self, levels: NDArray) -> Source:
         """Return the same particles, each less a level of its own."""
@@ -172,6 +177,8 @@ class Source:
             k, mask = key[1], None
             if k >= 0 and self.rule[0][k] is not None:
                 mask = as_mask(self.rule[0][k], f"seen[{k}]", particle.shape)
+                if len(self._inverted) < _MASKS:
+                    self._inverted[k] = leaves_out_light(particle, mask)
             try:
                 self._seen[key] = seen_in(particle, mask, *self.rule)
             except NothingSeenError as error:
@@ -187,6 +194,10 @@ class Source:
         found = {
             place: self._share.suspects.pop(place) for place in self._share.suspects.keys() & set(self.places.tolist())
         }
+        if 2 * sum(self._inverted.values()) > len(self._inverted):
+            first = next(k for k, is_inverted in self._inverted.items() if is_inverted)
+            self._inverted.update(dict.fromkeys(self._inverted, False))
+            warn(f"seen[{first}]: found that the mask leaves out {INVERTED}")
         warn_of({self.name(int(np.flatnonzero(self.places == place)[0])): found[place] for place in sorted(found)})
 
     def copies(self) -> dict[int, int]:

@@ -180,7 +180,7 @@ class Images:
 
     def __call__(self, image: Any, out: Any) -> Any:
         """Return the result, in ``out`` if that is given."""
-        values = image if is_lazy(image) else as_array(image, "image")
+        values = image if is_lazy(image) or np.ma.is_masked(image) else as_array(image, "image")
         shape = tuple(values.shape)
         self._check(values, shape, out)
         if out is None:
@@ -203,7 +203,7 @@ class Images:
         if self.dimensions == 3:
             return job.run(as_image(values, seen, self.background, psf), out)
         mask = seen if isinstance(seen, str) else np.asarray(seen)[np.newaxis]
-        known = as_image(np.asarray(values[:])[np.newaxis], mask, self.background, psf.swapaxes(0, 1))
+        known = as_image(np.asanyarray(values[:])[np.newaxis], mask, self.background, psf.swapaxes(0, 1))
         return job.run(known.upright(), _Upright(out))
 
     def _check(self, values: Any, shape: tuple[int, ...], out: Any) -> None:
