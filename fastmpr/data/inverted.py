@@ -13,16 +13,20 @@ INVERTED = (
     "it where nothing was)"
 )
 _PLANES = 7  # that are looked at
-_BRIGHT = 0.995  # the quantile that stands for what is brightest, so 0.005 for what is darkest
-_MORE = 4  # times brighter is what an inverted mask leaves out
-_SKEW = 10  # times as far as the darkest is the brightest of what it keeps, at most: hardly more than noise, and a halo
+_DARKEST = (
+    0.005  # the quantile that lies as far below the median as noise goes, so twice as far above it there is light
+)
+_LIT = 0.03  # of what an inverted mask leaves out, at least
+_RARER = (
+    0.1  # times that share is light in what it keeps: a right one that leaves out a part at random has 0.2 and more
+)
 _TELLING = 30  # voxels, of which fewer tell nothing
 
 
 def leaves_out_light(image: Any, seen: NDArray[np.bool_]) -> bool:
-    """Return whether a mask leaves out what is bright in an image, and keeps next to nothing but noise.
+    """Return whether a mask leaves out what is brightest in an image, and keeps little but noise.
 
-    Single voxels have no say: hot ones are left out rightly.
+    Single voxels have no say: hot ones are left out rightly. So is dirt, beside which an image shows more than noise.
 
     Parameters
     ----------
@@ -36,8 +40,9 @@ def leaves_out_light(image: Any, seen: NDArray[np.bool_]) -> bool:
         smooth = ndimage.median_filter(np.where(finite, plane, 0), 3)
         kept.append(smooth[seen[z] & finite])
         left.append(smooth[~seen[z] & finite])
-    if min(sum(map(len, kept)), sum(map(len, left))) < _TELLING:
+    bright, dark = np.concatenate(left), np.concatenate(kept)
+    if min(len(bright), len(dark)) < _TELLING:
         return False
-    darkest, middle, brightest = np.quantile(np.concatenate(kept), (1 - _BRIGHT, 0.5, _BRIGHT))
-    beyond = np.quantile(np.concatenate(left), _BRIGHT)
-    return bool(beyond - middle > _MORE * (brightest - middle) and brightest - middle < _SKEW * (middle - darkest))
+    darkest, middle = np.quantile(dark, (_DARKEST, 0.5))
+    lost, shown = (float(np.mean(some > 3 * middle - 2 * darkest)) for some in (bright, dark))
+    return lost > _LIT and shown < _RARER * lost

@@ -40,17 +40,49 @@ def _repeated(image: Any, axis: int, lines: NDArray) -> NDArray[np.bool_]:
         alike.setdefault(line.tobytes(), []).append(k)
     if len(alike) == n:
         return out
-    turns = triples = 0
+    turns, triples, far = 0, 0, []
     for places in alike.values():
-        if len(places) > 1 and (lines[places[0]] != lines[places[0], 0]).any():
-            places.sort(key=lambda k: -min(k, n - 1 - k))
-            first, *others = (np.asarray(image[(slice(None),) * axis + (k,)]) for k in places)
-            if _is_varied(first):
-                same = [np.array_equal(first, other, equal_nan=True) for other in others]
-                out[np.array(places[1:])[same]] = True
-                found = _turns(first)
-                turns, triples = turns + found[0], triples + found[1]
-    return out & (turns > _TURNS * triples)
+        if len(places) == 1 or not (lines[places[0]] != lines[places[0], 0]).any():
+            continue
+        places.sort(key=lambda k: -min(k, n - 1 - k))
+        first, *others = (_plane(image, axis, k) for k in places)
+        if not _is_varied(first):
+            continue
+        copies = [
+            k for k, other in zip(places[1:], others, strict=True) if np.array_equal(first, other, equal_nan=True)
+        ]
+        out[copies] = True
+        far += [tuple(sorted((places[0], k))) for k in copies if 2 * abs(places[0] - k) > n]
+        found = _turns(first)
+        turns, triples = turns + found[0], triples + found[1]
+    if turns <= _TURNS * triples:
+        return np.zeros(n, bool)
+    return _unwrapped(image, axis, out, sorted(far))
+
+
+def _unwrapped(image: Any, axis: int, out: NDArray[np.bool_], far: list[tuple[int, ...]]) -> NDArray[np.bool_]:
+    """Return which planes repeat others that are a period away, where the image goes on on its other side.
+
+    Such planes are at both ends, and where one stops being a copy and the other begins, the image jumps.
+    """
+    n, count = len(out), len(far)
+    period = n - count
+    if not far or far != [(k, k + period) for k in range(count)]:
+        return out
+    jumps = [_jump(image, axis, period)] + [_jump(image, axis, k) for k in range(1, count + 1)]
+    first = int(np.argmax(jumps))
+    out[:count], out[period:] = np.arange(count) < first, np.arange(count) >= first
+    return out
+
+
+def _jump(image: Any, axis: int, k: int) -> float:
+    """Return how far a plane is from the one before."""
+    before, after = (_plane(image, axis, place).astype(float) for place in (k - 1, k))
+    return float(np.nanmean(np.abs(after - before)))
+
+
+def _plane(image: Any, axis: int, k: int) -> NDArray:
+    return np.asarray(image[(slice(None),) * axis + (k,)])
 
 
 def _is_varied(plane: NDArray) -> bool:

@@ -30,7 +30,10 @@ _REPEATS = 0.5  # of a value's neighbours along a line have it too, where it fil
 _RARE = 0.35  # of the voxels beyond a region may have its value: a square of it is then there by a chance of 4e-12
 _ALONE = 0.02  # of them: so few that all that have it belong to the region
 _SHARP = 0.6  # of the difference two voxels beyond a region is there one voxel beyond it already
-_TURNS = 0.4  # of three neighbours the middle one is the greatest or the least: in white noise in two cases of three
+_BOTH = 0.02  # of the voxels beyond a region are darker than it, and brighter, where it cuts noise about its value
+_TURNS = (
+    0.25  # of three neighbours the middle one is the greatest or least: in white noise two of three, on slopes fewer
+)
 _DEEP = 0.3  # as many voxels are two beyond a region as one: less are specks in the dark
 _TELLING = 30  # voxels, or triples of them: fewer tell nothing
 
@@ -124,7 +127,8 @@ class _Region:
         near, far = (np.concatenate([one.differences[k] for one in border]) for k in range(2))
         if min(len(near), len(far), triples) < _TELLING or len(far) < _DEEP * len(near):
             return False
-        return bool(same < _RARE * count and turns > _TURNS * triples and _typical(near) > _SHARP * _typical(far))
+        is_sharp = _is_on_both_sides(near) or _typical(near) > _SHARP * _typical(far)
+        return bool(is_sharp and same < _RARE * count and turns > _TURNS * triples)
 
 
 class _Border:
@@ -149,9 +153,7 @@ class _Border:
         near = (rings[0] | rings[1])[inner]
         turns = [_turns(block, reached & known, axis, inner) for axis in range(3)]
         self.counts = np.array([np.count_nonzero(near & same[inner]), np.count_nonzero(near), *np.sum(turns, axis=0)])
-        self.differences = [
-            np.abs(block[inner][(ring & ~same)[inner]].astype(float) - float(value)) for ring in rings[:2]
-        ]
+        self.differences = [block[inner][(ring & ~same)[inner]].astype(float) - float(value) for ring in rings[:2]]
 
 
 def _is_around(same: NDArray[np.bool_]) -> bool:
@@ -162,8 +164,14 @@ def _is_around(same: NDArray[np.bool_]) -> bool:
 
 
 def _typical(differences: NDArray) -> float:
-    """Return a mean on which a few that are large have little influence."""
-    return float(np.sqrt(differences).mean()) ** 2
+    """Return a mean size on which a few that are large have little influence."""
+    return float(np.sqrt(np.abs(differences)).mean()) ** 2
+
+
+def _is_on_both_sides(differences: NDArray) -> bool:
+    """Return whether many are above and many are below zero: then there is noise around a value, not a rise from it."""
+    below = np.count_nonzero(differences < 0) / len(differences)
+    return bool(_BOTH < below < 1 - _BOTH)
 
 
 def _turns(block: NDArray, chosen: NDArray[np.bool_], axis: int, inner: slice) -> tuple[int, int]:
