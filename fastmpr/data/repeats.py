@@ -1,7 +1,8 @@
-"""Planes of an image that repeat others exactly, as where its border was filled with what is near it."""
+"""Planes of an image that show nothing of their own: they repeat others exactly, or are empty between some that are not."""
 
 from __future__ import annotations
 
+import bisect
 from typing import Any
 
 import numpy as np
@@ -9,19 +10,22 @@ from numpy.typing import NDArray
 
 _SAMPLE = 24  # voxels of a line in each plane: where these differ, the planes do
 _TELLING = 25  # voxels of a plane, at least, that differ from most of it: photons do not fall on so many places twice
+_MOST = 0.8  # of the voxels next to an empty plane: with more it may be empty too, by chance
+_FEW_TURNS = 0.25  # the same of triples of few photons, which are often equal
 _TURNS = 0.4  # of three neighbours the middle one is the greatest or the least: in white noise in two cases of three
 
 
-def repeated_planes(image: Any) -> list[NDArray[np.bool_]]:
-    """Return which planes along each axis repeat another one that is farther from the image's faces.
+def missing_planes(image: Any) -> list[NDArray[np.bool_]]:
+    """Return which planes along each axis repeat another one that is farther from the image's faces, or have one value.
 
-    Noise does not repeat itself. Planes without noise may, as those of a symmetric phantom: they stay.
+    Noise does not repeat itself, nor does it end from one plane to the next. Without noise planes may be alike, as those of
+    a symmetric phantom, and empty beside others: they stay.
 
     Parameters
     ----------
     image : (nz, ny, nx) ndarray or Slabs
     """
-    return [_repeated(image, axis, lines) for axis, lines in enumerate(_lines(image))]
+    return [_repeated(image, axis, lines) | _empty(image, axis, lines) for axis, lines in enumerate(_lines(image))]
 
 
 def _lines(image: Any) -> list[NDArray]:
@@ -58,6 +62,25 @@ def _repeated(image: Any, axis: int, lines: NDArray) -> NDArray[np.bool_]:
     if turns <= _TURNS * triples:
         return np.zeros(n, bool)
     return _unwrapped(image, axis, out, sorted(far))
+
+
+def _empty(image: Any, axis: int, lines: NDArray) -> NDArray[np.bool_]:
+    """Return which planes along an axis have one value, which next to them on either side is not that of most voxels."""
+    out = (lines == lines[:, :1]).all(axis=1)
+    for k in np.flatnonzero(out).tolist():
+        plane = _plane(image, axis, k)
+        out[k] = (plane == plane.flat[0]).all()
+    if not out.any() or out.all():
+        return np.zeros(len(out), bool)
+    shown, turns, triples = np.flatnonzero(~out).tolist(), 0, 0
+    for k in np.flatnonzero(out).tolist():
+        at = bisect.bisect(shown, k)
+        value = _plane(image, axis, k).flat[0]
+        for beside in (_plane(image, axis, shown[j]) for j in (at - 1, at) if 0 <= j < len(shown)):
+            out[k] &= np.count_nonzero(beside == value) < _MOST * beside.size
+            found = _turns(beside)
+            turns, triples = turns + found[0], triples + found[1]
+    return out & (turns > _FEW_TURNS * triples)
 
 
 def _unwrapped(image: Any, axis: int, out: NDArray[np.bool_], far: list[tuple[int, ...]]) -> NDArray[np.bool_]:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._validation import Size
-from .repeats import repeated_planes
+from .repeats import missing_planes
 
 _SIDE = 5  # voxels: a square of so many is solid in any plane, and a whole line that is as long as all of it
 _REACH = 3  # voxels beyond a region, that tell of its border
@@ -76,7 +76,7 @@ def find_unseen(image: Any) -> Unseen | None:
         Of any real type, NaN where that is known; read in parts, some planes at a time.
     """
     found = [region for value in _repeating(image) if (region := _Region(image, value)).is_cut_out]
-    planes = repeated_planes(image)
+    planes = missing_planes(image)
     if not found and not any(axis.any() for axis in planes):
         return None
     bits = []
