@@ -13,15 +13,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from .._validation import Size
 from .repeats import missing_planes
 
 _SIDE = 5  # voxels: a square of so many is solid in any plane, and a whole line that is as long as all of it
+_TIP = 6  # voxels that a region goes on in a tip of its own
 _REACH = 3  # voxels beyond a region, that tell of its border
 _HALO = _SIDE - 1 + _REACH  # planes that have a say in what is found in one
 _BLOCK = 1 << 21  # voxels that are looked at together
-_THINNEST = 8  # planes of them
+_THINNEST = 8  # planes of them, and as many of what is not in memory
 _SAMPLE = 1 << 15  # voxels in which values that repeat are looked for
 _FEWEST = 12  # of the pairs of neighbours there, that must be equal
 _DRAWN = 1 << 11  # of those voxels, and of the pairs, are sorted
@@ -96,24 +98,35 @@ class _Region:
     Attributes
     ----------
     is_alone : bool
-        Whether the value is hardly found beyond, so that all that have it belong to the region.
+        Whether the value is hardly found apart from that, so that all that have it belong to the region.
     is_cut_out : bool
         Whether that was not seen.
     """
 
     def __init__(self, image: Any, value: Any):
         self.value, self.is_alone = value, False
-        solid, all_of_it, is_around, greatest = 0, 0, False, value
+        solid, beyond, is_around, greatest = 0, 0, False, value
         for _, inner, block in _blocks(image, _HALO):
             same = block == value
-            solid += int(np.count_nonzero(_solid(same)[inner]))
-            all_of_it += int(np.count_nonzero(same[inner]))
+            core = _solid(same)
+            solid += int(np.count_nonzero(core[inner]))
+            beyond += int(np.count_nonzero((same & ~core)[inner]))
             is_around = is_around or _is_around(same[inner])
             greatest = np.fmax(greatest, np.fmax.reduce(block[inner], axis=None))
-        share = (all_of_it - solid) / max(1, math.prod(image.shape) - solid)
-        self.is_alone = share < _ALONE
-        may_be = solid > 0 and share < _RARE and (is_around or value < greatest)  # else saturated, perhaps
-        self.is_cut_out = may_be and self._has_sharp_border(image)
+        others = max(1, math.prod(image.shape) - solid)
+        self.is_cut_out = False
+        if solid and beyond < _RARE * others and (is_around or value < greatest):  # else saturated, perhaps
+            self.is_alone = beyond < _ALONE * others or self._apart(image) < _ALONE * others
+            self.is_cut_out = self._has_sharp_border(image)
+
+    def _apart(self, image: Any) -> int:
+        """Return how many voxels have the value neither in the region nor in a tip of it."""
+        count = 0
+        for _, inner, block in _blocks(image, _HALO):
+            same = block == self.value
+            grown = ndimage.binary_dilation(_solid(same), iterations=_TIP, mask=same)
+            count += int(np.count_nonzero((same & ~grown)[inner]))
+        return count
 
     def within(self, block: NDArray) -> NDArray[np.bool_]:
         """Return which voxels of some planes belong to the region."""
@@ -234,10 +247,12 @@ def _cut(axis: int, first: int | None, last: int | None) -> tuple[slice, ...]:
 def _blocks(image: Any, halo: int) -> Iterator[tuple[int, slice, NDArray]]:
     """Yield an image in blocks of planes: the first one's place, which of a block's they are, and these with a halo."""
     nz, ny, nx = image.shape
-    depth = max(_THINNEST, _BLOCK // (ny * nx))
+    held = isinstance(image, np.ndarray)
+    depth = max(_THINNEST, _BLOCK // (ny * nx)) if held else _THINNEST
     for first in range(0, nz, depth):
         start, stop = max(0, first - halo), min(nz, first + depth + halo)
-        yield first, slice(first - start, min(first + depth, nz) - start), np.asarray(image[start:stop])
+        block = image[start:stop] if held else np.stack([image[z] for z in range(start, stop)])
+        yield first, slice(first - start, min(first + depth, nz) - start), block
 
 
 def _repeating(image: Any) -> list[Any]:
