@@ -44,12 +44,12 @@ def _lively(image: Any, axis: int) -> NDArray:
 
 def _repeated(image: Any, axis: int, lines: NDArray) -> NDArray[np.bool_]:
     """Return which planes along an axis repeat others, and show noise all together."""
-    n = len(lines)
+    n, keys = len(lines), [line.tobytes() for line in lines]
     out, alike = np.zeros(n, bool), dict[bytes, list[int]]()
-    for k, line in enumerate(lines):
-        alike.setdefault(line.tobytes(), []).append(k)
-    if len(alike) == n:
+    if len(set(keys)) == n:
         return out
+    for k, key in enumerate(keys):
+        alike.setdefault(key, []).append(k)
     turns, triples, far = 0, 0, []
     for places in alike.values():
         if len(places) == 1 or not (lines[places[0]] != lines[places[0], 0]).any():

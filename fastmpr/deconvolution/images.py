@@ -54,8 +54,8 @@ def deconvolve(
     Parameters
     ----------
     image : (..., nz, ny, nx) or (..., ny, nx) array_like, or several
-        Any real numbers; NaN is unseen. The dimensions of the PSF are space, and axes before those are channels or frames,
-        each deconvolved alone. Never changed, and read plane by plane: memory-mapped, Zarr and the like are welcome. A list,
+        Any real numbers; NaN is unseen, and what is masked. The dimensions of the PSF are space, and axes before those are
+        channels or frames, each deconvolved alone. Never changed, and read plane by plane: memory-mapped, Zarr and the like are welcome. A list,
         or another iterable of images, each as above, of which one at a time is held.
     psf : (kz, ky, kx) or (ky, kx) array_like, or a list of them
         Centred at ``size // 2`` on each axis, of any sum above zero and any size. Of several, one is for each item along the
@@ -71,7 +71,8 @@ def deconvolve(
     seen : "auto", "all" or array of bool
         Which voxels were seen, of the shape of the image or of its last axes; others have no say, and what is there comes
         from their neighbourhood. By default all but NaN, voxels at the largest value of an integer type (saturated), single
-        voxels that no PSF explains (hot or dead), and the surroundings of a crop that was pasted into a constant.
+        voxels that no PSF explains (hot or dead), and what is recognised (and logged): regions of exactly one value, as
+        around a crop or a turned stack, more solid and sharper than darkness is under noise, and planes that repeat others.
     outside : {"unseen", "dark"}
         What is beyond the edge of the image.
     background : "auto", "none" or float
