@@ -30,7 +30,8 @@ _DRAWN = 1 << 10  # of those voxels, and of the pairs, are sorted
 _MOST = 3  # values that are looked at more closely, and those that repeat most
 _REPEATS = 0.5  # of a value's neighbours along a line have it too, where it fills regions
 _RARE = 0.35  # of the voxels beyond a region may have its value: a square of it is then there by a chance of 4e-12
-_ALONE = 0.02  # of them: so few that all that have it belong to the region
+_ALONE = 0.02  # of them, so few that those that touch the region belong to it
+_STRAY = 1e-3  # of them, so few that they all belong to it
 _SHARP = 0.6  # of the difference two voxels beyond a region is there one voxel beyond it already
 _BOTH = 0.02  # of the voxels beyond a region are darker than it, and brighter, where it cuts noise about its value
 _TURNS = (
@@ -98,13 +99,15 @@ class _Region:
     Attributes
     ----------
     is_alone : bool
-        Whether the value is hardly found apart from that, so that all that have it belong to the region.
+        Whether the value is found nowhere else, so that all that have it belong to the region.
+    grows : bool
+        Whether it is found so seldom that what hangs on to that belongs to it too.
     is_cut_out : bool
         Whether that was not seen.
     """
 
     def __init__(self, image: Any, value: Any):
-        self.value, self.is_alone = value, False
+        self.value, self.is_alone, self.grows = value, False, False
         solid, beyond, is_around, greatest = 0, 0, False, value
         for _, inner, block in _blocks(image, _HALO):
             same = block == value
@@ -116,7 +119,8 @@ class _Region:
         others = max(1, math.prod(image.shape) - solid)
         self.is_cut_out = False
         if solid and beyond < _RARE * others and (is_around or value < greatest):  # else saturated, perhaps
-            self.is_alone = beyond < _ALONE * others or self._apart(image) < _ALONE * others
+            apart = beyond if beyond < _STRAY * others else self._apart(image)
+            self.is_alone, self.grows = apart < _STRAY * others, apart < _ALONE * others
             self.is_cut_out = self._has_sharp_border(image)
 
     def _apart(self, image: Any) -> int:
@@ -124,14 +128,15 @@ class _Region:
         count = 0
         for _, inner, block in _blocks(image, _HALO):
             same = block == self.value
-            grown = ndimage.binary_dilation(_solid(same), iterations=_TIP, mask=same)
-            count += int(np.count_nonzero((same & ~grown)[inner]))
+            count += int(np.count_nonzero((same & ~_grown(same))[inner]))
         return count
 
     def within(self, block: NDArray) -> NDArray[np.bool_]:
         """Return which voxels of some planes belong to the region."""
         same: NDArray[np.bool_] = block == self.value
-        return same if self.is_alone else _solid(same)
+        if self.is_alone:
+            return same
+        return _grown(same) if self.grows else _solid(same)
 
     def _has_sharp_border(self, image: Any) -> bool:
         """Return whether there is noise beyond the region at once, in which its value is rare."""
@@ -228,6 +233,12 @@ def _add_boxes(out: NDArray[np.bool_], same: NDArray[np.bool_], sides: list[int]
             wide[_cut(axis, 1, None)] |= first
             first = wide
     out |= first
+
+
+def _grown(same: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return what is solid, with the tips that are narrower than a square."""
+    core = _solid(same)
+    return ndimage.binary_dilation(core, iterations=_TIP, mask=same) if core.any() else core
 
 
 def _spread(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:

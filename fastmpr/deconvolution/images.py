@@ -55,8 +55,8 @@ def deconvolve(
     ----------
     image : (..., nz, ny, nx) or (..., ny, nx) array_like, or several
         Any real numbers; NaN is unseen, and what is masked. The dimensions of the PSF are space, and axes before those are
-        channels or frames, each deconvolved alone. Never changed, and read plane by plane: memory-mapped, Zarr and the like are welcome. A list,
-        or another iterable of images, each as above, of which one at a time is held.
+        channels or frames, each deconvolved alone. Never changed, and read plane by plane: memory-mapped, Zarr and the like
+        are welcome. A list, or another iterable of images, each as above, of which one at a time is held.
     psf : (kz, ky, kx) or (ky, kx) array_like, or a list of them
         Centred at ``size // 2`` on each axis, of any sum above zero and any size. Of several, one is for each item along the
         image's first axis.
