@@ -77,6 +77,11 @@ class Seen(NamedTuple):
             _fill_holes(part, seen)
         return part
 
+    def evened(self, part: NDArray) -> NDArray:
+        """Return a box of a particle with their median in place of voxels that were not seen."""
+        seen = self.mask()
+        return part if seen is None else np.where(seen, part, np.median(part[seen]))
+
     def whole(self, part: NDArray, shape: Size) -> NDArray:
         """Return an image with a box of a particle in its place, and NaN where nothing was seen."""
         image = np.full(shape, np.nan, part.dtype)

@@ -144,7 +144,7 @@ class Source:
             raise ValueError(f"{self.name(i)}: found shape {particle.shape}, need {shape} like the first particle")
         seen = self._look_in(i, particle)
         part, place = particle if seen is None else seen.part(particle), int(self.places[i])
-        self._share.note(place, particle, part)
+        self._share.note(place, particle, part, seen)
         if level := self._levels[i]:
             part = part - part.dtype.type(level)
         for step in self.steps:
@@ -266,11 +266,11 @@ class _Shared:
         self.learning: Any = Lock()
         self.reading: Any = nullcontext() if self.thread_safe else Lock()
 
-    def note(self, place: int, particle: NDArray, part: NDArray) -> None:
+    def note(self, place: int, particle: NDArray, part: NDArray, seen: Seen | None) -> None:
         """Keep what may have to be said of a particle that is read for the first time, and of the part that was seen."""
         if place not in self.fingerprints:
             self.fingerprints[place] = fingerprint(particle)
-            if (wrong := suspicion(part)) is not None:
+            if (wrong := suspicion(part if seen is None else seen.evened(part))) is not None:
                 self.suspects[place] = wrong
 
     def __reduce__(self) -> Any:  # locks do not travel to other processes

@@ -19,9 +19,9 @@ from .._validation import Size
 from .repeats import missing_planes
 
 _SIDE = 5  # voxels: a square of so many is solid in any plane, and a whole line that is as long as all of it
-_TIP = 6  # voxels that a region goes on in a tip of its own
+_TIP = 10  # voxels that a region goes on in a tip of its own
 _REACH = 3  # voxels beyond a region, that tell of its border
-_HALO = _SIDE - 1 + _REACH  # planes that have a say in what is found in one
+_HALO = _SIDE - 1 + _TIP  # planes that have a say in what is found in one
 _BLOCK = 1 << 21  # voxels that are looked at together
 _THINNEST = 8  # planes of them, and as many of what is not in memory
 _SAMPLE = 1 << 15  # voxels in which values that repeat are looked for

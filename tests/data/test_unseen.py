@@ -298,7 +298,20 @@ class TestParticles:
             data = Dataset(views)
             assert not any(data.source.seen(i) for i in range(len(views)))
 
-    def test_a_border_that_was_filled_is_a_crop(self, problem, caplog):
+    def test_what_is_put_in_their_place_is_no_saturation(self, problem):
+        view = problem[2][0]
+        view = np.roll(view, 22 - np.unravel_index(view.argmax(), view.shape)[0], axis=0)
+        seen = np.ones(view.shape, bool)
+        seen[:22] = False  # to a line of which the brightest voxel is the nearest
+        seen[0, 23, 23] = True
+        data = Dataset(np.where(seen, view, np.nan)[None], poses=Poses.random(1, rng=0))
+        part = data.source.view(0)[0]
+        assert np.count_nonzero(part == part.max()) > 20
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            fastmpr.average(data)
+
+    def test_a_border_that_was_filled_is_a_crop(self, problem):
         views = np.pad(problem[2][:, 4:, :, :-3], ((0, 0), (4, 0), (0, 0), (0, 3)), "reflect")
         data = Dataset(views)
         assert data.source.seen(1).box == ((4, 24), (0, 24), (0, 21)) and data.source.seen(1).bits is None
