@@ -302,7 +302,8 @@ class TestParticles:
         view = problem[2][0]
         view = np.roll(view, 22 - np.unravel_index(view.argmax(), view.shape)[0], axis=0)
         seen = np.ones(view.shape, bool)
-        seen[:22] = False  # to a line of which the brightest voxel is the nearest
+        seen[:22] = False  # to lines of which the brightest voxel is the nearest
+        seen[22, :, view[22].max(axis=0).argmax() + 1 :][:, :3] = False
         seen[0, 23, 23] = True
         data = Dataset(np.where(seen, view, np.nan)[None], poses=Poses.random(1, rng=0))
         part = data.source.view(0)[0]
