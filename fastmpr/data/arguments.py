@@ -143,10 +143,11 @@ def as_gain(gain: Any, count: int) -> Any:
     return frozen(array)
 
 
-LEAVES = (
-    "outside: not said, and light leaves the images through their faces, so what lies beyond is taken for unseen "
-    "(outside='dark': it is dark)"
-)
+SHOWN = {
+    "rises": "background: not said, and it rises to one side of the images, so a plane is fitted (background=0.2: no)",
+    "loses_light": "outside: not said, and light leaves the images through their faces, so what lies beyond is taken for "
+    "unseen (outside='dark': it is dark)",
+}  # by a few views, by the name of the Dataset's attribute
 
 
 def crops_text(crops: dict[str, Seen], shape: Sequence[int] | None) -> list[str]:

@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._messages import log
-from .._validation import MOST, Size, Vector, as_count, as_places, as_rng, as_shape
+from .._validation import MOST, Size, Vector, as_places, as_shape
 from ..poses import Poses
 from ..symmetry import as_group
 from .arguments import (
-    LEAVES,
+    SHOWN,
     as_psfs,
     check_keywords,
     check_voxels,
@@ -27,9 +27,11 @@ from .arguments import (
     poses_beside,
 )
 from .background import without_background, without_plane
-from .fields import described, fields
+from .fields import described, fields, parts
 from .leaving import leaves
+from .rising import rises
 from .source import Source
+from .strengths import tell_strong
 
 
 @dataclass(frozen=True, init=False, eq=False, repr=False)
@@ -78,13 +80,14 @@ class Dataset:
         one boolean array for each particle, of its shape, True where it was seen; None for all of it.
     outside : {"auto", "dark", "unseen"}
         What is beyond the edges of a particle image: by default darkness, but what nobody saw beyond those of a crop, and in
-        `reconstruct` where the PSF carries light out through lit faces.
+        `reconstruct` where a few views show light that is cut off, by a wide PSF or a tight box.
     radius : float, optional
         Of the particle, in the unit of ``voxel_size``: farther than that from the middle of the model, nothing of a view is
         used, since it may show neighbours.
     background : {"auto", "plane", "none"}, float or (N,) array_like
         Behind each particle, in `reconstruct` and `deconvolve_average`: by default a constant, estimated from the corners of
-        what was seen (not with ``frame="model"``); "plane", one that rises in some direction; "none" to leave it; or given.
+        what was seen (not with ``frame="model"``), or a plane where a few views show that it rises; "plane", one that rises
+        in some direction; "none" to leave it; or given.
     gain : {"same", "fit"} or (N,) array_like
         Of the camera: by default the same for all; given, by which `reconstruct` and `deconvolve_average` divide each view
         less its background, its noise too (see ``weights``); or fitted by comparing the views with a first reconstruction,
@@ -161,26 +164,7 @@ class Dataset:
         gain: str | ArrayLike = "same",
         thread_safe: bool | None = None,
     ):
-        given = {
-            "particles": particles,
-            "psf": psf,
-            "poses": poses,
-            "psf_of": psf_of,
-            "voxel_size": voxel_size,
-            "psf_voxel_size": psf_voxel_size,
-            "weights": weights,
-            "frame": frame,
-            "symmetry": symmetry,
-            "symmetry_axis": symmetry_axis,
-            "symmetry_centre": symmetry_centre,
-            "names": names,
-            "seen": seen,
-            "outside": outside,
-            "radius": radius,
-            "background": background,
-            "gain": gain,
-            "thread_safe": thread_safe,
-        }
+        given = {name: value for name, value in locals().items() if name != "self"}
         vars(self).update(fields(**given))
         check_voxels(self.known_voxel, self.known_psf_voxel)
         for text in self.assumed:
@@ -189,8 +173,8 @@ class Dataset:
     @property
     def assumed(self) -> tuple[str, ...]:
         """What was assumed; of crops only those that were read."""
-        lit = [LEAVES] if vars(self).get("loses_light") else []  # once somebody asked
-        return *self.stated, *crops_text(self.source.crops(), self.source.known_shape()), *lit
+        shown = [text for name, text in SHOWN.items() if vars(self).get(name)]  # once somebody asked
+        return *self.stated, *crops_text(self.source.crops(), self.source.known_shape()), *shown
 
     @property
     def psf(self) -> NDArray | tuple[NDArray, ...] | None:
@@ -233,9 +217,25 @@ class Dataset:
         return np.flatnonzero(self.weights)
 
     @cached_property
+    def rises(self) -> bool:
+        """Whether views, a few of which are read, show a background that rises, where nothing was said of that."""
+        return self.fits_background and self.background == "auto" and rises(self)
+
+    @cached_property
     def loses_light(self) -> bool:
         """Whether views, a few of which are read, show that it is not dark beyond them, where nothing was said of that."""
-        return self.outside == "auto" and self.frame == "particle" and leaves(self)
+        if self.outside != "auto" or self.frame != "particle":
+            return False
+        return leaves(self.replace(background="plane") if self.rises else self)
+
+    def supposed(self) -> Dataset:
+        """Return the same views with what a few of them show of what nobody said, which is told."""
+        changes = {"background": "plane"} if self.rises else {}
+        changes |= {"outside": "unseen"} if self.loses_light else {}
+        if not changes:
+            return self
+        self.tell()
+        return self.replace(**changes)
 
     @cached_property
     def placed(self) -> Poses:
@@ -333,6 +333,7 @@ class Dataset:
     def tell(self) -> None:
         """Say, once, what was found in the particles that were read: warn of likely mistakes, log what was assumed."""
         self.source.tell_suspects()
+        tell_strong(self)
         for text in self.assumed[len(self.stated) :]:
             if self.source.is_new(text):
                 log.info(text)
@@ -350,14 +351,7 @@ class Dataset:
         ValueError
             If there are fewer views than parts, or all views of a part weigh nothing.
         """
-        if len(self) < (n := as_count(n, "n", 2)):
-            found = f"{n} parts for {len(self)} particle{'s' * (len(self) > 1)}"
-            raise ValueError(f"n: found {found}, need no more than one each")
-        order = as_rng(rng).permutation(len(self))
-        parts = [np.sort(order[k::n]) for k in range(n)]
-        if not all(self.weights[part].any() for part in parts):
-            raise ValueError("weights: found a part whose views all weigh nothing, need some that weigh more in each")
-        return [self[part] for part in parts]
+        return [self[part] for part in parts(self.weights, n, rng)]
 
     def __repr__(self) -> str:
         return described(self)

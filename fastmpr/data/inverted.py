@@ -13,13 +13,9 @@ INVERTED = (
     "it where nothing was)"
 )
 _PLANES = 7  # that are looked at
-_DARKEST = (
-    0.005  # the quantile that lies as far below the median as noise goes, so twice as far above it there is light
-)
+_DARKEST = 0.005  # the quantile: twice as far above the median as it is below, there is light
 _LIT = 0.03  # of what an inverted mask leaves out, at least
-_RARER = (
-    0.1  # times that share is light in what it keeps: a right one that leaves out a part at random has 0.2 and more
-)
+_RARER = 0.1  # times that share is light in what it keeps: 0.2 and more where a part is left out at random
 _TELLING = 30  # voxels, of which fewer tell nothing
 
 

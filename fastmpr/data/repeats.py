@@ -108,8 +108,8 @@ def _unwrapped(image: Any, axis: int, out: NDArray[np.bool_], far: list[tuple[in
 
 def _jump(image: Any, axis: int, k: int) -> float:
     """Return how far a plane is from the one before."""
-    before, after = (_plane(image, axis, place).astype(float) for place in (k - 1, k))
-    return float(np.nanmean(np.abs(after - before)))
+    before, after = (np.nan_to_num(_plane(image, axis, place).astype(float)) for place in (k - 1, k))
+    return float(np.abs(after - before).mean())
 
 
 def _plane(image: Any, axis: int, k: int) -> NDArray:

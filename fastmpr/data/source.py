@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
 from os import PathLike
 from threading import Lock
@@ -18,7 +18,8 @@ from .._stopping import Cancelled
 from .._validation import Size, as_flag, as_float_type, as_intensities, check_intensities
 from .inverted import INVERTED, leaves_out_light
 from .seen import NothingSeenError, Seen, as_mask, seen_in
-from .suspects import fingerprint, suspicion, warn_of
+from .strengths import Extent, coarse, extent, too_dark
+from .suspects import fingerprint, sample, suspicion, warn_of, warn_of_numbers
 
 _MASKS = 5  # of which it is asked whether they are inverted
 
@@ -146,6 +147,7 @@ class Source:
         part, place = particle if seen is None else seen.part(particle), int(self.places[i])
         self._share.note(place, particle, part, seen)
         if level := self._levels[i]:
+            self._share.note_level(place, part, level)
             part = part - part.dtype.type(level)
         for step in self.steps:
             part = step(part)
@@ -191,14 +193,35 @@ class Source:
 
     def tell_suspects(self) -> None:
         """Warn, once, of particles that were read and look as if something went wrong before they came here."""
-        found = {
-            place: self._share.suspects.pop(place) for place in self._share.suspects.keys() & set(self.places.tolist())
-        }
         if 2 * sum(self._inverted.values()) > len(self._inverted):
             first = next(k for k, is_inverted in self._inverted.items() if is_inverted)
             self._inverted.update(dict.fromkeys(self._inverted, False))
             warn(f"seen[{first}]: found that the mask leaves out {INVERTED}")
-        warn_of({self.name(int(np.flatnonzero(self.places == place)[0])): found[place] for place in sorted(found)})
+        own = set(self.places.tolist())
+        for noted, say in ((self._share.suspects, warn_of), (self._share.spoilt, warn_of_numbers)):
+            found = {place: noted.pop(place) for place in noted.keys() & own}
+            say({self.name(int(np.flatnonzero(self.places == place)[0])): found[place] for place in sorted(found)})
+            if noted is self._share.spoilt:
+                self._share.wrong.update(found)
+
+    def extents(self) -> dict[int, Extent]:
+        """Return what a sample of each particle that was read shows, after its gain."""
+        known = self._share.extents
+        places = [(i, place) for i, place in enumerate(self.places.tolist()) if place in known]
+        return {i: known[place]._replace(strength=known[place].strength / self._gains[i]) for i, place in places}
+
+    def keep_strong(self, found: Iterable[int]) -> None:
+        """Keep of which particles it was said that they are far stronger than the others."""
+        self._share.strong.update(int(self.places[i]) for i in found)
+
+    def strong(self) -> list[int]:
+        """Return of which particles it was said that they are far stronger than the others."""
+        return [i for i, place in enumerate(self.places.tolist()) if place in self._share.strong]
+
+    def spoilt(self) -> list[int]:
+        """Return of which particles it was said that their numbers cannot be meant, or how strong they are."""
+        wrong = self._share.strong | self._share.wrong
+        return [i for i, place in enumerate(self.places.tolist()) if place in wrong]
 
     def copies(self) -> dict[int, int]:
         """Return which of the particles that were read show the same image as an earlier one, by their places."""
@@ -256,6 +279,11 @@ class _Shared:
         self.look: tuple[Size, type] | None = None
         self.fingerprints: dict[int, int | None] = {}
         self.suspects: dict[int, str] = {}
+        self.spoilt: dict[int, str] = {}
+        self.extents: dict[int, Extent] = {}
+        self.levels: dict[int, float] = {}
+        self.strong: set[int] = set()
+        self.wrong: set[int] = set()
         self.kept: dict[int, NDArray] = {}
         self.told: set[str] = set()
         self.unlock()
@@ -272,6 +300,15 @@ class _Shared:
             self.fingerprints[place] = fingerprint(particle)
             if (wrong := suspicion(part if seen is None else seen.evened(part))) is not None:
                 self.suspects[place] = wrong
+            self.extents[place] = found = extent(sample(part))
+            if (wrong := coarse(found)) is not None:
+                self.spoilt[place] = wrong
+
+    def note_level(self, place: int, part: NDArray, level: float) -> None:
+        """Keep what may have to be said of a background that was given."""
+        is_new, self.levels[place] = self.levels.get(place) != level, level
+        if is_new and too_dark(sample(part), level):
+            self.spoilt[place] = f"hardly a voxel above its background of {level:g}: need what lies behind the particle"
 
     def __reduce__(self) -> Any:  # locks do not travel to other processes
         return _Shared, (self.thread_safe,)

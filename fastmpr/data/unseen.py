@@ -34,9 +34,7 @@ _ALONE = 0.02  # of them, so few that those that touch the region belong to it
 _STRAY = 1e-3  # of them, so few that they all belong to it
 _SHARP = 0.6  # of the difference two voxels beyond a region is there one voxel beyond it already
 _BOTH = 0.02  # of the voxels beyond a region are darker than it, and brighter, where it cuts noise about its value
-_TURNS = (
-    0.25  # of three neighbours the middle one is the greatest or least: in white noise two of three, on slopes fewer
-)
+_TURNS = 0.25  # of three neighbours the middle one is extreme: in white noise two of three, on its slopes fewer
 _DEEP = 0.3  # as many voxels are two beyond a region as one: less are specks in the dark
 _TELLING = 30  # voxels, or triples of them: fewer tell nothing
 
@@ -296,9 +294,9 @@ def _repeating_in(block: NDArray) -> dict[Any, int]:
         shared = max(int(np.count_nonzero(some == value)) for some in pairs)
         if shared >= max(_FEWEST / 2, _REPEATS * np.count_nonzero(chosen == value)):
             found[value] = shared
-    if along.shape[1] >= _FEWEST and len(lines := chosen[along.all(axis=1), 0]):
-        value = np.sort(lines)[len(lines) // 2].item()
-        found.setdefault(value, len(lines) * along.shape[1])
+    if along.shape[1] >= _FEWEST and len(flat := chosen[along.all(axis=1), 0]):
+        value = np.sort(flat)[len(flat) // 2].item()
+        found.setdefault(value, len(flat) * along.shape[1])
     return found
 
 
