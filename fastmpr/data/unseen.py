@@ -24,7 +24,7 @@ _REACH = 3  # voxels beyond a region, that tell of its border
 _HALO = _SIDE - 1 + _TIP  # planes that have a say in what is found in one
 _BLOCK = 1 << 21  # voxels that are looked at together
 _THINNEST = 8  # planes of them, and as many of what is not in memory
-_SAMPLE = 1 << 15  # voxels in which values that repeat are looked for
+_SAMPLE = 1 << 15  # voxels, or a sixteenth of them all, in which values that repeat are looked for
 _FEWEST = 12  # of the pairs of neighbours there, that must be equal
 _DRAWN = 1 << 10  # of those voxels, and of the pairs, are sorted
 _MOST = 3  # values that are looked at more closely, and those that repeat most
@@ -277,7 +277,7 @@ def _repeating_in(block: NDArray) -> dict[Any, int]:
     """Return the values that neighbours along y or x share more often than not, or all along a line, and how often."""
     lines = block.reshape(-1, block.shape[2])
     _, ny, nx = block.shape
-    step = _step(block.size, _SAMPLE, ny)
+    step = _step(block.size, max(_SAMPLE, block.size // 16), ny)
     chosen, after = lines[:-1:step], lines[1::step]
     along, across = chosen[:, 1:] == chosen[:, :-1], chosen == after
     if np.count_nonzero(along) + np.count_nonzero(across) < _FEWEST:
