@@ -60,7 +60,7 @@ def add_views(command: Any) -> None:
         "--seen",
         choices=("auto", "all"),
         default="auto",
-        help="auto: what surrounds a crop, of one value, was not seen; all: it was (default: %(default)s)",
+        help="auto: regions of one value, as around a crop, were not seen; all: they were (default: %(default)s)",
     )
     add(
         "--outside",

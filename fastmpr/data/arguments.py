@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -157,16 +158,26 @@ SHOWN = {
 
 
 def crops_text(crops: dict[str, Seen], shape: Sequence[int] | None) -> list[str]:
-    """Say which particles were taken for crops."""
-    if not crops:
-        return []
-    name, seen = next(iter(crops.items()))
-    others = f" and {len(crops) - 1} more" if len(crops) > 1 else ""
+    """Say which particles were taken for crops, and of which others some was taken for unseen."""
     image = f" of {times(shape)}" if shape else ""
-    return [
-        f"seen: not said, so {name}{others} are taken for crops ({times(seen.shape)}{image}), and what surrounds them for "
-        "unseen (seen='all': it was seen)"
-    ]
+    texts = []
+    for name, seen, others in _first_of({name: seen for name, seen in crops.items() if seen.bits is None}):
+        texts.append(
+            f"seen: not said, so {name}{others} are taken for crops ({times(seen.shape)}{image}), and what surrounds them "
+            "for unseen (seen='all': it was seen)"
+        )
+    for name, seen, others in _first_of({name: seen for name, seen in crops.items() if seen.bits is not None}):
+        texts.append(
+            f"seen: not said, so of {name}{others} what fills regions of one value, or repeats other planes, is taken for "
+            f"unseen ({seen.voxels} voxels{image} were seen; seen='all': all were)"
+        )
+    return texts
+
+
+def _first_of(some: dict[str, Seen]) -> Iterator[tuple[str, Seen, str]]:
+    """Yield the first of some particles, and how many more there are; nothing of none."""
+    for name, seen in itertools.islice(some.items(), 1):
+        yield name, seen, f" and {len(some) - 1} more" if len(some) > 1 else ""
 
 
 def lengths_beside(changes: dict[str, Any], data: Any) -> dict[str, Any]:

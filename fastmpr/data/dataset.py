@@ -76,9 +76,10 @@ class Dataset:
     names : sequence of N str, optional
         Of the particles; by default those of the poses.
     seen : {"auto", "all"} or sequence of N masks
-        What was seen of each particle: by default all but voxels that are NaN or masked, and what surrounds a crop that was
-        pasted into one value, which is recognised (and listed in ``assumed``); "all": such a value was seen as well. Or one
-        boolean array for each particle, of its shape, True where it was seen; None for all of it.
+        What was seen of each particle: by default all but voxels that are NaN or masked, and what is recognised (and listed
+        in ``assumed``): regions of exactly one value, as around a crop or a mask, more solid and sharper than darkness is
+        under noise, and planes that repeat others exactly, as in a border that was filled; "all": they were seen as well. Or
+        one boolean array for each particle, of its shape, True where it was seen; None for all of it.
     outside : {"auto", "dark", "unseen"}
         What is beyond the edges of a particle image: by default darkness, but what nobody saw beyond those of a crop, and in
         `reconstruct` where a few views show light that is cut off, by a wide PSF or a tight box.

@@ -13,11 +13,15 @@ from weakref import WeakSet
 import numpy as np
 from numpy.typing import NDArray
 
+from .._messages import warn
 from .._stopping import Cancelled
 from .._validation import Size, as_flag, as_float_type, as_intensities, check_intensities
+from .inverted import INVERTED, leaves_out_light
 from .seen import NothingSeenError, Seen, as_mask, seen_in
 from .strengths import Extent, coarse, extent, too_dark
 from .suspects import fingerprint, sample, suspicion, warn_of, warn_of_numbers
+
+_MASKS = 5  # of which it is asked whether they are inverted
 
 
 class ParticleError(ValueError):
@@ -48,6 +52,7 @@ class Source:
         self.rule: tuple[Any, str] = ("auto", "auto")
         self.mask_of = np.full(len(particles), -1)  # which of the rule's masks belongs to each, where it holds some
         self._seen: dict[tuple[int, int], Seen | None] = {}
+        self._inverted: dict[int, bool] = {}
         self._levels, self._gains = np.zeros(len(particles)), np.ones(len(particles))
         self.which = self.places = np.arange(len(particles))  # in the sequence; in that which was first given
         self._share = _Shared(self.thread_safe)
@@ -74,7 +79,7 @@ class Source:
         if seen is self.rule[0] and outside == self.rule[1]:
             return self
         mask_of = np.full(len(self), -1) if isinstance(seen, str) else np.arange(len(self))
-        return self._with(rule=(seen, outside), mask_of=mask_of, _seen={})
+        return self._with(rule=(seen, outside), mask_of=mask_of, _seen={}, _inverted={})
 
     def less(self, levels: NDArray) -> Source:
         """Return the same particles, each less a level of its own."""
@@ -140,7 +145,7 @@ class Source:
             raise ValueError(f"{self.name(i)}: found shape {particle.shape}, need {shape} like the first particle")
         seen = self._look_in(i, particle)
         part, place = particle if seen is None else seen.part(particle), int(self.places[i])
-        self._share.note(place, particle, part)
+        self._share.note(place, particle, part, seen)
         if level := self._levels[i]:
             self._share.note_level(place, part, level)
             part = part - part.dtype.type(level)
@@ -174,6 +179,8 @@ class Source:
             k, mask = key[1], None
             if k >= 0 and self.rule[0][k] is not None:
                 mask = as_mask(self.rule[0][k], f"seen[{k}]", particle.shape)
+                if len(self._inverted) < _MASKS:
+                    self._inverted[k] = leaves_out_light(particle, mask)
             try:
                 self._seen[key] = seen_in(particle, mask, *self.rule)
             except NothingSeenError as error:
@@ -186,6 +193,10 @@ class Source:
 
     def tell_suspects(self) -> None:
         """Warn, once, of particles that were read and look as if something went wrong before they came here."""
+        if 2 * sum(self._inverted.values()) > len(self._inverted):
+            first = next(k for k, is_inverted in self._inverted.items() if is_inverted)
+            self._inverted.update(dict.fromkeys(self._inverted, False))
+            warn(f"seen[{first}]: found that the mask leaves out {INVERTED}")
         own = set(self.places.tolist())
         for noted, say in ((self._share.suspects, warn_of), (self._share.spoilt, warn_of_numbers)):
             found = {place: noted.pop(place) for place in noted.keys() & own}
@@ -283,11 +294,11 @@ class _Shared:
         self.learning: Any = Lock()
         self.reading: Any = nullcontext() if self.thread_safe else Lock()
 
-    def note(self, place: int, particle: NDArray, part: NDArray) -> None:
+    def note(self, place: int, particle: NDArray, part: NDArray, seen: Seen | None) -> None:
         """Keep what may have to be said of a particle that is read for the first time, and of the part that was seen."""
         if place not in self.fingerprints:
             self.fingerprints[place] = fingerprint(particle)
-            if (wrong := suspicion(part)) is not None:
+            if (wrong := suspicion(part if seen is None else seen.evened(part))) is not None:
                 self.suspects[place] = wrong
             self.extents[place] = found = extent(sample(part))
             if (wrong := coarse(found)) is not None:

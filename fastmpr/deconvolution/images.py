@@ -55,9 +55,9 @@ def deconvolve(
     Parameters
     ----------
     image : (..., nz, ny, nx) or (..., ny, nx) array_like, or several
-        Any real numbers; NaN is unseen. The dimensions of the PSF are space, and axes before those are channels or frames,
-        each deconvolved alone. Never changed, and read plane by plane: memory-mapped, Zarr and the like are welcome. A list,
-        or another iterable of images, each as above, of which one at a time is held.
+        Any real numbers; NaN is unseen, and what is masked. The dimensions of the PSF are space, and axes before those are
+        channels or frames, each deconvolved alone. Never changed, and read plane by plane: memory-mapped, Zarr and the like
+        are welcome. A list, or another iterable of images, each as above, of which one at a time is held.
     psf : (kz, ky, kx) or (ky, kx) array_like, or a list of them
         Centred at ``size // 2`` on each axis, of any sum above zero and any size. Of several, one is for each item along the
         image's first axis.
@@ -72,7 +72,8 @@ def deconvolve(
     seen : "auto", "all" or array of bool
         Which voxels were seen, of the shape of the image or of its last axes; others have no say, and what is there comes
         from their neighbourhood. By default all but NaN, voxels at the largest value of an integer type (saturated), single
-        voxels that no PSF explains (hot or dead), and the surroundings of a crop that was pasted into a constant.
+        voxels that no PSF explains (hot or dead), and what is recognised (and logged): regions of exactly one value, as
+        around a crop or a turned stack, more solid and sharper than darkness is under noise, and planes that repeat others.
     outside : {"unseen", "dark"}
         What is beyond the edge of the image.
     background : "auto", "none" or float
@@ -182,7 +183,7 @@ class Images:
 
     def __call__(self, image: Any, out: Any) -> Any:
         """Return the result, in ``out`` if that is given."""
-        values = image if is_lazy(image) else as_array(image, "image")
+        values = image if is_lazy(image) or np.ma.is_masked(image) else as_array(image, "image")
         shape = tuple(values.shape)
         self._check(values, shape, out)
         if out is None:
@@ -205,7 +206,7 @@ class Images:
         if self.dimensions == 3:
             return job.run(as_image(values, seen, self.background, psf), out)
         mask = seen if isinstance(seen, str) else np.asarray(seen)[np.newaxis]
-        known = as_image(np.asarray(values[:])[np.newaxis], mask, self.background, psf.swapaxes(0, 1))
+        known = as_image(np.asanyarray(values[:])[np.newaxis], mask, self.background, psf.swapaxes(0, 1))
         return job.run(known.upright(), _Upright(out))
 
     def _check(self, values: Any, shape: tuple[int, ...], out: Any) -> None:
