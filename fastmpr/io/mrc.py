@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
+from threading import RLock
 from typing import Any
 
 import numpy as np
@@ -82,8 +85,7 @@ def read_as_it_is(path: str | Path, voxel_size: Vector | None = None) -> tuple[N
     _check_extent(path)
     try:
         # permissive, or many an old file is refused; what it lets through beside, with data=None, is checked here
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with _quiet():
             with mrcfile.open(path, permissive=True, header_only=True) as file:
                 _check_header(path, file.header)
             with mrcfile.open(path, permissive=True) as file:
@@ -106,12 +108,31 @@ def read_as_it_is(path: str | Path, voxel_size: Vector | None = None) -> tuple[N
 def voxel_size_in(path: str | Path) -> Vector | None:
     """Return what a file says of its voxel, as `read` finds it."""
     mrcfile = _mrcfile()
-    with warnings.catch_warnings():
+    with _quiet(), mrcfile.open(path, permissive=True, header_only=True) as file:
+        sizes = [int(file.header[name]) for name in ("nz", "ny", "nx")]
+        depth = sizes[_axis_order(Path(path), file.header)[0]]
+        return _voxel_size(Path(path), file.voxel_size, file.header, depth)
+
+
+_opening = RLock()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Leave out mrcfile's warnings, in one thread at a time: two that set the filters aside in turns would lose them."""
+    with _opening, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        with mrcfile.open(path, permissive=True, header_only=True) as file:
-            sizes = [int(file.header[name]) for name in ("nz", "ny", "nx")]
-            depth = sizes[_axis_order(Path(path), file.header)[0]]
-            return _voxel_size(Path(path), file.voxel_size, file.header, depth)
+        yield
+
+
+def _unlock() -> None:
+    """In a forked child: who held the lock is not there to let go of it."""
+    global _opening
+    _opening = RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_unlock)
 
 
 def _mrcfile() -> Any:

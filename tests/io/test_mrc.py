@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import tracemalloc
+import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -153,6 +155,18 @@ def test_a_voxel_of_one_angstrom_is_not_known(tmp_path, caplog):
     assert mrc.read(written(tmp_path / "a.mrc", voxel_size=(1.0, 1.0, 2.0)))[1] == pytest.approx((2e-4, 1e-4, 1e-4))
     assert mrc.read(written(tmp_path / "a.mrc", voxel_size=1.07))[1] == pytest.approx((1.07e-4,) * 3)
     assert mrc.read(written(tmp_path / "a.mrc", voxel_size=1.0), (1e-4,) * 3)[1] == (1e-4,) * 3
+
+
+def test_threads_that_read_leave_the_warnings_of_others_alone(tmp_path):
+    """Python's filters are one list for all threads: what one sets aside another must not put back for good."""
+    paths = [tmp_path / f"{k}.mrc" for k in range(8)]
+    for path in paths:
+        written(path, np.ones((2, 3, 4), np.float32))
+    before = list(warnings.filters)
+    with ThreadPoolExecutor(8) as pool:
+        for _ in range(20):
+            list(pool.map(mrc.read, paths))
+    assert warnings.filters == before
 
 
 def test_gzipped(tmp_path):
