@@ -11,16 +11,18 @@ from numpy.typing import NDArray
 from .._messages import log, warn
 from .._validation import as_array, as_float_type, check_intensities
 from .defects import steepest, unseen_in
+from .faults import faults
 from .image import Image, Slabs, is_lazy
 from .inverted import INVERTED, leaves_out_light
 from .levels import as_level
+from .saturation import Top
 from .seen import NothingSeenError, as_mask, as_slices, crop_box
 from .unseen import find_unseen
 
 _FAINTEST = 1e-16  # the square of less is no number in float32
 
 
-def as_image(image: Any, seen: Any, background: Any, psf: NDArray) -> Image:
+def as_image(image: Any, seen: Any, background: Any, psf: NDArray, faulty: NDArray | None = None) -> Image:
     """Return an image as its camera gave it, with what was seen of it.
 
     Parameters
@@ -31,6 +33,8 @@ def as_image(image: Any, seen: Any, background: Any, psf: NDArray) -> Image:
     background : "auto", "none" or float
     psf : (kz, ky, kx) ndarray
         Of sum 1, with the image's voxels.
+    faulty : (ny, nx) array of bool, optional
+        Which pixels of the camera are at fault, where that is known; looked for otherwise, if ``seen`` is "auto".
     """
     values, known = _as_values(image)
     dtype = as_float_type(values.dtype)
@@ -42,18 +46,28 @@ def as_image(image: Any, seen: Any, background: Any, psf: NDArray) -> Image:
         known = mask if known is None else mask & known
     recognised = _Recognised(values) if guesses else None
     sharpest = steepest(psf) if guesses else None
-    bits, holes = [], 0
+    if guesses and faulty is None:
+        faulty = faults(values, psf)
+    if guesses and faulty is not None and faulty.any():
+        log.info("image: found %d pixels at fault in all planes: taken for unseen, see seen=", np.count_nonzero(faulty))
+    bits, holes, top = [], 0, Top()
     for z in range(values.shape[0]):
         raw = values[z]
         if raw.dtype.kind == "f" and np.isinf(raw if known is None else raw[known[z]]).any():
             raise ValueError("image: found infinite values, need finite ones, or NaN where nothing was seen")
-        lost = unseen_in(raw, sharpest)
+        lost = unseen_in(raw, sharpest, faulty if guesses else None)
         if known is not None:
             lost |= ~known[z]
         if recognised is not None:
             lost |= recognised.lost(z, raw.shape)
+            top.look(z, raw, lost)
         holes += int(np.count_nonzero(lost))
         bits.append(np.packbits(lost))
+    if (found := top.clipped(values)) is not None:
+        log.info("image: found %s, as where a camera is saturated: taken for unseen, see seen=", found)
+        for z in top.counts:
+            bits[z] |= np.packbits(values[z] == top.value)
+        holes = sum(int(np.unpackbits(row).sum()) for row in bits)
     if holes == values.size:
         raise NothingSeenError("image: found no voxel that was seen, need some")
     unseen = np.array(bits) if holes else None

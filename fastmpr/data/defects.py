@@ -11,14 +11,16 @@ _LONE = 5.0  # times what neighbours differ by, and lone peaks usually: more is 
 _USUAL = 0.97  # of the peaks of a plane are usual
 
 
-def unseen_in(raw: NDArray, steepest: float | None) -> NDArray[np.bool_]:
-    """Return which voxels of a plane tell nothing: NaN, and, where a PSF is known, saturated ones and lone ones."""
+def unseen_in(raw: NDArray, steepest: float | None, faulty: NDArray | None = None) -> NDArray[np.bool_]:
+    """Return which voxels of a plane tell nothing: NaN, and, where a PSF is known, saturated, faulty and lone ones."""
     if raw.dtype.kind != "f":
         lost = np.zeros(raw.shape, bool)
         if steepest is not None and raw.dtype.kind in "iu":
             lost |= raw == np.iinfo(raw.dtype).max
     else:
         lost = np.isnan(raw)
+    if faulty is not None:
+        lost |= faulty
     return lost if steepest is None else lost | lone(np.where(lost, np.nan, raw), steepest)
 
 

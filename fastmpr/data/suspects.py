@@ -6,17 +6,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._messages import warn
+from .saturation import clipped
 
-_FULL_SCALES = (255.0, 1023.0, 4095.0, 16383.0, 65535.0)  # of cameras with 8, 10, 12, 14 and 16 bits
 _FEW = 8  # voxels above a quarter of the range: light that went through a microscope fills more
 _ALONE = 0.1  # of the range, at most, beside a hot pixel: the sharpest image of a point has more
-_MANY = 20  # voxels of exactly one value: noise does not repeat itself that often at its top
-_STEPS = 50  # of an integer scale, below which its top may well be a few values wide
 
 
 def suspicion(particle: NDArray) -> str | None:
     """Return what looks wrong with the extreme voxels of a particle, None where nothing does."""
-    least, most, some = particle.min(), particle.max(), sample(particle)
+    least, most, some = float(particle.min()), float(particle.max()), sample(particle)
     extent = most - least
     if particle.size < 1000:
         return None
@@ -26,13 +24,8 @@ def suspicion(particle: NDArray) -> str | None:
         return "voxels far brighter than all others, as hot pixels are"
     if some.min() > most - 0.25 * extent and _is_alone(-particle, 0.25 * extent - most, _ALONE * extent - most):
         return "voxels far darker than all others, as dead pixels are"
-    at_top = np.count_nonzero(particle == most)
-    if at_top < _MANY or (extent < _STEPS and np.array_equal(particle, np.rint(particle))):
-        return None
-    below = np.count_nonzero(particle > most - 0.1 * extent) - at_top
-    if at_top > 3 * below or most in _FULL_SCALES:
-        return f"{at_top} voxels of exactly {most:g} and {below} in the tenth below, as where a camera is saturated"
-    return None
+    found = clipped(particle, most, int(np.count_nonzero(particle == most)))
+    return None if found is None else f"{found}, as where a camera is saturated"
 
 
 def _is_alone(particle: NDArray, bright: float, dark: float) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from .._stopping import Event, Stop, as_stop
 from .._validation import Vector, as_array, as_choice, as_reals, as_voxel_size
 from ..data.arguments import as_psfs
 from ..data.camera import as_image
+from ..data.faults import faults
 from ..data.image import is_lazy
 from ..data.lengths import check_sampling
 from ..reconstruction import counting
@@ -22,6 +24,8 @@ from ..solver.regularizers import Regularizer, Tikhonov, as_regularizer
 from ..solver.selection import as_lam
 from ..sums.blur import Blur
 from .one import Job, as_memory
+
+_FRAMES = 8  # of a movie, from which on what is the camera's is told from what is there
 
 
 def deconvolve(
@@ -71,9 +75,11 @@ def deconvolve(
         In one unit; the PSF's is the image's unless given. The prior measures slopes in it.
     seen : "auto", "all" or array of bool
         Which voxels were seen, of the shape of the image or of its last axes; others have no say, and what is there comes
-        from their neighbourhood. By default all but NaN, voxels at the largest value of an integer type (saturated), single
-        voxels that no PSF explains (hot or dead), and what is recognised (and logged): regions of exactly one value, as
-        around a crop or a turned stack, more solid and sharper than darkness is under noise, and planes that repeat others.
+        from their neighbourhood. By default all but NaN; saturated voxels: at the largest value of an integer type, or at
+        the greatest of the image where too many are; voxels that no PSF explains (hot or dead), pixels and lines that none
+        explains in all planes, or in all frames of two dimensions; and what is recognised (and logged): regions of exactly
+        one value, as around a crop or a turned stack, more solid and sharper than darkness is under noise, and planes that
+        repeat others.
     outside : {"unseen", "dark"}
         What is beyond the edge of the image.
     background : "auto", "none" or float
@@ -188,6 +194,7 @@ class Images:
         self._check(values, shape, out)
         if out is None:
             out = np.empty(shape, np.float64 if values.dtype == np.float64 else np.float32)
+        faulty = self._faulty(values)
         for index in np.ndindex(shape[: -self.dimensions]):
             if self.begun:  # the first one is what it is
                 self.stop.check()
@@ -195,18 +202,25 @@ class Images:
             k = index[0] if len(self.jobs) > 1 else 0
             part = values[index] if isinstance(values, np.ndarray) else _Frame(values, index)
             target = _Frame(out, index)
-            found = self._one(self.jobs[k], part, self._seen(index, shape), target)
+            found = self._one(self.jobs[k], part, self._seen(index, shape), target, faulty)
             if self.report is not None:
                 self.report({"index": index, **found})
         return out
 
-    def _one(self, job: Job, values: Any, seen: Any, out: Any) -> dict[str, Any]:
+    def _faulty(self, values: Any) -> NDArray | None:
+        """Return which pixels are at fault in all of several frames of two dimensions, None where that is not known."""
+        if self.dimensions == 3 or not isinstance(values, np.ndarray) or math.prod(values.shape[:-2]) < _FRAMES:
+            return None
+        found = faults(values.reshape(-1, *values.shape[-2:]), self.jobs[0].blur.psf().swapaxes(0, 1))
+        return np.zeros(values.shape[-2:], bool) if found is None else found
+
+    def _one(self, job: Job, values: Any, seen: Any, out: Any, faulty: NDArray | None) -> dict[str, Any]:
         """Deconvolve one image of two or three dimensions; return what was found."""
         psf = job.blur.psf()
         if self.dimensions == 3:
             return job.run(as_image(values, seen, self.background, psf), out)
         mask = seen if isinstance(seen, str) else np.asarray(seen)[np.newaxis]
-        known = as_image(np.asanyarray(values[:])[np.newaxis], mask, self.background, psf.swapaxes(0, 1))
+        known = as_image(np.asanyarray(values[:])[np.newaxis], mask, self.background, psf.swapaxes(0, 1), faulty)
         return job.run(known.upright(), _Upright(out))
 
     def _check(self, values: Any, shape: tuple[int, ...], out: Any) -> None:
