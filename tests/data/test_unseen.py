@@ -346,3 +346,4 @@ class TestInverted:
                 assert not any(leaves_out_light(image, mask) for mask in SEEN.values())
                 hot = rng.random(SHAPE) < 0.01
                 assert not leaves_out_light(image + 1000 * hot, ~hot)
+                assert not leaves_out_light(image, image < np.quantile(image, 0.97))  # saturated voxels
