@@ -68,7 +68,7 @@ def deconvolve(
     frames : {"auto", "alike", "each"}
         What frames of a movie have in common: along T of ``axes``, or without those along an axis of five images or more
         that are like their neighbours. "each": nothing, each is deconvolved alone. "alike": one background, the median of
-        theirs, and one ``lam``, the median of three of theirs. "auto": one ``lam`` for each run of frames that are as bright
+        theirs, and one ``lam``, the mean of five of theirs. "auto": one ``lam`` for each run of frames that are as bright
         within a fourth, so that those that bleach have their own, and one background, unless it surely shifts: then each
         frame has its own part of that. Frames of no light are alone. A frame starts where the one before ended, if the two
         are alike, and ends at residuals of three times ``tol``.

@@ -26,7 +26,7 @@ _SAME_LIGHT = 1.25  # times another frame's: their lam is one
 _DIM = 0.1  # of the usual light: the shutter was closed
 _DARKEST, _DARK_CELLS = 0.1, 8  # share of the cells, and least number, that shifts of the background are read from
 _SURE = 4.0  # standard errors of a shift
-_CHOSEN_ON = 3  # frames
+_CHOSEN_ON = 5  # frames
 _SLACK = 3.0  # times the tolerance, at which a frame ends that goes on from another
 
 
@@ -199,13 +199,16 @@ class Movie:
         return self._running is not None and before is not None and now is not None and alike(before.cells, now.cells)
 
     def _chosen(self, group: int) -> Choice:
-        """Return the weight for a group, the median of those for some of its frames."""
+        """Return the weight for a group, the geometric mean of those for some of its frames.
+
+        Chance takes each of them up or down; what is lost by that grows faster than its logarithm, so their mean loses less.
+        """
         self.end()
         members = [k for k, one in enumerate(self._plan.groups) if one == group]
         picked = np.linspace(0, len(members) - 1, 2 * min(_CHOSEN_ON, len(members)) + 1)[1::2].round().astype(int)
         tried = [self._job.choose_lam(self._frame(members[i], self._plan.levels[members[i]])) for i in picked]
         by = sorted(tried)[len(tried) // 2].by
-        choice = Choice(math.exp(float(np.median([math.log(one.lam) for one in tried]))), by)
+        choice = Choice(math.exp(float(np.mean([math.log(one.lam) for one in tried]))), by)
         self._choices[group] = choice
         return choice
 
