@@ -15,7 +15,7 @@ from .._stopping import Stop
 from .._validation import as_array, as_choice
 from ..data.camera import as_image
 from ..data.cells import cells_of
-from ..data.image import Image, is_lazy
+from ..data.image import Image, Plane, is_lazy
 from ..data.seen import NothingSeenError
 from .axes import Layout, check_axes
 from .movie import ALIKE, LEAST, Glance, Movie, glance, likeness
@@ -157,7 +157,16 @@ class _Series:
             target[(slice(None),) * self.work.dimensions] = np.full(target.shape, np.nan, np.float32)
             found = {**_NOTHING, "unseen": math.prod(target.shape)}
         if self.work.report is not None:
-            self.work.report({"index": index, **found})
+            self.work.report({"index": index, **self._told(found, target.shape)})
+
+    def _told(self, found: dict[str, Any], shape: tuple[int, ...]) -> dict[str, Any]:
+        """Return what was found, a plane told as its level in the middle and its slopes along the axes of the PSF."""
+        level = found["background"]
+        if not isinstance(level, Plane):
+            return found
+        if self.work.dimensions == 2:
+            return found | {"background": level.centre((shape[0], 1, shape[1])), "slope": (level.z, level.x)}
+        return found | {"background": level.centre((shape[0], shape[1], shape[2])), "slope": level[1:]}
 
     def _pause(self) -> None:
         """End here if it is to end; the first image is what it is."""
@@ -184,6 +193,8 @@ class _Series:
         if not isinstance(mask, str) and mask.ndim == len(values.shape):
             mask = mask[place]
         psf, background = self._job(place).blur.psf(), work.background if level is None else level
+        if isinstance(background, Plane) and work.dimensions == 2:
+            background = background.upright()  # as it was before
         if work.dimensions == 3:
             return as_image(part, mask, background, psf)
         mask = mask if isinstance(mask, str) else np.asarray(mask)[np.newaxis]
