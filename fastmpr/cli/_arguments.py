@@ -72,12 +72,9 @@ def lam(text: str) -> float | str:
 
 def background(text: str) -> float | str:
     """Return "auto", "plane", "none" or a finite number."""
-    return text if text == "plane" else _level(text, "auto, plane, none or a number")
-
-
-def level(text: str) -> float | str:
-    """Return "auto", "none" or a finite number."""
-    return _level(text, "auto, none or a number")
+    if text in ("auto", "plane", "none"):
+        return text
+    return _number(text, float, "auto, plane, none or a number", math.isfinite)
 
 
 def memory(text: str) -> float:
@@ -88,10 +85,6 @@ def memory(text: str) -> float:
 def _bytes(text: str) -> float:
     factor = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}.get(text[-1:].upper())
     return float(text[:-1]) * factor if factor else float(text)
-
-
-def _level(text: str, need: str) -> float | str:
-    return text if text in ("auto", "none") else _number(text, float, need, math.isfinite)
 
 
 def _number(text: str, kind: Callable[[str], Any], need: str, fits: Callable[[Any], bool]) -> Any:

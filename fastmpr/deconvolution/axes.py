@@ -128,9 +128,9 @@ def as_axes(axes: Any, dimensions: int) -> str | None:
         raise ValueError(f"axes: found {axes!r}, need {need}{colours}")
     missing = [axis for axis in "ZYX"[-dimensions:] if axis not in axes]
     if missing:
-        raise ValueError(
-            f"axes: found {axes!r} beside a PSF of {dimensions} dimensions, need {' and '.join(missing)} too"
-        )
+        several = ", or list(psf) for one of two dimensions for each channel" if missing == ["Z"] else ""
+        need = f"need {' and '.join(missing)} too{several}"
+        raise ValueError(f"axes: found {axes!r} beside a PSF of {dimensions} dimensions, {need}")
     return axes
 
 
@@ -152,7 +152,9 @@ def check_axes(axes: str | None, shape: tuple[int, ...], psfs: Sequence[NDArray]
     psf, dimensions = psfs[0], psfs[0].ndim
     if _has_colours(shape, psf):
         name = "axes='YXC'" if len(shape) == 3 else "axes='ZYXC'" if dimensions == 3 else "axes='TYXC'"
-        raise ValueError(f"image: found shape {shape}, which looks like colours last, need {name}, or what it is")
+        raise ValueError(
+            f"image: found shape {shape}, which looks like colours last, need {name}, or the letters of what it is"
+        )
     if not listed and _is_stack_of_planes(psf, shape):
         raise ValueError(
             f"psf: found an array of shape {psf.shape} beside an image of shape {shape}, which looks like a PSF for each "

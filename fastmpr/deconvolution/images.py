@@ -103,12 +103,12 @@ def deconvolve(
         a dB. Progress is counted in iterations, and "tiles" and "images" where there are several.
     report : callable, optional
         Called after each channel or frame with a dict of what was found: its ``index`` along the axes that are not space, in
-        the image's order, ``lam``, ``background`` (at the centre of a plane, with its ``slope`` along each axis of the PSF per voxel),
-        how many voxels were ``unseen``, ``tiles``, ``nit`` (the most iterations of a tile), ``success``. ``lam_from`` says
-        what decided on ``lam``: "given", "whiteness", "noise", or a bound: "limit" (next to no noise was found) or "trials"
-        (the last one tried, with no end in sight). ``fit`` is the power that is left of the image at the frequencies that
-        the PSF passes, over that of the noise: about 1 where the result explains the image, several where PSF,
-        ``background`` or ``lam`` are wrong, 0.5 where some noise is explained too; None where the PSF passes all
+        the image's order, ``lam``, ``background`` (of a plane in the middle, with its ``slope`` per voxel along each axis of
+        the PSF), how many voxels were ``unseen``, ``tiles``, ``nit`` (the most iterations of a tile), ``success``.
+        ``lam_from`` says what decided on ``lam``: "given", "whiteness", "noise", or a bound: "limit" (next to no noise was
+        found) or "trials" (the last one tried, with no end in sight). ``fit`` is the power that is left of the image at the
+        frequencies that the PSF passes, over that of the noise: about 1 where the result explains the image, several where
+        PSF, ``background`` or ``lam`` are wrong, 0.5 where some noise is explained too; None where the PSF passes all
         frequencies, so that none shows the noise alone. The median over tiles.
 
     Returns

@@ -24,7 +24,7 @@ from .regularizers import Regularizer, Tikhonov
 
 EVERY = 1  # iterations after which sums that change do so
 _FINE = 1e-3  # a tolerance below which rounding to 16 bits could be seen in the residuals
-_LOWER = 0.05  # times the penalties, to begin again with: `benchmarks.movie`
+_LOWER = 0.01  # times the penalties, to begin again with: `benchmarks.movie`
 _TOUCHY = 1 << 15  # voxels above which a solve's arrays fill a core's cache
 
 

@@ -80,7 +80,15 @@ class TestOneImage:
         words += ["--max-memory", "1G", "--max-iter", "4", "--tol", "0", "--workers", "1", "--psf-voxel-size"]
         words += ["0.2", "0.1", "0.1"]
         assert main(["deconvolve", "cell.tif", "--psf", "psf.tif", "-o", "sharp.ome.tif", *words]) == 0
-        options = {"lam": 5, "regularizer": "tv", "seen": "all", "outside": "dark", "background": 12.5, "max_iter": 4}
+        options = {
+            "frames": "auto",
+            "lam": 5,
+            "regularizer": "tv",
+            "seen": "all",
+            "outside": "dark",
+            "background": 12.5,
+            "max_iter": 4,
+        }
         options |= {"tol": 0, "workers": 1, "max_memory": 2**30}
         expected = fastmpr.deconvolve(image, PSF, voxel_size=VOXEL, psf_voxel_size=(0.2, 0.1, 0.1), **options)
         agree("sharp.ome.tif", expected)
@@ -171,8 +179,10 @@ class TestAxes:
         change(Path("cell.tif"), image, ome=True, metadata=sides(VOXEL, axes))
         words = ["--psf", "psf.tif", "-o", "sharp.ome.tif", "--preview", *FEW]
         assert main(["deconvolve", "cell.tif", *words]) == 0
-        agree("sharp.ome.tif", fastmpr.deconvolve(image, PSF, voxel_size=VOXEL, **MANY), axes)
-        assert [one["index"] for one in record("sharp.json")["found"]] == [list(k) for k in np.ndindex(shape[:-3])]
+        agree("sharp.ome.tif", fastmpr.deconvolve(image, PSF, axes=axes, voxel_size=VOXEL, **MANY), axes)
+        assert sorted(one["index"] for one in record("sharp.json")["found"]) == [
+            list(k) for k in np.ndindex(shape[:-3])
+        ]
         assert Path("sharp.png").read_bytes().startswith(b"\x89PNG")
 
     @pytest.mark.parametrize("axes", ["YX", "CYX", "ZYX"])
@@ -321,9 +331,12 @@ def test_the_examples_of_the_help_run(folder, capsys):
     with pytest.raises(SystemExit):
         main(["deconvolve", "--help"])
     example = capsys.readouterr().out.split("example:\n")[1].strip().splitlines()
-    assert len(example) == 2
+    assert len(example) == 3
+    two = np.array([blurred(0), blurred(1)])
+    change(Path("two.ome.tif"), two, ome=True, metadata=sides(VOXEL, "CZYX"))
+    Path("sharp.ome.tif").unlink(missing_ok=True)
     for line in example:
-        assert main([*line.split()[1:], "--max-iter", "2", "--tol", "0"]) == 0
+        assert main([*line.split()[1:], "--max-iter", "2", "--tol", "0", "--overwrite"]) == 0
     assert files(folder) >= {"sharp.ome.tif", "sharp.json", "sharp.png", "sharp/a.ome.tif", "sharp/b.json"}
 
 
@@ -369,7 +382,14 @@ REFUSED = {
     "confocal alone": (None, ["--confocal"], "--confocal: found beside --psf"),
     "a regularizer": (None, ["--regularizer", "magic"], "magic"),
     "a lam": (None, ["--lam", "0"], "argument --lam: found '0'"),
-    "a plane": (None, ["--background", "plane"], "argument --background: found 'plane', need auto, none or a number"),
+    "a line": (
+        None,
+        ["--background", "line"],
+        "argument --background: found 'line', need auto, plane, none or a number",
+    ),
+    "axes": (None, ["--axes", "ZQX"], "axes: found 'ZQX', need some of T, C, Z, Y and X"),
+    "too few axes": (None, ["--axes", "YX"], "cell.tif: found an image of shape (12, 20, 22) beside axes YX"),
+    "a PSF too many": (None, ["--psf", "psf.tif", "psf.tif"], "cell.tif: found 1 channel(s) beside 2 values of --psf"),
     "memory": (None, ["--max-memory", "4X"], "argument --max-memory: found '4X', need a positive number of bytes"),
     "no memory": (None, ["--max-memory", "G"], "argument --max-memory: found 'G'"),
     "too little memory": (None, ["--max-memory", "1K"], "cell.tif: max_memory: found 0 MiB"),
