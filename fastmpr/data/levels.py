@@ -25,6 +25,7 @@ _UNEVEN, _LOUD = (
     0.3,
     10.0,
 )  # of the mean light, and times the noise, by which they differ at least where a plane is likely,
+_TELLING = 64  # cells, at least
 _EVEN = 0.2  # of that they differ at most, less a plane, if it is one
 
 
@@ -67,7 +68,9 @@ def _level(image: Image, mean: NDArray, variance: NDArray, psf: NDArray) -> floa
 def _name_plane(mean: NDArray, shape: Size, level: float, noise: float) -> None:
     """Warn where the darkest cells in all parts of an image lie on a plane that rises, and not on a level."""
     before = _unevenness(mean)
-    if before <= max(_UNEVEN * (float(np.nanmean(mean)) - level), _LOUD * noise):
+    if np.count_nonzero(~np.isnan(mean)) < _TELLING or before <= max(
+        _UNEVEN * (float(np.nanmean(mean)) - level), _LOUD * noise
+    ):
         return
     if _unevenness(mean - _rise(mean, shape)[1]) < _EVEN * before:
         warn("background: found one that rises from one side of the image to another, need background='plane'")

@@ -22,7 +22,7 @@ from .movie import ALIKE, LEAST, Glance, Movie, glance, likeness
 from .one import Job
 from .targets import check_out
 
-_PAIRS = 4  # of neighbours, that tell whether an axis is time
+_PAIRS = 8  # of neighbours, that tell whether an axis is time
 _NAMED = 3  # frames that a warning names
 _NOTHING = {"tiles": 0, "nit": 0, "success": False, **dict.fromkeys(("lam", "lam_from", "background", "fit"))}
 

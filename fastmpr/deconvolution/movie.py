@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from .._messages import log
 from ..data.cells import CELL, cells_of
-from ..data.image import Image
+from ..data.image import Image, Plane
 from ..solver.control import Result
 from ..solver.observed import Observed
 from ..solver.running import Running
@@ -70,8 +70,12 @@ def _correlation(a: NDArray, b: NDArray) -> float:
 
 
 def likeness(pairs: Sequence[tuple[NDArray, NDArray]]) -> float:
-    """Return the median correlation of pairs of images, by their cells; 0 where those are too few to tell."""
-    return float(np.median([_correlation(a, b) for a, b in pairs]))
+    """Return the median correlation of pairs of images, by their cells; 0 where those are too few to tell.
+
+    A pair of which one is NaN says nothing.
+    """
+    told = [_correlation(a, b) for a, b in pairs if not (np.isnan(a).all() or np.isnan(b).all())]
+    return float(np.median(told)) if told else 0.0
 
 
 class Plan(NamedTuple):
@@ -126,7 +130,7 @@ def _levels(seen: Sequence[Glance], sure: bool) -> list[Any]:
     own = np.array([one.level for one in seen], dtype=float)
     usual = np.median(own, axis=0)
     if sure or own.ndim > 1:
-        return [type(one.level)(usual) if own.ndim == 1 else type(one.level)(*usual) for one in seen]
+        return [float(usual) if own.ndim == 1 else Plane(*usual.tolist())] * len(own)
     shifts = _shifts(np.array([one.cells for one in seen]))
     spread = float(shifts.var())
     if spread:
