@@ -72,10 +72,15 @@ def _correlation(a: NDArray, b: NDArray) -> float:
 def likeness(pairs: Sequence[tuple[NDArray, NDArray]]) -> float:
     """Return the median correlation of pairs of images, by their cells; 0 where those are too few to tell.
 
-    A pair of which one is NaN says nothing.
+    A pair says nothing of which one is NaN or flat.
     """
-    told = [_correlation(a, b) for a, b in pairs if not (np.isnan(a).all() or np.isnan(b).all())]
+    told = [_correlation(a, b) for a, b in pairs if not (_is_flat(a) or _is_flat(b))]
     return float(np.median(told)) if told else 0.0
+
+
+def _is_flat(cells: NDArray) -> bool:
+    known = cells[~np.isnan(cells)]
+    return not known.size or bool(known.min() == known.max())
 
 
 class Plan(NamedTuple):
