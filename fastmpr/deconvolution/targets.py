@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -30,8 +31,11 @@ def are_one(a: Any, b: Any) -> bool:
         return True
     if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
         return _share_memory(a, b) or _share_file(_mapped(a), _mapped(b))
+    if isinstance(graph := getattr(a, "dask", None), Mapping):  # what it is computed from
+        sources = (getattr(node, "value", node) for node in graph.values())
+        return any(hasattr(one, "shape") and are_one(one, b) for one in sources)
     place = _stored(a)
-    return place is not None and place == _stored(b)
+    return place is not None and (place == _stored(b) or _is_same_object(a, b))
 
 
 def _share_memory(a: NDArray, b: NDArray) -> bool:
@@ -67,7 +71,13 @@ def _stored(array: Any) -> Any:
     if name is not None and (file := getattr(getattr(array, "file", None), "filename", None)):  # HDF5's
         return os.path.realpath(file), str(name)
     store, path = getattr(array, "store", None), getattr(array, "path", None)  # Zarr's
-    if store is None or path is None:
+    if store is None or not isinstance(path, str):
         return None
     root = getattr(store, "root", None) or getattr(store, "path", None)
-    return (os.path.realpath(root) if isinstance(root, str | os.PathLike) else id(store)), str(path)
+    return os.path.realpath(os.path.join(root, path)) if isinstance(root, str | os.PathLike) else (id(store), path)
+
+
+def _is_same_object(a: Any, b: Any) -> bool:
+    """Return whether two data sets of HDF5 are one under two names."""
+    own = getattr(a, "id", None)
+    return own is not None and type(a) is type(b) and bool(own == b.id)

@@ -196,3 +196,12 @@ def test_alike_is_told_by_enough_cells():
     assert not alike(a, np.zeros(40))
     assert not alike(a[:8], a[:8])
     assert not alike(a, np.where(np.arange(40) < 8, a, np.nan))
+
+
+def test_a_plane_is_told_and_is_one_for_all_frames():
+    movie = frames(np.ones(5)) + np.rint(0.8 * np.arange(SHAPE[1])).astype(np.uint16)
+    x, found = run(movie, background="plane")
+    assert len({(one["background"], one["slope"]) for one in found}) == 1
+    np.testing.assert_allclose(found[0]["slope"], (0, 0.8), atol=0.15)
+    assert abs(found[0]["background"] - 100 - 0.8 * (SHAPE[1] - 1) / 2) < 4
+    assert np.mean([error(one) for one in x]) > np.mean([error(one) for one in run(frames(np.ones(5)))[0]]) - 0.5

@@ -74,6 +74,12 @@ def test_stores_that_are_one(kind, tmp_path):
             return Stored(store=memory if folder == "cells" else object(), path=name)
         return Stored(name=f"/{name}", file=SimpleNamespace(filename=str(tmp_path / folder)))
 
+    if kind == "hdf5":
+        linked, other = opened("a"), opened("b")
+        linked.id = other.id = 7
+        refused(linked, other)
+    if kind == "zarr":
+        refused(opened(), Stored(store=SimpleNamespace(root=str(tmp_path)), path="cells/a"))
     memory = object()
     refused(opened(), opened())
     same = opened()
@@ -81,3 +87,12 @@ def test_stores_that_are_one(kind, tmp_path):
     assert not are_one(opened(), opened("b"))
     assert not are_one(opened(), opened(folder="others"))
     assert not are_one(opened(), noise())
+
+
+def test_arrays_that_are_computed_from_it():
+    image, chunk = noise(), noise()
+    graph = {"original": image, ("array", 0): SimpleNamespace(value=chunk), ("sum", 0): (sum, 1)}
+    lazy = Stored(dask=graph)
+    refused(lazy, image)
+    refused(lazy, chunk[::-1])
+    assert not are_one(lazy, noise())
