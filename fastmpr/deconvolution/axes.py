@@ -151,10 +151,10 @@ def check_axes(axes: str | None, shape: tuple[int, ...], psfs: Sequence[NDArray]
         return
     psf, dimensions = psfs[0], psfs[0].ndim
     if _has_colours(shape, psf):
-        name = "axes='YXC'" if len(shape) == 3 else "axes='ZYXC'" if dimensions == 3 else "axes='TYXC'"
-        raise ValueError(
-            f"image: found shape {shape}, which looks like colours last, need {name}, or the letters of what it is"
-        )
+        letters = {3: "YXC", 4: "ZYXC" if dimensions == 3 else "TYXC"}.get(len(shape), "TZYXC")
+        first = "a PSF of two dimensions beside " if len(shape) == dimensions else ""
+        need = f"need {first}axes={letters!r}, or axes={_usual(shape)!r} if they are none"
+        raise ValueError(f"image: found shape {shape}, which looks like colours last, {need}")
     if not listed and _is_stack_of_planes(psf, shape):
         raise ValueError(
             f"psf: found an array of shape {psf.shape} beside an image of shape {shape}, which looks like a PSF for each "
@@ -163,8 +163,13 @@ def check_axes(axes: str | None, shape: tuple[int, ...], psfs: Sequence[NDArray]
     if dimensions == 3 and len(shape) > 3 and _has_channels_inside(shape, psf):
         raise ValueError(
             f"image: found shape {shape}, so stacks of {shape[-3]} planes, beside a PSF of {len(psf)}, need "
-            f"axes={'TZCYX'[-len(shape) :]!r} if those are channels, axes={'CTZYX'[-len(shape) :]!r} if they are planes"
+            f"axes={'TZCYX'[-len(shape) :]!r} if those are channels, axes={_usual(shape)!r} if they are planes"
         )
+
+
+def _usual(shape: tuple[int, ...]) -> str:
+    """Return the letters of an image whose last axes are space."""
+    return "CTZYX"[-len(shape) :]
 
 
 def _has_colours(shape: tuple[int, ...], psf: NDArray) -> bool:

@@ -33,7 +33,7 @@ _TRIAL_ITERATIONS = 16
 _TRIAL_REACHES = 4  # of the PSF, that each side of it has at least: one at each end is not looked at
 _GUESS = 0.4  # of `guess_lam`, to begin with
 _MOST = 5e5  # over the brightest voxel: images with next to no noise ask for more, and so few iterations for less
-_KEPT = 4  # times a volume: beside a solve that goes on, what it leaves is looked at
+_KEPT = 6  # times a volume: beside a solve that goes on, what it leaves is looked at
 _BYTES, _LEAST_BYTES = 32, 1 << 28  # for each voxel of an image, and at least: what it may take where nobody says
 
 

@@ -107,7 +107,12 @@ def test_colours_are_channels_where_that_is_said():
 REFUSED = [
     ((64, 72, 4), FLAT, True, "colours last"),
     ((5, 64, 72, 3), PSF, True, "colours last, need axes='ZYXC'"),
-    ((64, 72, 3), PSF, True, "colours last"),  # three planes deep along x?
+    (
+        (64, 72, 3),
+        PSF,
+        True,
+        "colours last, need a PSF of two dimensions beside axes='YXC', or axes='ZYX' if they are none",
+    ),
     ((24, 2, 48, 48), PSF, True, "axes='ZCYX' if those are channels, axes='TZYX' if they are planes"),
     ((9, 24, 3, 48, 48), PSF, True, "axes='TZCYX'"),
     ((3, 64, 72), np.stack([FLAT, FLAT**2 / (FLAT**2).sum(), FLAT]), False, r"need list\(psf\)"),
@@ -127,7 +132,7 @@ PASSED = [
     ((24, 2, 64, 72), FLAT),
     ((3, 64, 72), PSF[3:6]),  # its middle is the brightest
     ((3, 64, 72), np.ones((3, 5, 5)) / 75),
-    ((20, 30, 4), PSF),
+    ((14, 30, 4), PSF),
 ]
 
 
