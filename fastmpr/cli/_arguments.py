@@ -55,6 +55,15 @@ def positive(text: str) -> float:
     return _number(text, float, "a positive number", lambda number: 0 < number < math.inf)
 
 
+def positive_or_name(text: str) -> float | str:
+    """Return a positive number, or what is none: an option of several values takes the names of images after them too."""
+    try:
+        float(text)
+    except ValueError:
+        return text
+    return positive(text)
+
+
 def not_negative(text: str) -> float:
     """Return a number of at least 0."""
     return _number(text, float, "a number of at least 0", lambda number: 0 <= number < math.inf)

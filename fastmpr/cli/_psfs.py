@@ -103,6 +103,23 @@ def _compare(wavelengths: list[float], job: Job) -> None:
             complain(f"{job.source}: {found}, need one for each channel", "warning")
 
 
+def take_images(args: argparse.Namespace) -> None:
+    """Let what stands after an option of several values be images, where there are no others."""
+    if not args.images and args.psf:
+        args.psf, args.images = args.psf[:1], args.psf[1:]
+    for name in ("wavelength", "excitation_wavelength"):
+        values = getattr(args, name) or []
+        count = next((k for k, one in enumerate(values) if isinstance(one, str)), len(values))
+        if values[count:]:
+            if args.images or not count or not all(isinstance(one, str) for one in values[count:]):
+                flag = "--" + name.replace("_", "-")
+                raise ValueError(f"{flag}: found {values[count]!r}, need a positive number")
+            setattr(args, name, values[:count])
+            args.images = values[count:]
+    if not args.images:
+        raise ValueError("IN: found none, need the names of images, before --psf and the wavelengths")
+
+
 def _check(args: argparse.Namespace) -> None:
     """Refuse arguments that do not say one PSF."""
     optics = {name: getattr(args, name) for name in _OPTICS if getattr(args, name) not in (None, False)}

@@ -15,9 +15,19 @@ from numpy.typing import NDArray
 import fastmpr
 
 from .._messages import Progress, telling
-from ._arguments import ZYX, add_solver, add_talk, background, memory, new_command, not_negative, positive
+from ._arguments import (
+    ZYX,
+    add_solver,
+    add_talk,
+    background,
+    memory,
+    new_command,
+    not_negative,
+    positive,
+    positive_or_name,
+)
 from ._jobs import Job, plan
-from ._psfs import Psf, Psfs
+from ._psfs import Psf, Psfs, take_images
 from ._records import draw, write_record
 from ._words import check_extras, complain, explain, lengths, say, size, watched
 
@@ -39,7 +49,7 @@ def add(commands: Any) -> None:
     add = deconvolve.add_argument
     add(
         "images",
-        nargs="+",
+        nargs="*",
         metavar="IN",
         help="TIFF or MRC files, with channels and frames",
     )
@@ -129,20 +139,27 @@ def _add_psf(deconvolve: Any) -> None:
     add("--na", type=positive, help="numerical aperture: in place of --psf, it is computed after Born and Wolf")
     add(
         "--wavelength",
-        type=positive,
+        type=positive_or_name,
         nargs="+",
         metavar="L",
         help="of the emission, in micrometres; or of each channel's",
     )
     add("--refractive-index", type=positive, metavar="N", help="of the medium (default: 1.515, oil)")
     add("--confocal", action="store_true", help="of a confocal microscope")
-    add("--excitation-wavelength", type=positive, nargs="+", metavar="L", help="of its laser or lasers (default: L)")
+    add(
+        "--excitation-wavelength",
+        type=positive_or_name,
+        nargs="+",
+        metavar="L",
+        help="of its laser or lasers (default: L)",
+    )
     add("--pinhole", type=not_negative, metavar="D", help="its diameter, in Airy units (default: 0, a point)")
 
 
 def run(args: argparse.Namespace) -> None:
     """Look at all files, then deconvolve those of the same voxels in one go, and write each as soon as it is there."""
     check_extras("tifffile", *(["matplotlib"] if args.preview else []))
+    take_images(args)
     psfs = Psfs(args)
     jobs, wrong = plan(args, psfs)
     for message in wrong[:-1]:

@@ -391,6 +391,38 @@ class TestChannels:
         assert message in refusal(["deconvolve", "two.ome.tif", "-o", "sharp.ome.tif", *words], capsys)
 
 
+class TestOrder:
+    """Options that take several values are followed by the images, or the other way round."""
+
+    @pytest.mark.parametrize(
+        "words",
+        [
+            ["--psf", "psf.tif", "cell.tif"],
+            ["--psf", "psf.tif", "--", "cell.tif"],
+            ["--na", "0.8", "--refractive-index", "1.33", "--wavelength", "0.5", "cell.tif"],
+        ],
+    )
+    def test_images_after_options(self, folder, words):
+        assert main(["deconvolve", "-o", "sharp.ome.tif", *FEW, *words]) == 0
+        assert record("sharp.json")["input"]["file"] == "cell.tif"
+
+    @pytest.mark.parametrize(
+        ("words", "message"),
+        [
+            (["--psf", "psf.tif"], "IN: found none, need the names of images"),
+            (["--na", "1", "--wavelength", "0.5"], "IN: found none"),
+            (["cell.tif", "--na", "1", "--wavelength", "red"], "--wavelength: found 'red', need a positive number"),
+            (["--na", "1", "--wavelength", "0.5", "red", "0.6"], "--wavelength: found 'red'"),
+            (
+                ["--na", "1", "--wavelength", "-1", "cell.tif"],
+                "argument --wavelength: found '-1', need a positive number",
+            ),
+        ],
+    )
+    def test_what_is_no_image_is_refused(self, folder, capsys, words, message):
+        assert message in refusal(["deconvolve", "-o", "sharp.ome.tif", *words], capsys)
+
+
 class TestMovies:
     def test_axes_that_are_given(self, folder):
         movie = np.array([blurred(k)[5] for k in range(6)])
