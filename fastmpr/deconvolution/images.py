@@ -128,7 +128,7 @@ def deconvolve(
 
     Examples
     --------
-    >>>     >>> import fastmpr
+    >>> import fastmpr
     >>> truth = fastmpr.phantom.centriole((24, 24, 24))
     >>> psf = fastmpr.psf.gaussian((15, 9, 9), sigma=(3, 1, 1))
     >>> pose = fastmpr.Poses.random(1, rng=0)

@@ -225,8 +225,6 @@ def _check_chain(path: Path, tif: Any) -> None:
     for page, is_last in ((tif.pages[0], False), (tif.pages[len(tif.pages) - 1], True)):
         handle.seek(page.offset)
         (n_tags,) = struct.unpack(layout.tagnoformat, handle.read(layout.tagnosize))
-        if not n_tags:
-            raise FileError(f"{path}: found zeros where a page's description was to be, need all of the file")
         tags = np.frombuffer(handle.read(n_tags * layout.tagsize), entry.newbyteorder(tif.byteorder))
         n_bytes = tags["count"] * np.take(_TYPE_SIZES, tags["type"], mode="clip")
         ends = np.where(n_bytes > layout.offsetsize, tags["at"] + n_bytes, 0)

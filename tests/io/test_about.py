@@ -90,11 +90,3 @@ class TestAxes:
         with pytest.raises(ValueError, match="axes") as error:
             fastmpr.io.read_image(path, axes=axes)
         assert "\n" not in str(error.value)
-
-
-def test_a_file_that_ends_in_zeros_is_refused_in_words(tmp_path):
-    path = save(tmp_path / "a.tif", np.arange(6000, dtype="u2").reshape(10, 20, 30))
-    content = path.read_bytes()
-    path.write_bytes(content[:-2000] + bytes(2000))
-    with pytest.raises(ValueError, match="found zeros where a page's description was to be, need all of the file"):
-        read_image(path)
