@@ -59,6 +59,17 @@ def as_intensities(value: Any, name: str, gaps: bool = False) -> NDArray:
     return volume
 
 
+def as_volume_or_plane(value: Any, name: str) -> NDArray:
+    """Return what `as_intensities` does, of a plane (y, x) too."""
+    array = as_array(value, name)
+    if array.ndim not in (2, 3):
+        need = "a 3-D one (z, y, x) or a 2-D one (y, x)"
+        raise ValueError(f"{name}: found an array of shape {array.shape}, need {need}")
+    array = as_finite(array, name)
+    check_intensities(array, name, array.dtype.type)
+    return array
+
+
 def check_intensities(volume: NDArray, name: str, dtype: type) -> None:
     """Refuse values that cannot be computed with in a precision."""
     largest = float(max(volume.max(), -volume.min()))
@@ -162,28 +173,47 @@ def as_float_dtype(value: Any, name: str = "dtype") -> np.dtype:
 
 def as_shape(value: Any, name: str = "shape") -> Size:
     """Return three positive integers; one integer means a cube."""
+    z, y, x = _as_sizes(value, name, (3,), "one or three positive integers (z, y, x)")
+    return z, y, x
+
+
+def as_shape_or_plane(value: Any, name: str = "shape") -> tuple[int, ...]:
+    """Return three positive integers, or two for a plane (y, x); one integer means a cube."""
+    return _as_sizes(value, name, (2, 3), "one or three positive integers (z, y, x), or two (y, x)")
+
+
+def _as_sizes(value: Any, name: str, counts: tuple[int, ...], need: str) -> tuple[int, ...]:
     sizes: tuple[int, ...] = ()
     with contextlib.suppress(TypeError):  # what holds no integers is refused below
         given = itertools.islice(value, 4) if np.iterable(value) else (value,) * 3
         sizes = tuple(map(_integer, given))
-    if len(sizes) != 3 or min(sizes) < 1:
-        raise ValueError(f"{name}: found {shown(value)}, need one or three positive integers (z, y, x)")
+    if len(sizes) not in counts or min(sizes) < 1:
+        raise ValueError(f"{name}: found {shown(value)}, need {need}")
     if max(sizes) > MOST:
         raise ValueError(f"{name}: found {shown(value)}, need at most {MOST} voxels along an axis")
-    z, y, x = sizes
-    return z, y, x
+    return sizes
 
 
 def as_voxel_size(value: Any, name: str = "voxel_size") -> Vector:
     """Return three positive finite lengths (z, y, x); one number means cubic voxels."""
-    need = "one or three positive lengths (z, y, x)"
+    z, y, x = as_lengths(value, name, 3)
+    return z, y, x
+
+
+def as_lengths(value: Any, name: str, dimensions: int) -> tuple[float, ...]:
+    """Return a positive finite length for each of two or three dimensions; one number means all of them."""
+    need = f"one or {'three' if dimensions == 3 else 'two'} positive lengths {axes(dimensions)}"
     lengths = as_reals(value, name, need)
-    if lengths.shape not in ((), (1,), (3,)) or not (lengths > 0).all() or not np.isfinite(lengths).all():
+    if lengths.shape not in ((), (1,), (dimensions,)) or not (lengths > 0).all() or not np.isfinite(lengths).all():
         raise ValueError(f"{name}: found {shown(value)}, need {need}")
     if not 1 / LONGEST <= lengths.min() <= lengths.max() <= LONGEST:
         raise ValueError(f"{name}: found {shown(value)}, need lengths from {1 / LONGEST:g} to {LONGEST:g}")
-    z, y, x = np.broadcast_to(lengths, (3,)).tolist()
-    return z, y, x
+    return tuple(np.broadcast_to(lengths, (dimensions,)).tolist())
+
+
+def axes(dimensions: int) -> str:
+    """Return the axes of a volume or a plane as text."""
+    return "(z, y, x)" if dimensions == 3 else "(y, x)"
 
 
 def as_ratios(voxel_size: Any) -> Vector:

@@ -163,7 +163,7 @@ def deconvolve_average(
         raise ValueError(
             "gain: found 'fit', which needs a volume of all views, need numbers or 'same' to deconvolve each alone"
         )
-    data = data.levelled()
+    data = (data.replace(background="plane") if data.rises else data).levelled()
     max_iter, tol = as_stopping(max_iter, tol)
     options = {"regularizer": as_regularizer(regularizer), "max_iter": max_iter, "tol": tol, "workers": 1}
     alone = Deconvolved(data, as_lam(lam), stop, **options)

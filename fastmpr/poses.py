@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from scipy.spatial.transform import Rotation
 
 from ._limits import check_memory
 from ._rotations import as_rotation, as_translation, frozen
+from ._stored_poses import StoredPoses
 from ._validation import (
     LONGEST,
     Size,
@@ -24,15 +24,14 @@ from ._validation import (
     as_rng,
     as_voxel_size,
 )
-from .io import pose_format
-from .io.conventions import CENTRES, MICROMETRES, MIDDLE, beside_voxel, off_middle, translations_for
+from .io.conventions import CENTRES, MICROMETRES, MIDDLE, beside_voxel, off_middle
 from .io.particles import places_of
-from .symmetry import as_group, as_symmetry
+from .symmetry import TWO_FOLDS, as_group, as_symmetry
 
 _DRAWN, _GIVEN = 210, 400  # bytes of a pose while it is made, at random or of a matrix
 
 
-class Poses:
+class Poses(StoredPoses):
     """The poses of N particles: a rotation R and a translation t each.
 
     A point at p from the centre of the model lies at ``R p + t`` from the centre of the particle image.
@@ -51,6 +50,9 @@ class Poses:
     centre : {"(n - 1) / 2", "n // 2"}
         Of a box of n voxels: the point that the rotations are about. ``"n // 2"`` is that of RELION, Xmipp and Dynamo, and
         the middle of a voxel; boxes of odd n know no difference.
+    two_fold : {"y", "x"}
+        Of the model of a dihedral particle (``symmetry="D3"``): where a two-fold axis lies if the n-fold one is z, and
+        nothing else is said. ``"x"`` is RELION's; groups of even n know no difference.
 
     Raises
     ------
@@ -70,7 +72,17 @@ class Poses:
            [0., 2., 1.]])
     """
 
-    __slots__ = ("_angles", "_centre", "_matrix", "_names", "_rotation", "_translation", "_unit")
+    __slots__ = (
+        "_angles",
+        "_boxes",
+        "_centre",
+        "_matrix",
+        "_names",
+        "_rotation",
+        "_translation",
+        "_two_fold",
+        "_unit",
+    )
 
     def __init__(
         self,
@@ -80,14 +92,16 @@ class Poses:
         names: Iterable[str] | None = None,
         unit: str | None = None,
         centre: str = MIDDLE,
+        two_fold: str = "y",
     ) -> None:
         self._unit = None if unit is None else as_choice(unit, "unit", ("voxel", *MICROMETRES))
         self._centre = as_choice(centre, "centre", CENTRES)
+        self._two_fold = as_choice(two_fold, "two_fold", TWO_FOLDS)
         self._rotation = as_rotation(rotation)
         self._matrix = frozen(self._rotation.as_matrix())
         self._translation = frozen(as_translation(translation, len(self._matrix)))
         self._names = None if names is None else as_names(names, len(self._matrix))
-        self._angles: NDArray[np.float64] | None = None
+        self._angles = self._boxes = None
 
     @property
     def rotation(self) -> Rotation:
@@ -115,9 +129,9 @@ class Poses:
         return self._centre
 
     @property
-    def angles(self) -> NDArray[np.float64] | None:
-        """The angles as they stood in the file, in degrees, shape (N, 3), read-only; None where there was no file."""
-        return self._angles
+    def two_fold(self) -> str:
+        """The axis of the model, "y" or "x", along which a dihedral particle has a two-fold axis."""
+        return self._two_fold
 
     @property
     def matrix(self) -> NDArray[np.float64]:
@@ -152,7 +166,7 @@ class Poses:
         Parameters
         ----------
         symmetry : str
-            "C1", "C2", ...: cyclic, about the z axis (array axis 0); "D1", ...: with a two-fold axis along y besides.
+            "C1", "C2", ...: cyclic, about the z axis (array axis 0); "D1", ...: with a two-fold axis along `two_fold`.
         symmetry_axis, symmetry_centre : (z, y, x), optional
             As those of `Dataset`, in the unit of the translations.
 
@@ -175,7 +189,7 @@ class Poses:
         """
         symmetry = "" if symmetry is None else symmetry  # None is no symmetry to ask for
         axis, centre = as_symmetry(symmetry, symmetry_axis, symmetry_centre)
-        group = as_group(symmetry, axis)
+        group = as_group(symmetry, axis, self._two_fold)
         check_memory("symmetry", symmetry, _GIVEN * len(self) * len(group), "fewer poses, or Dataset(symmetry=)")
         matrices = (self._matrix[:, np.newaxis] @ group).reshape(-1, 3, 3)
         names = None if self._names is None else [name for name in self._names for _ in group]
@@ -207,7 +221,7 @@ class Poses:
         if self._unit is None or (self._unit == "voxel" and voxel is None):
             return self
         translation = beside_voxel(self._translation, self._unit, voxel)
-        return Poses(self._rotation, translation, names=self._names, centre=self._centre)
+        return self._changed(translation=translation, unit=None)
 
     def about_middle(
         self,
@@ -243,8 +257,9 @@ class Poses:
         if self._centre == MIDDLE:
             return poses
         delta = off_middle(shape, 1.0 if voxel is None else voxel)
-        kept = as_group(symmetry, symmetry_axis).mean(axis=0) @ delta
-        return Poses(self._rotation, poses.translation + delta - self._matrix @ kept, names=self._names)
+        kept = as_group(symmetry, symmetry_axis, self._two_fold).mean(axis=0) @ delta
+        translation = poses.translation + delta - self._matrix @ kept
+        return self._changed(translation=translation, unit=None, centre=MIDDLE)
 
     def matched(self, names: Sequence[str]) -> Poses:
         """Return the poses of these particles, in this order.
@@ -318,83 +333,18 @@ class Poses:
         rotation = Rotation.from_quat(rng.standard_normal((n, 4)))
         return cls(rotation, rng.uniform(-most, most, (n, 3)))
 
-    @classmethod
-    def read(cls, path: str | Path) -> Poses:
-        """Read poses from a file, its kind told by its suffix.
-
-        Parameters
-        ----------
-        path : path
-            ``.csv``: SPFluo's, with translations in voxels. ``.star``: RELION's, with translations in micrometres (its
-            angstroms times 1e-4) and rotations about voxel n // 2. `unit` and `centre` say which.
-
-        Returns
-        -------
-        Poses
-            With the names of the particles where the file has them.
-
-        Raises
-        ------
-        ValueError, OSError
-            Naming the file, and the line or the column where there is one.
-        """
-        table = (reader := pose_format(path)).read(path)
-        try:
-            poses = cls(table.rotation, table.translation, names=table.names, unit=reader.UNIT, centre=reader.CENTRE)
-        except ValueError as error:
-            raise ValueError(f"{path}: {error}") from None
-        poses._angles = frozen(table.angles.copy())
-        return poses
-
-    def write(
-        self,
-        path: str | Path,
-        overwrite: bool = False,
-        *,
-        shape: int | Size | None = None,
-        voxel_size: Vector | float | None = None,
-    ) -> None:
-        """Write the poses to a ``.csv`` or ``.star`` file, whole or not at all.
-
-        Parameters
-        ----------
-        path : path
-            Translations without a unit are taken to be in that which the format keeps: voxels in a ``.csv``, micrometres in
-            a ``.star``. A ``.csv`` calls poses without names 0, 1, 2 and so on.
-        overwrite : bool
-            Whether a file that is there already may be replaced.
-        shape : int or (nz, ny, nx), optional
-            Of a particle, needed where the format's rotations are not about the same `centre`: about (n - 1) / 2 in a
-            ``.csv``, about n // 2 in a ``.star``.
-        voxel_size : float or (z, y, x), optional
-            Of the particles, in micrometres, needed to go from voxels to lengths or back, and to another centre.
-
-        Raises
-        ------
-        ValueError
-            For another suffix, or if a shape or a voxel size is needed and not given.
-        OSError
-            If the file exists already, or its folder is missing or cannot be written in.
-
-        Examples
-        --------
-        >>> import tempfile
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     path = Path(folder) / "poses.csv"
-        ...     Poses.random(2, rng=0).write(path)
-        ...     Poses.read(path).names
-        ('0', '1')
-        """
-        writer = pose_format(path)
-        voxel = None if voxel_size is None else as_voxel_size(voxel_size)
-        writer.write(path, self._rotation, translations_for(path, writer, self, shape, voxel), self._names, overwrite)
-
     def _chosen(self, places: Any, names: Iterable[str] | None) -> Poses:
         """Return some of the poses, by their places, under names."""
         poses = self._with(self._rotation[places], self._translation[places], names)
         poses._angles = None if self._angles is None else frozen(self._angles[places])
+        poses._boxes = None if self._boxes is None else frozen(self._boxes[places])
         return poses
 
     def _with(self, rotation: Any, translation: Any, names: Iterable[str] | None) -> Poses:
         """Return other poses that mean the same by their translations."""
-        return Poses(rotation, translation, names=names, unit=self._unit, centre=self._centre)
+        return self._changed(rotation=rotation, translation=translation, names=names)
+
+    def _changed(self, **changes: Any) -> Poses:
+        """Return poses made of the same arguments but for some."""
+        names = ("rotation", "translation", "names", "unit", "centre", "two_fold")
+        return Poses(**({name: getattr(self, f"_{name}") for name in names} | changes))

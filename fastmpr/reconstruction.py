@@ -125,17 +125,17 @@ def reconstruct(
     lam, chosen = as_lam(lam), as_regularizer(regularizer)
     max_iter, tol = as_stopping(max_iter, tol)
     callback, positivity, check = as_callback(callback), as_flag(positivity, "positivity"), as_flag(check, "check")
-    data = as_dataset(data, psf, poses, views)
-    model = data.require().model_shape(shape)
-    if data.loses_light:
-        data.tell()
-        data = data.replace(outside="unseen")
+    data = as_dataset(data, psf, poses, views).require().supposed()
+    model = data.model_shape(shape)
     check_in_frame(data, model)
     until = {"max_iter": max_iter, "tol": tol}
     with telling(progress) as tell:
         options = {"workers": workers, "callback": counting(callback, tell), "cancel": stop, "positivity": positivity}
         result, transfers = _reconstructed(data, model, lam, chosen, until, options, tell)
         if isinstance(data.gain, str) and data.gain == "fit":
+            if strong := data.source.strong():  # such a view would be all that the first volume shows
+                alike = data.replace(weights=np.where(np.isin(np.arange(len(data)), strong), 0, data.weights))
+                result, _ = _reconstructed(alike, model, lam, chosen, until, options, tell)
             result = _with_gains(result, data, model, lam, chosen, until, options, tell)
         looks = check and not _cut_short(result, stop)
         fit = checked(data, result, model, transfers, lam != "auto", options, tell) if looks else None

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._limits import check_memory
+from ._messages import log
 from ._stopping import Cancelled
 from .engine.fft import half_shape
 from .solver.choice import chosen_lam
@@ -38,6 +39,7 @@ _ITERATIONS = 20  # of the solver between two of them
 _ENOUGH = 5e-3  # of phi: what a prediction must at least gain for another one
 _NOBODY = 1e-9  # of the views' weight: no view at all, but for rounding
 _PASSED = ("workers", "callback", "positivity")
+_AT_MOST = 2.0  # times the guess: crops want no more, and where little was seen a half may want hundreds
 _SETTLED = 0.1  # of phi: what the last one may gain where the solve succeeded
 
 
@@ -84,12 +86,17 @@ class Rounds:
         self.done += 1
         if self.fits:
             known = accumulator.tally[:, 0] > 0
-            self.levels[known] = residual[known] - residual[known].mean()
+            self.levels[known] = residual[known] - self._common(residual[known], accumulator.data.weights[known])
         voxels = math.prod(accumulator.model)
         return [
             PartialEquations(filled, x, share.astype(x.dtype), seen, voxels, self.curvature)
             for filled, (share, seen) in zip(sums, self.seen, strict=True)
         ]
+
+    @staticmethod
+    def _common(levels: NDArray, weights: NDArray) -> float:
+        """Return the mean of levels: a view that counts for little has as little to say of the others' background."""
+        return float(levels.mean() if np.ptp(weights) == 0 else np.average(levels, weights=weights))
 
 
 def reconstruct_partial(
@@ -168,14 +175,18 @@ def _begun(
         return float(lam), target
     rest = {name: options[name] for name in _PASSED}
     energy = target.noise_energy() if noise is None else energy_of_one(target.filled, noise)
-    guess = START * guess_lam(target.filled, regularizer, energy)
-    rough = solve_near(target, guess, regularizer, options["cancel"], x, max_iter=_ITERATIONS, tol=0.0, **rest)
+    most = guess_lam(target.filled, regularizer, energy)
+    rough = solve_near(target, START * most, regularizer, options["cancel"], x, max_iter=_ITERATIONS, tol=0.0, **rest)
     try:
         options["cancel"].check()
         parts = rounds.at(rough.x)
     except Cancelled as cut:
         raise Cancelled(str(cut), rough) from None
     lam, _ = chosen_lam([part.filled for part in parts], noise, regularizer=regularizer, **options)
+    most *= _AT_MOST
+    if noise is None and lam > most:  # both halves were filled by one volume: where little was seen, they agree on it
+        log.info("lam: bounded at %.4g by what is left of the views, the error is least at %.4g", most, lam)
+        lam = most
     return lam, _sum(parts).after(target)
 
 

@@ -11,15 +11,21 @@ from scipy.spatial.transform import Rotation
 
 from ._validation import LONGEST, Vector, as_reals, shown
 
+Axes = Vector | tuple[Vector, Vector]  # the direction of the n-fold axis, or those of the n-fold and of a two-fold one
+
+TWO_FOLDS = ("y", "x")  # where the two-fold axis of a dihedral group lies beside an n-fold axis along z
 _Z = (1.0, 0.0, 0.0)
+_Y_TO_X = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])  # about z
+_SLANT = 1.0  # degrees off a right angle that two axes may be: as written in three digits
 
 
-def as_group(symmetry: Any, axis: Any = None) -> NDArray[np.float64]:
+def as_group(symmetry: Any, axis: Any = None, two_fold: str = "y") -> NDArray[np.float64]:
     """Return the rotations (n, 3, 3) of a point group, the identity first; None is the group of the identity alone.
 
     "C1", "C2", ... are cyclic, about an axis of the model, z (array axis 0) unless given; "D1", "D2", ... dihedral, with a
-    two-fold axis besides: along y (array axis 1) where the axis is z, else where the shortest turn from z to it takes y. (Of
-    the two directions of an axis, that with the first coordinate above 0 that is not 0.)
+    two-fold axis besides: the second where two are given; else along y (array axis 1) or x, as ``two_fold`` says, where the
+    axis is z, and where the shortest turn from z to it takes that direction elsewhere. (Of the two directions of an axis,
+    that with the first coordinate above 0 that is not 0.) Groups of even n have two-fold axes along both.
 
     Raises
     ------
@@ -40,32 +46,60 @@ def as_group(symmetry: Any, axis: Any = None) -> NDArray[np.float64]:
         need = "need C or D and a number below 10000, such as 'C9' or 'D2'"
         raise ValueError(f"symmetry: found {shown(symmetry)}, {need}")
     group = Rotation.create_group(symmetry, axis="X").as_matrix()  # scipy's X is array axis 0
-    if axis is None:
+    axes = None if axis is None else as_axes(axis, symmetry)
+    is_along_x = two_fold == "x" and is_odd_dihedral(symmetry)
+    if axes is None and not is_along_x:
         return group
-    turn = _shortest_turn(as_axis(axis))
+    if axes is not None and isinstance(axes[0], tuple):
+        turn = np.column_stack([*axes, np.cross(*axes)])
+    else:
+        turn = _shortest_turn(axes or _Z)
+        turn = turn @ _Y_TO_X if is_along_x else turn
     return turn @ group @ turn.T
 
 
-def as_symmetry(symmetry: Any, axis: Any, centre: Any) -> tuple[Vector, Vector]:
-    """Return the direction of the axis and the offset of the centre, checked beside the symmetry that they belong to."""
+def is_odd_dihedral(symmetry: str | None) -> bool:
+    """Return whether it matters along which of two axes at a right angle a group's two-fold axis lies."""
+    return symmetry is not None and symmetry[0] == "D" and int(symmetry[1:]) % 2 == 1
+
+
+def as_symmetry(symmetry: Any, axis: Any, centre: Any) -> tuple[Axes, Vector]:
+    """Return the directions of the axes and the offset of the centre, checked beside the symmetry that they belong to."""
     for name, value in (("symmetry_axis", axis), ("symmetry_centre", centre)):
         if symmetry is None and value is not None:
             raise ValueError(f"{name}: found {shown(value)} and no symmetry, need symmetry= beside it")
     as_group(symmetry)
-    return as_axis(_Z if axis is None else axis), as_centre((0, 0, 0) if centre is None else centre)
+    axes = _Z if axis is None else as_axes(axis, symmetry)
+    return axes, as_centre((0, 0, 0) if centre is None else centre)
 
 
-def shown_symmetry(symmetry: str, axis: Vector, centre: Vector) -> str:
+def shown_symmetry(symmetry: str, axis: Axes, centre: Vector) -> str:
     """Return a symmetry as text, with what is not the default."""
+    axes = axis if isinstance(axis[0], tuple) else (axis,)
+    words = zip(("axis", "two-fold axis", "centre"), (*axes, *[None] * (2 - len(axes)), centre), strict=True)
     where = [
         f"{word} ({', '.join(f'{length:.4g}' for length in vector)})"
-        for word, vector, default in (("axis", axis, _Z), ("centre", centre, (0.0, 0.0, 0.0)))
-        if vector != default
+        for word, vector in words
+        if vector and vector != {"axis": _Z, "centre": (0.0, 0.0, 0.0)}.get(word)
     ]
     return " ".join([symmetry, *where])
 
 
-def as_axis(axis: Any) -> Vector:
+def as_axes(axis: Any, symmetry: str) -> Axes:
+    """Return the direction (z, y, x) of an axis, or of the n-fold and the two-fold one, of length 1, at a right angle."""
+    array = as_reals(axis, "symmetry_axis", "three numbers (z, y, x), or two times three for a dihedral group")
+    if array.shape != (2, 3):
+        return _as_axis(axis)
+    if not symmetry.startswith("D"):
+        raise ValueError(f"symmetry_axis: found two axes for {symmetry}, need one (z, y, x)")
+    n_fold, two_fold = map(_as_axis, array)
+    cosine = float(np.dot(n_fold, two_fold))
+    if (angle := np.degrees(np.arccos(np.clip(cosine, -1, 1)))) > 90 + _SLANT or angle < 90 - _SLANT:
+        raise ValueError(f"symmetry_axis: found {angle:.3g} degrees between the n-fold and the two-fold axis, need 90")
+    return n_fold, _as_axis(np.subtract(two_fold, np.multiply(cosine, n_fold)))
+
+
+def _as_axis(axis: Any) -> Vector:
     """Return the direction (z, y, x) of an axis, of length 1."""
     vector = _as_vector(axis, "symmetry_axis")
     largest = np.abs(vector).max()

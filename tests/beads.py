@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 
 PEAK = 4000
 
 
 def gaussian(shape, sigma=(3, 1, 1), shift=(0, 0, 0)):
-    """A Gaussian whose centre is ``shift`` voxels from size // 2, of peak 1."""
-    z, y, x = (
-        np.exp(-(((np.arange(n) - n // 2 - d) / s) ** 2) / 2) for n, s, d in zip(shape, sigma, shift, strict=True)
-    )
-    return z[:, None, None] * y[:, None] * x
+    """A Gaussian whose centre is ``shift`` voxels from size // 2, of peak 1; a plane takes the last of both."""
+    dimensions = len(shape)
+    each = zip(shape, sigma[-dimensions:], shift[-dimensions:], strict=True)
+    profiles = [np.exp(-(((np.arange(n) - n // 2 - d) / s) ** 2) / 2) for n, s, d in each]
+    return functools.reduce(np.multiply.outer, profiles)
 
 
 def counts(light, offset=0, read_noise=0.0, rng=None):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 import tifffile
@@ -110,8 +112,8 @@ def test_an_unclear_voxel_size_is_settled_by_the_callers(tmp_path, name):
     particles = np.ones((2, *SHAPE))
     for load, argument in (
         (lambda **size: fastmpr.load(file, **size), "voxel_size"),
-        (lambda **size: fastmpr.load(particles, file, voxel_size=1.0, **size), "psf_voxel_size"),
-        (lambda **size: fastmpr.load(Dataset(particles, voxel_size=1.0), file, **size), "psf_voxel_size"),
+        (lambda **size: fastmpr.load(particles, file, voxel_size=0.2, **size), "psf_voxel_size"),
+        (lambda **size: fastmpr.load(Dataset(particles, voxel_size=0.2), file, **size), "psf_voxel_size"),
     ):
         with pytest.raises(ValueError, match=r"v\.tif: found a voxel size that is not clear .* need its voxel size"):
             load()
@@ -199,3 +201,85 @@ def test_bad_input(files):
         load(VIEWS, files / "psf2.tif")
     with pytest.raises(ValueError, match=r"found the suffix '.txt', need .csv or .star"):
         load(VIEWS, PSF, files / "poses.txt")
+
+
+def test_a_list_a_generator_and_a_pattern_of_files(files):
+    psf, poses = files / "psf.tif", files / "poses.csv"
+    paths = [files / name for name in NAMES]
+    for given in (paths, tuple(map(str, paths)), (files / "particles").glob("*.tif"), f"{files}/particles/*.tif"):
+        data = fastmpr.load(given, psf, poses)
+        assert same(data, IN_MEMORY)
+        assert data.voxel_size == pytest.approx(VOXEL)
+        assert data.assumed == ()
+    data = fastmpr.load(paths[::-1], psf, poses)
+    assert data.names == tuple(map(str, paths[::-1]))
+    unnamed = Poses(POSES.rotation, POSES.translation, unit="voxel")
+    with pytest.raises(ValueError, match=r"^names: found names that are not in natural order"):
+        fastmpr.load(paths[::-1], psf, unnamed)
+    assert same(fastmpr.load(paths, psf, unnamed), IN_MEMORY)
+    for wrong in (iter([]), (view for view in VIEWS)):
+        with pytest.raises(
+            TypeError, match="^particles: found an iterator of .*, need a sequence of 3-D arrays, or the paths"
+        ):
+            fastmpr.load(wrong, psf, poses)
+
+
+def test_which_particle_has_no_pose_and_which_pose_no_particle(files):
+    fastmpr.io.write(files / "particles" / "0 - Copy.tif", VIEWS[0], VOXEL)
+    message = r"found 4 poses for 5 particles in .*particles, need one each \(no pose for 'particles/0 - Copy.tif'\)"
+    with pytest.raises(ValueError, match=rf"poses\.csv: {message}"):
+        fastmpr.load(files / "particles", PSF, files / "poses.csv")
+    for name in ("0 - Copy.tif", "2.tif"):
+        (files / "particles" / name).unlink()
+    with pytest.raises(ValueError, match=r"for 3 particles in .*, need one each \(no particle for 'particles/2.tif'\)"):
+        fastmpr.load(files / "particles", PSF, files / "poses.csv")
+
+
+def test_how_one_file_may_hold_all(files):
+    POSES.write(files / "ordered.csv")
+    for array, words in (
+        (VIEWS.swapaxes(0, 1), r"for 10 particles in .*its first two axes may be swapped, \(z, n, y, x\)"),
+        (VIEWS.reshape(-1, *SHAPE[1:]), "for 1 particle in .*its 40 planes may be those of all, one after another"),
+        (VIEWS[0, :9], "for 1 particle in .*it is one volume"),
+    ):
+        tifffile.imwrite(files / "all.tif", array, photometric="minisblack", metadata={"axes": "QZYX"[-array.ndim :]})
+        with pytest.raises(ValueError, match=words):
+            fastmpr.load(files / "all.tif", PSF, files / "ordered.csv", voxel_size=VOXEL)
+
+
+def test_optics_groups_of_several_pixels(files):
+    text = (files / "poses.star").read_text()
+    for second, refused in ((1000, False), (1000.4, False), (1040, True)):
+        optics = f"data_optics\nloop_\n_rlnOpticsGroup\n_rlnImagePixelSize\n_rlnImageSize\n1 1000 14\n2 {second} 14\n"
+        rows = text.replace("_rlnOriginZAngst #7", "_rlnOriginZAngst #7\n_rlnOpticsGroup #8")
+        group = iter("1212")
+        rows = "\n".join(f"{line} {next(group)}" if line.count(".") > 5 else line for line in rows.splitlines())
+        (files / "mixed.star").write_text(optics + rows + "\n")
+        given = (files / "particles", files / "psf.tif", files / "mixed.star")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # these boxes are no cubes, as RELION's are
+            if refused:
+                message = r"mixed\.star: found optics groups of pixels of 0\.1 and 0\.104 um, need particles of one"
+                with pytest.raises(ValueError, match=message):
+                    fastmpr.load(*given)
+                assert same(fastmpr.load(*given, voxel_size=VOXEL), IN_MEMORY)
+            else:
+                assert same(fastmpr.load(*given), IN_MEMORY)
+
+
+def test_a_voxel_of_one_micrometre_beside_lengths_is_said(files):
+    star = Poses.read(files / "poses.star").matched(NAMES)
+    assert any("1 um on all sides" in text for text in Dataset(VIEWS, PSF, star, voxel_size=1.0).assumed)
+    assert not any("1 um" in text for text in Dataset(VIEWS, PSF, star, voxel_size=VOXEL).assumed)
+
+
+def test_a_file_of_relion_brings_its_two_fold_axis(files):
+    """Its odd dihedral groups have one along x, array axis 2, as if both axes were given."""
+    text = (files / "poses.star").read_text()
+    (files / "relion.star").write_text("\n".join(line for line in text.splitlines() if not line.startswith("#")))
+    given = (files / "particles", files / "psf.tif")
+    for symmetry, axes in (("D3", ((1, 0, 0), (0, 0, 1))), ("D5", ((0, 1, 0), (0, 0, 1)))):
+        data = fastmpr.load(*given, files / "relion.star", symmetry=symmetry, symmetry_axis=axes[0])
+        assert same(data, fastmpr.load(*given, files / "relion.star", symmetry=symmetry, symmetry_axis=axes))
+        ours = fastmpr.load(*given, files / "poses.star", symmetry=symmetry, symmetry_axis=axes[0])
+        assert not same(data, ours)

@@ -71,6 +71,8 @@ class TestPoses:
             poses.centre = "(n - 1) / 2"
         with pytest.raises(ValueError, match=r"^centre: found 'n / 2', need '\(n - 1\) / 2' or 'n // 2'"):
             Poses(np.eye(3), centre="n / 2")
+        with pytest.raises(ValueError, match="two_fold: found 'z', need 'y' or 'x'"):
+            Poses(np.eye(3), two_fold="z")
 
     def test_iteration_gives_one_at_a_time(self):
         poses = Poses.random(3, max_translation=1, rng=0)
@@ -156,6 +158,34 @@ class TestSymmetrized:
             for g in group:
                 error = np.abs(many.matrix[i * order : (i + 1) * order] - poses.matrix[i] @ g).max(axis=(1, 2))
                 assert error.min() < 1e-12
+
+    @pytest.mark.parametrize("n", [1, 2, 3, 4, 5])
+    @pytest.mark.parametrize(("two_fold", "axis"), [("y", 1), ("x", 2)])
+    def test_a_two_fold_axis_along_y_or_x(self, n, two_fold, axis):
+        """By the poses, or by symmetry_axis: the same group, on paper n turns about z and half a turn about the other."""
+        group = [turn(0, 360 * k / n) for k in range(n)]
+        group += [g @ turn(axis, 180) for g in group]
+        poses = Poses.random(1, rng=1)
+        given = Poses(poses.rotation, two_fold=two_fold).symmetrized(f"D{n}")
+        pair = poses.symmetrized(f"D{n}", ((2, 0, 0), np.eye(3)[axis]))
+        for many in (given, pair):
+            errors = np.abs(np.array([poses.matrix[0] @ g for g in group])[:, None] - many.matrix).max(axis=(2, 3))
+            assert errors.min(axis=0).max() < 1e-12
+            assert errors.min(axis=1).max() < 1e-12
+            np.testing.assert_allclose(many.matrix[0], poses.matrix[0], atol=1e-12)
+
+    def test_two_axes_anywhere(self):
+        """The group of two axes turned along with the model is that of the axes turned."""
+        turned = Poses.random(1, rng=3).matrix[0]
+        group = Poses(np.eye(3)).symmetrized("D3", ((1, 0, 0), (0, 0.6, 0.8))).matrix
+        moved = Poses(np.eye(3)).symmetrized("D3", (turned[:, 0], turned @ (0, 0.6, 0.8))).matrix
+        np.testing.assert_allclose(moved, turned @ group @ turned.T, atol=1e-12)
+
+    @pytest.mark.parametrize("symmetry", ["C1", "C3", "C9", "D2", "D4", "D8"])
+    def test_groups_that_know_no_difference_keep_their_bits(self, symmetry):
+        for axis in (None, (1, 0, 0), (0, 2, 0), (1, 2, 3)):
+            here, there = (Poses(np.eye(3), two_fold=two_fold).symmetrized(symmetry, axis).matrix for two_fold in "yx")
+            np.testing.assert_array_equal(here, there)
 
     @pytest.mark.parametrize("symmetry", ["", "C", "C0", "c9", "E3", "9", "C-1", "I", None])
     def test_unknown(self, symmetry):

@@ -69,6 +69,16 @@ def not_negative(text: str) -> float:
     return _number(text, float, "a number of at least 0", lambda number: 0 <= number < math.inf)
 
 
+class Axes(argparse.Action):
+    """Takes three numbers, or two times three."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
+        """Keep one vector, or two."""
+        if len(values) not in (3, 6):
+            raise argparse.ArgumentError(self, f"found {len(values)} numbers, need 3 (z y x), or 6 for two axes")
+        setattr(namespace, self.dest, values if len(values) == 3 else (values[:3], values[3:]))
+
+
 def count(text: str) -> int:
     """Return an integer of at least 1."""
     return _number(text, int, "an integer of at least 1", lambda number: number >= 1)

@@ -164,9 +164,8 @@ def _of_optics(args: argparse.Namespace, job: Job) -> Psf:
     reach = _WIDTH * args.wavelength / args.na
     reaches = (_DEPTH * 2 * index * args.wavelength / args.na**2, reach, reach)[-len(job.voxel_size) :]
     shape = tuple(2 * math.ceil(r / side) + 1 for r, side in zip(reaches, job.voxel_size, strict=True))
-    solid, voxel = (1, *shape)[-3:], (job.voxel_size[0], *job.voxel_size)[-3:]
     try:
-        values = fastmpr.psf.born_wolf(solid, voxel_size=voxel, **optics).reshape(shape)
+        values = fastmpr.psf.born_wolf(shape, voxel_size=job.voxel_size, **optics)
     except ValueError as error:
         raise ValueError(f"{job.source}: {error}") from None
     return Psf(values, None, {**optics, "shape": shape, "voxel_size": job.voxel_size, "voxel_size_from": "image"})

@@ -7,13 +7,18 @@ from typing import Any
 
 import fastmpr
 
-from ._arguments import ZYX, background, positive
+from ._arguments import ZYX, Axes, background, positive
 
 
 def add_views(command: Any) -> None:
     """Add all that a `fastmpr.Dataset` is made of."""
     add = command.add_argument
-    add("particles", metavar="PARTICLES", help="a folder of 3-D TIFF or MRC files, or one 4-D TIFF file")
+    add(
+        "particles",
+        metavar="PARTICLES",
+        nargs="+",
+        help="a folder of 3-D TIFF or MRC files, the files, or one 4-D TIFF file",
+    )
     add("--psf", required=True, metavar="PSF", help="the point spread function, a 3-D TIFF or MRC file")
     add("--poses", required=True, metavar="POSES", help="a .csv (SPFluo) or .star (RELION) file")
     add(
@@ -36,7 +41,14 @@ def add_views(command: Any) -> None:
         help="PSF is a bead as the camera gave it: take its offset off and centre it",
     )
     add("--symmetry", metavar="Cn|Dn", help="of the particle, such as C9 (default: none)")
-    add("--symmetry-axis", type=float, nargs=3, metavar=ZYX, help="its direction in the model (default: z, 1 0 0)")
+    add(
+        "--symmetry-axis",
+        type=float,
+        nargs="+",
+        action=Axes,
+        metavar="Z Y X",
+        help="its direction in the model (default: z, 1 0 0); for Dn six numbers, of a two-fold axis besides",
+    )
     add(
         "--symmetry-centre",
         type=float,
@@ -48,7 +60,7 @@ def add_views(command: Any) -> None:
         "--seen",
         choices=("auto", "all"),
         default="auto",
-        help="auto: what surrounds a crop, of one value, was not seen; all: it was (default: %(default)s)",
+        help="auto: regions of one value, as around a crop, were not seen; all: they were (default: %(default)s)",
     )
     add(
         "--outside",
@@ -80,7 +92,7 @@ def add_views(command: Any) -> None:
 def loaded(args: argparse.Namespace) -> fastmpr.Dataset:
     """Return the data set."""
     return fastmpr.load(
-        args.particles,
+        args.particles[0] if len(args.particles) == 1 else args.particles,
         args.psf,
         args.poses,
         voxel_size=args.voxel_size,

@@ -6,6 +6,8 @@ import argparse
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
 import fastmpr
 
 from ..diagnosis.glance import MOST_VIEWS
@@ -98,4 +100,4 @@ def _fixed(args: argparse.Namespace, data: Any, named: Any) -> str:
 
 
 def _vector(values: Any) -> str:
-    return " ".join(f"{value:g}" for value in values)
+    return " ".join(f"{value:g}" for value in np.ravel(values))

@@ -85,7 +85,7 @@ def add(commands: Any) -> None:
         "--seen",
         choices=("auto", "all"),
         default="auto",
-        help="auto: saturated, hot and dead voxels were not seen, nor the surroundings of a pasted crop; "
+        help="auto: saturated, hot and dead voxels were not seen, nor regions of one value, as around a crop; "
         "all: they were (default: %(default)s)",
     )
     add(

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 from weakref import WeakValueDictionary
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._messages import warn
-from .._validation import Vector, as_array, as_choice, as_intensities, as_reals, as_voxel_size
+from .._validation import as_array, as_choice, as_intensities, as_reals, as_voxel_size
+from ..io.particles import are_in_order, listed, unmatched
 from ..poses import Poses
 from ..psf.checks import check as check_psfs
+from ..symmetry import is_odd_dihedral
 from .seen import Seen
+from .source import with_length
 
 _MOST_WEIGHT = 1e15  # and one over it the least: times the brightest particle, both precisions hold it
-_MOST_RATIO = 20  # of the sides of a PSF's voxel and a particle's: no microscope samples both so differently
 
 
 def check_keywords(given: Iterable[str], known: Iterable[str]) -> None:
@@ -24,15 +26,6 @@ def check_keywords(given: Iterable[str], known: Iterable[str]) -> None:
     for name in given:
         if name not in known:
             raise TypeError(f"{name}: found a keyword that nothing here takes, need one of {', '.join(known)}")
-
-
-def check_voxels(voxel: Vector | None, psf_voxel: Vector | None) -> None:
-    """Warn of voxel sizes that cannot well be of one microscope in one unit."""
-    if voxel is None or psf_voxel is None:
-        return
-    ratio = np.divide(psf_voxel, voxel)
-    if ratio.max() > _MOST_RATIO or ratio.min() < 1 / _MOST_RATIO:
-        warn(f"psf_voxel_size: found {psf_voxel} beside {voxel} of the particles: need both in micrometres (z, y, x)")
 
 
 def as_psfs(psf: Any) -> tuple[NDArray, ...]:
@@ -85,10 +78,24 @@ def as_poses(poses: Any, names: tuple[str, ...] | None, count: int) -> Poses | N
     if not isinstance(poses, Poses):
         raise TypeError(f"poses: found {type(poses).__name__}, need fastmpr.Poses")
     if len(poses) != count:
-        raise ValueError(f"particles: found {count} for {len(poses)} poses, need one each")
-    if names is None or poses.names is None or poses.names == names:  # in the order of the particles already
+        which = f" ({unmatched(names, poses.names)})" if names and poses.names else ""
+        raise ValueError(f"particles: found {count} for {len(poses)} poses{which}, need one each")
+    if poses.names == names:  # in the order of the particles already
         return poses
-    return poses.matched(names)
+    if names and poses.names:
+        return poses.matched(names)
+    return poses
+
+
+def check_order(names: tuple[str, ...] | None, poses: Poses | None) -> None:
+    """Refuse names on one side alone that are not in natural order: nothing tells that the other side is in theirs."""
+    if poses is None or bool(names) == bool(poses.names):
+        return
+    named = names or poses.names or ()
+    if not are_in_order(named):
+        given, other = ("names", "poses") if names else ("poses", "particles")
+        found = f"found names that are not in natural order ({listed(named)}) beside {other} without names"
+        raise ValueError(f"{given}: {found}, need names of both to tell which pose belongs to which particle")
 
 
 def as_weights(weights: ArrayLike | None, count: int) -> NDArray[np.float64]:
@@ -115,6 +122,7 @@ def as_seen(seen: Any, source: Any) -> Any:
         return seen
     if isinstance(seen, Mapping):
         raise TypeError(f"seen: found a {type(seen).__name__}, need a sequence of masks in the order of the particles")
+    seen = with_length(seen)
     if not (hasattr(seen, "__len__") and hasattr(seen, "__getitem__")) or len(seen) != len(source):
         found = f"{len(seen)} masks" if hasattr(seen, "__len__") else type(seen).__name__
         raise ValueError(f"seen: found {found}, need 'auto', 'all' or {len(source)} masks, one for each particle")
@@ -142,23 +150,34 @@ def as_gain(gain: Any, count: int) -> Any:
     return frozen(array)
 
 
-LEAVES = (
-    "outside: not said, and light leaves the images through their faces, so what lies beyond is taken for unseen "
-    "(outside='dark': it is dark)"
-)
+SHOWN = {
+    "rises": "background: not said, and it rises to one side of the images, so a plane is fitted (background=0.2: no)",
+    "loses_light": "outside: not said, and light leaves the images through their faces, so what lies beyond is taken for "
+    "unseen (outside='dark': it is dark)",
+}  # by a few views, by the name of the Dataset's attribute
 
 
 def crops_text(crops: dict[str, Seen], shape: Sequence[int] | None) -> list[str]:
-    """Say which particles were taken for crops."""
-    if not crops:
-        return []
-    name, seen = next(iter(crops.items()))
-    others = f" and {len(crops) - 1} more" if len(crops) > 1 else ""
+    """Say which particles were taken for crops, and of which others some was taken for unseen."""
     image = f" of {times(shape)}" if shape else ""
-    return [
-        f"seen: not said, so {name}{others} are taken for crops ({times(seen.shape)}{image}), and what surrounds them for "
-        "unseen (seen='all': it was seen)"
-    ]
+    texts = []
+    for name, seen, others in _first_of({name: seen for name, seen in crops.items() if seen.bits is None}):
+        texts.append(
+            f"seen: not said, so {name}{others} are taken for crops ({times(seen.shape)}{image}), and what surrounds them "
+            "for unseen (seen='all': it was seen)"
+        )
+    for name, seen, others in _first_of({name: seen for name, seen in crops.items() if seen.bits is not None}):
+        texts.append(
+            f"seen: not said, so of {name}{others} what fills regions of one value, or repeats other planes, is taken for "
+            f"unseen ({seen.voxels} voxels{image} were seen; seen='all': all were)"
+        )
+    return texts
+
+
+def _first_of(some: dict[str, Seen]) -> Iterator[tuple[str, Seen, str]]:
+    """Yield the first of some particles, and how many more there are; nothing of none."""
+    for name, seen in itertools.islice(some.items(), 1):
+        yield name, seen, f" and {len(some) - 1} more" if len(some) > 1 else ""
 
 
 def lengths_beside(changes: dict[str, Any], data: Any) -> dict[str, Any]:
@@ -166,10 +185,13 @@ def lengths_beside(changes: dict[str, Any], data: Any) -> dict[str, Any]:
     becomes_known = data.known_voxel is None and changes.get("voxel_size") is not None
     edge = min(as_voxel_size(changes["voxel_size"])) if becomes_known else 1.0
     kept = {"radius": None if data.radius is None else data.radius * edge}
-    if changes.get("symmetry", data.symmetry) is None:
+    symmetry, axis = changes.get("symmetry", data.symmetry), data.symmetry_axis
+    if symmetry is None:
         return kept | {"symmetry": None, "symmetry_axis": None, "symmetry_centre": None}
+    if isinstance(axis[0], tuple) and str(symmetry).startswith("C"):  # which has no two-fold axis
+        axis = axis[0]
     centre = np.multiply(data.symmetry_centre, edge)
-    return kept | {"symmetry": data.symmetry, "symmetry_axis": data.symmetry_axis, "symmetry_centre": centre}
+    return kept | {"symmetry": data.symmetry, "symmetry_axis": axis, "symmetry_centre": centre}
 
 
 def poses_beside(changes: dict[str, Any], data: Any) -> Poses:
@@ -180,10 +202,13 @@ def poses_beside(changes: dict[str, Any], data: Any) -> Poses:
     unit = "voxel" if becomes_known and poses.unit is None else poses.unit
     if (names, unit) == (poses.names, poses.unit):
         return poses
-    return Poses(poses.rotation, poses.translation, names=names, unit=unit, centre=poses.centre)
+    meaning: dict[str, Any] = {"unit": unit, "centre": poses.centre, "two_fold": poses.two_fold}
+    return Poses(poses.rotation, poses.translation, names=names, **meaning)
 
 
-def assumptions(voxel_size: Any, psf_voxel_size: Any, psfs: Any, poses: Poses | None, names: Any) -> list[str]:
+def assumptions(
+    voxel_size: Any, psf_voxel_size: Any, psfs: Any, poses: Poses | None, names: Any, symmetry: Any, axis: Any
+) -> list[str]:
     """Say what nothing was said about."""
     found = []
     if voxel_size is None:
@@ -192,6 +217,10 @@ def assumptions(voxel_size: Any, psf_voxel_size: Any, psfs: Any, poses: Poses | 
         found.append("PSF's voxel size: not known, so the particles'")
     if poses is not None and not (names and poses.names):
         found.append("poses: not matched by name, so in the order of the particles")
+    if poses is not None and poses.unit not in (None, "voxel") and voxel_size == (1, 1, 1):
+        found.append("voxel size: 1 um on all sides, as some programs write that do not know it")
+    if poses is not None and poses.two_fold == "x" and not isinstance(axis[0], tuple) and is_odd_dihedral(symmetry):
+        found.append("symmetry: the two-fold axis not given, so as in RELION: x where the other is z")
     return found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ _OUTLIERS = 50  # one voxel in so many, at either end of a patch's values, may b
 _REACH = 1.5  # patches up to so many standard errors above the background are taken for dark
 _FAR = 3  # standard errors: a patch farther above a plane is no part of it
 _FEWEST = 8  # patches that a plane is fitted to
+_HIGH = 1e3  # times what an image varies by: of such an offset single precision keeps few digits
 _LOWERED = 0.1388  # phi(1.5) / Phi(1.5): errors that stay below +1.5 have their mean so far below 0
 
 
@@ -48,11 +50,14 @@ def without_background(particle: NDArray) -> NDArray:
     (7.0, 0.0)
     """
     particle = particle.astype(as_float_type(particle.dtype), copy=False)
-    return particle - _background(particle)
+    base, background = _background(particle)
+    if abs(base) > _HIGH * np.ptp(particle):  # their sum would be rounded to steps that are seen
+        return particle - base - background
+    return particle - (base + background)
 
 
-def _background(particle: NDArray) -> np.floating:
-    """Return the level that the dark ones among the patches have in common.
+def _background(particle: NDArray) -> tuple[np.floating, np.floating]:
+    """Return the level that the dark ones among the patches have in common: a level near all, and how far it is above.
 
     The least of several noisy levels lies below it, and so does the mean of those below a limit. But where the limit
     is b + 1.5 standard errors, and b the common level, the mean of Gaussian levels lies 0.1388 standard errors below b,
@@ -64,7 +69,7 @@ def _background(particle: NDArray) -> np.floating:
     error = np.sqrt(np.cumsum(variance[darkest]) / pooled)
     background = np.cumsum(level) / pooled + _LOWERED * error
     dark = level <= background + _REACH * error
-    return base + background[np.flatnonzero(dark)[-1]]
+    return base, background[np.flatnonzero(dark)[-1]]
 
 
 def without_plane(particle: NDArray) -> NDArray:
@@ -75,9 +80,58 @@ def without_plane(particle: NDArray) -> NDArray:
     """
     particle = particle.astype(as_float_type(particle.dtype), copy=False)
     base, level, variance = _levels(particle)
-    places = [np.arange(n) / n - (n - 1) / (2 * n) for n in particle.shape]
-    index = np.unravel_index(_patches(particle.shape), particle.shape)
-    centres = [axis[k].mean(axis=1) for axis, k in zip(places, index, strict=True)]
+    plane = _plane(particle.shape, level, variance).plane
+    places = _places(particle.shape)
+    slopes = functools.reduce(np.add.outer, (slope * axis for slope, axis in zip(plane[1:], places, strict=True)))
+    return particle - (base + (plane[0] + slopes).astype(particle.dtype))
+
+
+class Slope(NamedTuple):
+    """How the background of an image rises.
+
+    Attributes
+    ----------
+    rise : (3,) ndarray
+        Along each axis, from one end of the image to the other.
+    certainty : float
+        Standard errors that it differs from nothing by.
+    patches : int
+        How many of the patches lie on a plane.
+    rest : float
+        How many standard errors these differ by from it.
+    """
+
+    rise: NDArray[np.float64]
+    certainty: float
+    patches: int
+    rest: float
+
+
+def slope(particle: NDArray) -> Slope:
+    """Return how the background of an image rises, as `without_plane` takes it off."""
+    particle = particle.astype(as_float_type(particle.dtype), copy=False)
+    _, level, variance = _levels(particle)
+    fit = _plane(particle.shape, level, variance)
+    rows = fit.rows[fit.dark]
+    inverse = np.linalg.pinv(rows.T @ rows)[1:, 1:]
+    rest = (level / fit.error)[fit.dark] - rows @ fit.plane
+    certainty = math.sqrt(max(float(fit.plane[1:] @ np.linalg.pinv(inverse) @ fit.plane[1:]), 0.0))
+    freedom = max(len(rows) - 4, 1)
+    return Slope(fit.plane[1:], certainty, len(rows), math.sqrt(rest @ rest / freedom))
+
+
+class _Plane(NamedTuple):
+    """A plane through patches: its height and slopes, the equations over the standard errors, which patches lie on it."""
+
+    plane: NDArray[np.float64]
+    rows: NDArray[np.float64]
+    error: NDArray[np.float64]
+    dark: NDArray[np.bool_]
+
+
+def _plane(shape: Size, level: NDArray, variance: NDArray) -> _Plane:
+    index = np.unravel_index(_patches(shape), shape)
+    centres = [axis[k].mean(axis=1) for axis, k in zip(_places(shape), index, strict=True)]
     design = np.stack([np.ones_like(centres[0]), *centres], axis=1)
     error = np.sqrt(variance + 1e-12 * np.square(level).max(initial=1e-30)).astype(float)
     dark = np.ones(len(level), bool)
@@ -85,10 +139,13 @@ def without_plane(particle: NDArray) -> NDArray:
         plane = np.linalg.lstsq(design[dark] / error[dark, None], level[dark] / error[dark], rcond=None)[0]
         above = np.where(dark, (level - design @ plane) / error, -np.inf)
         if above.max() <= _FAR or np.count_nonzero(dark) <= _FEWEST:
-            break
+            return _Plane(plane, design / error[:, None], error, dark)
         dark[above.argmax()] = False
-    slopes = functools.reduce(np.add.outer, (slope * axis for slope, axis in zip(plane[1:], places, strict=True)))
-    return particle - (base + (plane[0] + slopes).astype(particle.dtype))
+
+
+def _places(shape: Size) -> list[NDArray[np.float64]]:
+    """Return the places of voxels along each axis, from the middle, in lengths of the image."""
+    return [np.arange(n) / n - (n - 1) / (2 * n) for n in shape]
 
 
 def _levels(particle: NDArray) -> tuple[np.floating, NDArray, NDArray]:

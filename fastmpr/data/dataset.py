@@ -12,14 +12,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._messages import log
-from .._validation import MOST, Size, Vector, as_count, as_places, as_rng, as_shape
+from .._validation import MOST, Size, Vector, as_places, as_shape
 from ..poses import Poses
-from ..symmetry import as_group
+from ..symmetry import Axes, as_group
 from .arguments import (
-    LEAVES,
+    SHOWN,
     as_psfs,
     check_keywords,
-    check_voxels,
+    check_order,
     crops_text,
     frozen,
     lengths_beside,
@@ -27,9 +27,12 @@ from .arguments import (
     poses_beside,
 )
 from .background import without_background, without_plane
-from .fields import described, fields
+from .fields import described, fields, parts
 from .leaving import leaves
+from .lengths import check_boxes, check_voxels
+from .rising import rises
 from .source import Source
+from .strengths import tell_strong
 
 
 @dataclass(frozen=True, init=False, eq=False, repr=False)
@@ -42,14 +45,14 @@ class Dataset:
     Parameters
     ----------
     particles : sequence of N (nz, ny, nx) arrays
-        Anything with ``len`` and ``[i]``: an array, a list, a memory map. One per thread is in memory at a time, and none is
-        ever written to. The precision of the first holds for all: float64 if it has that, else float32.
+        Anything with ``[i]``, and ``len`` or a ``shape``: an array, a list, a memory map. One per thread is in memory at a
+        time, and none is ever written to. The precision of the first holds for all: float64 if it has that, else float32.
     psf : (nz, ny, nx) array_like or sequence of them, optional
         PSF of the microscope, centred at ``size // 2`` on each axis (see `fastmpr.psf.centred`); any positive sum. It may be
         larger than the particles. Several PSFs need ``psf_of``.
     poses : Poses, optional
         N poses. Translations are in their ``unit``, by default that of ``voxel_size``. Where both poses and particles have
-        names, poses are matched by name, else they are in the order of the particles.
+        names, poses are matched by name, else they are in the order of the particles; those of one side must be in order.
     psf_of : (N,) array_like of int, optional
         Which PSF each particle was imaged with.
     voxel_size : float or (z, y, x), optional
@@ -64,26 +67,29 @@ class Dataset:
     symmetry : str, optional
         Of the particle: "C9", "D4". Each view then counts once for each pose that the particle's symmetry cannot tell from
         its own.
-    symmetry_axis : (z, y, x), optional
-        Its axis in the model, of any length but zero; z by default. The first two-fold axis of "D4" and its like is y where
-        the axis is z, else where the shortest turn from z to it takes y.
+    symmetry_axis : (z, y, x) or two of them, optional
+        Its axis in the model, of any length but zero; z by default. For "D3" and its like, the n-fold axis and a two-fold
+        one, at a right angle. Where that is not given, it is the ``two_fold`` of the poses (y; x of a RELION file) beside z,
+        else where the shortest turn from z to the axis takes that.
     symmetry_centre : (z, y, x), optional
         A point on all axes, from the middle of the model, in the unit of ``voxel_size``; the middle by default.
     names : sequence of N str, optional
         Of the particles; by default those of the poses.
     seen : {"auto", "all"} or sequence of N masks
-        What was seen of each particle: by default all but voxels that are NaN or masked, and what surrounds a crop that was
-        pasted into one value, which is recognised (and listed in ``assumed``); "all": such a value was seen as well. Or one
-        boolean array for each particle, of its shape, True where it was seen; None for all of it.
+        What was seen of each particle: by default all but voxels that are NaN or masked, and what is recognised (and listed
+        in ``assumed``): regions of exactly one value, as around a crop or a mask, more solid and sharper than darkness is
+        under noise, and planes that repeat others exactly, as in a border that was filled; "all": they were seen as well. Or
+        one boolean array for each particle, of its shape, True where it was seen; None for all of it.
     outside : {"auto", "dark", "unseen"}
         What is beyond the edges of a particle image: by default darkness, but what nobody saw beyond those of a crop, and in
-        `reconstruct` where the PSF carries light out through lit faces.
+        `reconstruct` where a few views show light that is cut off, by a wide PSF or a tight box.
     radius : float, optional
         Of the particle, in the unit of ``voxel_size``: farther than that from the middle of the model, nothing of a view is
         used, since it may show neighbours.
     background : {"auto", "plane", "none"}, float or (N,) array_like
         Behind each particle, in `reconstruct` and `deconvolve_average`: by default a constant, estimated from the corners of
-        what was seen (not with ``frame="model"``); "plane", one that rises in some direction; "none" to leave it; or given.
+        what was seen (not with ``frame="model"``), or a plane where a few views show that it rises; "plane", one that rises
+        in some direction; "none" to leave it; or given.
     gain : {"same", "fit"} or (N,) array_like
         Of the camera: by default the same for all; given, by which `reconstruct` and `deconvolve_average` divide each view
         less its background, its noise too (see ``weights``); or fitted by comparing the views with a first reconstruction,
@@ -126,7 +132,7 @@ class Dataset:
     weights: NDArray[np.float64]
     frame: str
     symmetry: str | None
-    symmetry_axis: Vector
+    symmetry_axis: Axes
     symmetry_centre: Vector
     names: tuple[str, ...] | None
     known_voxel: Vector | None
@@ -160,36 +166,19 @@ class Dataset:
         gain: str | ArrayLike = "same",
         thread_safe: bool | None = None,
     ):
-        given = {
-            "particles": particles,
-            "psf": psf,
-            "poses": poses,
-            "psf_of": psf_of,
-            "voxel_size": voxel_size,
-            "psf_voxel_size": psf_voxel_size,
-            "weights": weights,
-            "frame": frame,
-            "symmetry": symmetry,
-            "symmetry_axis": symmetry_axis,
-            "symmetry_centre": symmetry_centre,
-            "names": names,
-            "seen": seen,
-            "outside": outside,
-            "radius": radius,
-            "background": background,
-            "gain": gain,
-            "thread_safe": thread_safe,
-        }
+        given = {name: value for name, value in locals().items() if name != "self"}
         vars(self).update(fields(**given))
+        check_order(None if names is None else self.names, self.poses)
         check_voxels(self.known_voxel, self.known_psf_voxel)
+        check_boxes(self.poses, self.source.known_shape(), self.known_voxel)
         for text in self.assumed:
             log.info(text)
 
     @property
     def assumed(self) -> tuple[str, ...]:
         """What was assumed; of crops only those that were read."""
-        lit = [LEAVES] if vars(self).get("loses_light") else []  # once somebody asked
-        return *self.stated, *crops_text(self.source.crops(), self.source.known_shape()), *lit
+        shown = [text for name, text in SHOWN.items() if vars(self).get(name)]  # once somebody asked
+        return *self.stated, *crops_text(self.source.crops(), self.source.known_shape()), *shown
 
     @property
     def psf(self) -> NDArray | tuple[NDArray, ...] | None:
@@ -232,9 +221,25 @@ class Dataset:
         return np.flatnonzero(self.weights)
 
     @cached_property
+    def rises(self) -> bool:
+        """Whether views, a few of which are read, show a background that rises, where nothing was said of that."""
+        return self.fits_background and self.background == "auto" and rises(self)
+
+    @cached_property
     def loses_light(self) -> bool:
         """Whether views, a few of which are read, show that it is not dark beyond them, where nothing was said of that."""
-        return self.outside == "auto" and self.frame == "particle" and leaves(self)
+        if self.outside != "auto" or self.frame != "particle":
+            return False
+        return leaves(self.replace(background="plane") if self.rises else self)
+
+    def supposed(self) -> Dataset:
+        """Return the same views with what a few of them show of what nobody said, which is told."""
+        changes = {"background": "plane"} if self.rises else {}
+        changes |= {"outside": "unseen"} if self.loses_light else {}
+        if not changes:
+            return self
+        self.tell()
+        return self.replace(**changes)
 
     @cached_property
     def placed(self) -> Poses:
@@ -248,7 +253,7 @@ class Dataset:
     @cached_property
     def group(self) -> NDArray[np.float64]:
         """The rotations (n, 3, 3) that leave the particle as it is, the identity first."""
-        return as_group(self.symmetry, self.symmetry_axis)
+        return as_group(self.symmetry, self.symmetry_axis, "y" if self.poses is None else self.poses.two_fold)
 
     def model_shape(self, shape: int | Size | None = None) -> Size:
         """Return the shape of the model: ``shape``, or what covers a particle image at the model's voxel."""
@@ -314,7 +319,10 @@ class Dataset:
             given["psf_of"] = None
         if self.poses is not None and "poses" not in changes:
             given["poses"] = poses_beside(changes, self)
-        return self._with(**fields(**{**given, **changes}))
+        other = self._with(**fields(**{**given, **changes}))
+        if self.names is None and "poses" in changes:
+            check_order(other.names if changes.get("names") is not None else None, other.poses)
+        return other
 
     def then(self, step: Callable[[NDArray], NDArray]) -> Dataset:
         """Return the same views, what was seen of each particle to go through a function when it is read."""
@@ -332,6 +340,7 @@ class Dataset:
     def tell(self) -> None:
         """Say, once, what was found in the particles that were read: warn of likely mistakes, log what was assumed."""
         self.source.tell_suspects()
+        tell_strong(self)
         for text in self.assumed[len(self.stated) :]:
             if self.source.is_new(text):
                 log.info(text)
@@ -349,14 +358,7 @@ class Dataset:
         ValueError
             If there are fewer views than parts, or all views of a part weigh nothing.
         """
-        if len(self) < (n := as_count(n, "n", 2)):
-            found = f"{n} parts for {len(self)} particle{'s' * (len(self) > 1)}"
-            raise ValueError(f"n: found {found}, need no more than one each")
-        order = as_rng(rng).permutation(len(self))
-        parts = [np.sort(order[k::n]) for k in range(n)]
-        if not all(self.weights[part].any() for part in parts):
-            raise ValueError("weights: found a part whose views all weigh nothing, need some that weigh more in each")
-        return [self[part] for part in parts]
+        return [self[part] for part in parts(self.weights, n, rng)]
 
     def __repr__(self) -> str:
         return described(self)

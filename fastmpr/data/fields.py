@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from .._validation import as_choice, as_names, as_positive, as_voxel_size
+from .._validation import as_choice, as_count, as_names, as_positive, as_rng, as_voxel_size
 from ..symmetry import as_symmetry, shown_symmetry
 from .arguments import as_background, as_gain, as_poses, as_psf_of, as_psfs, as_seen, as_weights, assumptions, times
 from .source import Source
@@ -52,7 +53,7 @@ def fields(particles: Any, psf: Any, poses: Any, frame: Any, symmetry: Any, name
         "radius": None if rest["radius"] is None else as_positive(rest["radius"], "radius"),
         "background": as_background(rest["background"], count),
         "gain": as_gain(rest["gain"], count),
-        "stated": tuple(assumptions(voxel, psf_voxel, psfs, matched, labels)),
+        "stated": tuple(assumptions(voxel, psf_voxel, psfs, matched, labels, symmetry, axis)),
     }
 
 
@@ -74,3 +75,15 @@ def described(data: Any) -> str:
     if data.frame == "model":
         texts.append("in the frame of the model")
     return f"<Dataset: {', '.join(texts)}>"
+
+
+def parts(weights: NDArray, n: Any, rng: Any) -> list[NDArray[np.intp]]:
+    """Return the places of views in ``n`` disjoint parts, as equal as can be, drawn at random."""
+    if len(weights) < (n := as_count(n, "n", 2)):
+        found = f"{n} parts for {len(weights)} particle{'s' * (len(weights) > 1)}"
+        raise ValueError(f"n: found {found}, need no more than one each")
+    order = as_rng(rng).permutation(len(weights))
+    drawn = [np.sort(order[k::n]) for k in range(n)]
+    if not all(weights[part].any() for part in drawn):
+        raise ValueError("weights: found a part whose views all weigh nothing, need some that weigh more in each")
+    return drawn

@@ -1,30 +1,82 @@
-"""Whether a microscope carries so much light out of the images that what lies beyond them must not count as dark."""
+"""Whether so much light is beyond the images that what lies there must not count as dark."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .seen import NothingSeenError
-from .source import Source
+from .few import few_views
 
-_VIEWS = 5  # that are looked at
 _LEAST = 8  # voxels along each side: between fewer hardly anything was seen
-_WIDE = 0.15  # of a PSF, that lies farther than a quarter of a view from its centre: less is no reason to look
+_WIDE = 0.15  # of a PSF, that lies farther than a quarter of a view from its centre
 _SHARE = 0.06  # of a view's light: it loses less with a compact PSF, more with a widefield one (`benchmarks.lam`)
+_LIT = 0.1  # of the mean of a view, on its faces: from there on half a decibel and more is gained (`benchmarks.boxes`)
+_CERTAIN = 3.0  # standard errors
 
 
 def leaves(data: Any) -> bool:
-    """Return whether the views of a data set lose light through their faces, in the median over a few of them."""
+    """Return whether a few views of a data set show that there is light beyond their faces.
+
+    Either a PSF carries it there: wide ones do, which is looked for where a PSF is wide. Or the particle is as large as the
+    images, and all their faces together are lit, whatever the PSF.
+    """
+    if min(data.particle_shape) < _LEAST:
+        return False
     voxels = np.divide(data.psf_voxel_size, data.voxel_size)
     spreads = [Spread(psf, voxels, np.array(data.particle_shape)) for psf in data.psfs]
-    if min(data.particle_shape) < _LEAST or not any(spread.wide for spread in spreads):
+    views = [
+        (faces_of(view), spreads[data.psf_of[i]])
+        for i, view in few_views(data, data.levelled().source)
+        if view.shape == data.particle_shape
+    ]
+    if not views:
         return False
-    views = data.levelled().source
-    chosen = data.used[np.unique(np.linspace(0, len(data.used) - 1, _VIEWS).astype(int))]
-    return bool(np.median([_lost(views, i, spreads[data.psf_of[i]].reach) for i in chosen]) > _SHARE)
+    lost = [faces.leaving(spread.reach) for faces, spread in views]
+    if any(spread.wide for spread in spreads) and float(np.median(lost)) > _SHARE:
+        return True
+    light = sum(faces.inside for faces, _ in views)
+    lit, error = sum(faces.lit for faces, _ in views), np.sqrt(sum(faces.error**2 for faces, _ in views))
+    return bool(light > 0 and lit > _LIT * light and lit > _CERTAIN * error)
+
+
+class Faces(NamedTuple):
+    """What a view shows on its faces, and on the whole.
+
+    Attributes
+    ----------
+    sums : (3, 2) ndarray
+        Of each face.
+    lit, error : float
+        The mean of the faces' means, and its standard error where all that differs is noise.
+    inside : float
+        The mean of the view.
+    size : int
+        Of the view.
+    """
+
+    sums: NDArray[np.float64]
+    lit: float
+    error: float
+    inside: float
+    size: int
+
+    def leaving(self, reach: NDArray) -> float:
+        """Return the light that leaves through the faces with a PSF of some reach, over the view's own."""
+        whole = self.inside * self.size
+        return float(reach @ self.sums.sum(axis=1)) / whole if whole > 0 else 0.0
+
+
+def faces_of(view: NDArray) -> Faces:
+    """Return what a view shows on its faces."""
+    faces = [[view.take(end, axis) for end in (0, -1)] for axis in range(3)]
+    flat = [face for pair in faces for face in pair]
+    sums = np.array([[face.sum(dtype=float) for face in pair] for pair in faces])
+    means = [float(face.mean(dtype=float)) for face in flat]
+    variances = [float(face.var(dtype=float)) / face.size for face in flat]
+    lit, error = float(np.mean(means)), float(np.sqrt(np.sum(variances))) / len(flat)
+    return Faces(sums, lit, error, float(view.mean(dtype=float)), view.size)
 
 
 class Spread:
@@ -47,15 +99,3 @@ class Spread:
             profile[far > n / 4].sum() for profile, far, n in zip(profiles, distances, shape, strict=True) if n > 1
         ]
         self.wide = max(beyond, default=0.0) > _WIDE
-
-
-def _lost(views: Source, i: int, reach: NDArray) -> float:
-    """Return the light that leaves a view through its faces, over its own; none where it was not seen as a whole."""
-    try:
-        view = views.glance(i)
-    except NothingSeenError:
-        return 0.0
-    whole = view.sum(dtype=float)
-    if not whole > 0:  # or NaN
-        return 0.0
-    return sum(reach[axis] * view.take(end, axis).sum(dtype=float) for axis in range(3) for end in (0, -1)) / whole

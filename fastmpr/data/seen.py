@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from .._validation import Size, as_array
+from .unseen import find_unseen
 
 _FILLED = 0.5  # of the voxels on a side where a crop was cut: what was imaged there is seldom of one value
 _TELLING = 9  # voxels of a face, of which fewer may well have one value
@@ -33,7 +35,7 @@ class Seen(NamedTuple):
     beyond : bool
         Whether it saw too that it is dark beyond the edge of the image.
     guessed : bool
-        Whether nobody said so: a crop that was recognised.
+        Whether nobody said so: what was not seen was recognised.
     """
 
     box: tuple[tuple[int, int], ...]
@@ -55,7 +57,12 @@ class Seen(NamedTuple):
     @property
     def inside(self) -> tuple[slice, ...]:
         """Where the box lies in the image."""
-        return tuple(slice(*side) for side in self.box)
+        return as_slices(self.box)
+
+    @property
+    def voxels(self) -> int:
+        """How many voxels were seen."""
+        return math.prod(self.shape) if (mask := self.mask()) is None else int(np.count_nonzero(mask))
 
     def mask(self) -> NDArray[np.bool_] | None:
         """Return which voxels of the box were seen; None where all were."""
@@ -69,6 +76,11 @@ class Seen(NamedTuple):
         if (seen := self.mask()) is not None:
             _fill_holes(part, seen)
         return part
+
+    def evened(self, part: NDArray) -> NDArray:
+        """Return a box of a particle with their median in place of voxels that were not seen."""
+        seen = self.mask()
+        return part if seen is None else np.where(seen, part, np.median(part[seen]))
 
     def whole(self, part: NDArray, shape: Size) -> NDArray:
         """Return an image with a box of a particle in its place, and NaN where nothing was seen."""
@@ -88,7 +100,7 @@ def seen_in(particle: NDArray, mask: Any, rule: Any, outside: str) -> Seen | Non
     mask : (nz, ny, nx) array of bool, optional
         Where it was seen.
     rule
-        With "auto", crops that were pasted into a constant are recognised.
+        With "auto", crops that were pasted into a constant are recognised, and what else nobody saw (see `find_unseen`).
     outside : {"auto", "dark", "unseen"}
         What is beyond the edge of the image; "auto": dark where nearly all of the image's surface was seen.
 
@@ -96,27 +108,40 @@ def seen_in(particle: NDArray, mask: Any, rule: Any, outside: str) -> Seen | Non
     ------
     NothingSeenError
     """
-    seen = None if mask is None else np.array(mask, bool)
-    guesses = seen is None and isinstance(rule, str) and rule == "auto"
+    known = None if mask is None else np.array(mask, bool)
+    guesses = known is None and isinstance(rule, str) and rule == "auto"
     if np.isnan(particle.min()):
-        known = ~np.isnan(particle)
-        if guesses and (box := _crop_with_holes(particle, known)):
-            return Seen(box, _packed(known[tuple(slice(*side) for side in box)]), outside == "dark", guessed=True)
-        seen = known if seen is None else seen & known
+        finite = ~np.isnan(particle)
+        known = finite if known is None else known & finite
+    crop, seen = _guess(particle, known) if guesses else (None, known)
+    if crop is not None:
+        return Seen(crop, None if seen is None else _packed(seen[as_slices(crop)]), outside == "dark", guessed=True)
     if seen is None:
-        box = crop_box(particle) if guesses else None
-        if box is None and outside != "unseen":
+        if outside != "unseen":
             return None
-        whole = tuple((0, n) for n in particle.shape)
-        return Seen(box or whole, None, outside == "dark", guessed=box is not None)
+        return Seen(tuple((0, n) for n in particle.shape), None, False)
     if seen.all() and outside != "unseen":
         return None
     if not seen.any():
         raise NothingSeenError("found no voxel that was seen, need some")
     box = _bounds(seen)
-    inside = seen[tuple(slice(*side) for side in box)]
+    inside = seen[as_slices(box)]
     beyond = outside == "dark" or (outside == "auto" and _surface(seen) >= _SURFACE)
-    return Seen(box, _packed(inside), beyond)
+    return Seen(box, _packed(inside), beyond, guessed=guesses and seen is not known)
+
+
+def _guess(
+    particle: NDArray, known: NDArray[np.bool_] | None
+) -> tuple[tuple[tuple[int, int], ...] | None, NDArray[np.bool_] | None]:
+    """Return the box of a crop, and which voxels were seen: what is known of them where no other region was unseen."""
+    box = crop_box(particle) if known is None else _crop_with_holes(particle, known)
+    where = as_slices(box or tuple((0, n) for n in particle.shape))
+    found = find_unseen(particle[where])
+    if found is None:
+        return box, known
+    seen = np.zeros(particle.shape, bool)
+    seen[where] = ~found.mask()
+    return None, seen if known is None else seen & known
 
 
 def as_mask(mask: Any, name: str, shape: Size) -> NDArray[np.bool_]:
@@ -149,7 +174,7 @@ def crop_box(particle: NDArray) -> tuple[tuple[int, int], ...] | None:
     if not other.any():
         return None
     box = _bounds(other, _STRAY)
-    inside = other[tuple(slice(*side) for side in box)]
+    inside = other[as_slices(box)]
     cut = [
         inside.take(end, axis)
         for axis, (first, last) in enumerate(box)
@@ -158,10 +183,15 @@ def crop_box(particle: NDArray) -> tuple[tuple[int, int], ...] | None:
     ]
     if not cut or not all(side.mean() > _FILLED for side in (inside, *cut)):
         return None
-    within = crop_box(particle[tuple(slice(*side) for side in box)])
+    within = crop_box(particle[as_slices(box)])
     if within is None:
         return box
     return tuple((start + a, start + b) for (start, _), (a, b) in zip(box, within, strict=True))
+
+
+def as_slices(box: Iterable[tuple[int, int]]) -> tuple[slice, ...]:
+    """Return what takes a box out of an array."""
+    return tuple(slice(*side) for side in box)
 
 
 def _is_filled(face: NDArray) -> bool:
@@ -206,7 +236,7 @@ def _bounds(mask: NDArray[np.bool_], stray: float = 0.0) -> tuple[tuple[int, int
         share = mask.mean(axis=tuple(a for a in range(3) if a != axis))
         found = np.flatnonzero(share > stray * share.max())
         sides.append((int(found[0]), int(found[-1]) + 1))
-    inside = mask[tuple(slice(*side) for side in sides)]
+    inside = mask[as_slices(sides)]
     if stray == 0 or inside.shape == mask.shape:
         return tuple(sides)
     within = _bounds(inside, stray)  # where its planes are shorter

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
 from os import PathLike
 from threading import Lock
@@ -13,10 +13,15 @@ from weakref import WeakSet
 import numpy as np
 from numpy.typing import NDArray
 
+from .._messages import warn
 from .._stopping import Cancelled
 from .._validation import Size, as_flag, as_float_type, as_intensities, check_intensities
+from .inverted import INVERTED, leaves_out_light
 from .seen import NothingSeenError, Seen, as_mask, seen_in
-from .suspects import fingerprint, suspicion, warn_of
+from .strengths import Extent, coarse, extent, too_dark
+from .suspects import fingerprint, sample, suspicion, warn_of, warn_of_numbers
+
+_MASKS = 5  # of which it is asked whether they are inverted
 
 
 class ParticleError(ValueError):
@@ -29,7 +34,7 @@ class Source:
     Parameters
     ----------
     particles : sequence of (nz, ny, nx) arrays
-        Anything with ``len`` and ``[i]``.
+        Anything with ``[i]``, and ``len`` or a ``shape``.
     thread_safe : bool, optional
         Whether ``[i]`` may be called from several threads at once. By default if it is an array, a list of arrays, or says
         so by an attribute of this name; else the threads take turns.
@@ -47,6 +52,7 @@ class Source:
         self.rule: tuple[Any, str] = ("auto", "auto")
         self.mask_of = np.full(len(particles), -1)  # which of the rule's masks belongs to each, where it holds some
         self._seen: dict[tuple[int, int], Seen | None] = {}
+        self._inverted: dict[int, bool] = {}
         self._levels, self._gains = np.zeros(len(particles)), np.ones(len(particles))
         self.which = self.places = np.arange(len(particles))  # in the sequence; in that which was first given
         self._share = _Shared(self.thread_safe)
@@ -73,7 +79,7 @@ class Source:
         if seen is self.rule[0] and outside == self.rule[1]:
             return self
         mask_of = np.full(len(self), -1) if isinstance(seen, str) else np.arange(len(self))
-        return self._with(rule=(seen, outside), mask_of=mask_of, _seen={})
+        return self._with(rule=(seen, outside), mask_of=mask_of, _seen={}, _inverted={})
 
     def less(self, levels: NDArray) -> Source:
         """Return the same particles, each less a level of its own."""
@@ -139,8 +145,9 @@ class Source:
             raise ValueError(f"{self.name(i)}: found shape {particle.shape}, need {shape} like the first particle")
         seen = self._look_in(i, particle)
         part, place = particle if seen is None else seen.part(particle), int(self.places[i])
-        self._share.note(place, particle, part)
+        self._share.note(place, particle, part, seen)
         if level := self._levels[i]:
+            self._share.note_level(place, part, level)
             part = part - part.dtype.type(level)
         for step in self.steps:
             part = step(part)
@@ -172,6 +179,8 @@ class Source:
             k, mask = key[1], None
             if k >= 0 and self.rule[0][k] is not None:
                 mask = as_mask(self.rule[0][k], f"seen[{k}]", particle.shape)
+                if len(self._inverted) < _MASKS:
+                    self._inverted[k] = leaves_out_light(particle, mask)
             try:
                 self._seen[key] = seen_in(particle, mask, *self.rule)
             except NothingSeenError as error:
@@ -184,10 +193,35 @@ class Source:
 
     def tell_suspects(self) -> None:
         """Warn, once, of particles that were read and look as if something went wrong before they came here."""
-        found = {
-            place: self._share.suspects.pop(place) for place in self._share.suspects.keys() & set(self.places.tolist())
-        }
-        warn_of({self.name(int(np.flatnonzero(self.places == place)[0])): found[place] for place in sorted(found)})
+        if 2 * sum(self._inverted.values()) > len(self._inverted):
+            first = next(k for k, is_inverted in self._inverted.items() if is_inverted)
+            self._inverted.update(dict.fromkeys(self._inverted, False))
+            warn(f"seen[{first}]: found that the mask leaves out {INVERTED}")
+        own = set(self.places.tolist())
+        for noted, say in ((self._share.suspects, warn_of), (self._share.spoilt, warn_of_numbers)):
+            found = {place: noted.pop(place) for place in noted.keys() & own}
+            say({self.name(int(np.flatnonzero(self.places == place)[0])): found[place] for place in sorted(found)})
+            if noted is self._share.spoilt:
+                self._share.wrong.update(found)
+
+    def extents(self) -> dict[int, Extent]:
+        """Return what a sample of each particle that was read shows, after its gain."""
+        known = self._share.extents
+        places = [(i, place) for i, place in enumerate(self.places.tolist()) if place in known]
+        return {i: known[place]._replace(strength=known[place].strength / self._gains[i]) for i, place in places}
+
+    def keep_strong(self, found: Iterable[int]) -> None:
+        """Keep of which particles it was said that they are far stronger than the others."""
+        self._share.strong.update(int(self.places[i]) for i in found)
+
+    def strong(self) -> list[int]:
+        """Return of which particles it was said that they are far stronger than the others."""
+        return [i for i, place in enumerate(self.places.tolist()) if place in self._share.strong]
+
+    def spoilt(self) -> list[int]:
+        """Return of which particles it was said that their numbers cannot be meant, or how strong they are."""
+        wrong = self._share.strong | self._share.wrong
+        return [i for i, place in enumerate(self.places.tolist()) if place in wrong]
 
     def copies(self) -> dict[int, int]:
         """Return which of the particles that were read show the same image as an earlier one, by their places."""
@@ -245,6 +279,11 @@ class _Shared:
         self.look: tuple[Size, type] | None = None
         self.fingerprints: dict[int, int | None] = {}
         self.suspects: dict[int, str] = {}
+        self.spoilt: dict[int, str] = {}
+        self.extents: dict[int, Extent] = {}
+        self.levels: dict[int, float] = {}
+        self.strong: set[int] = set()
+        self.wrong: set[int] = set()
         self.kept: dict[int, NDArray] = {}
         self.told: set[str] = set()
         self.unlock()
@@ -255,12 +294,21 @@ class _Shared:
         self.learning: Any = Lock()
         self.reading: Any = nullcontext() if self.thread_safe else Lock()
 
-    def note(self, place: int, particle: NDArray, part: NDArray) -> None:
+    def note(self, place: int, particle: NDArray, part: NDArray, seen: Seen | None) -> None:
         """Keep what may have to be said of a particle that is read for the first time, and of the part that was seen."""
         if place not in self.fingerprints:
             self.fingerprints[place] = fingerprint(particle)
-            if (wrong := suspicion(part)) is not None:
+            if (wrong := suspicion(part if seen is None else seen.evened(part))) is not None:
                 self.suspects[place] = wrong
+            self.extents[place] = found = extent(sample(part))
+            if (wrong := coarse(found)) is not None:
+                self.spoilt[place] = wrong
+
+    def note_level(self, place: int, part: NDArray, level: float) -> None:
+        """Keep what may have to be said of a background that was given."""
+        is_new, self.levels[place] = self.levels.get(place) != level, level
+        if is_new and too_dark(sample(part), level):
+            self.spoilt[place] = f"hardly a voxel above its background of {level:g}: need what lies behind the particle"
 
     def __reduce__(self) -> Any:  # locks do not travel to other processes
         return _Shared, (self.thread_safe,)
@@ -290,11 +338,34 @@ def _as_sequence(particles: Any) -> Any:
     if isinstance(particles, Mapping):
         kind = type(particles).__name__
         raise TypeError(f"particles: found a {kind}, need a sequence: list(particles.values()), names=list(particles)")
+    if getattr(particles, "shape", None) == ():
+        raise TypeError("particles: found an array without dimensions, need a sequence of 3-D arrays")
+    particles = with_length(particles)
     if hasattr(particles, "__len__") and hasattr(particles, "__getitem__") and not hasattr(particles, "iloc"):
-        if getattr(particles, "shape", None) == ():
-            raise TypeError("particles: found an array without dimensions, need a sequence of 3-D arrays")
         return particles
     raise TypeError(f"particles: found {type(particles).__name__}, need a sequence of 3-D arrays")
+
+
+def with_length(values: Any) -> Any:
+    """Return what has a length: itself, or an array that tells it by its shape alone, as those of Zarr 3 do."""
+    shape = getattr(values, "shape", None)
+    if hasattr(values, "__len__") or not hasattr(values, "__getitem__") or not isinstance(shape, tuple) or not shape:
+        return values
+    return _Indexed(values)
+
+
+class _Indexed:
+    """An array without ``len``, as a sequence."""
+
+    def __init__(self, array: Any):
+        self.array = array
+        self.thread_safe = getattr(array, "thread_safe", False)
+
+    def __len__(self) -> int:
+        return int(self.array.shape[0])
+
+    def __getitem__(self, i: int) -> Any:
+        return self.array[i]
 
 
 def _is_reader(particles: Any) -> bool:

@@ -16,15 +16,15 @@ _STEPS = 50  # of an integer scale, below which its top may well be a few values
 
 def suspicion(particle: NDArray) -> str | None:
     """Return what looks wrong with the extreme voxels of a particle, None where nothing does."""
-    least, most, sample = particle.min(), particle.max(), _sample(particle)
+    least, most, some = particle.min(), particle.max(), sample(particle)
     extent = most - least
     if particle.size < 1000:
         return None
     if extent == 0:
         return f"the same value, {most:g}, everywhere, as where nothing was imaged"
-    if sample.max() < least + 0.25 * extent and _is_alone(particle, least + 0.25 * extent, least + _ALONE * extent):
+    if some.max() < least + 0.25 * extent and _is_alone(particle, least + 0.25 * extent, least + _ALONE * extent):
         return "voxels far brighter than all others, as hot pixels are"
-    if sample.min() > most - 0.25 * extent and _is_alone(-particle, 0.25 * extent - most, _ALONE * extent - most):
+    if some.min() > most - 0.25 * extent and _is_alone(-particle, 0.25 * extent - most, _ALONE * extent - most):
         return "voxels far darker than all others, as dead pixels are"
     at_top = np.count_nonzero(particle == most)
     if at_top < _MANY or (extent < _STEPS and np.array_equal(particle, np.rint(particle))):
@@ -62,14 +62,22 @@ def warn_of(found: dict[str, str]) -> None:
         )
 
 
+def warn_of_numbers(found: dict[str, str]) -> None:
+    """Warn of particles whose numbers, or what is taken off them, cannot be meant, by their names, in one line."""
+    if found:
+        name, wrong = next(iter(found.items()))
+        warn(f"{name}: found {wrong}" + (f" (and the like of {len(found) - 1} more)" if len(found) > 1 else ""))
+
+
 def fingerprint(particle: NDArray) -> int | None:
     """Return a number that tells different images apart, all but surely, from a thousand of their voxels.
 
     None where those are all the same: an empty image is no copy of another.
     """
-    sample = _sample(particle)
-    return None if sample.min() == sample.max() else hash((particle.shape, sample.tobytes()))
+    some = sample(particle)
+    return None if some.min() == some.max() else hash((particle.shape, some.tobytes()))
 
 
-def _sample(particle: NDArray) -> NDArray:
+def sample(particle: NDArray) -> NDArray:
+    """Return about a thousand voxels of a particle, spread over it."""
     return particle.ravel()[:: max(1, particle.size // 1024)]

@@ -60,7 +60,7 @@ class Images:
 
     def __call__(self, image: Any, out: Any) -> Any:
         """Return the result, in ``out`` if that is given."""
-        values = image if is_lazy(image) else as_array(image, "image")
+        values = image if is_lazy(image) or np.ma.is_masked(image) else as_array(image, "image")
         layout = self._layout(values)
         if out is None:
             out = np.empty(tuple(values.shape), np.float64 if values.dtype == np.float64 else np.float32)
@@ -198,7 +198,7 @@ class _Series:
         if work.dimensions == 3:
             return as_image(part, mask, background, psf)
         mask = mask if isinstance(mask, str) else np.asarray(mask)[np.newaxis]
-        return as_image(np.asarray(part[:])[np.newaxis], mask, background, psf.swapaxes(0, 1)).upright()
+        return as_image(np.asanyarray(part[:])[np.newaxis], mask, background, psf.swapaxes(0, 1)).upright()
 
     def _glance(self, place: tuple[int, ...]) -> Glance | None:
         self._pause()
@@ -231,7 +231,9 @@ def _neighbours(values: Any, others: tuple[int, ...], axis: int) -> Iterator[tup
 
 
 def _cells(values: Any, place: tuple[int, ...]) -> NDArray:
-    part = np.asarray(values[place])
+    part = np.asanyarray(values[place])
+    if np.ma.is_masked(part):
+        part = part.astype(np.float32).filled(np.nan)
     return cells_of(Image(part.reshape(-1, *part.shape[-2:])))[0].ravel()
 
 

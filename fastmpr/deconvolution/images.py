@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from .._messages import Progress, telling
 from .._stopping import Event, as_stop
 from .._validation import as_choice
+from ..data.lengths import check_sampling
 from ..reconstruction import counting
 from ..solver.admm import as_callback, as_stopping
 from ..solver.control import Result
@@ -55,9 +56,10 @@ def deconvolve(
     Parameters
     ----------
     image : (..., nz, ny, nx) or (..., ny, nx) array_like, or several
-        Any real numbers; NaN is unseen. The dimensions of the PSF are space, and axes before those are channels or frames,
-        each deconvolved alone, but for what ``frames`` says. Never changed, and read plane by plane: memory-mapped, Zarr and
-        the like are welcome. A list, or another iterable of images, each as above, of which one at a time is held.
+        Any real numbers; NaN is unseen, and what is masked. The dimensions of the PSF are space, and axes before those are
+        channels or frames, each deconvolved alone, but for what ``frames`` says. Never changed, and read plane by plane:
+        memory-mapped, Zarr and the like are welcome. A list, or another iterable of images, each as above, of which one at a
+        time is held.
     psf : (kz, ky, kx) or (ky, kx) array_like, or a list of them
         Centred at ``size // 2`` on each axis, of any sum above zero and any size. Of several, one is for each channel: along
         C of ``axes``, along the image's first axis where those are not given.
@@ -83,7 +85,9 @@ def deconvolve(
     seen : "auto", "all" or array of bool
         Which voxels were seen, of the shape of the image or of its axes of space; others have no say, and what is there
         comes from their neighbourhood. By default all but NaN, voxels at the largest value of an integer type (saturated),
-        single voxels that no PSF explains (hot or dead), and the surroundings of a crop that was pasted into a constant.
+        single voxels that no PSF explains (hot or dead), and what is recognised (and logged): regions of exactly one value,
+        as around a crop or a turned stack, more solid and sharper than darkness is under noise, and planes that repeat
+        others.
     outside : {"unseen", "dark"}
         What is beyond the edge of the image as it is given, blurred: "dark" says that no light reaches there.
     background : "auto", "plane", "none" or float
@@ -141,6 +145,7 @@ def deconvolve(
     psfs, dimensions = as_psfs_of(psf)
     voxel = as_voxel(voxel_size, dimensions, "voxel_size")
     own = voxel if psf_voxel_size is None else as_voxel(psf_voxel_size, dimensions, "psf_voxel_size")
+    check_sampling(voxel, own, "image")
     chosen, letters = as_iterated(regularizer, voxel), as_axes(axes, dimensions)
     likeness = as_choice(frames, "frames", ("auto", "alike", "each"))
     dark = as_choice(outside, "outside", ("unseen", "dark")) == "dark"

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from .._validation import Vector
 from ..sums.transfer import energy_radius
+from ..symmetry import Axes, is_odd_dihedral
 from .setup import MARGIN, Cure, Setup
 from .turns import of_angles, of_poses
 
@@ -131,6 +132,15 @@ def _of_symmetry(setup: Setup) -> Iterator[Cure]:
             f"data = data.replace(symmetry_axis={axis})",
             partial(_about, axis=axis),
         )
+    if is_odd_dihedral(setup.given.symmetry):  # those of even n have a two-fold axis along both
+        for two_fold, name in (((0.0, 1.0, 0.0), "y"), ((0.0, 0.0, 1.0), "x")):
+            axes = ((1.0, 0.0, 0.0), two_fold)
+            yield Cure(
+                f"two-fold axis along {name}",
+                f"the particle has a two-fold axis along {name} of the model, beside the other along z",
+                f"data = data.replace(symmetry_axis={axes})",
+                partial(_about, axis=axes),
+            )
     yield Cure(
         "symmetry about the middle",
         "the axis of symmetry passes through the middle of the model",
@@ -151,5 +161,5 @@ def about_light(centre: Vector) -> Cure:
     )
 
 
-def _about(setup: Setup, axis: tuple[float, float, float]) -> Setup:
+def _about(setup: Setup, axis: Axes) -> Setup:
     return replace(setup, symmetry_axis=axis)

@@ -123,8 +123,10 @@ class Trials:
         """Return whether two setups mean the same for these views."""
         if one.steps != other.steps or one.background is not other.background:
             return False
-        numbers = [(setup.psf_scale, *setup.symmetry_axis, *setup.symmetry_centre) for setup in (one, other)]
+        numbers = [(setup.psf_scale, *setup.symmetry_centre) for setup in (one, other)]
         if numbers[0] != numbers[1] or not all(map(_alike, one.psfs, other.psfs)):
+            return False
+        if np.abs(one.group - other.group).max() >= _CLOSE:
             return False
         here, there, few = one.placed, other.placed, self.glance.chosen
         if np.abs(here.matrix[few] - there.matrix[few]).max() >= _CLOSE:
@@ -171,7 +173,7 @@ def _alike(psf: NDArray, other: NDArray) -> bool:
 
 def _bare(poses: Poses) -> Poses:
     """Return poses whose translations are in the unit of any voxel size."""
-    return Poses(poses.rotation, poses.translation)
+    return Poses(poses.rotation, poses.translation, two_fold=poses.two_fold)
 
 
 def predicted(sums: list[NormalEquations], turned: Symmetrizer | None = None) -> Misfit:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from .._validation import Vector
 from ..data.dataset import Dataset
 from ..poses import Poses
+from ..symmetry import Axes, as_group
 
 Step = Callable[[NDArray], NDArray]
 MARGIN = 1.004  # times the misfit must fall by what undoes a mistake: by chance it fell 1.003 times at most in 100 sets
@@ -38,7 +39,7 @@ class Setup:
     poses: Poses
     psfs: tuple[NDArray, ...]
     background: str | NDArray
-    symmetry_axis: Vector
+    symmetry_axis: Axes
     symmetry_centre: Vector
     psf_scale: float = 1.0
     steps: tuple[Step, ...] = ()
@@ -66,6 +67,11 @@ class Setup:
         data = self.given
         poses = self.poses.in_unit_of(data.known_voxel)
         return poses.about_middle(data.particle_shape, data.voxel_size, data.symmetry, self.symmetry_axis)
+
+    @cached_property
+    def group(self) -> NDArray[np.float64]:
+        """The rotations (n, 3, 3) that leave the particle as it is."""
+        return as_group(self.given.symmetry, self.symmetry_axis, self.poses.two_fold)
 
     @cached_property
     def changed(self) -> tuple[str, ...]:

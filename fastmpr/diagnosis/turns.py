@@ -200,15 +200,15 @@ def _convention(name: str, mistake: str, sequence: str, factor: str, values: NDA
 
 
 def _with(setup: Setup, rotation: Rotation, translation: NDArray, **meaning: Any) -> Setup:
-    """Return a setup with other poses, whose names, unit and centre are those given where nothing is said."""
+    """Return a setup with other poses, whose names and meaning are those given where nothing is said."""
     old = setup.poses
-    kept = {"names": old.names, "unit": old.unit, "centre": old.centre}
+    kept = {"names": old.names, "unit": old.unit, "centre": old.centre, "two_fold": old.two_fold}
     return replace(setup, poses=Poses(rotation, translation, **(kept | meaning)))
 
 
 def _code(rotation: str, translation: str, unit: str = "p.unit", centre: str = "p.centre") -> str:
     """Return `_with` as Python."""
-    made = f"fastmpr.Poses({rotation}, {translation}, names=p.names, unit={unit}, centre={centre})"
+    made = f"fastmpr.Poses({rotation}, {translation}, names=p.names, unit={unit}, centre={centre}, two_fold=p.two_fold)"
     return f"p = data.poses\ndata = data.replace(poses={made})"
 
 

@@ -41,11 +41,13 @@ def tell(data: Dataset, found: Measured, settled: bool, given: bool) -> float | 
     if not known.any():
         return None
     fit, rest, count = float(np.median(ratio[known])), float(np.median(left[known])), int(known.sum())
-    say = warn if settled else log.info
+    spoilt = data.source.spoilt()  # which was said: what is wrong with the others may follow from it
+    say = warn if settled and not spoilt else log.info
     log.info(f"fit {fit:.3g}: what is left of the views over their noise, in the median of {count}")
     misfit, single = misfits(found, known), other_brightness(found, known)
     if not (misfit and rest > _MUCH):  # else each view is wrong in its own way
         single = unexplained(found, known) | single
+    single = {i: why for i, why in single.items() if i not in spoilt}
     if misfit and (rest > _MUCH or not single):  # a few wrong ones leave the others a little off
         say(_misfit(fit, rest, count, given, len(data.group) > 1))
     elif _shows_nothing(found, known):

@@ -1,11 +1,10 @@
-"""What all kernels share: how they are compiled, and the few functions that more than one file of them needs.
-
-Numba's cache does not notice changes here: after one, empty it.
-"""
+"""What all kernels share: how they are compiled, and the few functions that more than one file of them needs."""
 
 from __future__ import annotations
 
 import contextlib
+import functools
+import hashlib
 import math
 import os
 from pathlib import Path
@@ -19,6 +18,28 @@ from numba.core.compiler_lock import global_compiler_lock
 from numba.extending import overload
 
 from .._messages import warn
+
+
+@functools.cache
+def stamp() -> str:
+    """Return what tells the files of this folder from any others: a function keeps what was inlined from another file."""
+    digest = hashlib.blake2b(digest_size=16)
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
+
+
+def _stamped(locator: Any) -> Any:
+    """Return one of Numba's ways to find a folder, whose entries hold as long as no file of this folder changes.
+
+    Numba's own stamp is that of the one file a function stands in.
+    """
+
+    class Stamped(locator):
+        def get_source_stamp(self) -> Any:
+            return super().get_source_stamp(), stamp()
+
+    return Stamped
 
 
 def _filled(locator: Any) -> Any:
@@ -37,7 +58,7 @@ def _locators() -> list[Any]:
 
     The first is NUMBA_CACHE_DIR: who names a folder means it, though another could be written.
     """
-    given = list(FunctionCache._impl_class._locator_classes)
+    given = [_stamped(locator) for locator in FunctionCache._impl_class._locator_classes]
     return [way for part in (given[:1], given[1:]) for way in (*part, *map(_filled, part))]
 
 

@@ -1,9 +1,8 @@
 """The kernels of an iteration: pointwise functions, then loops over rows, then sweeps over slabs of planes.
 
-All of them are serial and release the GIL; `threads.Team` runs them side by side on disjoint slabs. Those that call each
-other live in one file because Numba's cache does not notice changes in other files; read it from its end, where each
-sweep is spelt out, towards the formulas at its beginning. Symmetric 3x3 matrices are stored as their six distinct entries
-in the order zz, yy, xx, zy, zx, yx; the last three count twice in every sum.
+All of them are serial and release the GIL; `threads.Team` runs them side by side on disjoint slabs. Read them from the end,
+where each sweep is spelt out, towards the formulas at the beginning. Symmetric 3x3 matrices are stored as their six
+distinct entries in the order zz, yy, xx, zy, zx, yx; the last three count twice in every sum.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """The kernels of a view: sampling a volume, and a PSF's transfer function, by cubic B-splines.
 
-All of them are serial and release the GIL. Those that call each other live in one file because Numba's cache does not
-notice changes in other files.
+All of them are serial and release the GIL.
 """
 
 from __future__ import annotations

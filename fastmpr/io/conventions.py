@@ -9,11 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from .._messages import warn
 from .._validation import Vector, as_shape
 
 MIDDLE = "(n - 1) / 2"  # of n samples, as SPFluo and this library count
 CENTRES = (MIDDLE, "n // 2")  # the second as RELION, Xmipp and Dynamo do
 MICROMETRES = {"um": 1.0, "nm": 1e-3, "A": 1e-4}
+_ENOUGH = 3  # poses that do not all look like radians by chance
 
 
 class PoseTable(NamedTuple):
@@ -28,12 +30,35 @@ class PoseTable(NamedTuple):
     names : tuple of str, optional
     angles : (N, 3) ndarray
         As they stand there, in degrees.
+    two_fold : {"y", "x"}
+        Along which axis of the model a dihedral particle has a two-fold axis.
+    boxes : (N, 2) ndarray, optional
+        The side of a pixel in micrometres, and of a box in pixels.
     """
 
     rotation: Rotation
     translation: NDArray[np.float64]
     names: tuple[str, ...] | None
     angles: NDArray[np.float64]
+    two_fold: str = "y"
+    boxes: NDArray[np.float64] | None = None
+
+
+def warn_of_radians(where: str | Path, angles: NDArray[np.float64]) -> None:
+    """Warn of Euler angles (N, 3) about an axis, another and the first again that look like radians.
+
+    The second of them is from 0 to pi, as programs give it, and none is beyond 2 pi. Degrees of small turns are not like
+    that: the first and the third then cancel, and may be anything. Whole numbers are degrees; a column of zeros is no sign.
+    """
+    largest = float(np.abs(angles).max())
+    second = angles[:, 1]
+    if len(angles) < _ENOUGH or largest > 2 * np.pi or not (angles % 1).any(axis=0).all():
+        return
+    if second.min() >= 0 and second.max() <= np.pi + 1e-3:
+        warn(
+            f"{where}: found {len(angles)} poses with angles up to {largest:.3g} only, which look like radians: need "
+            "degrees, unless all particles lie nearly alike"
+        )
 
 
 def off_middle(shape: Any, voxel_size: Vector | float = 1.0) -> NDArray[np.float64]:

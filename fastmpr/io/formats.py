@@ -4,11 +4,11 @@ A module of volumes has ``SUFFIXES`` and ``read(path, voxel_size=None)``, which 
 (z, y, x) in micrometres: the one given, else what the file says, None where it says nothing. What it says in part, or so
 that it is not understood, is an error. If it can, it has ``write(path, volume, voxel_size, overwrite)`` and
 ``Stack(path, voxel_size=None)``, a sequence of several volumes in one file, with ``names``, ``shape``, ``voxel_size`` and
-``thread_safe``.
+``thread_safe``. ``voxel_size_in(path)`` is what a file says of its voxel.
 
 A module of poses has ``SUFFIXES``, ``UNIT`` of translations ("voxel" or "um"), ``CENTRE``, the point of a box of n voxels
 that rotations are about ("(n - 1) / 2" or "n // 2"), ``read(path)``, which returns a `conventions.PoseTable`, and
-``write(path, rotation, translation, names, overwrite)``.
+``write(path, rotation, translation, names, overwrite, two_fold)``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ from typing import Any, NoReturn
 
 from numpy.typing import ArrayLike, NDArray
 
+from .._messages import warn
 from .._validation import Vector, as_volume, as_voxel_size
+from . import units
 from .files import as_path
 
 _VOLUMES = ("tiff", "mrc")  # what has no known suffix is taken for the first, which has many
@@ -54,6 +56,7 @@ def read(path: str | Path, voxel_size: float | Vector | None = None) -> tuple[ND
     """
     given = None if voxel_size is None else as_voxel_size(voxel_size)
     volume, found = volume_format(as_path(path)).read(path, given)
+    check_given(path, given)
     return as_volume(volume, str(path)), found  # of particles alone, voxels may be NaN
 
 
@@ -68,6 +71,21 @@ def write(path: str | Path, volume: ArrayLike, voxel_size: ArrayLike | None = No
         If the file exists already, or its folder is missing or cannot be written in.
     """
     writable_format(as_path(path)).write(path, volume, voxel_size, overwrite)
+
+
+def check_given(path: str | Path, voxel_size: Vector | None) -> None:
+    """Warn of a voxel size that is given and looks like a slip beside what the file says."""
+    if voxel_size is None:
+        return
+    try:
+        said = volume_format(path).voxel_size_in(path)
+    except (OSError, ValueError):  # of what is not clear it is given
+        return
+    if said is not None and (slip := units.slip(voxel_size, said)):
+        shown = " beside ".join(f"({', '.join(f'{side:g}' for side in sides)})" for sides in (voxel_size, said))
+        warn(
+            f"voxel_size: found {shown} of {Path(path).name}, {slip}; need micrometres (z, y, x), unless the file is wrong"
+        )
 
 
 def volume_format(path: str | Path) -> Any:

@@ -12,7 +12,7 @@ from .._validation import as_finite, as_flag, as_reals, as_voxel_size, shown
 from . import mrc, tiff
 from .about import About
 from .files import FileError, as_path, check_fits_memory, written_whole
-from .formats import volume_format, writable_format
+from .formats import check_given, volume_format, writable_format
 
 AXES = "TCZYX"  # frames, channels and space, the outermost first
 _UNNAMED = "QI"  # what tifffile calls axes of which a file says nothing
@@ -89,6 +89,8 @@ def read_image(path: str | Path, voxel_size: ArrayLike | None = None, axes: str 
 def look_at(path: str | Path, voxel_size: ArrayLike | None = None, axes: str | None = None) -> StoredImage:
     """Return what `read_image` does, of a TIFF file without its numbers: what stands for them has shape and type alone."""
     path, axes = as_path(path), as_letters(axes)
+    if voxel_size is not None and np.size(voxel_size) == 3:
+        check_given(path, as_voxel_size(voxel_size))
     return (
         _of_mrc(path, voxel_size, axes) if volume_format(path) is mrc else _of_tiff(path, voxel_size, axes, whole=False)
     )

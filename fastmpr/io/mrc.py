@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .._messages import log, warn
 from .._validation import Vector, as_volume
 from . import units
 from .files import FileError, check_fits_memory
@@ -16,6 +19,12 @@ from .files import FileError, check_fits_memory
 SUFFIXES = (".mrc", ".map", ".rec", ".mrc.gz", ".map.gz", ".rec.gz")
 
 _HEADER = 1024  # bytes
+_STAMP_AT, _IMOD, _SIGNED = 40, b"IMOD", 1  # where in extra2 IMOD says that flags follow, and that of signed bytes
+_MOST_SIGNED = 127  # that a signed byte holds
+_GREYS = 16  # values of an image of bytes
+_TORN = 1.15  # times as much from voxel to voxel where bytes are read with the wrong sign: 1.4 in noisy particles, right 0.7
+_UNIT = 1e-4  # angstroms, by which a length of 1 may be off
+_FLAT, _SLENDER = 0.7, 20.0  # sides of a microscope's voxel along z, in those across
 # bytes of a voxel, by the mode in the header; modes 3 and 4 are complex
 _BYTES = {0: 1, 1: 2, 2: 4, 6: 2, 12: 2}
 
@@ -88,9 +97,21 @@ def read_as_it_is(path: str | Path, voxel_size: Vector | None = None) -> tuple[N
         raise FileError(f"{path}: cannot be read as an MRC file ({error})") from None
     if data is None:
         raise FileError(f"{path}: found the file truncated, need all of it")
+    data = _with_sign(path, data, header)
     if data.ndim == 3:
         data = data.transpose(_axis_order(path, header))
-    return data, voxel_size or _voxel_size(path, lengths, flat=data.ndim == 2 or len(data) == 1)
+    return data, voxel_size or _voxel_size(path, lengths, header, 1 if data.ndim == 2 else len(data))
+
+
+def voxel_size_in(path: str | Path) -> Vector | None:
+    """Return what a file says of its voxel, as `read` finds it."""
+    mrcfile = _mrcfile()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with mrcfile.open(path, permissive=True, header_only=True) as file:
+            sizes = [int(file.header[name]) for name in ("nz", "ny", "nx")]
+            depth = sizes[_axis_order(Path(path), file.header)[0]]
+            return _voxel_size(Path(path), file.voxel_size, file.header, depth)
 
 
 def _mrcfile() -> Any:
@@ -108,7 +129,8 @@ def _check_extent(path: Path) -> None:
         start = file.read(_HEADER)
     if len(start) < _HEADER or start.startswith((b"\x1f\x8b", b"BZ")):
         return
-    order: Any = "little" if int.from_bytes(start[12:16], "little") < 128 else "big"
+    # of numbers whose bytes are turned round, small ones become large; mode 0 does not tell, so its width must too
+    order: Any = "little" if all(int.from_bytes(start[k : k + 4], "little") < 1 << 24 for k in (0, 12)) else "big"
     nx, ny, nz, mode = (int.from_bytes(start[k : k + 4], order, signed=True) for k in (0, 4, 8, 12))
     extended, volume = int.from_bytes(start[92:96], order, signed=True), nx * ny * nz * _BYTES.get(mode, 0)
     check_fits_memory(path, volume)
@@ -137,10 +159,72 @@ def _axis_order(path: Path, header: Any) -> tuple[int, ...]:
     return tuple(axes.index(axis) for axis in (3, 2, 1))
 
 
-def _voxel_size(path: Path, lengths: Any, flat: bool) -> Vector | None:
+def _with_sign(path: Path, data: NDArray, header: Any) -> NDArray:
+    """Return bytes as they are meant: signed by the standard [MRC2014], unsigned where IMOD's stamp, or the range, says so.
+
+    Before version 4.2.23 IMOD wrote them unsigned without a stamp (its "MRC file format"); then they look torn at 127.
+    """
+    if data.dtype != np.int8:
+        return data
+    extra = header["extra2"].tobytes()
+    stamp, flags = (extra[at : at + 4] for at in (_STAMP_AT, _STAMP_AT + 4))
+    if stamp in (_IMOD, _IMOD[::-1]):  # in the file's byte order
+        signed = int.from_bytes(flags, "little" if stamp == _IMOD else "big") & _SIGNED
+        return data if signed else data.view(np.uint8)
+    unsigned = data.view(np.uint8)
+    if header["dmax"] > _MOST_SIGNED and [unsigned.min(), unsigned.max()] == [header["dmin"], header["dmax"]]:
+        return unsigned
+    if _is_torn(data):
+        _say(
+            warn, path.parent, "bytes are torn from 127 to -128, so they may be unsigned: need IMOD's stamp, or mode 6"
+        )
+    return data
+
+
+@lru_cache(maxsize=1)
+def _say(how: Callable[[str], None], folder: Path, what: str) -> None:
+    """Say of a file what is said of all those beside it, once."""
+    how(f"{folder}: found that {what}")
+
+
+def _is_torn(data: NDArray) -> bool:
+    """Return whether bytes vary less from voxel to voxel as unsigned ones: more than a mask of two values does."""
+    if data.size < 2 or len(np.unique(data)) < _GREYS:
+        return False
+    as_signed, as_unsigned = (np.abs(np.diff(data.view(kind).astype(np.int16))).mean() for kind in (np.int8, np.uint8))
+    return bool(as_signed > _TORN * as_unsigned)
+
+
+def _voxel_size(path: Path, lengths: Any, header: Any, depth: int) -> Vector | None:
     """Return (z, y, x) in micrometres from angstroms, None where there are none (0, or 0 / 0 samples).
 
-    A ``flat`` image has its y for z.
+    An image of ``depth`` 1 has its y for z. Lengths of 1 everywhere are what programs write that do not know them.
     """
-    z, y, x = ((None if np.isnan(lengths[axis]) else float(lengths[axis]), "Å") for axis in ("yyx" if flat else "zyx"))
-    return units.voxel_size(path, z=z, y=y, x=x)
+    z, y, x = (None if np.isnan(lengths[axis]) else float(lengths[axis]) for axis in ("yyx" if depth == 1 else "zyx"))
+    if z is not None and y and depth > 1 and int(header["mz"]) == 1:
+        z = _of_sections(path, z, y, depth)
+    if all(side is not None and abs(side - 1) < _UNIT for side in (z, y, x)):
+        _say(
+            log.info,
+            path.parent,
+            "voxels are of 1 Å, as programs write that do not know them, so their size is not known",
+        )
+        return None
+    return units.voxel_size(path, z=(z, "Å"), y=(y, "Å"), x=(x, "Å"))
+
+
+def _of_sections(path: Path, z: float, y: float, depth: int) -> float:
+    """Return the side of a voxel along z where a volume says that its cell holds one section (mz = 1).
+
+    Some programs give the cell of a section then, as the standard has it, and some that of all: whichever is a microscope's.
+    """
+    sides = {side / y: side for side in (z, z / depth)}
+    likely = [side for ratio, side in sides.items() if _FLAT <= ratio <= _SLENDER]
+    if len(likely) == 2:
+        found = f"a volume of {depth} sections with mz = 1, so a voxel of {z:g} or {z / depth:g} Å along z and {y:g} along y"
+        raise FileError(
+            f"{path}: found {found}, need its voxel size in micrometres from you (voxel_size=, --voxel-size)"
+        )
+    if len(likely) == 1 and likely[0] != z:
+        _say(log.info, path.parent, f"mz = 1, so the cell of {z:g} Å along z is taken for that of all {depth} sections")
+    return likely[0] if likely else z

@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Sequence
+from glob import glob, has_magic
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -14,25 +15,26 @@ from numpy.typing import NDArray
 
 from .._validation import Vector, as_voxel_size
 from .files import as_path
-from .formats import volume_format, volumes
+from .formats import check_given, volume_format, volumes
 
 _SHOWN = 80  # characters of a name in an error
 
 
-class ParticleFolder(Sequence[NDArray]):
-    """The volumes in a folder, in the natural order of their names: 2.tif before 10.tif.
+class ParticleFiles(Sequence[NDArray]):
+    """Volumes in files of their own, in the order of the files.
 
     Parameters
     ----------
-    path : path
-        A folder with volumes of one format (see `formats`); other files and hidden ones are left alone.
+    files : sequence of path
+        At least one; each may be of another format.
+    names : sequence of str
+        Of the particles.
     voxel_size : (float, float, float), optional
         Where it is known better than the files do: what they say of it is then not looked at.
 
     Attributes
     ----------
     names : tuple of str
-        Of the particles, with the folder's own: ``particles/0.tiff``.
     shape : (int, int, int)
         Of every particle.
     voxel_size : (float, float, float) or None
@@ -41,20 +43,17 @@ class ParticleFolder(Sequence[NDArray]):
     Raises
     ------
     ValueError
-        If there is no volume, or where one does not read as a volume. When a particle is read: if its
-        shape or its voxel size is not that of the first.
+        Where one does not read as a volume. When a particle is read: if its shape or its voxel size is not the first's.
     """
 
     thread_safe = True
 
-    def __init__(self, path: str | Path, voxel_size: Vector | None = None) -> None:
-        self.path, self._given = Path(path), voxel_size
-        self._files = _volumes_in(self.path)
-        folder = self.path.resolve().name
-        self.names = tuple(f"{folder}/{file.name}" for file in self._files)
+    def __init__(self, files: Sequence[Path], names: Sequence[str], voxel_size: Vector | None = None) -> None:
+        self._files, self.names, self._given = list(files), tuple(names), voxel_size
         first = volume_format(self._files[0]).read(self._files[0], voxel_size)
         self.shape, self.voxel_size = first[0].shape, first[1]
         self._kept = {0: first}  # until it is asked for, so that no file is read twice
+        check_given(self._files[0], voxel_size)
 
     def __len__(self) -> int:
         return len(self._files)
@@ -72,10 +71,39 @@ class ParticleFolder(Sequence[NDArray]):
         return particle
 
 
-def open_particles(path: str | Path, voxel_size: float | Vector | None = None) -> Any:
-    """Return the particles in a folder of 3-D volumes or in one file of several; both have len and [i].
+class ParticleFolder(ParticleFiles):
+    """The volumes in a folder, in the natural order of their names: 2.tif before 10.tif.
 
-    They have ``names`` (None in one file), ``shape`` and ``voxel_size``: the one given, else what the files say.
+    Parameters
+    ----------
+    path : path
+        A folder with volumes of one format (see `formats`); other files, folders and hidden ones are left alone.
+    voxel_size : (float, float, float), optional
+        As in `ParticleFiles`.
+
+    Attributes
+    ----------
+    names : tuple of str
+        Of the particles, with the folder's own: ``particles/0.tiff``.
+
+    Raises
+    ------
+    ValueError
+        If there is no volume, or some of several formats.
+    """
+
+    def __init__(self, path: str | Path, voxel_size: Vector | None = None) -> None:
+        self.path = Path(path)
+        files = _volumes_in(self.path)
+        folder = self.path.resolve().name
+        super().__init__(files, [f"{folder}/{file.name}" for file in files], voxel_size)
+
+
+def open_particles(path: str | Path | list[Any] | tuple[Any, ...], voxel_size: float | Vector | None = None) -> Any:
+    """Return particles in a folder of 3-D volumes, in files of a list or pattern, or in one file; they have len and [i].
+
+    They have ``names`` (None in one file), ``shape`` and ``voxel_size``: the one given, else what the files say. Files of a
+    pattern such as ``particles/*.tif`` are in natural order, those of a list in its order.
 
     Raises
     ------
@@ -84,25 +112,54 @@ def open_particles(path: str | Path, voxel_size: float | Vector | None = None) -
     ValueError
         Naming the file that cannot be used.
     """
+    given = None if voxel_size is None else as_voxel_size(voxel_size)
+    if isinstance(path, list | tuple):
+        return _listed_files([as_path(one) for one in path], given)
     path = as_path(path)
     if not path.exists():
-        raise FileNotFoundError(f"{path}: does not exist, need a folder of volumes or one file of them")
-    given = None if voxel_size is None else as_voxel_size(voxel_size)
+        return _listed_files(_of_pattern(path), given)
     if path.is_dir():
         return ParticleFolder(path, given)
     reader = volume_format(path)
     if not hasattr(reader, "Stack"):
         raise ValueError(f"{path}: found the suffix {path.suffix!r}, need a folder of such files, or one 4-D TIFF file")
-    return reader.Stack(path, given)
+    stack = reader.Stack(path, given)
+    check_given(path, given)
+    return stack
+
+
+def _listed_files(files: list[Path], voxel_size: Vector | None) -> ParticleFiles:
+    """Return the particles in files, called by their paths."""
+    if not files:
+        raise ValueError("path: found an empty list, need the files of one particle at least")
+    return ParticleFiles(files, [file.as_posix() for file in files], voxel_size)
+
+
+def _of_pattern(path: Path) -> list[Path]:
+    """Return the files that a pattern means, in natural order."""
+    files = [Path(name) for name in glob(str(path)) if not Path(name).is_dir()] if has_magic(str(path)) else []
+    if not files:
+        need = "need a folder of volumes, one file of them, or a pattern of such files (particles/*.tif)"
+        raise FileNotFoundError(f"{path}: does not exist, {need}")
+    return sorted(files, key=lambda file: natural_key(file.name))
 
 
 def _volumes_in(folder: Path) -> list[Path]:
-    """Return the files of the first format that has any in a folder, in natural order."""
-    files = [file for file in folder.iterdir() if not file.name.startswith(".")]
+    """Return the volumes in a folder, in natural order: of one format, for copies in another are no further particles."""
+    files = [file for file in folder.iterdir() if not file.name.startswith(".") and not file.is_dir()]
+    found = {}
     for reader in volumes():
-        found = [file for file in files if file.name.lower().endswith(reader.SUFFIXES)]
-        if found:
-            return sorted(found, key=lambda file: natural_key(file.name))
+        if own := [file for file in files if file.name.lower().endswith(reader.SUFFIXES)]:
+            found[reader.SUFFIXES[0]] = sorted(own, key=lambda file: natural_key(file.name))
+    if len(found) > 1:
+        shown = " and ".join(
+            f"{len(own)} {suffix} ({listed([file.name for file in own])})" for suffix, own in found.items()
+        )
+        raise ValueError(
+            f"{folder}: found {shown}, need files of one format, or a pattern that tells which: {folder}/*.mrc"
+        )
+    if found:
+        return found.popitem()[1]
     known = ", ".join(suffix for reader in volumes() for suffix in reader.SUFFIXES)
     raise ValueError(f"{folder}: found no volume in this folder, need one file per particle ({known})")
 
@@ -117,6 +174,11 @@ def natural_key(name: str) -> list[Any]:
     """
     parts = re.split(r"(\d+)", name)  # text and digits take turns, so like is compared with like
     return [int(part) if i % 2 else part for i, part in enumerate(parts)]
+
+
+def are_in_order(names: Sequence[str]) -> bool:
+    """Return whether names are in natural order."""
+    return list(names) == sorted(names, key=natural_key)
 
 
 def places_of(names: Sequence[str], own: Sequence[str]) -> list[int]:
@@ -139,10 +201,10 @@ def places_of(names: Sequence[str], own: Sequence[str]) -> list[int]:
     count, asked = Counter(there), Counter(wanted)
     show = repr if "".join([*names, *own]).isascii() else ascii  # what differs must show, even where it looks the same
     if missing := [name for name, key in zip(names, wanted, strict=True) if count[key] == 0]:
-        need = f"need one pose of each particle (these are for {_listed(list(own), show)})"
-        raise ValueError(f"poses: found none for {_listed(missing, show)}, {need}")
+        need = f"need one pose of each particle (these are for {listed(list(own), show)})"
+        raise ValueError(f"poses: found none for {listed(missing, show)}, {need}")
     if twice := [name for name, key in zip(names, wanted, strict=True) if count[key] > 1 or asked[key] > 1]:
-        raise ValueError(f"poses: found several for {_listed(twice, show)}, need one pose of each particle")
+        raise ValueError(f"poses: found several for {listed(twice, show)}, need one pose of each particle")
     place = {key: i for i, key in enumerate(there)}
     return [place[key] for key in wanted]
 
@@ -155,7 +217,29 @@ def _plain(name: str) -> str:
 _KEYS: tuple[Callable[[str], str], ...] = (str, _plain, lambda name: PurePosixPath(_plain(name)).name)
 
 
-def _listed(names: list[str], show: Callable[[str], str], at_most: int = 3) -> str:
+def unmatched(names: Sequence[str], own: Sequence[str]) -> str:
+    """Say which particles' names no pose has, and which poses' names no particle.
+
+    Examples
+    --------
+    >>> unmatched(["run/0.tif", "run/0 - Copy.tif"], ["0.tif"])
+    "no pose for 'run/0 - Copy.tif'"
+    """
+    found = []
+    for key in _KEYS:
+        wanted, there = set(map(key, names)), set(map(key, own))
+        lost, spare = (
+            [name for name in some if key(name) not in others] for some, others in ((names, there), (own, wanted))
+        )
+        found.append((lost, spare))
+    lost, spare = min(found, key=lambda pair: len(pair[0]) + len(pair[1]))
+    texts = [f"no pose for {listed(lost)}"] * bool(lost) + [f"no particle for {listed(spare)}"] * bool(spare)
+    return ", ".join(texts)
+
+
+def listed(names: Sequence[str], show: Callable[[str], str] | None = None, at_most: int = 3) -> str:
+    """Return the first few of some names, as text."""
+    show = show or (repr if "".join(names).isascii() else ascii)
     more = f" and {len(names) - at_most} more" if len(names) > at_most else ""
     return ", ".join(show(name[:_SHOWN]) for name in names[:at_most]) + more
 

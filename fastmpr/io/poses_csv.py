@@ -17,14 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from .._messages import warn
-from .conventions import PoseTable
+from .._messages import log
+from .conventions import PoseTable, warn_of_radians
 from .files import encodable, written_whole
 
 SUFFIXES = (".csv",)
 UNIT = "voxel"  # of the translations
 CENTRE = "(n - 1) / 2"  # of a box, what the rotations are about
-_ENOUGH = 5  # poses that do not all lie alike by chance
 COLUMNS = ("name", "rot1", "rot2", "rot3", "t1", "t2", "t3")
 _SHORT_HEADER = ("name", "rot1", "rot2", "rot3", "t")  # what a version of SPFluo writes over the same seven columns
 
@@ -59,14 +58,9 @@ def read(path: str | Path) -> PoseTable:
         values.append([_number(path, line, *pair) for pair in zip(COLUMNS[1:], texts, strict=True)])
 
     table = np.array(values)
-    largest = float(np.abs(table[:, :3]).max())
-    if len(table) >= _ENOUGH and 0 < largest <= 2 * math.pi:
-        warn(
-            f"{path}: found {len(table)} poses with angles up to {largest:.3g} only, which look like radians: need degrees, "
-            "unless all particles lie nearly alike"
-        )
     names = tuple(row[places[0]] for _, row in rows)
     angles = table[:, :3]
+    warn_of_radians(path, angles)
     return PoseTable(
         Rotation.from_euler("XZX", angles, degrees=True), table[:, 3:], names if any(names) else None, angles
     )
@@ -78,6 +72,7 @@ def write(
     translation: NDArray[np.float64],
     names: tuple[str, ...] | None = None,
     overwrite: bool = False,
+    two_fold: str = "y",
 ) -> None:
     """Write N poses, translations in voxels; without names they are called 0, 1, 2 and so on.
 
@@ -95,6 +90,8 @@ def write(
         raise ValueError(
             f"names: found {wrong[0]!a}, need names that begin and end with no blank, and that UTF-8 can hold"
         )
+    if two_fold != "y":
+        log.info(f"{path}: does not keep that a dihedral particle has a two-fold axis along {two_fold}: symmetry_axis=")
     rows = np.hstack([angles, translation]).tolist()
     with (
         written_whole(path, overwrite) as temporary,

@@ -3,7 +3,8 @@
 RELION [1]_ works in (x, y, z), gives intrinsic ZYZ Euler angles in degrees (Rot, Tilt, Psi) of the *inverse*
 of the rotation that takes the model into the image, and gives as origin, in angstroms, what must be
 *subtracted*: the particle lies at minus the origin from the centre of its image. It turns a box of n voxels about
-the voxel n // 2. Here vectors are (z, y, x) and lengths micrometres.
+the voxel n // 2. A dihedral particle has a two-fold axis along x; a comment says so where poses written here have it along
+y. Here vectors are (z, y, x) and lengths micrometres.
 
 RELION 4 and 5 keep a second turn of each subtomogram (rlnTomoSubtomogramRot, -Tilt, -Psi): from the box to the
 tomogram, since it cuts its boxes along axes turned by it. In such a box the particle lies as the first three angles
@@ -28,17 +29,21 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from .._messages import warn
-from .conventions import PoseTable
+from .._messages import log, warn
+from .conventions import PoseTable, warn_of_radians
 from .files import encodable, written_whole
 
 SUFFIXES = (".star",)
 UNIT = "um"  # of the translations
 CENTRE = "n // 2"  # of a box, what the rotations are about
+TWO_FOLD = "x"  # an axis of a dihedral particle
 ANGLES = ("rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi")
 ORIGINS = ("rlnOriginXAngst", "rlnOriginYAngst", "rlnOriginZAngst")
 SUBTOMOGRAM = ("rlnTomoSubtomogramRot", "rlnTomoSubtomogramTilt", "rlnTomoSubtomogramPsi")
 NAME = "rlnImageName"
+_COORDINATES = ("rlnCenteredCoordinateXAngst", "rlnCoordinateX")
+_PIXEL, _BOX = "rlnImagePixelSize", "rlnImageSize"
+_TWO_FOLD = "the two-fold axis of a dihedral particle lies along"
 MICROMETRES_PER_ANGSTROM = 1e-4
 
 Table = dict[str, list[str]]
@@ -59,19 +64,17 @@ def read(path: str | Path) -> PoseTable:
     Warns
     -----
     FastmprWarning
-        If boxes are turned against their tomogram: the angles are taken to be those in the box.
+        If boxes are turned against their tomogram: the angles are taken to be those in the box. If angles look like radians,
+        or one of three origins is missing.
     """
-    table = _particle_table(path)
+    text = _text(path)
+    tables = _tables(path, text)
+    table = _particle_table(path, tables)
     if missing := [column for column in ANGLES if column not in table]:
         raise ValueError(f"{path}: found no column _{missing[0]}, need {', '.join('_' + c for c in ANGLES)}")
-    for column in ORIGINS:
-        if (pixels := column.removesuffix("Angst")) in table and column not in table:
-            raise ValueError(f"{path}: found origins in pixels (_{pixels}), need angstroms (_{column})")
     angles = np.column_stack([_numbers(path, table, column) for column in ANGLES])
-    origins = np.zeros_like(angles)  # an origin that is not given is zero: two-dimensional data have no z
-    for axis, column in enumerate(ORIGINS):
-        if column in table:
-            origins[:, axis] = _numbers(path, table, column)
+    warn_of_radians(path, angles)
+    origins = _origins(path, table)
 
     turned = [column for column in SUBTOMOGRAM if column in table and any(_numbers(path, table, column))]
     if turned:
@@ -86,7 +89,9 @@ def read(path: str | Path) -> PoseTable:
         raise ValueError(f"{path}: found {twice!r} twice in _{NAME}, need each name once")
 
     rotation = _reverse_axes(Rotation.from_euler("ZYZ", angles, degrees=True).inv())
-    return PoseTable(rotation, -origins[:, ::-1] * MICROMETRES_PER_ANGSTROM, names, angles)
+    translation = -origins[:, ::-1] * MICROMETRES_PER_ANGSTROM
+    comment = re.search(rf"^# {_TWO_FOLD} ([xy])$", text, re.MULTILINE)
+    return PoseTable(rotation, translation, names, angles, comment[1] if comment else TWO_FOLD, _boxes(tables, table))
 
 
 def write(
@@ -95,6 +100,7 @@ def write(
     translation: NDArray[np.float64],
     names: tuple[str, ...] | None = None,
     overwrite: bool = False,
+    two_fold: str = TWO_FOLD,
 ) -> None:
     """Write N poses, translations in micrometres.
 
@@ -114,7 +120,8 @@ def write(
         rows = [f"{_quoted(name)} {row}" for name, row in zip(names, rows, strict=True)]
     labels = [f"_{column} #{place}" for place, column in enumerate(columns, 1)]
     with written_whole(path, overwrite) as temporary:
-        text = "\n".join(["", "data_particles", "", "loop_", *labels, *rows, ""])
+        comment = [] if two_fold == TWO_FOLD else [f"# {_TWO_FOLD} {two_fold}", ""]
+        text = "\n".join(["", *comment, "data_particles", "", "loop_", *labels, *rows, ""])
         temporary.write_text(text + "\n", encoding="utf-8")
 
 
@@ -123,13 +130,60 @@ def _reverse_axes(rotation: Rotation) -> Rotation:
     return Rotation.from_matrix(rotation.as_matrix()[:, ::-1, ::-1])
 
 
-def _particle_table(path: str | Path) -> Table:
-    """Return the columns of ``data_particles``, or of the only table with angles."""
+def _origins(path: str | Path, table: Table) -> NDArray[np.float64]:
+    """Return the origins (N, 3) in angstroms; one that is not given is zero."""
+    for column in ORIGINS:
+        if (pixels := column.removesuffix("Angst")) in table and column not in table:
+            raise ValueError(f"{path}: found origins in pixels (_{pixels}), need angstroms (_{column})")
+    given = [column for column in ORIGINS if column in table]
+    if len(given) == 2:
+        missing = next(column for column in ORIGINS if column not in given)
+        found = " and ".join(f"_{column}" for column in given)
+        warn(
+            f"{path}: found {found} and no _{missing}, which is taken for 0: need all three of particles in three dimensions"
+        )
+    if not given and (elsewhere := [column for column in _COORDINATES if column in table]):
+        log.info(f"{path}: no origins beside _{elsewhere[0]}, so the particles lie in the middle of their boxes")
+    origins = np.zeros((len(next(iter(table.values()))), 3))
+    for axis, column in enumerate(ORIGINS):
+        if column in given:
+            origins[:, axis] = _numbers(path, table, column)
+    return origins
+
+
+def _boxes(tables: dict[str, Table], table: Table) -> NDArray[np.float64] | None:
+    """Return the side of a pixel in micrometres and of a box in pixels, (N, 2), as the optics of each particle say."""
+    optics = tables.get("optics", {})
+    groups = optics.get("rlnOpticsGroup", [])
+    count = len(next(iter(table.values())))
+    if not optics.get(_PIXEL) or not optics.get(_BOX) or len(optics[_PIXEL]) != len(optics[_BOX]):
+        return None
+    own = table.get("rlnOpticsGroup", groups[:1] * count)
+    if len(groups) != len(optics[_PIXEL]) or not set(own) <= set(groups) or len(own) != count:
+        return None
+    pixel, box = ([_positive(text) for text in optics[name]] for name in (_PIXEL, _BOX))
+    rows = [groups.index(group) for group in own]
+    return np.array([(pixel[row] * MICROMETRES_PER_ANGSTROM, box[row]) for row in rows])
+
+
+def _positive(text: str) -> float:
+    """Return a number, NaN where there is none that is a length."""
     try:
-        text = Path(path).read_text(encoding="utf-8-sig")
+        return number if 0 < (number := float(text)) < math.inf else math.nan
+    except ValueError:
+        return math.nan
+
+
+def _text(path: str | Path) -> str:
+    """Return what stands in a file."""
+    try:
+        return Path(path).read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}: found no text that reads as STAR ({error})") from None
-    tables = _tables(path, text)
+
+
+def _particle_table(path: str | Path, tables: dict[str, Table]) -> Table:
+    """Return the columns of ``data_particles``, or of the only table with angles."""
     with_angles = [table for table in tables.values() if set(ANGLES) & set(table)]
     table = with_angles[0] if len(with_angles) == 1 else {}
     table = tables.get("particles", table)

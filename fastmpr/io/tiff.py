@@ -70,6 +70,12 @@ def read(path: str | Path, voxel_size: Vector | None = None) -> tuple[NDArray, V
     return as_volume(array, str(path), gaps=True), voxel_size
 
 
+def voxel_size_in(path: str | Path) -> Vector | None:
+    """Return what a file says of its voxel, as `read` finds it."""
+    with named(path), opened(path, alone=True) as (tif, _):
+        return voxel_size_of(path, tif)
+
+
 class Stack(Sequence[NDArray]):
     """The volumes of a 4-D TIFF file (n, z, y, x), read one at a time; a 3-D file is a stack of one.
 
@@ -225,6 +231,10 @@ def _check_chain(path: Path, tif: Any) -> None:
     for page, is_last in ((tif.pages[0], False), (tif.pages[len(tif.pages) - 1], True)):
         handle.seek(page.offset)
         (n_tags,) = struct.unpack(layout.tagnoformat, handle.read(layout.tagnosize))
+        if n_tags == 0:
+            raise FileError(
+                f"{path}: found zeros where a page should be, as in a copy that broke off, need all of the file"
+            )
         tags = np.frombuffer(handle.read(n_tags * layout.tagsize), entry.newbyteorder(tif.byteorder))
         n_bytes = tags["count"] * np.take(_TYPE_SIZES, tags["type"], mode="clip")
         ends = np.where(n_bytes > layout.offsetsize, tags["at"] + n_bytes, 0)

@@ -34,6 +34,7 @@ _NAMES = {
     **{"micron": 1.0, "μm": 1.0, "um": 1.0, "angstrom": 1e-4, "ångström": 1e-4, "inch": _INCH, "inches": _INCH},
 }
 _NO_UNIT = ("", "pixel", "pixels")
+_SAME = 0.01  # lengths that agree but for rounding
 _NEED = "need its voxel size in micrometres from you (voxel_size=, --voxel-size; of a PSF psf_voxel_size=, --psf-voxel-size)"
 
 
@@ -79,6 +80,26 @@ def voxel_size(path: str | Path, z: tuple[Any, str], y: tuple[Any, str], x: tupl
         return lengths[0], lengths[1], lengths[2]
     found = ", ".join(f"{axis} {_shown(*pair)}" for axis, pair in said.items())
     raise FileError(f"{path}: found a voxel size that is not clear ({found}), {_NEED}")
+
+
+def slip(given: Vector, said: Vector) -> str | None:
+    """Return in which usual way a voxel size that is given differs from what a file says, None where it does not so.
+
+    Examples
+    --------
+    >>> slip((0.1, 0.1, 0.3), (0.3, 0.1, 0.1))
+    'the same sides in another order'
+    >>> slip((300, 100, 100), (0.3, 0.1, 0.1))
+    '1000 times as long'
+    """
+    ratios = [one / other for one, other in zip(given, said, strict=True)]
+    if all(abs(ratio - 1) < _SAME for ratio in ratios):
+        return None
+    if all(abs(one / other - 1) < _SAME for one, other in zip(sorted(given), sorted(said), strict=True)):
+        return "the same sides in another order"
+    power = 10.0 ** round(math.log10(ratios[0]))
+    is_unit = power != 1 and all(abs(ratio / power - 1) < _SAME for ratio in ratios)
+    return f"{power:g} times as long" if is_unit else None
 
 
 def _mended(unit: str) -> str:

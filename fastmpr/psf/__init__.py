@@ -1,4 +1,4 @@
-"""Point spread functions: volumes (z, y, x), centred at ``size // 2`` on each axis, of sum 1."""
+"""Point spread functions: volumes (z, y, x) or planes (y, x), centred at ``size // 2`` on each axis, of sum 1."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ _ROUNDING = 1e-6  # of the level, where there is no noise
 
 
 def faces(volume: NDArray) -> list[tuple[NDArray, NDArray]]:
-    """Return the first and the last face along each axis that has an inside."""
+    """Return the first and the last face along each axis that has an inside; those of a plane are lines."""
     return [(np.take(volume, 0, k), np.take(volume, -1, k)) for k, n in enumerate(volume.shape) if n > 2]
 
 
@@ -32,8 +32,16 @@ def noise(border: list[tuple[NDArray, NDArray]]) -> float:
 
 def asymmetry(border: list[tuple[NDArray, NDArray]]) -> float:
     """Return the noise's standard deviation by what point reflection changes: nothing at all in a computed PSF."""
-    odd = np.concatenate([(first - last[::-1, ::-1]).ravel() for first, last in border])
+    odd = np.concatenate([(first - np.flip(last)).ravel() for first, last in border])
     return float(np.median(np.abs(odd)) * _MEDIAN_TO_SIGMA / np.sqrt(2))
+
+
+def at_corners(border: list[tuple[NDArray, NDArray]]) -> float:
+    """Return how bright the outer thirds of a plane's border lines are beside the middle ones, on average."""
+    lines = [(line, len(line) // 3) for pair in border for line in pair]
+    outer = np.concatenate([part for line, n in lines for part in (line[:n], line[len(line) - n :])])
+    middle = np.concatenate([line[n : len(line) - n] for line, n in lines])
+    return float(outer.mean() / middle.mean()) if outer.size and middle.mean() > 0 else 0.0
 
 
 def low_level(outermost: NDArray, sigma: float) -> float:
@@ -44,7 +52,7 @@ def low_level(outermost: NDArray, sigma: float) -> float:
 def level(border: list[tuple[NDArray, NDArray]]) -> float:
     """Return the mean of what is as dark as the darkest part of a border, smoothed lest faint light hides in noise."""
     smooth = values([tuple(scipy.ndimage.gaussian_filter(face, _WIDTH) for face in pair) for pair in border])
-    sigma = noise(border) / (2 * np.sqrt(np.pi) * _WIDTH)
+    sigma = noise(border) / (2 * np.sqrt(np.pi) * _WIDTH) ** (border[0][0].ndim / 2)
     found = low_level(smooth, sigma)
     for _ in range(10):
         near = np.abs(smooth - found) <= _CLIP * sigma + _ROUNDING * abs(found)

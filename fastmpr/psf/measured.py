@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -10,15 +10,13 @@ import scipy  # its parts are slow to import: this loads them at their first use
 from numpy.typing import ArrayLike, NDArray
 
 from .._messages import warn
-from .._validation import as_intensities
-from . import border
+from .._validation import as_volume_or_plane, axes
+from .bead import Bead, NoBead, body, placed
+from .company import smooth, smoothed
 
 _SMALLEST = 5  # voxels along an axis: with fewer, a stack is border and bead at once
-_CERTAIN = 10  # standard deviations of smoothed noise that a bead's peak has at least
-_FAINT = 3  # standard deviations of smoothed noise that a bead's light has at least
-_SMOOTHING = (4 * np.pi) ** 0.75  # what a Gaussian of one voxel divides the standard deviation of white noise by
-_CUT, _LOST = 0.2, 0.5  # of the peak, at the border: costs half a decibel; costs 2 dB, or the peak may be outside
-_FLAT = 8  # voxels at the very maximum that a symmetric peak between voxels may have
+_APART = 0.2  # of its size, the difference between beads of one microscope at most: from centre to corner of a field
+_UNUSUAL = 3  # times the usual difference, where that is more: faint beads
 
 
 def centred(psf: ArrayLike) -> NDArray:
@@ -26,18 +24,18 @@ def centred(psf: ArrayLike) -> NDArray:
 
     Parameters
     ----------
-    psf : (nz, ny, nx) array_like
+    psf : (nz, ny, nx) or (ny, nx) array_like
         PSF of positive sum, its background subtracted.
 
     Returns
     -------
-    (nz, ny, nx) ndarray
-        Shifted by a cubic spline, zero where nothing was measured; float64 stays, all else is float32.
+    ndarray
+        Of the same shape. Shifted by a cubic spline, zero where nothing was measured; float64 stays, all else is float32.
 
     Raises
     ------
     ValueError
-        If the PSF is not 3-D and finite, or its sum is not positive.
+        If the PSF is not of two or three dimensions and finite, or its sum is not positive.
 
     Examples
     --------
@@ -46,8 +44,11 @@ def centred(psf: ArrayLike) -> NDArray:
     >>> h = psf.gaussian(15, sigma=1.5)
     >>> bool(np.allclose(psf.centred(np.roll(h, 2, axis=0)), h, atol=1e-5))
     True
+    >>> plane = psf.gaussian((15, 15), sigma=1.5)
+    >>> bool(np.allclose(psf.centred(np.roll(plane, 2, axis=0)), plane, atol=1e-3))
+    True
     """
-    volume = as_intensities(psf, "psf")
+    volume = as_volume_or_plane(psf, "psf")
     total = volume.sum(dtype=np.float64)
     if not total > 0:
         raise ValueError(f"psf: found a sum of {total:g}, need a PSF whose sum is positive")
@@ -55,7 +56,7 @@ def centred(psf: ArrayLike) -> NDArray:
     return scipy.ndimage.shift(volume, shift, order=3, mode="constant")
 
 
-def measured(stack: ArrayLike | Sequence[ArrayLike]) -> NDArray:
+def measured(stack: ArrayLike | Iterable[ArrayLike]) -> NDArray:
     """Make a PSF of an image of a bead, or the mean PSF of several.
 
     What the camera adds to every voxel is taken off, the bead is moved to the centre by a fraction of a voxel, and noise
@@ -63,25 +64,27 @@ def measured(stack: ArrayLike | Sequence[ArrayLike]) -> NDArray:
 
     Parameters
     ----------
-    stack : (nz, ny, nx) array_like, or sequence of them
-        Counts of any kind and unit, the bead anywhere within; at least 5 voxels along each axis. Several stacks have one
-        shape; each bead is centred and scaled to sum 1 first, and all weigh the same.
+    stack : (nz, ny, nx) or (ny, nx) array_like, or several
+        Counts of any kind and unit, the bead anywhere within; at least 5 voxels along each axis. Several are a list, a
+        generator or an array (n, nz, ny, nx), and have one shape; each bead is centred and scaled to sum 1 first, and all
+        weigh the same. An array of three dimensions is one stack, so planes with a bead each are a list of them.
 
     Returns
     -------
-    (nz, ny, nx) ndarray
+    (nz, ny, nx) or (ny, nx) ndarray
         Non-negative, centred at ``size // 2`` on each axis, of sum 1; float64 stays, all else is float32.
 
     Raises
     ------
     ValueError
-        If a stack is not 3-D and finite, too small or without a bead, if a bead is cut off by the border near its peak, or
-        the shapes differ.
+        If a stack is not of two or three dimensions and finite, or too small, if the shapes differ, or if no stack shows a
+        bead that is whole near its peak.
 
     Warns
     -----
     FastmprWarning
-        If a bead is saturated, or the border cuts off some of it.
+        If a bead is saturated, or the border cuts off some of it; if another one is beside it; if stacks without a bead are
+        left out, or, of three and more, beads that are unlike the others.
 
     Notes
     -----
@@ -90,6 +93,12 @@ def measured(stack: ArrayLike | Sequence[ArrayLike]) -> NDArray:
     lost, and the less the more beads there are. The centre is that of the squared light, so weighed by the
     light itself: it is where the transfer function's phase is flat on average, its power as weight (Parseval), and hardly
     feels noise, tails or where the border cuts them. For symmetric PSFs it is the centre of mass.
+
+    Voxels far above all their neighbours but one are the camera's, and so are pixels and lines of pixels that are far above
+    those beside them in all planes: they get the median of their neighbours. Another bead has a peak that is missing where
+    the stack is turned by half about the optical axis through the brightest bead, and gets what is there. Several beads
+    vote: those that differ by more than 20 % (in the root of the mean square, smoothed by a voxel; or by more than three
+    times what is usual) from half of the others are left out: two beads in one, above all.
 
     Examples
     --------
@@ -100,88 +109,87 @@ def measured(stack: ArrayLike | Sequence[ArrayLike]) -> NDArray:
     >>> found = psf.measured(np.rint(counts).astype(np.uint16))
     >>> bool(abs(found - h).max() < 0.005 * h.max())
     True
+    >>> psf.measured([plane.astype(np.uint16) for plane in counts[9:12]]).shape  # three images of two dimensions
+    (13, 13)
     """
-    beads, dtype = _as_beads(stack)
-    placed = [*map(_placed, beads.values(), beads)]
-    mean = np.mean([light for light, _ in placed], axis=0)
-    noise = np.sqrt(sum(sigma**2 for _, sigma in placed)) / len(placed)
-    psf = np.where(_body(mean, noise), np.maximum(mean, 0), 0)
+    stacks, dtype = _as_stacks(stack)
+    beads = _alike(_placed(stacks))
+    mean = np.mean([bead.light for bead in beads.values()], axis=0)
+    noise = np.sqrt(sum(bead.noise**2 for bead in beads.values())) / len(beads)
+    psf = np.where(body(mean, noise), np.maximum(mean, 0), 0)
     return (psf / psf.sum()).astype(dtype)
 
 
-def _as_beads(stack: Any) -> tuple[dict[str, NDArray], Any]:
+def _as_stacks(stack: Any) -> tuple[dict[str, NDArray], Any]:
     """Return the stacks in float64 by their names, and the precision asked for."""
-    several = stack.ndim == 4 and len(stack) > 0 if isinstance(stack, np.ndarray) else _holds_volumes(stack)
+    if isinstance(stack, Iterator):
+        stack = list(stack)
+    several = stack.ndim == 4 and len(stack) > 0 if isinstance(stack, np.ndarray) else _holds_images(stack)
     given = {f"stack[{k}]": one for k, one in enumerate(stack)} if several else {"stack": stack}
-    beads = {name: as_intensities(one, name) for name, one in given.items()}
-    shape = next(iter(beads.values())).shape
-    for name, volume in beads.items():
-        if min(volume.shape) < _SMALLEST:
-            raise ValueError(f"{name}: found shape {volume.shape}, need at least {_SMALLEST} voxels along each axis")
-        if volume.shape != shape:
-            raise ValueError(f"{name}: found shape {volume.shape}, need {shape}, as the first has")
-    dtype = np.result_type(*(volume.dtype for volume in beads.values()))
-    return {name: volume.astype(np.float64) for name, volume in beads.items()}, dtype
+    images = {name: as_volume_or_plane(one, name) for name, one in given.items()}
+    shape = next(iter(images.values())).shape
+    for name, image in images.items():
+        if min(image.shape) < _SMALLEST:
+            raise ValueError(f"{name}: found shape {image.shape}, need at least {_SMALLEST} voxels along each axis")
+        if image.shape != shape:
+            raise ValueError(f"{name}: found shape {image.shape}, need {shape}, as the first has")
+    dtype = np.result_type(*(image.dtype for image in images.values()))
+    return {name: image.astype(np.float64) for name, image in images.items()}, dtype
 
 
-def _holds_volumes(stack: Any) -> bool:
-    return isinstance(stack, list | tuple) and {getattr(one, "ndim", 0) for one in stack} == {3}
+def _holds_images(stack: Any) -> bool:
+    """Return whether a list holds arrays of their own, and not the rows of one."""
+    return isinstance(stack, list | tuple) and {getattr(one, "ndim", 0) for one in stack} in ({2}, {3}, {2, 3})
 
 
-def _placed(volume: NDArray, name: str) -> tuple[NDArray, float]:
-    """Return a bead without its offset, centred, of sum 1, and the noise in it."""
-    faces = border.faces(volume)
-    noise = border.noise(faces)
-    light = volume - border.level(faces)
-    _check_whole(light, noise, name)
-    body = _body(light, noise)
-    _warn_of_saturation(volume[body], name)
-    bright = np.where(body, light, 0)
-    shift = [n // 2 - centre for n, centre in zip(light.shape, scipy.ndimage.center_of_mass(bright**2), strict=True)]
-    total = bright.sum()
-    return scipy.ndimage.shift(light, shift, order=5, mode="grid-constant") / total, noise / total
-
-
-def _body(light: NDArray, noise: float) -> NDArray[np.bool_]:
-    """Return where a bead's light stands above the noise, in one piece around its peak."""
-    smooth = scipy.ndimage.gaussian_filter(light, 1, mode="nearest")
-    pieces, _ = scipy.ndimage.label(smooth > _FAINT * noise / _SMOOTHING)
-    return pieces == pieces[np.unravel_index(smooth.argmax(), light.shape)]
-
-
-def _check_whole(light: NDArray, noise: float, name: str) -> None:
-    """Refuse a stack without a bead, or with one near its border; warn of one that reaches it."""
-    smooth = scipy.ndimage.gaussian_filter(light, 1, mode="nearest")
-    peak = float(smooth.max())
-    if not peak > _CERTAIN * noise / _SMOOTHING:
-        raise ValueError(
-            f"{name}: found a peak of {light.max():.4g} in noise of {noise:.4g}, need a bead that stands out"
-        )
-    share = max(_share_at_border(light, axis) for axis in range(3))
-    if share > _LOST:
-        raise ValueError(
-            f"{name}: found a bead cut off by the border, with {share:.0%} of its peak there, need it whole"
-        )
-    if share > _CUT:
+def _placed(stacks: Mapping[str, NDArray]) -> dict[str, Bead]:
+    """Return the beads by the names of their stacks, and say which show none, if others do."""
+    beads, errors = {}, []
+    for name, image in stacks.items():
+        try:
+            beads[name] = placed(image, name)
+        except NoBead as error:
+            errors.append(error)
+    if not beads:
+        raise ValueError(str(errors[0]))
+    if errors:
+        warn(f"{errors[0]}{_more(errors)}: left out, {len(beads)} of {len(stacks)} are averaged")
+    company = {name: bead.other for name, bead in beads.items() if bead.other}
+    if company:
+        name, other = next(iter(company.items()))
         warn(
-            f"{name}: found {share:.0%} of the bead's peak at the border, which cuts it off and makes the PSF too small: "
-            "take more of the stack around it"
+            f"{name}: found another bead {other} voxels {axes(len(other))} from the brightest{_more(company)}, and put what "
+            "the PSF has on its other side in its place: need beads that are alone"
         )
+    return beads
 
 
-def _share_at_border(light: NDArray, axis: int) -> float:
-    """Return how bright the faces across an axis are beside the brightest plane, each smoothed within itself only."""
-    smooth = scipy.ndimage.gaussian_filter(light, [float(k != axis) for k in range(3)], mode="nearest")
-    profile = smooth.max(axis=tuple({0, 1, 2} - {axis}))
-    return float(max(profile[0], profile[-1]) / profile.max())
+def _more(several: Any) -> str:
+    return f" (and something of the kind in {len(several) - 1} more)" if len(several) > 1 else ""
 
 
-def _warn_of_saturation(bright: NDArray, name: str) -> None:
-    """Warn of a plateau: of many voxels at the maximum, where a peak has few beside those almost as bright."""
-    top = bright.max()
-    count = int((bright == top).sum())
-    if count > _FLAT and 4 * count > (bright > 0.9 * top).sum():
+def _alike(beads: dict[str, Bead]) -> dict[str, Bead]:
+    """Return the beads that are like half of the others at least, and say which are not; two cannot be told apart."""
+    if len(beads) < 3:
+        return beads
+    apart, noise = _differences([*beads.values()])
+    usual = np.sort(apart, axis=1)[:, (len(beads) - 1) // 2]  # the first is the one to itself
+    most = np.maximum(max(_APART, _UNUSUAL * float(np.median(usual))), _UNUSUAL * noise)
+    odd = [name for name, unlike in zip(beads, usual > most, strict=True) if unlike]
+    if odd:
         warn(
-            f"{name}: found {count} voxels at the maximum, {top:g}, so the bead looks saturated and the PSF too wide: "
-            "take one that is exposed less"
+            f"{', '.join(odd)}: found {usual.max():.0%} of difference to the other beads, as two beads in one would have: "
+            f"left out, {len(beads) - len(odd)} of {len(beads)} are averaged"
         )
+    return {name: bead for name, bead in beads.items() if name not in odd}
+
+
+def _differences(beads: list[Bead]) -> tuple[NDArray, NDArray]:
+    """Return the differences between each two beads, less those of noise, and each one's noise, over the median's size."""
+    middle = np.median([bead.light for bead in beads], axis=0)
+    where = body(middle, float(np.median([bead.noise for bead in beads])))
+    light = np.array([smooth(bead.light)[where] for bead in beads])
+    noise = np.array([smoothed(bead.noise, middle.ndim) for bead in beads]) * np.sqrt(light.shape[1])
+    square = ((light[:, None] - light) ** 2).sum(axis=-1) - (noise[:, None] ** 2 + noise**2)
+    size = np.linalg.norm(smooth(middle)[where])
+    return np.sqrt(np.maximum(square, 0)) / size, noise / size

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,24 +11,34 @@ import scipy  # its parts are slow to import: this loads them at their first use
 from numpy.typing import ArrayLike, NDArray
 
 from .._limits import check_memory
-from .._validation import Size, Vector, as_flag, as_float_dtype, as_number, as_positive, as_shape, as_voxel_size, shown
+from .._validation import (
+    as_flag,
+    as_float_dtype,
+    as_lengths,
+    as_number,
+    as_positive,
+    as_shape_or_plane,
+    shown,
+)
 
 _AIRY_RADIUS = 0.6098349  # of the first dark ring, in wavelength / NA: the first zero of J1 over 2 pi
 _MOST_PINHOLE = 100  # Airy units: no microscope has so wide a one, and the tables reach as far as it does
 _RADIAL_STEP = 0.016  # of the tables over r, in wavelength / NA: interpolation then errs by 1e-10 of the peak
 
 
-def gaussian(shape: int | Size, *, sigma: ArrayLike, voxel_size: ArrayLike = 1.0, dtype: Any = np.float32) -> NDArray:
+def gaussian(
+    shape: int | Sequence[int], *, sigma: ArrayLike, voxel_size: ArrayLike = 1.0, dtype: Any = np.float32
+) -> NDArray:
     """Sample a Gaussian at the voxels' centres.
 
     Parameters
     ----------
-    shape : int or (int, int, int)
-        Size (z, y, x) in voxels; one number means a cube.
-    sigma : float or (float, float, float)
-        Standard deviation (z, y, x), in the unit of ``voxel_size``: in voxels where that is not given.
-    voxel_size : float or (float, float, float)
-        Size of a voxel (z, y, x).
+    shape : int, (int, int, int) or (int, int)
+        Size (z, y, x) in voxels, or (y, x) for a plane; one number means a cube.
+    sigma : float, (float, float, float) or (float, float)
+        Standard deviation along each axis of ``shape``, in the unit of ``voxel_size``: in voxels where that is not given.
+    voxel_size : float, (float, float, float) or (float, float)
+        Size of a voxel along each axis of ``shape``.
     dtype : numpy.float32 or numpy.float64
         Of the result.
 
@@ -49,17 +60,19 @@ def gaussian(shape: int | Size, *, sigma: ArrayLike, voxel_size: ArrayLike = 1.0
     >>> h = psf.gaussian((43, 69, 69), sigma=(0.5, 0.1, 0.1), voxel_size=0.05)
     >>> h.shape, h.dtype, round(float(h.sum()), 5)
     ((43, 69, 69), dtype('float32'), 1.0)
+    >>> psf.gaussian((69, 65), sigma=1.5).shape  # for images of two dimensions
+    (69, 65)
     """
-    size, dtype = as_shape(shape), as_float_dtype(dtype)
-    sigmas, voxel = as_voxel_size(sigma, "sigma"), as_voxel_size(voxel_size)
+    size, dtype = as_shape_or_plane(shape), as_float_dtype(dtype)
+    sigmas, voxel = as_lengths(sigma, "sigma", len(size)), as_lengths(voxel_size, "voxel_size", len(size))
     check_memory("shape", size, _bytes(8, dtype) * math.prod(size))
     offsets = _offsets(size, voxel)
-    z, y, x = (np.exp(-0.5 * (u / s) ** 2) for u, s in zip(offsets, sigmas, strict=True))
-    return _normalised(z[:, None, None] * y[:, None] * x, dtype)
+    first, *others = np.ix_(*(np.exp(-0.5 * (u / s) ** 2) for u, s in zip(offsets, sigmas, strict=True)))
+    return _normalised(math.prod(others, start=first), dtype)
 
 
 def born_wolf(
-    shape: int | Size,
+    shape: int | Sequence[int],
     *,
     voxel_size: ArrayLike,
     wavelength: float,
@@ -83,10 +96,10 @@ def born_wolf(
 
     Parameters
     ----------
-    shape : int or (int, int, int)
-        Size (z, y, x) in voxels; one number means a cube.
-    voxel_size : float or (float, float, float)
-        Size of a voxel (z, y, x) in micrometres.
+    shape : int, (int, int, int) or (int, int)
+        Size (z, y, x) in voxels, or (y, x) for the plane in focus; one number means a cube.
+    voxel_size : float, (float, float, float) or (float, float)
+        Size of a voxel along each axis of ``shape``, in micrometres.
     wavelength : float
         Of the emission in vacuum, in micrometres.
     na : float
@@ -138,8 +151,11 @@ def born_wolf(
     >>> h = psf.born_wolf((43, 69, 69), voxel_size=0.05, wavelength=0.52, na=1.4, confocal=True, pinhole=1)
     >>> h.shape, h.dtype, round(float(h.sum()), 5)
     ((43, 69, 69), dtype('float32'), 1.0)
+    >>> psf.born_wolf((69, 65), voxel_size=0.1, wavelength=0.52, na=1.49).shape  # in focus: images of two dimensions
+    (69, 65)
     """
-    voxel = as_voxel_size(voxel_size)
+    size, dtype = as_shape_or_plane(shape), as_float_dtype(dtype)
+    voxel = as_lengths(voxel_size, "voxel_size", len(size))
     emission = _as_wavelength(wavelength, "wavelength")
     excitation = emission
     if excitation_wavelength is not None:
@@ -147,13 +163,12 @@ def born_wolf(
     na, index = _as_lens(na, refractive_index)
     _check_sampling(voxel, emission / na, index / na)
     pinhole = _as_pinhole(confocal, pinhole, excitation_wavelength)
-    size, dtype = as_shape(shape), as_float_dtype(dtype)
     disc = pinhole * _AIRY_RADIUS * emission / na
     step = _RADIAL_STEP * min(emission, excitation) / na
     _check_room(size, voxel, dtype, disc, step, index / na)
 
-    z, y, x = (np.abs(u) for u in _offsets(size, voxel))
-    depth, plane = np.unique(z, return_inverse=True)  # a PSF is symmetric about its focus
+    *z, y, x = (np.abs(u) for u in _offsets(size, voxel))
+    depth, plane = np.unique(z or [0.0], return_inverse=True)  # a PSF is symmetric about its focus
     distance = np.hypot(y[:, None], x)
     radius = step * np.arange(np.ceil((distance.max() + disc) / step) + 6)
 
@@ -162,7 +177,7 @@ def born_wolf(
         table = _average_over_disc(radius, table, disc) if pinhole > 1e-3 else table  # less is a point, to 1e-6
         table = table * _intensity(radius[: len(table)], depth, excitation, na, index)
     planes = scipy.interpolate.make_interp_spline(radius[: len(table)], table, k=5)(distance)
-    return _normalised(np.moveaxis(planes[..., plane], -1, 0), dtype)
+    return _normalised(np.moveaxis(planes[..., plane.ravel()], -1, 0).reshape(size), dtype)
 
 
 def _intensity(radius: NDArray, depth: NDArray, wavelength: float, na: float, index: float) -> NDArray:
@@ -199,16 +214,18 @@ def _average_over_disc(radius: NDArray, table: NDArray, disc: float) -> NDArray:
     return total * 2 / (disc * count)
 
 
-def _offsets(shape: Size, voxel_size: Vector) -> list[NDArray]:
+def _offsets(shape: Sequence[int], voxel_size: Sequence[float]) -> list[NDArray]:
     """Return each axis's distances from the centre of a PSF."""
     return [(np.arange(n) - n // 2) * length for n, length in zip(shape, voxel_size, strict=True)]
 
 
-def _check_room(size: Size, voxel: Vector, dtype: np.dtype, disc: float, step: float, stretch: float) -> None:
+def _check_room(
+    size: Sequence[int], voxel: Sequence[float], dtype: np.dtype, disc: float, step: float, stretch: float
+) -> None:
     """Refuse a shape whose volume, or the tables that it is made of, cannot fit into memory."""
-    depth, *sides = (n // 2 * length for n, length in zip(size, voxel, strict=True))
-    radius = math.hypot(*sides) + disc
-    radii, depths = radius / step + 6, size[0] // 2 + 1
+    *deep, height, width = (n // 2 * length for n, length in zip(size, voxel, strict=True))
+    depth, radius = sum(deep), math.hypot(height, width) + disc
+    radii, depths = radius / step + 6, (1, *size)[-3] // 2 + 1
     nodes = 20 + np.pi * _RADIAL_STEP / step * (radius + depth / stretch)
     tables = 8 * (3 * radii * nodes + 4 * nodes * depths + 5 * radii * depths)
     check_memory("shape", size, max(int(tables), _bytes(12, dtype) * math.prod(size)))
@@ -246,18 +263,18 @@ def _as_lens(na: float, refractive_index: float) -> tuple[float, float]:
     return aperture, index
 
 
-def _check_sampling(voxel_size: Vector, resolution: float, stretch: float) -> None:
+def _check_sampling(voxel_size: Sequence[float], resolution: float, stretch: float) -> None:
     """Refuse voxels in nanometres or metres: they hold the whole of a PSF, or next to nothing of it.
 
     A PSF is ``stretch`` times as long as it is wide.
     """
-    z, *yx = voxel_size
+    z, yx = voxel_size[:-2], voxel_size[-2:]
     least = resolution / 1000
     for lengths, axes, most, what in (
         (yx, "y and x", 2 * _AIRY_RADIUS * resolution, "the Airy disc"),
-        ([z], "z", 20 * resolution * stretch, "ten times from the focus to the first zero on the axis"),
+        (z, "z", 20 * resolution * stretch, "ten times from the focus to the first zero on the axis"),
     ):
-        if not least <= min(lengths) <= max(lengths) <= most:
+        if lengths and not least <= min(lengths) <= max(lengths) <= most:
             raise ValueError(
                 f"voxel_size: found {voxel_size}, need micrometres, along {axes} between {least:.2g} "
                 f"and {most:.2g} ({what})"

@@ -273,7 +273,7 @@ def _peak(image: NDArray) -> float:
 def _source(data: Dataset) -> Source:
     """Return the views as they are compared: up to an offset and a slope."""
     source = data.source if isinstance(data.gain, str) else data.source.over(data.gain)
-    return source.then(without_plane) if data.fits_background and data.background == "plane" else source
+    return source.then(without_plane) if data.fits_background and (data.background == "plane" or data.rises) else source
 
 
 def _coarse(grid: Size, share: float) -> Size:

@@ -27,6 +27,7 @@ def check_in_frame(data: Dataset, model: Size) -> None:
         raise ValueError(
             f"symmetry_centre: found {found} from the middle of the model, need no more than {most}, its faces"
         )
+    _check_radius(data)
     if data.frame == "model":
         return
     used = data.used
@@ -46,6 +47,17 @@ def check_in_frame(data: Dataset, model: Size) -> None:
     named = ", ".join(f"{data.source.name(i)} ({distance[i]:.3g} voxels off)" for i in outside[:3])
     more = f" and {len(outside) - 3} more" if len(outside) > 3 else ""
     warn(f"poses: found less than a tenth of the model in {named}{more}; {hint}")
+
+
+def _check_radius(data: Dataset) -> None:
+    """Warn of a radius that leaves nothing out."""
+    corner = 0.5 * float(np.linalg.norm(np.multiply(data.particle_shape, data.voxel_size)))
+    farthest = corner + float(np.linalg.norm(data.placed.translation[data.used], axis=1).max(initial=0))
+    if data.radius is not None and data.radius >= farthest and data.source.is_new("radius"):
+        warn(
+            f"radius: found {data.radius:g} (in {data.unit}), beyond the images, whose corners are {corner:.4g} from their "
+            "middle, so it leaves nothing out: need that of the particle, in the unit of voxel_size"
+        )
 
 
 def _share_seen(data: Dataset, extent: NDArray, translation: NDArray) -> NDArray[np.float64]:

@@ -109,7 +109,8 @@ def views(draw, psf: bool = True, least: int = 1) -> dict[str, Any]:
     for name in draw(st.sets(st.sampled_from(sorted(rare)), max_size=3)):
         given[name] = draw(rare[name])
     if "symmetry" in given and draw(st.booleans()):
-        given["symmetry_axis"] = draw(st.sampled_from([(0, 1, 0), (0, 0, -2), (1, 2, 3)]))
+        axes = [(0, 1, 0), (0, 0, -2), (1, 2, 3)] + [((0, 1, 0), (2, 0, 1))] * (given["symmetry"] == "D2")
+        given["symmetry_axis"] = draw(st.sampled_from(axes))
         given["symmetry_centre"] = draw(st.sampled_from([(0, 0, 0), (0.01, 0, -0.02)]))
     return given if psf else {name: value for name, value in given.items() if not name.startswith("psf")}
 

@@ -169,12 +169,22 @@ def phantom(draw) -> Call:
     return Call(function, arguments, check)
 
 
+PLANES = st.tuples(SIZES, SIZES)
+
+
+def along(shape: Any, *choices: Any) -> Any:
+    """One of some lengths: numbers, and those along each axis (z, y, x), without the first for a plane."""
+    plane = np.iterable(shape) and len(shape) == 2
+    return st.sampled_from([one[1:] if plane and np.iterable(one) else one for one in choices])
+
+
 @st.composite
 def gaussian(draw) -> Call:
+    shape = draw(st.one_of(SHAPES, SIZES, PLANES))
     arguments = {
-        "shape": draw(st.one_of(SHAPES, SIZES)),
-        "sigma": draw(st.sampled_from([1.0, (2, 1, 1), [0.5, 0.1, 3]])),
-        "voxel_size": draw(st.sampled_from([1.0, (0.3, 0.1, 0.1)])),
+        "shape": shape,
+        "sigma": draw(along(shape, 1.0, (2, 1, 1), [0.5, 0.1, 3])),
+        "voxel_size": draw(along(shape, 1.0, (0.3, 0.1, 0.1))),
         "dtype": draw(OF_RESULT),
     }
     return Call(fastmpr.psf.gaussian, arguments, is_psf)
@@ -188,10 +198,10 @@ def is_psf(psf: Any, given: dict[str, Any]) -> None:
 
 @st.composite
 def born_wolf(draw) -> Call:
-    confocal = draw(st.booleans())
+    confocal, shape = draw(st.booleans()), draw(st.one_of(SHAPES, SIZES, PLANES))
     arguments = {
-        "shape": draw(st.one_of(SHAPES, SIZES)),
-        "voxel_size": draw(st.sampled_from([0.1, (0.3, 0.1, 0.1)])),
+        "shape": shape,
+        "voxel_size": draw(along(shape, 0.1, (0.3, 0.1, 0.1))),
         "wavelength": draw(st.sampled_from([0.52, 0.6])),
         "na": draw(st.sampled_from([1.4, 1.0])),
         "refractive_index": 1.515,
@@ -208,15 +218,15 @@ def centred(draw) -> Call:
     def check(psf: Any, given: dict[str, Any]) -> None:
         is_volume(psf, np.shape(given["psf"]), precision(given["psf"]))
 
-    return Call(fastmpr.psf.centred, {"psf": draw(volumes())}, check)
+    return Call(fastmpr.psf.centred, {"psf": draw(volumes(draw(st.one_of(SHAPES, PLANES))))}, check)
 
 
 @st.composite
 def measured(draw) -> Call:
-    shape = draw(st.tuples(*[st.sampled_from([9, 11])] * 3))
+    shape = draw(st.tuples(*[st.sampled_from([9, 11])] * draw(st.sampled_from([2, 3]))))
     bead = 1000 * fastmpr.psf.gaussian(shape, sigma=1.2, dtype=draw(st.sampled_from(["f4", "f8"])))
     bead += np.random.default_rng(draw(SEEDS)).normal(10, 1e-3, shape).astype(bead.dtype)
-    stack = draw(st.sampled_from([bead, [bead, bead], np.stack([bead, bead])]))
+    stack = draw(st.sampled_from([bead, [bead, bead], np.stack([bead, bead]) if len(shape) == 3 else bead]))
 
     def check(psf: Any, given: dict[str, Any]) -> None:
         is_volume(psf, psf.shape, psf.dtype)

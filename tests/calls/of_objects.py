@@ -39,6 +39,7 @@ def make_poses(draw) -> Call:
         "names": poses.names,
         "unit": draw(st.sampled_from([None, "voxel", "um", "nm", "A"])),
         "centre": poses.centre,
+        "two_fold": draw(st.sampled_from(["y", "x"])),
     }
 
     def check(made: Any, given: dict[str, Any]) -> None:

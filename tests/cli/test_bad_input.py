@@ -95,7 +95,7 @@ class TestBadInput:
             ({"psf_voxel_size": (1, 1, -1)}, "argument --psf-voxel-size: found '-1'"),
             ({"symmetry": "X3"}, "symmetry: found 'X3'"),
             ({"symmetry": "C3", "symmetry_axis": (0, 0, 0)}, "symmetry_axis: found (0, 0, 0), need an axis"),
-            ({"symmetry": "C3", "symmetry_axis": (0, 1)}, "argument --symmetry-axis: expected 3 arguments"),
+            ({"symmetry": "C3", "symmetry_axis": (0, 1)}, "argument --symmetry-axis: found 2 numbers, need 3"),
             ({"symmetry_centre": (0, 1, 0)}, "symmetry_centre: found [0.0, 1.0, 0.0] and no symmetry"),
             ({"symmetry": "C3", "symmetry_centre": (0, -9, 0)}, "symmetry_centre: found 0 x -9 x 0 from the middle"),
             ({"regularizer": "magic"}, "magic"),

@@ -162,6 +162,16 @@ class TestOneImage:
         psf = fastmpr.psf.measured(bead.astype(np.uint16))
         agree("sharp.ome.tif", fastmpr.deconvolve(blurred(), psf, voxel_size=VOXEL, **MANY))
 
+    def test_a_bead_of_two_dimensions(self, folder):
+        rng = np.random.default_rng(0)
+        bead = (100 + 4000 / PSF[4].max() * np.pad(PSF[4], 5) + rng.normal(0, 5, (17, 17))).astype(np.uint16)
+        change(Path("bead.tif"), bead)
+        change(Path("cell.tif"), blurred()[5], ome=True, metadata=sides((0.1, 0.1), "YX"))
+        words = ["--psf", "bead.tif", "--psf-measured", "-o", "sharp.ome.tif", *FEW]
+        assert main(["deconvolve", "cell.tif", *words]) == 0
+        expected = fastmpr.deconvolve(blurred()[5], fastmpr.psf.measured(bead), voxel_size=0.1, **MANY)
+        agree("sharp.ome.tif", expected, "YX", (0.1, 0.1))
+
     def test_quiet_and_verbose(self, folder, capsys):
         line = ["deconvolve", "cell.tif", "--psf", "psf.tif", "-o", "sharp.ome.tif", "--overwrite", *FEW]
         assert main([*line, "-q"]) == 0

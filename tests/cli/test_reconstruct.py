@@ -46,6 +46,24 @@ class TestReconstruct:
         expected = fastmpr.reconstruct(data.replace(**where), lam=10, max_iter=3).x
         np.testing.assert_allclose(reconstruct(views, **where), expected, atol=1e-5 * expected.max())
 
+    def test_two_axes_of_symmetry(self, views, capsys):
+        data = fastmpr.load(views / "particles", views / "psf.tiff", views / "poses.csv", voxel_size=0.1)
+        axes = ((0, 1, 0), (1, 0, 0))
+        expected = fastmpr.reconstruct(data.replace(symmetry="D3", symmetry_axis=axes), lam=10, max_iter=3).x
+        x = reconstruct(views, symmetry="D3", symmetry_axis=(0, 1, 0, 1, 0, 0))
+        np.testing.assert_allclose(x, expected, atol=1e-5 * expected.max())
+        capsys.readouterr()
+        line = arguments(views, symmetry="D3", symmetry_axis=(1, 0, 0, 1), overwrite=True)
+        assert "--symmetry-axis: found 4 numbers, need 3 (z y x), or 6" in refusal(line, capsys)
+
+    def test_the_files_in_place_of_their_folder(self, views):
+        """As a shell writes particles/*.tiff."""
+        expected = reconstruct(views)
+        line = arguments(views, overwrite=True)
+        line[1:2] = map(str, sorted((views / "particles").iterdir()))
+        assert main(line) == 0
+        np.testing.assert_array_equal(tiff.read(views / "out.ome.tif")[0], expected)
+
     def test_what_does_not_fit_is_said(self, views, capsys):
         for path in (views / "particles").iterdir():
             particle, voxel = tiff.read(path)

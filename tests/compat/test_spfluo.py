@@ -52,6 +52,17 @@ def test_it_is_the_closed_form(size, psf_shape, exact):
         close(x, naive.spfluo_l2(views, psf, poses[0], lambda_, exact), 1e-6 if exact else 1e-12)
 
 
+def test_angles_in_radians_are_suspected():
+    views, psf, _ = problem(10)
+    poses = fastmpr.Poses.random(3, rng=0)
+    given = np.hstack([poses.rotation.as_euler("XZX"), poses.translation])
+    with pytest.warns(
+        fastmpr.FastmprWarning, match="^poses: found 3 poses with angles up to .* which look like radians"
+    ):
+        reconstruction_L2(views, psf, given, 1.0)
+    reconstruction_L2(views, psf, np.zeros((3, 6)), 1.0)
+
+
 @pytest.mark.parametrize("batch", [False, True])
 @pytest.mark.parametrize("copies", [0, 1, 4])
 @pytest.mark.parametrize("channels", [0, 2])

@@ -270,6 +270,75 @@ def test_a_centre_of_symmetry_outside_of_the_model(function):
         function(data)
 
 
+class Bare:
+    """An array of Zarr 3: a shape and [i], and no length."""
+
+    def __init__(self, array):
+        self._array, self.shape, self.ndim, self.dtype = array, array.shape, array.ndim, array.dtype
+
+    def __getitem__(self, index):
+        return self._array[index]
+
+
+def test_an_array_without_a_length():
+    data = Dataset(Bare(VIEWS), PSF, POSES)
+    assert len(data) == len(VIEWS)
+    np.testing.assert_array_equal(fastmpr.accumulate(data).rhs, fastmpr.accumulate(Dataset(VIEWS, PSF, POSES)).rhs)
+    masks = np.ones(VIEWS.shape, bool)
+    masks[:, :, :, :2] = False
+    for seen in (masks, Bare(masks)):
+        data = Dataset(Bare(VIEWS), PSF, POSES, seen=seen).replace(weights=np.ones(len(VIEWS)))
+        assert np.isnan(data.read(1)[..., :2]).all()
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(data)).read(2), data.read(2))
+    with pytest.raises(TypeError, match="particles: found an array without dimensions"):
+        Dataset(Bare(np.array(1.0)))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"symmetry": "C3", "symmetry_axis": ((1, 0, 0), (0, 1, 0))}, "found two axes for C3, need one"),
+        (
+            {"symmetry": "D3", "symmetry_axis": ((1, 0, 0), (1, 1, 0))},
+            "found 45 degrees between the n-fold and the two",
+        ),
+        ({"symmetry": "D3", "symmetry_axis": ((1, 0, 0), (-1, 30, 0))}, "found 91.9 degrees between"),
+        ({"symmetry": "D3", "symmetry_axis": ((1, 0, 0), (0, 0, 0))}, r"found \(0, 0, 0\), need an axis"),
+        ({"symmetry": "D3", "symmetry_axis": np.eye(3)}, r"found shape \(3, 3\), need three numbers"),
+    ],
+)
+def test_two_axes_must_be_those_of_a_dihedral_group(options, message):
+    with pytest.raises(ValueError, match=f"^symmetry_axis: {message}"):
+        Dataset(VIEWS, PSF, POSES, **options)
+
+
+def test_two_axes_stay_with_their_symmetry():
+    axes = ((0, 3, 4), (0.01, -4, 3))
+    data = Dataset(VIEWS, PSF, POSES, symmetry="D3", symmetry_axis=axes)
+    assert repr(data).endswith("with poses, D3 axis (0, 0.6, 0.8) two-fold axis (0.002, -0.8, 0.6)>")
+    assert np.dot(*data.symmetry_axis) == pytest.approx(0, abs=1e-15)
+    for other in (data[3:5], data.replace(weights=np.ones(len(data))), data.replace(symmetry="D5")):
+        np.testing.assert_allclose(other.symmetry_axis, data.symmetry_axis, atol=1e-15)
+    assert data.replace(symmetry="C3").symmetry_axis == pytest.approx((0, 0.6, 0.8))
+    assert data.replace(symmetry=None).symmetry_axis == (1, 0, 0)
+    assert data.replace(symmetry_axis=(0, 0, 1)).symmetry_axis == (0, 0, 1)
+
+
+def test_the_two_fold_axis_of_the_poses_is_assumed():
+    relion = Poses(POSES.rotation, POSES.translation, two_fold="x")
+    assumed = "symmetry: the two-fold axis not given, so as in RELION: x where the other is z"
+    data = Dataset(VIEWS, PSF, relion, symmetry="D3")
+    assert assumed in data.assumed
+    given = data.replace(symmetry_axis=((1, 0, 0), (0, 0, 1)))
+    assert assumed not in given.assumed
+    assert np.abs(np.sort(data.group, axis=0) - np.sort(given.group, axis=0)).max() < 1e-12
+    assert data.replace(poses=POSES).group[3] @ (0, 1, 0) == pytest.approx((0, 1, 0))
+    for symmetry in ("D4", "C3"):
+        same = Dataset(VIEWS, PSF, relion, symmetry=symmetry)
+        assert assumed not in same.assumed
+        np.testing.assert_array_equal(same.group, Dataset(VIEWS, PSF, POSES, symmetry=symmetry).group)
+
+
 def test_axis_and_centre_stay_with_their_symmetry():
     data = Dataset(VIEWS, PSF, POSES, symmetry="C3", symmetry_axis=(0, 3, 4), symmetry_centre=(0, 1, 0))
     assert repr(data).endswith("with poses, C3 axis (0, 0.6, 0.8) centre (0, 1, 0)>")

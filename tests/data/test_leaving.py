@@ -63,3 +63,23 @@ def test_views_that_hold_nothing_or_saw_a_part_lose_none(broken):
     else:
         views[:] = 0
     assert not fastmpr.Dataset(views, WIDE, POSES[:3], background="none").loses_light
+
+
+@pytest.mark.parametrize("noise", [0.01, 0.1])
+@pytest.mark.parametrize(("cut", "tight"), [(0, False), (5, True)])
+def test_a_tight_box_cuts_light_off_whatever_the_psf(cut, tight, noise):
+    views = fastmpr.simulate(TRUTH, COMPACT, POSES, rng=1)
+    views = views + noise * views.max() * np.random.default_rng(0).standard_normal(views.shape, np.float32)
+    inside = (slice(cut, 24 - cut),) * 3
+    data = fastmpr.Dataset(views[(slice(None), *inside)] + np.float32(0.3), COMPACT, POSES)
+    assert data.loses_light == tight
+    if tight:
+        both = (data, data.replace(outside="dark"))
+        found, dark = (fastmpr.reconstruct(one, workers=1, check=False).x for one in both)
+        assert psnr(found, TRUTH[inside]) > psnr(dark, TRUTH[inside]) + 1
+
+
+def test_one_lit_face_is_a_neighbour_and_no_tight_box():
+    views = fastmpr.simulate(TRUTH, COMPACT, POSES, rng=1) + np.float32(0.3)
+    views[:, 8:16, 8:16, -1] += 0.2 * views.max()
+    assert not fastmpr.Dataset(views, COMPACT, POSES).loses_light

@@ -244,6 +244,7 @@ def test_what_cannot_take_the_result_is_refused_before_the_work(stack, out, mess
         fastmpr.deconvolve(stack, PSF, **GIVEN, out=out, callback=lambda _: pytest.fail("it has begun"))
 
 
+@pytest.mark.filterwarnings("ignore:psf_voxel_size:fastmpr.FastmprWarning")  # it is said before
 def test_a_psf_whose_voxels_are_in_another_unit_is_refused(stack):
     with pytest.raises(MemoryError, match="psf_voxel_size: found .* need sides in the unit of voxel_size"):
         fastmpr.deconvolve(stack, PSF, **GIVEN, psf_voxel_size=1e6)

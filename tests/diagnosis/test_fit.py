@@ -54,6 +54,7 @@ def test_a_volume_is_told_from_its_views_alone():
 @pytest.mark.parametrize("mistake", ["inverted", "other sign", "mirrored", "rows", "contrast", "gradient", "tight"])
 def test_wrong_geometry_is_said(mistake, noise):
     views, poses, rotation, translation = seen(noise), POSES, POSES.rotation, np.array(POSES.translation)
+    options = {}
     if mistake == "inverted":
         poses = Poses(rotation.inv(), translation)
     elif mistake == "other sign":
@@ -64,12 +65,12 @@ def test_wrong_geometry_is_said(mistake, noise):
         poses = POSES[np.roll(np.arange(N), 1)]
     elif mistake == "contrast":
         views = views.max() - views
-    elif mistake == "gradient":
-        views = views + CLEAN.max() * np.linspace(-0.15, 0.15, 24, dtype=np.float32)
+    elif mistake == "gradient":  # where a constant was said to lie behind
+        views, options = views + CLEAN.max() * np.linspace(-0.15, 0.15, 24, dtype=np.float32), {"background": 0.0}
     elif mistake == "tight":
         views, poses = np.ascontiguousarray(views[:, 4:-4, 4:-4, 4:-4]), Poses(rotation, -translation)
     with pytest.warns(FastmprWarning, match=r"does not fit.*fastmpr.diagnose\(data\)"):
-        assert fastmpr.reconstruct(views, PSF, poses).fit > 1.2
+        assert fastmpr.reconstruct(views, PSF, poses, **options).fit > 1.2
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.03, 0.2, 1.0])

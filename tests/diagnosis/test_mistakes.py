@@ -166,6 +166,21 @@ def test_axis_of_the_symmetry():
     assert executed(found.code, right).symmetry_centre == found.data.symmetry_centre
 
 
+@pytest.mark.parametrize("two_fold", ["y", "x"])
+def test_the_two_fold_axis_of_a_dihedral_particle(two_fold):
+    """Poses of another convention have it along the other axis."""
+    copies = Poses(np.eye(3), two_fold=two_fold).symmetrized("D3").matrix
+    truth = sum(
+        scipy.ndimage.affine_transform(helix(), g, (SIZE - 1) / 2 * (1 - g.sum(axis=1)), order=3) for g in copies
+    )
+    views = fastmpr.simulate(truth / truth.max(), PSF, POSES, noise_sigma=0.02, rng=0)
+    for given in ("y", "x"):
+        found = named(data_of(views, Poses(R, T, unit="voxel", two_fold=given), symmetry="D3"))
+        assert found.name == ("as given" if given == two_fold else f"two-fold axis along {two_fold}")
+        if given != two_fold:
+            assert executed(found.code, data_of(views, symmetry="D3")).symmetry_axis == found.data.symmetry_axis
+
+
 @pytest.mark.parametrize("noise", [0.02, 0.1])
 def test_nothing_is_named_where_nothing_is_wrong(noise):
     noisy = VIEWS + noise * VIEWS.max() * np.random.default_rng(0).standard_normal(VIEWS.shape).astype(np.float32)

@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+ROOT = Path(__file__).parents[2]
+
 PROGRAM = """
 import warnings
 import numpy as np
@@ -90,6 +92,41 @@ def test_a_full_disk_costs_a_warning(tmp_path):
     assert right
     assert "too large" in warning
     assert str(tmp_path) in warning
+
+
+CALLER = """
+from .jit import JIT, njit
+from .called import one
+
+
+@njit(**JIT)
+def call():
+    return one()
+"""
+CALLED = """
+from .jit import JIT, njit
+
+
+@njit(**JIT)
+def one():
+    return {}
+"""
+
+
+def test_what_was_compiled_does_not_outlive_what_it_called(tmp_path):
+    """As after an upgrade: the file of the function that is called changes, that of its caller does not."""
+    package = Path(
+        shutil.copytree(ROOT / "fastmpr", tmp_path / "fastmpr", ignore=shutil.ignore_patterns("__pycache__"))
+    )
+    (package / "engine" / "caller.py").write_text(CALLER)
+    program = "from fastmpr.engine.caller import call; print(call(), call.stats.cache_hits)"
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path / "cache"), "PYTHONPATH": str(tmp_path)}
+    for number, hits in ((1, False), (1, True), (2, False), (2, True)):
+        (package / "engine" / "called.py").write_text(CALLED.format(number))
+        run = [sys.executable, "-c", program]
+        done = subprocess.run(run, capture_output=True, text=True, check=True, env=environment, cwd=tmp_path)
+        assert done.stdout.split()[0] == str(number)
+        assert ("1: 1" in done.stdout or "): 1" in done.stdout) == hits
 
 
 SMALL = """

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from shared_data import DATA
 
+from fastmpr import FastmprWarning
 from fastmpr.io import mrc
 
 mrcfile = pytest.importorskip("mrcfile")
@@ -77,6 +78,81 @@ def test_other_modes_become_float32(tmp_path, dtype):
     read, _ = mrc.read(written(tmp_path / "a.mrc", volume))
     assert read.dtype == np.float32
     np.testing.assert_array_equal(read, volume.astype(np.float32))
+
+
+BYTES = (20 + 200 * np.exp(-((np.indices((6, 9, 9)) - 4) ** 2).sum(axis=0) / 6)).astype(np.uint8)
+STAMP = int.from_bytes(b"IMOD", "little")
+
+
+def stamped(path: Path, volume: np.ndarray, flags: int, order: str = "little", **header) -> Path:
+    """A file of bytes with IMOD's stamp and flags, words 39 and 40."""
+    raw = bytearray(written(path, volume.view(np.int8), **header).read_bytes())
+    if order == "big":
+        raw[:208] = np.frombuffer(bytes(raw[:208]), "<i4").astype(">i4").tobytes()
+        raw[208:216] = b"MAP " + bytes([0x11, 0x11, 0, 0])
+    raw[152:160] = STAMP.to_bytes(4, order) + flags.to_bytes(4, order)
+    path.write_bytes(raw)
+    return path
+
+
+@pytest.mark.parametrize("order", ["little", "big"])
+@pytest.mark.parametrize("flags", [0, 4, 1, 13])
+def test_bytes_with_the_stamp_of_imod(tmp_path, flags, order):
+    """Its first flag says that they are signed: 1 and 13 have it, 0 and 4 (of the origin) do not."""
+    signed = flags % 2 == 1
+    volume = (BYTES.astype(int) - 128).astype(np.int8) if signed else BYTES
+    path = stamped(tmp_path / "a.mrc", volume, flags, order)
+    np.testing.assert_array_equal(mrc.read(path)[0], volume.astype(np.float32))
+    np.testing.assert_array_equal(mrc.read_as_it_is(path)[0], volume)
+
+
+def test_bytes_without_a_stamp_are_signed_as_the_standard_says(tmp_path):
+    """Unless the range in the header can only be that of unsigned ones; where they look torn, that is said."""
+    rng = np.random.default_rng(0)
+    mask, noise = np.where(BYTES > 60, 127, -128).astype(np.int8), rng.integers(-128, 128, BYTES.shape).astype(np.int8)
+    filtered = (rng.standard_normal(BYTES.shape) * 30).astype(np.int8)
+    for volume in (mask, noise, filtered, (BYTES.astype(int) - 128).astype(np.int8), (BYTES // 2).astype(np.int8)):
+        np.testing.assert_array_equal(mrc.read(written(tmp_path / "a.mrc", volume))[0], volume.astype(np.float32))
+    told = written(tmp_path / "a.mrc", BYTES.view(np.int8), dmin=BYTES.min(), dmax=BYTES.max())
+    np.testing.assert_array_equal(mrc.read(told)[0], BYTES.astype(np.float32))
+    stale = written(tmp_path / "a.mrc", noise, dmin=20, dmax=220)
+    np.testing.assert_array_equal(mrc.read(stale)[0], noise.astype(np.float32))
+    with pytest.warns(FastmprWarning, match="found that bytes are torn from 127 to -128, so they may be unsigned"):
+        read, _ = mrc.read(written(tmp_path / "a.mrc", BYTES.view(np.int8)))
+    np.testing.assert_array_equal(read, BYTES.view(np.int8).astype(np.float32))
+
+
+THICK = np.random.default_rng(0).random((28, 5, 6)).astype(np.float32)
+
+
+@pytest.mark.parametrize(("cell", "side"), [(28_000, 1000), (1000, 1000), (84_000, 3000), (4000, 4000), (9000, 9000)])
+def test_one_section_in_the_cell_of_a_volume(tmp_path, cell, side):
+    """mz = 1: the cell is that of a section, as the standard has it, or that of all: whichever a microscope may have."""
+    path = sections(tmp_path / "a.mrc", THICK, cell)
+    assert mrc.read(path)[1] == pytest.approx((side * 1e-4, 0.1, 0.1))
+    assert mrc.voxel_size_in(path) == mrc.read(path)[1]
+
+
+def sections(path: Path, volume: np.ndarray, cell: float, mz: int = 1) -> Path:
+    size = np.rec.array([(6000, 5000, cell)], dtype=[(axis, "f4") for axis in "xyz"])[0]
+    return written(path, volume, cella=size, mz=mz)
+
+
+def test_a_cell_that_may_be_of_one_section_or_of_all_is_asked_for(tmp_path):
+    path = sections(tmp_path / "a.mrc", THICK[:10], 10_000)
+    assert "mz = 1, so a voxel of 10000 or 1000 Å along z and 1000 along y, need its voxel size" in refusal(path)
+    assert mrc.read(path, (0.1, 0.1, 0.1))[1] == (0.1, 0.1, 0.1)
+    assert mrc.read(sections(path, THICK[:10], 10_000, mz=10))[1] == pytest.approx((0.1, 0.1, 0.1))
+    assert mrc.read(sections(path, THICK[:1], 1000))[1] == pytest.approx((0.1, 0.1, 0.1))
+
+
+def test_a_voxel_of_one_angstrom_is_not_known(tmp_path, caplog):
+    with caplog.at_level("INFO", "fastmpr"):
+        assert mrc.read(written(tmp_path / "a.mrc", voxel_size=1.0))[1] is None
+    assert "voxels are of 1 Å, as programs write that do not know them" in caplog.text
+    assert mrc.read(written(tmp_path / "a.mrc", voxel_size=(1.0, 1.0, 2.0)))[1] == pytest.approx((2e-4, 1e-4, 1e-4))
+    assert mrc.read(written(tmp_path / "a.mrc", voxel_size=1.07))[1] == pytest.approx((1.07e-4,) * 3)
+    assert mrc.read(written(tmp_path / "a.mrc", voxel_size=1.0), (1e-4,) * 3)[1] == (1e-4,) * 3
 
 
 def test_gzipped(tmp_path):

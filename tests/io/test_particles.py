@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from images import OME, STACK, UNCLEAR, VOLUME, ome_set, save, unclear
 
-from fastmpr import io
+from fastmpr import FastmprWarning, io
 from fastmpr.io import tiff
 from fastmpr.io.particles import ParticleFolder, natural_key, open_particles
 
@@ -85,6 +85,60 @@ class TestParticles:
         particles = open_particles(tmp_path)
         assert particles.voxel_size == (0.3, 0.1, 0.1)
         np.testing.assert_array_equal(np.stack(list(particles)), STACK)
+
+    def test_folders_are_no_particles(self, folder):
+        (folder / "backup.tif").mkdir()
+        assert len(open_particles(folder)) == 4
+
+    def test_two_formats_are_refused(self, folder):
+        """A folder with copies of the particles in another format, or with their average."""
+        (folder / "average.mrc").write_bytes(b"")
+        message = r"found 4 \.tif \('0\.tiff', .* and 1 more\) and 1 \.mrc \('average\.mrc'\), need files of one format"
+        with pytest.raises(ValueError, match=message) as caught:
+            open_particles(folder)
+        assert "\n" not in str(caught.value)
+        assert len(open_particles(f"{folder}/*.tiff")) == 4
+
+    def test_files_of_a_list_and_of_a_pattern(self, folder):
+        files = [folder / f"{i}.tiff" for i in (10, 0, 2)]
+        listed = open_particles(files)
+        assert listed.names == tuple(map(str, files))  # in the order of the list
+        for volume, i in zip(listed, (10, 0, 2), strict=True):
+            np.testing.assert_array_equal(volume, VOLUME + i)
+        matched = open_particles(f"{folder}/*.tif*")
+        assert matched.names == tuple(str(folder / f"{i}.tiff") for i in (0, 1, 2, 10))
+        np.testing.assert_array_equal(pickle.loads(pickle.dumps(matched))[3], VOLUME + 10)
+        with pytest.raises(FileNotFoundError, match=r"\*\.mrc: does not exist, need a folder .* or a pattern"):
+            open_particles(f"{folder}/*.mrc")
+        with pytest.raises(ValueError, match="^path: found an empty list"):
+            open_particles([])
+        with pytest.raises(TypeError, match="^path: found .*, need the name of a file"):
+            open_particles([folder / "0.tiff", VOLUME])
+
+    @pytest.mark.parametrize(
+        ("given", "slip"),
+        [
+            ((0.1, 0.2, 0.3), "the same sides in another order"),
+            ((300, 200, 100), "1000 times as long"),
+            ((3, 2, 1), "10 times as long"),
+            ((0.03, 0.02, 0.01), "0.1 times as long"),
+        ],
+    )
+    def test_a_slip_in_the_voxel_size_that_is_given_is_said(self, tmp_path, given, slip):
+        for name in ("0.tif", "1.tif"):
+            save(tmp_path / name, VOLUME, ome=True, metadata=OME)
+        reads = (open_particles, lambda path, size: open_particles(path / "0.tif", size))
+        for read in (*reads, lambda path, size: io.read(path / "0.tif", size)):
+            with pytest.warns(FastmprWarning, match=rf"beside \(0\.3, 0\.2, 0\.1\) of 0\.tif, {slip}") as caught:
+                read(tmp_path, given)
+            assert len(caught) == 1
+        for right in (
+            (0.3, 0.2, 0.1),
+            (0.31, 0.2, 0.1),
+            (0.6, 0.4, 0.2),
+            0.15,
+        ):  # what the file says, or another length
+            list(open_particles(tmp_path, right))
 
     def test_natural_order(self):
         names = ["a10", "a9", "9", "10", "b", "", "a09b"]

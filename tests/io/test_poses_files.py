@@ -391,13 +391,80 @@ class TestFiles:
             self.poses.write(tmp_path / "nowhere" / "p.csv")
 
 
-def test_angles_in_radians_are_suspected(tmp_path):
-    poses = Poses.random(8, rng=0)
-    angles = np.radians(poses.rotation.as_euler("XZX", degrees=True))
-    rows = "\n".join(f"{i},{a},{b},{c},0,0,0" for i, (a, b, c) in enumerate(angles))
-    (tmp_path / "poses.csv").write_text("name,rot1,rot2,rot3,t1,t2,t3\n" + rows + "\n")
-    with pytest.warns(FastmprWarning, match="look like radians"):
-        Poses.read(tmp_path / "poses.csv")
+def with_angles(path, angles):
+    """A file of poses with these angles as they are."""
+    if path.suffix == ".csv":
+        return written(path, HEADER + "".join(f"{i},{a},{b},{c},0,0,0\n" for i, (a, b, c) in enumerate(angles)))
+    return written(path, STAR + "".join(f"{i} {a} {b} {c} 0 0 0\n" for i, (a, b, c) in enumerate(angles)))
+
+
+@pytest.mark.parametrize("n", [3, 4, 12, 100])
+@pytest.mark.parametrize(("name", "sequence"), [("p.csv", "XZX"), ("p.star", "ZYZ")])
+def test_angles_in_radians_are_suspected(tmp_path, name, sequence, n):
+    """As other programs give them, the first and the last from -pi to pi or from 0 to 2 pi."""
+    radians = Poses.random(n, rng=0).rotation.as_euler(sequence)
+    for angles in (radians, np.where(radians < 0, radians + 2 * np.pi, radians)):
+        with pytest.warns(FastmprWarning, match=rf"{name}: found {n} poses with angles up to .* look like radians"):
+            Poses.read(with_angles(tmp_path / name, angles))
+
+
+@pytest.mark.parametrize(("name", "sequence"), [("p.csv", "XZX"), ("p.star", "ZYZ")])
+def test_small_turns_in_degrees_are_no_radians(tmp_path, name, sequence):
+    """Refined about the identity, as rotations or as angles; the identity itself; about one axis; degrees at random."""
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        small = Rotation.from_rotvec(np.radians(rng.normal(0, 2, (12, 3))))
+        one_axis = np.zeros((12, 3))
+        one_axis[:, seed % 3] = rng.uniform(0, 3, 12)
+        given = [small.as_euler(sequence, degrees=True), rng.normal(0, 2, (12, 3)), one_axis, np.zeros((12, 3))]
+        given.append(Poses.random(3, rng=seed).rotation.as_euler(sequence, degrees=True))
+        for angles in given:
+            Poses.read(with_angles(tmp_path / name, angles))  # any warning is an error here
+
+
+def test_two_origins_of_three_are_said(tmp_path):
+    two = STAR.replace("_rlnOriginZAngst #7\n", "")
+    with pytest.warns(
+        FastmprWarning, match="_rlnOriginXAngst and _rlnOriginYAngst and no _rlnOriginZAngst, .* taken for 0"
+    ):
+        poses = Poses.read(written(tmp_path / "p.star", two + "a 1 2 3 4 5\n"))
+    np.testing.assert_allclose(poses.translation, [[0, -0.0005, -0.0004]], atol=1e-15)
+    none = two.replace("_rlnOriginXAngst #5\n_rlnOriginYAngst #6\n", "")
+    assert not Poses.read(written(tmp_path / "p.star", none + "a 1 2 3\n")).translation.any()
+
+
+OPTICS = "data_optics\n\nloop_\n_rlnOpticsGroup #1\n_rlnImagePixelSize #2\n_rlnImageSize #3\n"
+
+
+def test_boxes_are_those_of_the_optics_of_each_particle(tmp_path):
+    particles = STAR[STAR.index("data_particles") :] + "_rlnOpticsGroup #8\n"
+    rows = "a 1 2 3 4 5 6 2\nb 1 2 3 4 5 6 1\nc 1 2 3 4 5 6 2\n"
+    poses = Poses.read(written(tmp_path / "p.star", f"{OPTICS}1 1000 28\n2 500 56\n\n{particles}{rows}"))
+    np.testing.assert_allclose(poses.boxes, [[0.05, 56], [0.1, 28], [0.05, 56]])
+    np.testing.assert_allclose(poses.matched(["b", "a"]).boxes, [[0.1, 28], [0.05, 56]])
+    assert not poses.boxes.flags.writeable
+    alone = Poses.read(
+        written(tmp_path / "p.star", f"{OPTICS}1 1000 28\n\n{STAR[STAR.index('data_particles') :]}{ROW}")
+    )
+    np.testing.assert_allclose(alone.boxes, [[0.1, 28]])
+    for text in (STAR + ROW, f"{OPTICS}1 1000 28\n\n{particles}a 1 2 3 4 5 6 7\n"):  # which says nothing, or of another
+        assert Poses.read(written(tmp_path / "p.star", text)).boxes is None
+    assert np.isnan(
+        Poses.read(written(tmp_path / "p.star", f"{OPTICS}1 x 28\n\n{particles}a 1 2 3 4 5 6 1\n")).boxes[0, 0]
+    )
+
+
+def test_the_two_fold_axis_is_relions_or_what_a_file_of_ours_says(tmp_path):
+    assert Poses.read(written(tmp_path / "p.star", STAR + ROW)).two_fold == "x"
+    for two_fold in "xy":
+        poses = Poses(Rotation.identity(2), names=["a", "b"], two_fold=two_fold)
+        poses.write(tmp_path / f"{two_fold}.star", shape=7)
+        assert Poses.read(tmp_path / f"{two_fold}.star").two_fold == two_fold
+        assert poses[1:].two_fold == poses.matched(["b"]).two_fold == two_fold
+        assert poses.about_middle((8, 8, 8), 0.1).two_fold == poses.symmetrized("D3").two_fold == two_fold
+    assert "two-fold" not in (tmp_path / "x.star").read_text()
+    Poses(Rotation.identity(2), two_fold="x").write(tmp_path / "p.csv")
+    assert Poses.read(tmp_path / "p.csv").two_fold == "y"
 
 
 @pytest.mark.parametrize("axis", "XYZ")

@@ -326,3 +326,19 @@ class TestWrite:
         with pytest.raises(OSError, match="no space left"):
             tiff.write(tmp_path / "v.ome.tif", VOLUME)
         assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_ends_in_zeros(tmp_path):
+    """A copy that broke off into a file of the right size: its pages are zeros from some byte on."""
+    path = save(tmp_path / "v.tif", VOLUME)
+    raw = path.read_bytes()
+    for k in range(1, 10):
+        kept = len(raw) * k // 10
+        path.write_bytes(raw[:kept] + bytes(len(raw) - kept))
+        try:
+            volume, _ = tiff.read(path)
+        except ValueError as error:
+            assert "zero-size" not in str(error)
+            assert str(error).startswith(f"{path}: found") or "cannot be read as a TIFF file" in str(error)
+        else:
+            assert volume.shape == VOLUME.shape

@@ -13,6 +13,7 @@ from scipy import ndimage
 
 import fastmpr
 from fastmpr import Dataset, FastmprWarning, psf
+from fastmpr.psf import checks
 
 VIEWS = np.ones((2, 8, 8, 8), np.float32)
 TYPICAL = psf.gaussian((21, 13, 13), sigma=(3, 1, 1))
@@ -32,7 +33,7 @@ def said(h):
 def too_small(h):
     """Whether even the border of an odd array has three quarters of the peak."""
     odd = h[tuple(slice(1 - n % 2, None) for n in h.shape)]
-    return max(np.take(odd, 0, axis).max() for axis in range(3)) > 0.75 * odd.max()
+    return max(np.take(odd, 0, axis).max() for axis in range(h.ndim)) > 0.75 * odd.max()
 
 
 # ---- no false alarm
@@ -184,3 +185,122 @@ def test_what_cannot_be_a_psf_stays_an_error_not_a_warning():
     for h in (0 * TYPICAL, -TYPICAL):
         with pytest.raises(ValueError, match="psf: found a sum of"):
             fastmpr.accumulate(VIEWS, h, poses)
+
+
+# ---- two dimensions
+
+
+def said_of_a_plane(h):
+    """All that is said when an image is deconvolved, of its PSF."""
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        fastmpr.deconvolve(np.ones((8, 8), np.float32), h, lam=1, max_iter=1, background=0)
+    return [str(warning.message) for warning in found]
+
+
+PLANE = psf.gaussian((25, 25), sigma=1.5)
+
+
+def test_nothing_is_said_of_a_right_plane():
+    """Of any optics, down to the plane of a few pixels, unless hardly more than the peak is in it."""
+    rng = np.random.default_rng(0)
+    silent = 0
+    for _ in range(300):
+        shape = tuple(rng.integers(5, 66, 2))
+        na, index = OPTICS[rng.integers(len(OPTICS))]
+        wavelength = rng.uniform(0.4, 0.8)
+        pixel = wavelength / na * rng.uniform(0.05, 0.5)
+        lens = {"wavelength": wavelength, "na": na, "refractive_index": index, "dtype": rng.choice(["f4", "f8"])}
+        h = psf.born_wolf(shape, voxel_size=pixel * rng.uniform(0.7, 1, 2), **lens, **KINDS[rng.integers(len(KINDS))])
+        g = psf.gaussian(shape, sigma=np.exp(rng.uniform(np.log(0.3), np.log(0.6 * max(shape)))))
+        for one in (h, g):
+            texts = [*checks._look(one)]
+            if too_small(one):
+                assert "of its peak at its border" in texts[0]
+            else:
+                assert texts == [], shape
+                silent += 1
+    assert silent > 400
+
+
+def test_nothing_is_said_of_a_ring_out_of_focus():
+    stack = psf.born_wolf((25, 45, 45), voxel_size=(0.2, 0.1, 0.1), wavelength=0.52, na=0.9, refractive_index=1.0)
+    assert stack[6, 22, 22] < 0.5 * stack[6].max()
+    assert [*checks._look(stack[6])] == []
+
+
+@pytest.mark.parametrize("read_noise", [0, 3])
+@pytest.mark.parametrize("shape", [(25, 25), (24, 30), (15, 13)])
+def test_what_is_wrong_with_a_plane_is_told(shape, read_noise):
+    def camera(light, offset=0):
+        return counts(light, offset, read_noise, np.random.default_rng(1) if read_noise else None).astype(float)
+
+    right = gaussian(shape, (1.5, 1.5))
+    if read_noise:
+        assert said_of_a_plane(camera(right, 100) - 100) == []
+    (text,) = said_of_a_plane(camera(right, 100))
+    assert float(text.split("a level of ")[1].split()[0]) == pytest.approx(100, abs=2)
+    assert "camera's offset" in text
+    assert any("camera's offset" in text for text in said_of_a_plane(camera(right, 30)))
+    first, second = said_of_a_plane(camera(gaussian(shape, (1.5, 1.5), (0, 1)), 100))
+    assert "camera's offset" in first
+    assert second.startswith("psf[0]: found its centre (")
+    assert "voxels (y, x) from size // 2" in second
+    (text,) = said_of_a_plane(camera(gaussian(shape, (1.5, 1.5), (0.5, 0))))
+    assert "voxels (y, x) from size // 2" in text
+    (text,) = said_of_a_plane(np.fft.ifftshift(camera(right)))
+    assert "voxels (y, x) from size // 2, where it is dark" in text
+    (text,) = said_of_a_plane(right - 0.005)
+    assert "negative values" in text
+
+
+def test_a_single_plane_of_a_stack_is_looked_at_too():
+    (text,) = said(counts(PLANE[None] / PLANE.max(), 100))
+    assert "camera's offset" in text
+
+
+# ---- figures, all of one brightness
+
+
+def disc(radius, fine):
+    """A disc up to the border of its array, its edge smoothed by so many samples a pixel."""
+    n = 2 * radius + 1
+    offsets = (np.arange(n * fine) - (n * fine - 1) / 2) / fine
+    inside = offsets[:, None] ** 2 + offsets**2 <= (radius + 0.5) ** 2
+    return inside.reshape(n, fine, n, fine).mean(axis=(1, 3))
+
+
+FIGURES = {
+    "scikit-image's box": np.ones((5, 5)) / 25,
+    "box": np.ones((3, 3, 3)),
+    "rectangle": np.ones((7, 9), np.float32),
+    "box in the dark": np.pad(np.ones((5, 5)), 3),
+    "box by a filter": ndimage.uniform_filter(np.pad([[1.0]], 5), 5),
+    "ball": np.float64(sum(g * g for g in np.ogrid[-4:5, -4:5, -4:5]) <= 16),
+    "disc": disc(5, 1),
+    "smooth disc": disc(5, 8),
+    "motion": np.eye(9),
+    "motion in three dimensions": np.pad(np.ones((9, 1, 1)), ((0, 0), (4, 4), (4, 4))),
+    "motion at 30 degrees": np.clip(
+        ndimage.rotate(np.pad(np.ones((1, 15)), ((7, 7), (0, 0))), 30, reshape=False, order=1), 0, 1
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_nothing_is_said_of_a_figure(name):
+    assert [*checks._look(FIGURES[name])] == []
+
+
+def test_what_is_wrong_with_a_figure_is_told():
+    def of(h):
+        (text,) = checks._look(h)
+        return text
+
+    assert "camera's offset and is" in of(100 + 4000.0 * FIGURES["box in the dark"])
+    assert "camera's offset and is" in of(100 + 4000.0 * np.pad(FIGURES["box"], 5))
+    assert "at its border" in of(10 + 100 * FIGURES["disc"])
+    assert "at its border" in of(psf.gaussian((5, 5), sigma=5))
+    assert "(1.00, -0.00) voxels (y, x)" in of(np.pad(np.ones((5, 5)), ((4, 2), (3, 3))))
+    assert "(-0.50, -0.50) voxels (y, x)" in of(np.ones((4, 4)))
+    assert "where it is dark" in of(np.fft.ifftshift(FIGURES["box in the dark"]))

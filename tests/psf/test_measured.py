@@ -97,7 +97,9 @@ def test_several_beads_are_averaged_once_centred_and_scaled():
 @pytest.mark.parametrize(
     "make, message",
     [
-        (lambda: gaussian(ODD)[10], "stack: found an array of shape"),
+        (lambda: gaussian(ODD)[10, 6], r"stack: found an array of shape \(13,\), need a 3-D one .* or a 2-D one"),
+        (lambda: gaussian(ODD)[8:9], r"stack: found shape \(1, 13, 13\), need at least 5 voxels"),
+        (lambda: [gaussian(ODD)[10], gaussian(ODD)], r"stack\[1\]: found shape \(21, 13, 13\), need \(13, 13\)"),
         (lambda: gaussian((4, 13, 13)), r"stack: found shape \(4, 13, 13\), need at least 5 voxels"),
         (lambda: np.full(ODD, 100), "stack: found a peak of .* in noise of 0, need a bead"),
         (lambda: np.random.default_rng(0).normal(100, 5, ODD), "stack: found a peak of .* in noise of .*, need a bead"),

@@ -71,6 +71,23 @@ def test_gaussian_takes_one_number_for_all_axes():
     np.testing.assert_array_equal(psf.gaussian(9, sigma=2), psf.gaussian((9, 9, 9), sigma=(2, 2, 2)))
 
 
+# ---- planes
+
+
+@pytest.mark.parametrize("shape", [(15, 21), (16, 9), (1, 5)])
+def test_a_plane_is_that_through_the_centre(shape):
+    """Of sum 1 alone, as one of a single plane in three dimensions is."""
+    flat = psf.gaussian(shape, sigma=(1.2, 2), voxel_size=(1, 0.5), dtype=np.float64)
+    solid = psf.gaussian((7, *shape), sigma=(3, 1.2, 2), voxel_size=(1, 1, 0.5), dtype=np.float64)[3]
+    np.testing.assert_allclose(flat, solid / solid.sum(), rtol=1e-12)
+    for options in ({}, {"confocal": True, "pinhole": 1}):
+        lens = {"wavelength": 0.52, "na": 1.2, "dtype": np.float64, **options}
+        flat = psf.born_wolf(shape, voxel_size=(0.1, 0.08), **lens)
+        solid = psf.born_wolf((7, *shape), voxel_size=(0.3, 0.1, 0.08), **lens)[3]
+        assert flat.shape == shape
+        np.testing.assert_allclose(flat, solid / solid.sum(), rtol=1e-9, atol=1e-12)
+
+
 # ---- Born & Wolf, widefield
 
 
@@ -293,7 +310,12 @@ GOOD = {"shape": (5, 5, 5), "voxel_size": 0.05, "wavelength": 0.52, "na": 1.4}
         ({"pinhole": 1}, "confocal: found False, need True"),
         ({"excitation_wavelength": 0.488}, "confocal: found False, need True"),
         ({"shape": (5, 0, 5)}, "shape: found .* need one or three positive integers"),
-        ({"shape": (5, 5)}, "shape: found"),
+        (
+            {"shape": (5, 5), "voxel_size": (0.1, 0.05, 0.05)},
+            "voxel_size: found .*, need one or two positive lengths \\(y, x\\)",
+        ),
+        ({"shape": (5,)}, "shape: found .* need one or three positive integers \\(z, y, x\\), or two \\(y, x\\)"),
+        ({"shape": (5, 5), "voxel_size": (50, 50)}, "voxel_size: found .*, need micrometres, along y and x"),
         ({"dtype": np.int16}, "dtype: found int16, need float32 or float64"),
         ({"dtype": "nonsense"}, "dtype: found 'nonsense', need float32 or float64"),
         ({"dtype": None}, "dtype: found None, need float32 or float64"),

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..._validation import as_finite, as_flag, as_reals, check_intensities, shown
+from ...io.conventions import warn_of_radians
 from .arrays import as_numpy, like
 
 _LONGEST = 1280  # voxels a side, so that 32 bits hold the place of each
@@ -49,6 +50,7 @@ def as_problem(
     if not np.isfinite(given).all():
         raise ValueError("poses: found NaN or infinite values, need finite angles and translations")
     given = given.reshape(len(given) if batch else 1, -1, len(views), 6)
+    warn_of_radians("poses", given[0, 0, :, :3])
     return Problem(views, blur, given, _as_lambdas(lambda_, len(given)))
 
 

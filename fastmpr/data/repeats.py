@@ -1,0 +1,132 @@
+"""Planes of an image that show nothing of their own: they repeat others exactly, or are empty between some that are not."""
+
+from __future__ import annotations
+
+import bisect
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+_TELLING = 25  # voxels of a plane, at least, that differ from most of it: photons do not fall on so many places twice
+_MOST = 0.8  # of the voxels next to an empty plane: with more it may be empty too, by chance
+_TURNS = 0.25  # of three neighbours the middle one is extreme: in noise in 0.33 of all cases and more, without in 0.18
+
+
+def missing_planes(image: Any) -> list[NDArray[np.bool_]]:
+    """Return which planes along each axis repeat another one that is farther from the image's faces, or have one value.
+
+    Noise does not repeat itself, nor does it end from one plane to the next. Without noise planes may be alike, as those of
+    a symmetric phantom, and empty beside others: they stay.
+
+    Parameters
+    ----------
+    image : (nz, ny, nx) ndarray or Slabs
+    """
+    return [_repeated(image, axis, lines) | _empty(image, axis, lines) for axis, lines in enumerate(_lines(image))]
+
+
+def _lines(image: Any) -> list[NDArray]:
+    """Return a line of each plane along each axis, in the middle of the image, or near it where that is empty."""
+    middle, across = (_lively(image, axis) for axis in range(2))
+    return [across, middle, np.ascontiguousarray(middle.T)]
+
+
+def _lively(image: Any, axis: int) -> NDArray:
+    """Return a plane that has more than one value, the middle one if it has."""
+    n = image.shape[axis]
+    for k in (n // 2, n // 3, n - 1 - n // 3):
+        plane = _plane(image, axis, k)
+        if (plane != plane.flat[0]).any():
+            break
+    return plane
+
+
+def _repeated(image: Any, axis: int, lines: NDArray) -> NDArray[np.bool_]:
+    """Return which planes along an axis repeat others, and show noise all together."""
+    n, keys = len(lines), [line.tobytes() for line in lines]
+    out, alike = np.zeros(n, bool), dict[bytes, list[int]]()
+    if len(set(keys)) == n:
+        return out
+    for k, key in enumerate(keys):
+        alike.setdefault(key, []).append(k)
+    turns, triples, far = 0, 0, []
+    for places in alike.values():
+        if len(places) == 1 or not (lines[places[0]] != lines[places[0], 0]).any():
+            continue
+        places.sort(key=lambda k: -min(k, n - 1 - k))
+        first, *others = (_plane(image, axis, k) for k in places)
+        if not _is_varied(first):
+            continue
+        copies = [
+            k for k, other in zip(places[1:], others, strict=True) if np.array_equal(first, other, equal_nan=True)
+        ]
+        out[copies] = True
+        far += [tuple(sorted((places[0], k))) for k in copies if 2 * abs(places[0] - k) > n]
+        found = _turns(first)
+        turns, triples = turns + found[0], triples + found[1]
+    if turns <= _TURNS * triples:
+        return np.zeros(n, bool)
+    return _unwrapped(image, axis, out, sorted(far))
+
+
+def _empty(image: Any, axis: int, lines: NDArray) -> NDArray[np.bool_]:
+    """Return which planes along an axis have one value, which next to them on either side is not that of most voxels."""
+    flat = (lines == lines[:, :1]).all(axis=1)
+    out, shown = np.zeros(len(lines), bool), np.flatnonzero(~flat).tolist()
+    turns = triples = 0
+    for k in np.flatnonzero(flat).tolist() if shown else ():
+        at, value = bisect.bisect(shown, k), lines[k, 0]
+        beside = shown[max(0, at - 1) : at + 1]
+        if any(_is_mostly(value, lines[j]) for j in beside) or not (_plane(image, axis, k) == value).all():
+            continue
+        planes = [_plane(image, axis, j) for j in beside]
+        out[k] = not any(_is_mostly(value, plane) for plane in planes)
+        found = np.sum([_turns(plane) for plane in planes], axis=0)
+        turns, triples = turns + int(found[0]), triples + int(found[1])
+    return out & (turns > _TURNS * triples)
+
+
+def _is_mostly(value: Any, voxels: NDArray) -> bool:
+    return bool(np.count_nonzero(voxels == value) >= _MOST * voxels.size)
+
+
+def _unwrapped(image: Any, axis: int, out: NDArray[np.bool_], far: list[tuple[int, ...]]) -> NDArray[np.bool_]:
+    """Return which planes repeat others that are a period away, where the image goes on on its other side.
+
+    Such planes are at both ends, and where one stops being a copy and the other begins, the image jumps.
+    """
+    n, count = len(out), len(far)
+    period = n - count
+    if not far or far != [(k, k + period) for k in range(count)]:
+        return out
+    jumps = [_jump(image, axis, period)] + [_jump(image, axis, k) for k in range(1, count + 1)]
+    first = int(np.argmax(jumps))
+    out[:count], out[period:] = np.arange(count) < first, np.arange(count) >= first
+    return out
+
+
+def _jump(image: Any, axis: int, k: int) -> float:
+    """Return how far a plane is from the one before."""
+    before, after = (np.nan_to_num(_plane(image, axis, place).astype(float)) for place in (k - 1, k))
+    return float(np.abs(after - before).mean())
+
+
+def _plane(image: Any, axis: int, k: int) -> NDArray:
+    return np.asarray(image[(slice(None),) * axis + (k,)])
+
+
+def _is_varied(plane: NDArray) -> bool:
+    """Return whether many voxels of a plane differ from what most of it has."""
+    _, counts = np.unique(plane[plane == plane], return_counts=True)
+    return bool(counts.sum() - counts.max(initial=0) >= _TELLING)
+
+
+def _turns(plane: NDArray) -> tuple[int, int]:
+    """Return how many triples of neighbours in a plane have their extreme in the middle, and how many differ at all."""
+    turns = triples = 0
+    for lines in (plane, plane.T):
+        a, b, c = lines[:-2], lines[1:-1], lines[2:]
+        turns += int(np.count_nonzero(((b > a) & (b > c)) | ((b < a) & (b < c))))
+        triples += int(np.count_nonzero((a != b) | (b != c)))
+    return turns, triples
