@@ -55,6 +55,15 @@ def positive(text: str) -> float:
     return _number(text, float, "a positive number", lambda number: 0 < number < math.inf)
 
 
+def positive_or_name(text: str) -> float | str:
+    """Return a positive number, or what is none: an option of several values takes the names of images after them too."""
+    try:
+        float(text)
+    except ValueError:
+        return text
+    return positive(text)
+
+
 def not_negative(text: str) -> float:
     """Return a number of at least 0."""
     return _number(text, float, "a number of at least 0", lambda number: 0 <= number < math.inf)
@@ -82,12 +91,9 @@ def lam(text: str) -> float | str:
 
 def background(text: str) -> float | str:
     """Return "auto", "plane", "none" or a finite number."""
-    return text if text == "plane" else _level(text, "auto, plane, none or a number")
-
-
-def level(text: str) -> float | str:
-    """Return "auto", "none" or a finite number."""
-    return _level(text, "auto, none or a number")
+    if text in ("auto", "plane", "none"):
+        return text
+    return _number(text, float, "auto, plane, none or a number", math.isfinite)
 
 
 def memory(text: str) -> float:
@@ -98,10 +104,6 @@ def memory(text: str) -> float:
 def _bytes(text: str) -> float:
     factor = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}.get(text[-1:].upper())
     return float(text[:-1]) * factor if factor else float(text)
-
-
-def _level(text: str, need: str) -> float | str:
-    return text if text in ("auto", "none") else _number(text, float, need, math.isfinite)
 
 
 def _number(text: str, kind: Callable[[str], Any], need: str, fits: Callable[[Any], bool]) -> Any:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from ..io.about import About, read_about
 from ..io.files import as_path, check_folder_writable, check_writable
 from ..io.formats import volumes, writable_format
 from ..io.images import look_at
@@ -23,6 +24,8 @@ class Job(NamedTuple):
     dtype : str
     voxel_size : tuple of float or None
         In micrometres: (z, y, x), or (y, x) of two dimensions.
+    about : About
+        What the file says of channels and frames.
     """
 
     source: Path
@@ -31,6 +34,12 @@ class Job(NamedTuple):
     axes: str
     dtype: str
     voxel_size: tuple[float, ...] | None
+    about: About
+
+    @property
+    def channels(self) -> int:
+        """How many there are."""
+        return self.shape[self.axes.index("C")] if "C" in self.axes else 1
 
     def beside(self, suffix: str) -> Path:
         """Return the name of what belongs to the output."""
@@ -47,7 +56,7 @@ def plan(args: argparse.Namespace, check: Callable[[Job], object]) -> tuple[list
         Raises an error where something else is wrong with an image.
     """
     jobs, wrong = [], []
-    claimed = {Path(path).resolve(): "is read" for path in (*args.images, args.psf) if path}
+    claimed = {Path(path).resolve(): "is read" for path in (*args.images, *(args.psf or ())) if path}
     for source, output in zip(map(Path, args.images), _outputs(args), strict=True):
         try:
             job = _job(args, source, output)
@@ -84,5 +93,5 @@ def _outputs(args: argparse.Namespace) -> list[Path]:
 
 
 def _job(args: argparse.Namespace, source: Path, output: Path) -> Job:
-    values, axes, voxel = look_at(source, args.voxel_size)
-    return Job(source, output, values.shape, axes, str(values.dtype), voxel)
+    values, axes, voxel = look_at(source, args.voxel_size, args.axes)
+    return Job(source, output, values.shape, axes, str(values.dtype), voxel, read_about(source))

@@ -5,12 +5,46 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .._validation import Size, as_float_type
+
+
+class Plane(NamedTuple):
+    """A background that rises in some direction: what it is at the first voxel, and by how much it rises with each.
+
+    Attributes
+    ----------
+    first : float
+    z, y, x : float
+        Along each axis.
+    """
+
+    first: float
+    z: float
+    y: float
+    x: float
+
+    def at(self, z: float, ny: int, nx: int) -> NDArray[np.float64]:
+        """Return it all over a plane of an image."""
+        rows = self.first + self.z * z + self.y * np.arange(ny, dtype=np.float64)
+        return rows[:, np.newaxis] + self.x * np.arange(nx, dtype=np.float64)
+
+    def upright(self) -> Plane:
+        """Return it with its y for z and its z for y."""
+        return Plane(self.first, self.y, self.z, self.x)
+
+    def part(self, box: tuple[slice, slice, slice]) -> Plane:
+        """Return it as a part of the image has it."""
+        starts = (side.start or 0 for side in box)
+        return self._replace(first=self.first + sum(a * b for a, b in zip(self[1:], starts, strict=True)))
+
+    def centre(self, shape: Size) -> float:
+        """Return what it is in the middle of an image."""
+        return self.first + sum(slope * (n - 1) / 2 for slope, n in zip(self[1:], shape, strict=True))
 
 
 class Image(Sequence[NDArray]):
@@ -20,13 +54,13 @@ class Image(Sequence[NDArray]):
     ----------
     values : (nz, ny, nx) ndarray or Slabs
         Of any real type.
-    level : float
+    level : float or Plane
         To be taken off.
     unseen : (nz, n) uint8, optional
         Bits of the voxels of each plane that were not seen.
     """
 
-    def __init__(self, values: NDArray | Slabs, level: float = 0.0, unseen: NDArray | None = None):
+    def __init__(self, values: NDArray | Slabs, level: float | Plane = 0.0, unseen: NDArray | None = None):
         self.values, self.level, self.unseen = values, level, unseen
         self.shape: Size = values.shape
         self.dtype = as_float_type(values.dtype)
@@ -36,7 +70,8 @@ class Image(Sequence[NDArray]):
 
     def __getitem__(self, z: Any) -> Any:
         plane: NDArray = np.array(self.values[z], self.dtype, order="C")
-        plane -= self.dtype(self.level)
+        level = self.level
+        plane -= level.at(z, *self.shape[1:]).astype(self.dtype) if isinstance(level, Plane) else self.dtype(level)
         if self.unseen is not None:
             plane[self._bits(z)] = np.nan
         return plane
@@ -55,7 +90,8 @@ class Image(Sequence[NDArray]):
         """Return an image of one plane with its rows as planes."""
         _, ny, nx = self.shape
         bits = None if self.unseen is None else np.packbits(self._bits(0), axis=1)
-        return Image(np.asarray(self.values).reshape(ny, 1, nx), self.level, bits)
+        level = self.level.upright() if isinstance(self.level, Plane) else self.level
+        return Image(np.asarray(self.values).reshape(ny, 1, nx), level, bits)
 
     @property
     def is_held(self) -> bool:
@@ -89,11 +125,11 @@ class Image(Sequence[NDArray]):
     def part(self, box: tuple[slice, slice, slice]) -> Image:
         """Return a part of the image, in its frame."""
         planes, *sides = box
-        whole = self.values[box]
+        whole, level = self.values[box], self.level.part(box) if isinstance(self.level, Plane) else self.level
         if self.unseen is None:
-            return Image(whole, self.level)
+            return Image(whole, level)
         bits = [np.packbits(self._bits(z)[tuple(sides)]) for z in range(*planes.indices(len(self)))]
-        return Image(whole, self.level, np.array(bits))
+        return Image(whole, level, np.array(bits))
 
 
 class Slabs:

@@ -1,4 +1,4 @@
-"""What is behind an image: the level of its darkest parts."""
+"""What is behind an image: the level of its darkest parts, or a plane through them."""
 
 from __future__ import annotations
 
@@ -8,32 +8,106 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+from scipy.optimize import linprog
 
+from .._messages import log, warn
 from .._validation import Size, as_choice, as_number
 from .cells import CELL, cells_of
-from .image import Image
+from .image import Image, Plane
 
 _DARKEST = 0.01  # of the cells are taken for dark
 _SIGMAS = 2.33  # that quantile of a normal distribution, below its mean
+_BELOW = 0.03  # of the cells lie below a plane through dark ones
+_FEWEST = 3  # cells along an axis along which it may rise
+_FITTED = 1000  # cells at most, that it is fitted to
+_PARTS = 3  # along an axis, whose darkest cells are compared
+_UNEVEN, _LOUD = (
+    0.3,
+    10.0,
+)  # of the mean light, and times the noise, by which they differ at least where a plane is likely,
+_TELLING = 64  # cells, at least
+_EVEN = 0.2  # of that they differ at most, less a plane, if it is one
 
 
-def as_level(image: Image, background: Any, psf: NDArray) -> float:
+def as_level(image: Image, background: Any, psf: NDArray) -> float | Plane:
     """Return what to take off: by default what the darkest cells have in common, less the light that the PSF takes there.
 
     The least of many noisy cells lies below them all. Too much would forbid what is true, which costs several dB; too little
     leaves positivity with nothing to say, which costs some tenths.
     """
+    if isinstance(background, Plane):
+        return background
     if not isinstance(background, str):
-        return as_number(background, "background", -1e30, 1e30, "'auto', 'none' or a number")
-    if as_choice(background, "background", ("auto", "none")) == "none":
+        return as_number(background, "background", -1e30, 1e30, "'auto', 'plane', 'none' or a number")
+    if as_choice(background, "background", ("auto", "plane", "none")) == "none":
         return 0.0
     mean, variance = cells_of(image)
+    if background == "auto":
+        level = _level(image, mean, variance, psf)
+        _name_plane(
+            mean, image.shape, level, math.sqrt(float(np.nanmedian(variance)) / min(CELL**3, image.values.size))
+        )
+        return level
+    slopes, rise = _rise(mean, image.shape)
+    level = _level(image, mean - rise, variance, psf)
+    log.info("background: a plane, %.4g in the middle, rises by %s along z, y and x", level, slopes)
+    middle = sum(slope * (n - 1) / 2 for slope, n in zip(slopes, image.shape, strict=True))
+    return Plane(level - middle, *slopes)
+
+
+def _level(image: Image, mean: NDArray, variance: NDArray, psf: NDArray) -> float:
+    """Return what the darkest cells have in common, less the light that the PSF takes there."""
     darkest = mean <= max(float(np.nanquantile(mean, _DARKEST)), float(np.nanmin(mean)))
     noise = math.sqrt(np.median(variance[mean <= np.nanquantile(mean, 5 * _DARKEST)]) / min(CELL**3, image.values.size))
     level = float(mean[darkest].max()) + _SIGMAS * noise
     light = np.nan_to_num(np.maximum(mean - level - _SIGMAS * noise, 0))
     haze = ndimage.convolve(light, _between_cells(psf, image.shape), mode="nearest")
     return level - float(haze[darkest].min())
+
+
+def _name_plane(mean: NDArray, shape: Size, level: float, noise: float) -> None:
+    """Warn where the darkest cells in all parts of an image lie on a plane that rises, and not on a level."""
+    before = _unevenness(mean)
+    if np.count_nonzero(~np.isnan(mean)) < _TELLING or before <= max(
+        _UNEVEN * (float(np.nanmean(mean)) - level), _LOUD * noise
+    ):
+        return
+    if _unevenness(mean - _rise(mean, shape)[1]) < _EVEN * before:
+        warn("background: found one that rises from one side of the image to another, need background='plane'")
+
+
+def _unevenness(mean: NDArray) -> float:
+    """Return by how much the darkest cells of an image's parts differ."""
+    for axis, n in enumerate(mean.shape):
+        count = max(1, min(_PARTS, n // 2))
+        edges = [n * k // count for k in range(count)]
+        mean = np.fmin.reduceat(mean, edges, axis=axis)
+    return float(np.nanmax(mean) - np.nanmin(mean))
+
+
+def _rise(mean: NDArray, shape: Size) -> tuple[tuple[float, float, float], NDArray]:
+    """Return the slopes (z, y, x), per voxel, of a plane through the dark cells of an image, and by how much it rises there.
+
+    It has few cells below it and is else as high as can be: a regression of a quantile (Koenker and Bassett, Econometrica
+    46, 33, 1978), by the dual of its linear programme. It is 0 in the middle of the image.
+    """
+    sides = [min(CELL, n) for n in shape]
+    places = [
+        ((np.arange(count) + 0.5) * side - n / 2) / n for count, side, n in zip(mean.shape, sides, shape, strict=True)
+    ]
+    free = [axis for axis, count in enumerate(mean.shape) if count >= _FEWEST]
+    known = np.nonzero(~np.isnan(mean))
+    every = -(-len(known[0]) // _FITTED)
+    picked = tuple(index[::every] for index in known)
+    slopes = [0.0, 0.0, 0.0]
+    if len(picked[0]) > _FEWEST ** len(free):
+        design = np.column_stack([np.ones(len(picked[0])), *(places[axis][picked[axis]] for axis in free)])
+        sums = (1 - _BELOW) * design.sum(axis=0)
+        found = linprog(-(mean[picked] - np.nanmin(mean)), A_eq=design.T, b_eq=sums, bounds=(0, 1), method="highs")
+        for axis, slope in zip(free, -found.eqlin.marginals[1:], strict=True):
+            slopes[axis] = float(slope) / shape[axis]
+    z, y, x = (slope * n * place for slope, n, place in zip(slopes, shape, places, strict=True))
+    return (slopes[0], slopes[1], slopes[2]), z[:, None, None] + y[:, None] + x
 
 
 def _between_cells(psf: NDArray, shape: Size) -> NDArray[np.float64]:

@@ -1,37 +1,34 @@
-"""What a user calls: images of two or three dimensions, one or many, and what they and their PSFs are given as."""
+"""What a user calls: images of two or three dimensions, one or many, with one PSF or one for each channel."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from .._messages import Progress, telling
-from .._stopping import Event, Stop, as_stop
-from .._validation import Vector, as_array, as_choice, as_reals, as_voxel_size
-from ..data.arguments import as_psfs
-from ..data.camera import as_image
-from ..data.faults import faults
-from ..data.image import is_lazy
+from .._stopping import Event, as_stop
+from .._validation import as_choice
 from ..data.lengths import check_sampling
 from ..reconstruction import counting
 from ..solver.admm import as_callback, as_stopping
 from ..solver.control import Result
-from ..solver.regularizers import Regularizer, Tikhonov, as_regularizer
+from ..solver.regularizers import Regularizer
 from ..solver.selection import as_lam
 from ..sums.blur import Blur
+from .axes import as_axes
+from .frames import Images
+from .given import as_iterated, as_psfs_of, as_voxel, is_one, upright
 from .one import Job, as_memory
-
-_FRAMES = 8  # of a movie, from which on what is the camera's is told from what is there
 
 
 def deconvolve(
     image: Any,
     psf: ArrayLike | Sequence[ArrayLike],
     *,
+    axes: str | None = None,
+    frames: str = "auto",
     lam: float | str = "auto",
     regularizer: str | Regularizer = "hessian",
     voxel_size: ArrayLike = 1.0,
@@ -60,11 +57,23 @@ def deconvolve(
     ----------
     image : (..., nz, ny, nx) or (..., ny, nx) array_like, or several
         Any real numbers; NaN is unseen, and what is masked. The dimensions of the PSF are space, and axes before those are
-        channels or frames, each deconvolved alone. Never changed, and read plane by plane: memory-mapped, Zarr and the like
-        are welcome. A list, or another iterable of images, each as above, of which one at a time is held.
+        channels or frames, each deconvolved alone, but for what ``frames`` says. Never changed, and read plane by plane:
+        memory-mapped, Zarr and the like are welcome. A list, or another iterable of images, each as above, of which one at a
+        time is held.
     psf : (kz, ky, kx) or (ky, kx) array_like, or a list of them
-        Centred at ``size // 2`` on each axis, of any sum above zero and any size. Of several, one is for each item along the
-        image's first axis.
+        Centred at ``size // 2`` on each axis, of any sum above zero and any size. Of several, one is for each channel: along
+        C of ``axes``, along the image's first axis where those are not given.
+    axes : str, optional
+        Which axis of the image is which, such as "ZCYX", as ImageJ's stacks come out of tifffile, or "YXC": a letter for
+        each, some of T, C, Z, Y and X. All of space must be among them, Z if the PSF has three dimensions; beside one of two
+        each plane is an image of its own. The result and ``out`` keep the image's order.
+    frames : {"auto", "alike", "each"}
+        What frames of a movie have in common: along T of ``axes``, or without those along an axis of five images or more
+        that are like their neighbours. "each": nothing, each is deconvolved alone. "alike": one background, the median of
+        theirs, and one ``lam``, the mean of five of theirs. "auto": one ``lam`` for each run of frames that are as bright
+        within a fourth, so that those that bleach have their own, and one background, unless it surely shifts: then each
+        frame has its own part of that. Frames of no light are alone. A frame starts where the one before ended, if the two
+        are alike, and ends at residuals of three times ``tol``.
     lam : float or "auto"
         Weight of the data term. It scales as the inverse of the intensities. By default, for each channel and frame, the
         one that leaves the whitest residual, and a little more, but none that would explain the noise, which is read where
@@ -74,17 +83,18 @@ def deconvolve(
     voxel_size, psf_voxel_size : float or (z, y, x) or (y, x)
         In one unit; the PSF's is the image's unless given. The prior measures slopes in it.
     seen : "auto", "all" or array of bool
-        Which voxels were seen, of the shape of the image or of its last axes; others have no say, and what is there comes
-        from their neighbourhood. By default all but NaN; saturated voxels: at the largest value of an integer type, or at
-        the greatest of the image where too many are; voxels that no PSF explains (hot or dead), pixels and lines that none
+        Which voxels were seen, of the shape of the image or of its axes of space; others have no say, and what is there
+        comes from their neighbourhood. By default all but NaN; saturated voxels: at the largest value of an integer type, or
+        at the greatest of the image where too many are; voxels that no PSF explains (hot or dead), pixels and lines that none
         explains in all planes, or in all frames of two dimensions; and what is recognised (and logged): regions of exactly
         one value, as around a crop or a turned stack, more solid and sharper than darkness is under noise, and planes that
         repeat others.
     outside : {"unseen", "dark"}
-        What is beyond the edge of the image.
-    background : "auto", "none" or float
+        What is beyond the edge of the image as it is given, blurred: "dark" says that no light reaches there.
+    background : "auto", "plane", "none" or float
         What to take off before: a camera's offset and haze, by default what the darkest hundredth of the image shows, less
-        the light that the PSF takes there. The result is in the image's unit above it, so dark is 0.
+        the light that the PSF takes there. "plane": one that rises in some direction. The result is in the image's unit
+        above it, so dark is 0.
     max_memory : float, optional
         Bytes to take beside the image and the result. Where that does not suffice, the image is cut into tiles that overlap,
         with one ``lam`` for all, which takes longer. Seams differ by about 1e-3 of the brightest voxel from the whole, as
@@ -92,24 +102,25 @@ def deconvolve(
         least.
     out : array, optional
         Where the result goes: of the image's shape, and of any kind that takes ``out[box] = values``, such as a memory map
-        or a Zarr array. By default a new array. Of one image only.
+        or a Zarr array. By default a new array. Of one image only, and not the image itself, which is read to the end.
     max_iter, tol, workers, callback, progress, cancel, timeout
         As in `reconstruct`; at the default ``tol`` the objective is some 5e-3 phi above its minimum, which is hundredths of
         a dB. Progress is counted in iterations, and "tiles" and "images" where there are several.
     report : callable, optional
-        Called after each channel or frame with a dict of what was found: its ``index``, ``lam``, ``background``, how many
-        voxels were ``unseen``, ``tiles``, ``nit`` (the most iterations of a tile), ``success``. ``lam_from`` says what
-        decided on ``lam``: "given", "whiteness", "noise", or a bound: "limit" (next to no noise was found) or "trials" (the
-        last one tried, with no end in sight). ``fit`` is the power that is left of the image at the frequencies that the PSF
-        passes, over that of the noise: about 1 where the result explains the image, several where PSF, ``background`` or
-        ``lam`` are wrong, 0.5 where some noise is explained too; None where the PSF passes all frequencies, so that none
-        shows the noise alone. The median over tiles.
+        Called after each channel or frame with a dict of what was found: its ``index`` along the axes that are not space, in
+        the image's order, ``lam``, ``background`` (of a plane in the middle, with its ``slope`` per voxel along each axis of
+        the PSF), how many voxels were ``unseen``, ``tiles``, ``nit`` (the most iterations of a tile), ``success``.
+        ``lam_from`` says what decided on ``lam``: "given", "whiteness", "noise", or a bound: "limit" (next to no noise was
+        found) or "trials" (the last one tried, with no end in sight). ``fit`` is the power that is left of the image at the
+        frequencies that the PSF passes, over that of the noise: about 1 where the result explains the image, several where
+        PSF, ``background`` or ``lam`` are wrong, 0.5 where some noise is explained too; None where the PSF passes all
+        frequencies, so that none shows the noise alone. The median over tiles.
 
     Returns
     -------
     ndarray
         Of the shape of the image; nowhere negative. float64 if the image is, else float32. ``out``, if that is given. A list
-        for a list, an iterator for another iterable.
+        for a list, an iterator for another iterable. NaN in a channel or frame of which nothing was seen, with a warning.
 
     Raises
     ------
@@ -122,7 +133,6 @@ def deconvolve(
 
     Examples
     --------
-    >>> import numpy as np
     >>> import fastmpr
     >>> truth = fastmpr.phantom.centriole((24, 24, 24))
     >>> psf = fastmpr.psf.gaussian((15, 9, 9), sigma=(3, 1, 1))
@@ -137,7 +147,8 @@ def deconvolve(
     voxel = as_voxel(voxel_size, dimensions, "voxel_size")
     own = voxel if psf_voxel_size is None else as_voxel(psf_voxel_size, dimensions, "psf_voxel_size")
     check_sampling(voxel, own, "image")
-    chosen = as_iterated(regularizer, voxel)
+    chosen, letters = as_iterated(regularizer, voxel), as_axes(axes, dimensions)
+    likeness = as_choice(frames, "frames", ("auto", "alike", "each"))
     dark = as_choice(outside, "outside", ("unseen", "dark")) == "dark"
     given, memory, callback = as_lam(lam), as_memory(max_memory), as_callback(callback)
 
@@ -147,7 +158,8 @@ def deconvolve(
         jobs = [
             Job(Blur(one, own, voxel), dark, chosen, given, until, options, memory, tell) for one in map(upright, psfs)
         ]
-        return Images(jobs, dimensions, seen, background, as_callback(report, "report"), stop)
+        listed = isinstance(psf, list | tuple)
+        return Images(jobs, psfs, listed, letters, likeness, seen, background, as_callback(report, "report"), stop)
 
     if is_one(image):
         with telling(progress) as tell:
@@ -158,7 +170,7 @@ def deconvolve(
     return list(many) if isinstance(image, list | tuple) else many
 
 
-def _each(images: Iterable[Any], started: Callable, progress: Any) -> Iterator[NDArray]:
+def _each(images: Iterable[Any], started: Callable, progress: Any) -> Iterator[Any]:
     """Deconvolve one image after another, with what they have in common prepared once."""
     with telling(progress) as tell:
         work, count = started(tell), len(images) if isinstance(images, list | tuple) else None
@@ -166,161 +178,3 @@ def _each(images: Iterable[Any], started: Callable, progress: Any) -> Iterator[N
             yield work(image, None)
             if tell:
                 tell("images", done, count)
-
-
-class Images:
-    """What deconvolves an image of channels and frames, given a job for each PSF.
-
-    Parameters
-    ----------
-    jobs : list of Job
-    dimensions : {2, 3}
-        Of the PSFs.
-    seen, background, report
-        As in `deconvolve`.
-    stop : Stop
-    """
-
-    def __init__(
-        self, jobs: list[Job], dimensions: int, seen: Any, background: Any, report: Callable | None, stop: Stop
-    ):
-        self.jobs, self.dimensions, self.seen, self.background = jobs, dimensions, seen, background
-        self.report, self.stop, self.begun = report, stop, False
-
-    def __call__(self, image: Any, out: Any) -> Any:
-        """Return the result, in ``out`` if that is given."""
-        values = image if is_lazy(image) or np.ma.is_masked(image) else as_array(image, "image")
-        shape = tuple(values.shape)
-        self._check(values, shape, out)
-        if out is None:
-            out = np.empty(shape, np.float64 if values.dtype == np.float64 else np.float32)
-        faulty = self._faulty(values)
-        for index in np.ndindex(shape[: -self.dimensions]):
-            if self.begun:  # the first one is what it is
-                self.stop.check()
-            self.begun = True
-            k = index[0] if len(self.jobs) > 1 else 0
-            part = values[index] if isinstance(values, np.ndarray) else _Frame(values, index)
-            target = _Frame(out, index)
-            found = self._one(self.jobs[k], part, self._seen(index, shape), target, faulty)
-            if self.report is not None:
-                self.report({"index": index, **found})
-        return out
-
-    def _faulty(self, values: Any) -> NDArray | None:
-        """Return which pixels are at fault in all of several frames of two dimensions, None where that is not known."""
-        if self.dimensions == 3 or not isinstance(values, np.ndarray) or math.prod(values.shape[:-2]) < _FRAMES:
-            return None
-        found = faults(values.reshape(-1, *values.shape[-2:]), self.jobs[0].blur.psf().swapaxes(0, 1))
-        return np.zeros(values.shape[-2:], bool) if found is None else found
-
-    def _one(self, job: Job, values: Any, seen: Any, out: Any, faulty: NDArray | None) -> dict[str, Any]:
-        """Deconvolve one image of two or three dimensions; return what was found."""
-        psf = job.blur.psf()
-        if self.dimensions == 3:
-            return job.run(as_image(values, seen, self.background, psf), out)
-        mask = seen if isinstance(seen, str) else np.asarray(seen)[np.newaxis]
-        known = as_image(np.asanyarray(values[:])[np.newaxis], mask, self.background, psf.swapaxes(0, 1), faulty)
-        return job.run(known.upright(), _Upright(out))
-
-    def _check(self, values: Any, shape: tuple[int, ...], out: Any) -> None:
-        if len(shape) < self.dimensions or 0 in shape or values.dtype.kind not in "fiub":
-            need = f"real numbers and {self.dimensions} axes or more, as the PSF has {self.dimensions}"
-            raise ValueError(f"image: found {values.dtype} of shape {shape}, need {need}")
-        if len(self.jobs) > 1 and (len(shape) == self.dimensions or len(self.jobs) != shape[0]):
-            raise ValueError(
-                f"psf: found {len(self.jobs)} for an image of shape {shape}, need one, or one for each of the first axis"
-            )
-        if out is None:
-            return
-        if tuple(getattr(out, "shape", ())) != shape:
-            raise ValueError(f"out: found shape {getattr(out, 'shape', None)}, need the image's, {shape}")
-        if np.dtype(getattr(out, "dtype", float)).kind != "f":
-            raise ValueError(f"out: found {out.dtype}, need a floating-point type: results are no integers")
-        if isinstance(out, np.ndarray) and not out.flags.writeable:
-            raise ValueError("out: found an array that cannot be written to, need one that can")
-
-    def _seen(self, index: tuple[int, ...], shape: tuple[int, ...]) -> Any:
-        """Return what was seen of one of the images."""
-        if isinstance(self.seen, str):
-            return as_choice(self.seen, "seen", ("auto", "all"))
-        mask = as_array(self.seen, "seen")
-        if mask.shape == shape:
-            return mask[index]
-        if mask.shape != shape[-self.dimensions :]:
-            raise ValueError(f"seen: found shape {mask.shape}, need {shape} or {shape[-self.dimensions :]}")
-        return mask
-
-
-class _Frame:
-    """A channel or frame of an array, read and written in parts."""
-
-    def __init__(self, array: Any, index: tuple[int, ...]):
-        self.array, self.index = array, index
-        self.shape, self.dtype = tuple(array.shape)[len(index) :], array.dtype
-        self.chunks = (getattr(array, "chunks", None) or ())[len(index) :]
-
-    def __getitem__(self, box: Any) -> Any:
-        return self.array[(*self.index, *(box if isinstance(box, tuple) else (box,)))]
-
-    def __setitem__(self, box: tuple[slice, ...], values: NDArray) -> None:
-        self.array[(*self.index, *box)] = values
-
-
-class _Upright:
-    """An array (ny, nx) that is written to as if it were (ny, 1, nx)."""
-
-    def __init__(self, out: Any):
-        self._out = out
-
-    def __setitem__(self, box: tuple[slice, ...], values: NDArray) -> None:
-        self._out[box[0], box[2]] = values[:, 0]
-
-
-def is_one(image: Any) -> bool:
-    """Return whether this is an image, and not several."""
-    if isinstance(image, list | tuple):
-        return not image or np.ndim(image[0]) < 2
-    return hasattr(image, "shape") or hasattr(image, "__array__") or not isinstance(image, Iterable)
-
-
-def as_psfs_of(psf: Any) -> tuple[list[NDArray], int]:
-    """Return the PSFs, and how many dimensions they have."""
-    several = list(psf) if isinstance(psf, list | tuple) and len(psf) and np.ndim(psf[0]) > 1 else [psf]
-    shapes = [np.ndim(one) for one in several]
-    if set(shapes) not in ({2}, {3}):
-        raise ValueError(
-            f"psf: found {' and '.join(map(str, sorted(set(shapes))))} dimensions, need 2 or 3, or a list of such PSFs"
-        )
-    for one in several:
-        array = as_array(one, "psf")
-        if array.size and array.dtype.kind == "f" and array.min() < -array.max():
-            raise ValueError(
-                f"psf: found {array.min():.3g} to {array.max():.3g}, need one that is positive in the main"
-            )
-    looked_at = as_psfs([as_array(one, "psf").reshape(-1, *np.shape(one)[-2:]) for one in several])
-    return [psf.reshape(np.shape(one)) for psf, one in zip(looked_at, several, strict=True)], shapes[0]
-
-
-def upright(psf: NDArray) -> NDArray:
-    """Return a PSF of two dimensions as one of three: its rows become planes, which threads share."""
-    return psf if psf.ndim == 3 else psf[:, np.newaxis]
-
-
-def as_voxel(value: Any, dimensions: int, name: str) -> Vector:
-    """Return the sides of a voxel (z, y, x); a pixel (y, x) is that with its y for z and nothing that counts for y."""
-    if dimensions == 3:
-        return as_voxel_size(value, name)
-    sides = as_reals(value, name, "one or two positive lengths (y, x)")
-    if sides.shape not in ((), (1,), (2,)):
-        raise ValueError(f"{name}: found shape {sides.shape}, need one or two positive lengths (y, x)")
-    y, x = np.broadcast_to(sides, (2,)).tolist()
-    return as_voxel_size((y, max(x, y), x), name)
-
-
-def as_iterated(regularizer: Any, voxel: Vector) -> Regularizer:
-    """Return a regulariser that is no closed form."""
-    chosen = as_regularizer(regularizer, voxel)
-    if isinstance(chosen, Tikhonov):
-        raise ValueError("regularizer: found 'tikhonov', need 'hessian', 'tv' or another that is solved by iterations")
-    return chosen

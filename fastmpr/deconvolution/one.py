@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -32,6 +33,7 @@ _TRIAL_ITERATIONS = 16
 _TRIAL_REACHES = 4  # of the PSF, that each side of it has at least: one at each end is not looked at
 _GUESS = 0.4  # of `guess_lam`, to begin with
 _MOST = 5e5  # over the brightest voxel: images with next to no noise ask for more, and so few iterations for less
+_KEPT = 6  # times a volume: beside a solve that goes on, what it leaves is looked at
 _BYTES, _LEAST_BYTES = 32, 1 << 28  # for each voxel of an image, and at least: what it may take where nobody says
 
 
@@ -44,8 +46,11 @@ _REASONS = {
 }
 
 
+Onward = Callable[[Image, float], tuple[Observed, Result, float]]  # also: times what its tolerance is
+
+
 class Ended(NamedTuple):
-    """How a tile ended: its iterations, the last residual that is known, and what is left of the image over its noise."""
+    """How a tile ended: its iterations, the last residual over what it was to be, and what is left over the noise."""
 
     nit: int
     residual: float
@@ -87,37 +92,52 @@ class Job:
         self.until, self.options, self.max_memory, self.tell = until, options, max_memory, tell
         self._transfer: tuple[Any, NDArray] | None = None
 
-    def run(self, image: Image, out: Any) -> dict[str, Any]:
-        """Deconvolve an image, tile by tile, into an array; return what was found."""
-        tiles = self._tiles(image)
-        lam, by = self.choose_lam(image) if self.lam == "auto" else Choice(float(self.lam), "given")
+    def run(self, image: Image, out: Any, choice: Choice | None = None, onward: Onward | None = None) -> dict[str, Any]:
+        """Deconvolve an image, tile by tile, into an array; return what was found.
+
+        Parameters
+        ----------
+        image : Image
+        out : array
+        choice : Choice, optional
+            Its weight, if that is known already.
+        onward : Onward, optional
+            What goes on from the last image, if this one is in one tile.
+        """
+        tiles = self._tiles(image, onward is not None)
+        lam, by = choice or self.choose_lam(image)
         log.info("deconvolve: lam = %.4g, %s; %d tile%s", lam, _REASONS[by], len(tiles), "s" * (len(tiles) > 1))
         ended = []
         for tile in tiles:
-            ended.append(self._run_tile(image, tile, len(tiles), lam, out))
+            ended.append(self._run_tile(image, tile, len(tiles), lam, out, onward))
             if len(tiles) > 1:
                 self._go_on(len(ended), len(tiles))
         most, worst = max(one.nit for one in ended), max(one.residual for one in ended)
-        success = worst < self.until["tol"]
+        success = worst < 1
         if self.until["tol"] and not success and not self._stop.is_set():
-            log.info("deconvolve: residuals %.2g times tol after %d iterations", worst / self.until["tol"], most)
+            log.info("deconvolve: residuals %.2g times tol after %d iterations", worst, most)
         fits = [one.fit for one in ended if one.fit is not None]
         found = {"lam": lam, "lam_from": by, "background": image.level, "unseen": image.holes}
         ending = {"nit": most, "success": success, "fit": float(np.median(fits)) if fits else None}
         return {**found, "tiles": len(tiles), **ending}
 
-    def _run_tile(self, image: Image, tile: Tile, count: int, lam: float, out: Any) -> Ended:
+    def _run_tile(self, image: Image, tile: Tile, count: int, lam: float, out: Any, onward: Onward | None) -> Ended:
         """Deconvolve a tile; return how that ended."""
-        whole = count == 1
-        observed = self._observed(image.held() if whole else self._outer(image, tile), self.dark and whole)
-        result = self._solved(observed, lam, **self.until)
+        whole, slack = count == 1, 1.0
+        part = image.held() if whole else self._outer(image, tile)
+        if whole and onward is not None:
+            observed, result, slack = onward(part, lam)
+        else:
+            observed = self.observed(part, self.dark and whole)
+            result = self._solved(observed, lam, **self.until)
+            observed.finish()  # the rest takes no more memory than the solve
         out[tile.place] = result.x[tile.within]
         last = result.history[-1] if result.history else {"primal": math.inf, "dual": math.inf}
-        return Ended(result.nit, max(last["primal"], last["dual"]), self._fit(observed, result.x))
+        residual = max(last["primal"], last["dual"]) / max(slack * self.until["tol"], 1e-300)
+        return Ended(result.nit, residual, self._fit(observed, result.x))
 
     def _fit(self, observed: Observed, x: NDArray) -> float | None:
         """Return what x leaves of the liveliest part of an image, over its noise, where the PSF passes light."""
-        observed.finish()  # in no more memory than the solve
         light, place = observed.predicted(x), self._liveliest(observed.image)
         part, cut = observed.image.part(place), light[tuple(map(slice, observed.image.shape))][place]
         grid = self.blur.grid(part.shape)
@@ -131,9 +151,11 @@ class Job:
         return liveliest(image, _TRIAL_VOXELS, (z, y, x))
 
     def choose_lam(self, image: Image) -> Choice:
-        """Return the weight for an image, found on its liveliest part, and what decided on it."""
+        """Return the weight for an image, as given or found on its liveliest part, and what decided on it."""
+        if self.lam != "auto":
+            return Choice(float(self.lam), "given")
         part = image.part(self._liveliest(image))
-        observed, inside = self._observed(part, self.dark and part.shape == image.shape), self.blur.inside(part.shape)
+        observed, inside = self.observed(part, self.dark and part.shape == image.shape), self.blur.inside(part.shape)
         dark = Dark(observed.sums.gram, observed.grid)
         noise: list[Noise | None] = []  # the first is that of all: they are to be compared
 
@@ -157,7 +179,7 @@ class Job:
     def _stop(self) -> Stop:
         return self.options["stop"]
 
-    def _observed(self, image: Image, dark: bool) -> Observed:
+    def observed(self, image: Image, dark: bool) -> Observed:
         """Return an image's data term, given whether it is dark beyond."""
         grid, workers = self.blur.grid(image.shape), as_workers(self.options["workers"], math.prod(image.shape))
         if self._transfer is None or self._transfer[0] != (grid, image.dtype):
@@ -179,7 +201,7 @@ class Job:
         if reason := self._stop.reason():
             raise Cancelled(f"deconvolve: {reason} in tile {done} of {count}")
 
-    def _tiles(self, image: Image) -> list[Tile]:
+    def _tiles(self, image: Image, goes_on: bool) -> list[Tile]:
         """Return the tiles that an image is cut into, or raise an error where there is no memory for the smallest."""
         shape, reach, grid = image.shape, self.blur.reach, self.blur.grid(image.shape)
         room = self.max_memory
@@ -187,7 +209,8 @@ class Job:
             room = min(max(_BYTES * math.prod(shape), _LEAST_BYTES), 0.8 * available_memory()[0])
 
         def need(box: Size) -> float:
-            return self._bytes(box, image.dtype, box != shape or not image.is_held)
+            more = _KEPT * math.prod(grid) * np.dtype(image.dtype).itemsize if goes_on and box == shape else 0
+            return self._bytes(box, image.dtype, box != shape or not image.is_held) + more
 
         def fits(box: Size) -> bool:
             return need(box) <= room
@@ -224,10 +247,15 @@ def _residual(image: Image, light: NDArray, grid: Size) -> NDArray:
 
 def minimise(observed: Observed, lam: float, regularizer: Regularizer, **options: Any) -> Result:
     """Minimise over the grid of an observed image; ``options`` are those of `Running`."""
+    with running(observed, lam, regularizer, **options) as solve:
+        solve.go_on()
+        return replace(solve.result(), lam=lam)
+
+
+def running(observed: Observed, lam: float, regularizer: Regularizer, **options: Any) -> Running:
+    """Return a solve over the grid of an observed image that is to begin."""
     weight, split = (SHARE * lam, observed) if observed.split else (lam, None)
-    with Running(observed.sums, weight, regularizer, observed=split, **options) as running:
-        running.go_on()
-        return replace(running.result(), lam=lam)
+    return Running(observed.sums, weight, regularizer, observed=split, **options)
 
 
 def as_memory(max_memory: Any) -> float | None:

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .._validation import as_finite, as_flag, as_reals, as_voxel_size, shown
 from . import mrc, tiff
+from .about import About
 from .files import FileError, as_path, check_fits_memory, written_whole
 from .formats import check_given, volume_format, writable_format
 
@@ -35,7 +36,7 @@ class StoredImage(NamedTuple):
     voxel_size: tuple[float, ...] | None
 
 
-def read_image(path: str | Path, voxel_size: ArrayLike | None = None) -> StoredImage:
+def read_image(path: str | Path, voxel_size: ArrayLike | None = None, axes: str | None = None) -> StoredImage:
     """Read an image as it is: of two or three dimensions, with channels and frames.
 
     Parameters
@@ -44,6 +45,9 @@ def read_image(path: str | Path, voxel_size: ArrayLike | None = None) -> StoredI
         A TIFF file (OME, ImageJ or plain) that holds one grey-level image, or an MRC file.
     voxel_size : float or (z, y, x) or (y, x), optional
         In micrometres, where it is known better than the file does: what the file says of it is then not looked at.
+    axes : str, optional
+        A letter, T, C, Z, Y or X, for each axis of the file's array, or for each that is longer than 1, where they are known
+        better than by the file: such as "TYX" for a plain stack of frames, "YXC" for colours.
 
     Returns
     -------
@@ -59,8 +63,8 @@ def read_image(path: str | Path, voxel_size: ArrayLike | None = None) -> StoredI
     Raises
     ------
     ValueError
-        Naming the file: no TIFF, truncated, RGB, complex, several images, other axes, larger than the memory, a voxel size
-        of which it says a part or something that is not understood.
+        Naming the file: no TIFF, truncated, RGB without ``axes``, complex, several images, other axes, larger than the
+        memory, a voxel size of which it says a part or something that is not understood.
     OSError, ImportError
         Naming the file, or the package that it needs.
 
@@ -76,20 +80,29 @@ def read_image(path: str | Path, voxel_size: ArrayLike | None = None) -> StoredI
     >>> image.values.shape, image.axes, image.voxel_size
     ((2, 4, 5, 6), 'CZYX', (0.3, 0.1, 0.1))
     """
-    path = as_path(path)
-    return _of_mrc(path, voxel_size) if volume_format(path) is mrc else _of_tiff(path, voxel_size, whole=True)
+    path, axes = as_path(path), as_letters(axes)
+    return (
+        _of_mrc(path, voxel_size, axes) if volume_format(path) is mrc else _of_tiff(path, voxel_size, axes, whole=True)
+    )
 
 
-def look_at(path: str | Path, voxel_size: ArrayLike | None = None) -> StoredImage:
+def look_at(path: str | Path, voxel_size: ArrayLike | None = None, axes: str | None = None) -> StoredImage:
     """Return what `read_image` does, of a TIFF file without its numbers: what stands for them has shape and type alone."""
-    path = as_path(path)
+    path, axes = as_path(path), as_letters(axes)
     if voxel_size is not None and np.size(voxel_size) == 3:
         check_given(path, as_voxel_size(voxel_size))
-    return _of_mrc(path, voxel_size) if volume_format(path) is mrc else _of_tiff(path, voxel_size, whole=False)
+    return (
+        _of_mrc(path, voxel_size, axes) if volume_format(path) is mrc else _of_tiff(path, voxel_size, axes, whole=False)
+    )
 
 
 def write_image(
-    path: str | Path, values: ArrayLike, axes: str, voxel_size: ArrayLike | None = None, overwrite: bool = False
+    path: str | Path,
+    values: ArrayLike,
+    axes: str,
+    voxel_size: ArrayLike | None = None,
+    overwrite: bool = False,
+    about: About | None = None,
 ) -> None:
     """Write an image as OME-TIFF, whole or not at all; as BigTIFF where it needs that.
 
@@ -105,6 +118,8 @@ def write_image(
         In micrometres; without it the file says nothing of it. Where there is no Z, that of three does not count.
     overwrite : bool
         Whether a file that is there already may be replaced.
+    about : About, optional
+        What is known of channels and frames, as `read_about` returns it. What is not known of all channels is not written.
 
     Raises
     ------
@@ -134,14 +149,18 @@ def write_image(
     metadata: dict[str, Any] = {"axes": axes}
     for axis, length in zip(axes.strip("TC"), _lengths(voxel_size, "Z" in axes) or (), strict=False):
         metadata |= {f"PhysicalSize{axis}": length, f"PhysicalSize{axis}Unit": "µm"}
+    if about is not None:
+        if not isinstance(about, About):
+            raise TypeError(f"about: found {shown(about)}, need a fastmpr.io.About")
+        metadata |= about.metadata(array.shape[axes.index("C")] if "C" in axes else 1)
     with written_whole(path, overwrite) as temporary:
         tifffile.imwrite(temporary, array, ome=True, photometric="minisblack", metadata=metadata)
 
 
-def _of_tiff(path: Path, given: Any, whole: bool) -> StoredImage:
+def _of_tiff(path: Path, given: Any, letters: str | None, whole: bool) -> StoredImage:
     """Return the image in a TIFF file, or what it would be."""
-    with tiff.named(path), tiff.opened(path, alone=True) as (tif, series):
-        named = _as_axes(path, series)
+    with tiff.named(path), tiff.opened(path, alone=True, colours=letters is not None) as (tif, series):
+        named = _as_axes(path, series) if letters is None else _as_told(path, letters, series.shape)
         kept = [k for k, axis in enumerate(named) if series.shape[k] > 1 or axis in "YX"]
         named, shape = "".join(named[k] for k in kept), [series.shape[k] for k in kept]
         axes = "".join(sorted(named, key=AXES.index))
@@ -158,7 +177,7 @@ def _of_tiff(path: Path, given: Any, whole: bool) -> StoredImage:
     return StoredImage(values, axes, _lengths(found, "Z" in axes))
 
 
-def _of_mrc(path: Path, given: Any) -> StoredImage:
+def _of_mrc(path: Path, given: Any, letters: str | None) -> StoredImage:
     """Return the image in an MRC file; a volume of one plane is an image of two dimensions, as it is in a TIFF file."""
     placeholder = None if given is None else (1.0, 1.0, 1.0)  # what the header says is not to be looked at
     values, found = mrc.read_as_it_is(path, placeholder)
@@ -166,7 +185,31 @@ def _of_mrc(path: Path, given: Any) -> StoredImage:
         values = values[0]
     if values.ndim not in (2, 3):
         raise FileError(f"{path}: found an image of shape {values.shape}, need one of two or three dimensions")
-    return StoredImage(values, "ZYX"[-values.ndim :], _lengths(found if given is None else given, values.ndim == 3))
+    named = "ZYX"[-values.ndim :] if letters is None else _as_told(path, letters, values.shape)
+    axes = "".join(sorted(named, key=AXES.index))
+    values = values.transpose([named.index(axis) for axis in axes])
+    found = found if given is None else given
+    return StoredImage(values, axes, _lengths(found, "Z" in axes))
+
+
+def as_letters(axes: Any) -> str | None:
+    """Return letters of axes that are T, C, Z, Y and X, each once, Y and X among them, if they are given."""
+    if axes is None:
+        return None
+    if not isinstance(axes, str) or not _are_in_order("".join(sorted(axes, key=f"{AXES}{axes}".index))):
+        raise ValueError(f"axes: found {shown(axes)}, need some of T, C, Z, Y and X, each once, Y and X among them")
+    return axes
+
+
+def _as_told(path: Path, letters: str, shape: tuple[int, ...]) -> str:
+    """Return the letter of each axis of a file's array; axes of length 1 need none."""
+    if len(letters) == len(shape):
+        return letters
+    rest = [axis for axis in AXES if axis not in letters]
+    if len(letters) != sum(n > 1 for n in shape) or len(rest) < len(shape) - len(letters):
+        raise FileError(f"{path}: found an image of shape {shape} beside axes {letters}, need a letter for each axis")
+    told, ones = iter(letters), iter(rest)
+    return "".join(next(told) if n > 1 else next(ones) for n in shape)
 
 
 def _as_axes(path: Path, series: Any) -> str:

@@ -192,8 +192,8 @@ def named(path: str | Path) -> Iterator[None]:
 
 
 @contextmanager
-def opened(path: str | Path, alone: bool = False) -> Iterator[tuple[Any, Any]]:
-    """Give (file, image) of a TIFF file that holds one image, all of it, in grey levels.
+def opened(path: str | Path, alone: bool = False, colours: bool = False) -> Iterator[tuple[Any, Any]]:
+    """Give (file, image) of a TIFF file that holds one image, all of it, in grey levels unless ``colours`` are welcome.
 
     Where the file belongs to a set, the image is that of the set, or that of the file alone.
     """
@@ -213,7 +213,7 @@ def opened(path: str | Path, alone: bool = False) -> Iterator[tuple[Any, Any]]:
         if len(tif.series) != 1:
             raise FileError(f"{path}: found {len(tif.series)} separate images, need one")
         series = tif.series[0]
-        if "S" in series.axes:
+        if "S" in series.axes and not colours:
             raise FileError(f"{path}: {shown_axes(series)}, which is RGB, need grey levels")
         _check_extent(path, series)
         yield tif, series

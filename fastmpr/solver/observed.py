@@ -74,6 +74,15 @@ class Observed:
         self.state *= self.dtype(1 - _RELAXATION)
         return rhs, energy
 
+    def show(self, image: Image) -> None:
+        """Let another image take the place of this one, in a solve that goes on: z and d follow it from where they are.
+
+        It must be split as this one is. The energy stays: those of frames that are alike are alike.
+        """
+        self.image = image
+        if not self.split:
+            self.sums.rhs[...], _ = self._start()
+
     def restart(self) -> None:
         """Be as new for another solve."""
         self.sums.rhs[...], _ = self._start()

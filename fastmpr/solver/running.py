@@ -24,6 +24,7 @@ from .regularizers import Regularizer, Tikhonov
 
 EVERY = 1  # iterations after which sums that change do so
 _FINE = 1e-3  # a tolerance below which rounding to 16 bits could be seen in the residuals
+_LOWER = 0.01  # times the penalties, to begin again with: `benchmarks.movie`
 _TOUCHY = 1 << 15  # voxels above which a solve's arrays fill a core's cache
 
 
@@ -83,6 +84,18 @@ class Running:
             last = None if iterations is None else control.nit + iterations
             self.team.run(lambda member: _loop(member, control, control.nit, last))
         return not control.message
+
+    def again(self, slack: float) -> None:
+        """Begin to count anew, with u and d as they are: what it minimises has changed a little, or all over by noise.
+
+        Then the penalties are lowered for a while. It ends at residuals of ``slack`` times its tolerance: it is nearer its
+        minimum than a solve from nothing at the same residuals.
+        """
+        assert self.control is not None
+        iteration, (max_iter, tol, callback, stop) = self.control.iteration, self._options
+        iteration.change_penalties(_LOWER * iteration.mu, _LOWER * iteration.mu2)
+        self.control = Control(iteration, max(max_iter, 2), slack * tol, callback, stop, self.control.turn)
+        self.control.nit = 1  # begin with the u-step: x is there
 
     def volume(self) -> NDArray:
         """Return the volume as it is now."""

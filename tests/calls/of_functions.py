@@ -180,6 +180,40 @@ def averaged(draw) -> Call:
 
 
 @st.composite
+def deconvolved_images(draw) -> Call:
+    axes = draw(st.sampled_from(["YX", "ZYX", "TYX", "CZYX", "ZCYX", "YXC", "TZYX"]))
+    letters = draw(st.sampled_from([axes, axes, axes, None]))
+    solid = draw(st.booleans()) and "Z" in axes
+    shape = tuple(draw(st.lists(st.integers(2, 7), min_size=len(axes), max_size=len(axes))))
+    arguments = {
+        "image": draw(volumes(shape)),
+        "psf": draw(volumes((3, 3, 3) if solid else (3, 3))),
+        "axes": letters,
+        "frames": draw(st.sampled_from(["auto", "each", "alike"] if "T" in axes else ["auto", "each"])),
+        "lam": draw(st.sampled_from([1.0, 30, "auto"])),
+        "background": draw(st.sampled_from(["auto", "plane", "none", 0.5])),
+        "seen": draw(st.sampled_from(["auto", "all"])),
+        "outside": draw(st.sampled_from(["unseen", "dark"])),
+        "regularizer": draw(st.sampled_from(["hessian", "tv"])),
+        "max_iter": draw(st.integers(1, 3)),
+        "tol": draw(st.sampled_from([0, 0.5])),
+        "workers": draw(WORKERS),
+        "report": draw(st.sampled_from([None, dict])),
+        **draw(PATIENCE),
+    }
+
+    def check(found: Any, given: dict[str, Any]) -> None:
+        wanted = np.shape(given["image"])
+        if hasattr(given["image"], "shape"):
+            assert found.shape == wanted
+            assert not (found < 0).any()
+
+    return Call(
+        fastmpr.deconvolve, arguments, check, also=(fastmpr.Cancelled,), blamed=("sums", "image", "psf"), doubtful=True
+    )
+
+
+@st.composite
 def deconvolved(draw) -> Call:
     arguments = draw(views()) | draw(options()) | {"lam": draw(st.sampled_from([1.0, "auto"])), "max_iter": 2}
 
@@ -269,6 +303,7 @@ CALLS: dict[str, tuple[Callable[[], st.SearchStrategy[Call]], int]] = {
     "reconstruct": (reconstructed, 500),
     "residuals": (compared, 300),
     "average": (averaged, 300),
+    "deconvolve": (deconvolved_images, 200),
     "deconvolve_average": (deconvolved, 150),
     "diagnose": (diagnosed, 25),
     "simulate": (simulated, 500),

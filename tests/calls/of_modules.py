@@ -88,10 +88,14 @@ def written_image(draw) -> Call:
         "axes": axes,
         "voxel_size": draw(VOXELS),
         "overwrite": True,
+        "about": draw(
+            st.sampled_from([None, fastmpr.io.About(), fastmpr.io.About(("a",) * 3, (0.5, 0.6, None), (), 2.0)])
+        ),
     }
 
     def write(**given: Any) -> Any:
         fastmpr.io.write_image(**given)
+        fastmpr.io.read_about(given["path"])
         return fastmpr.io.read_image(given["path"])
 
     def check(again: Any, given: dict[str, Any]) -> None:

@@ -15,7 +15,7 @@ from tqdm import tqdm
 import fastmpr
 from fastmpr.cli import _parser, main
 from fastmpr.cli._records import plain
-from fastmpr.io import read_image, write_image
+from fastmpr.io import About, read_about, read_image, write_image
 
 SHAPE = (12, 20, 22)
 PSF = fastmpr.psf.gaussian((9, 7, 7), sigma=(2, 1, 1))
@@ -80,7 +80,15 @@ class TestOneImage:
         words += ["--max-memory", "1G", "--max-iter", "4", "--tol", "0", "--workers", "1", "--psf-voxel-size"]
         words += ["0.2", "0.1", "0.1"]
         assert main(["deconvolve", "cell.tif", "--psf", "psf.tif", "-o", "sharp.ome.tif", *words]) == 0
-        options = {"lam": 5, "regularizer": "tv", "seen": "all", "outside": "dark", "background": 12.5, "max_iter": 4}
+        options = {
+            "frames": "auto",
+            "lam": 5,
+            "regularizer": "tv",
+            "seen": "all",
+            "outside": "dark",
+            "background": 12.5,
+            "max_iter": 4,
+        }
         options |= {"tol": 0, "workers": 1, "max_memory": 2**30}
         expected = fastmpr.deconvolve(image, PSF, voxel_size=VOXEL, psf_voxel_size=(0.2, 0.1, 0.1), **options)
         agree("sharp.ome.tif", expected)
@@ -181,8 +189,10 @@ class TestAxes:
         change(Path("cell.tif"), image, ome=True, metadata=sides(VOXEL, axes))
         words = ["--psf", "psf.tif", "-o", "sharp.ome.tif", "--preview", *FEW]
         assert main(["deconvolve", "cell.tif", *words]) == 0
-        agree("sharp.ome.tif", fastmpr.deconvolve(image, PSF, voxel_size=VOXEL, **MANY), axes)
-        assert [one["index"] for one in record("sharp.json")["found"]] == [list(k) for k in np.ndindex(shape[:-3])]
+        agree("sharp.ome.tif", fastmpr.deconvolve(image, PSF, axes=axes, voxel_size=VOXEL, **MANY), axes)
+        assert sorted(one["index"] for one in record("sharp.json")["found"]) == [
+            list(k) for k in np.ndindex(shape[:-3])
+        ]
         assert Path("sharp.png").read_bytes().startswith(b"\x89PNG")
 
     @pytest.mark.parametrize("axes", ["YX", "CYX", "ZYX"])
@@ -327,13 +337,145 @@ class TestProgress:
         assert moved == []
 
 
+class TestChannels:
+    """A PSF or a wavelength for each, and what their file says of them."""
+
+    ABOUT = About(("DAPI", "Cy5"), (0.46, 0.67), (None, None), 1.5)
+
+    @pytest.fixture
+    def two(self, folder):
+        image = np.array([blurred(0), blurred(1)], np.float32)
+        write_image("two.ome.tif", image, "CZYX", VOXEL, about=self.ABOUT)
+        return image
+
+    def test_a_wavelength_for_each(self, two, capsys):
+        words = ["--na", "0.8", "--refractive-index", "1.33", "--wavelength", "0.45", "0.69", *FEW]
+        assert main(["deconvolve", "two.ome.tif", "-o", "sharp.ome.tif", *words]) == 0
+        psfs = record("sharp.json")["psf"]
+        assert [one["wavelength"] for one in psfs] == [0.45, 0.69]
+        assert capsys.readouterr().err == ""
+        for k, length in enumerate(("0.45", "0.69")):
+            change(Path("one.tif"), two[k], ome=True, metadata=sides(VOXEL))
+            line = ["--na", "0.8", "--refractive-index", "1.33", "--wavelength", length, *FEW, "--overwrite"]
+            assert main(["deconvolve", "one.tif", "-o", "one.ome.tif", *line]) == 0
+            np.testing.assert_allclose(
+                read_image("sharp.ome.tif").values[k], read_image("one.ome.tif").values, atol=1e-5
+            )
+
+    def test_a_psf_for_each(self, two):
+        wide = fastmpr.psf.gaussian((9, 7, 7), sigma=(2, 1.6, 1.6))
+        write_image("wide.tif", wide, "ZYX", VOXEL)
+        assert main(["deconvolve", "two.ome.tif", "--psf", "psf.tif", "wide.tif", "-o", "sharp.ome.tif", *FEW]) == 0
+        agree("sharp.ome.tif", fastmpr.deconvolve(two, [PSF, wide], voxel_size=VOXEL, **MANY), "CZYX")
+        assert [one["file"] for one in record("sharp.json")["psf"]] == ["psf.tif", "wide.tif"]
+
+    def test_what_the_file_says_goes_to_the_output(self, two):
+        assert main(["deconvolve", "two.ome.tif", "--psf", "psf.tif", "-o", "sharp.ome.tif", *FEW]) == 0
+        assert read_about("sharp.ome.tif") == self.ABOUT
+
+    @pytest.mark.parametrize("words", [["0.52"], ["0.69", "0.45"]])
+    def test_a_wavelength_that_the_file_contradicts_is_said(self, two, capsys, words):
+        line = ["--na", "0.8", "--refractive-index", "1.33", "--wavelength", *words, *FEW]
+        assert main(["deconvolve", "two.ome.tif", "-o", "sharp.ome.tif", *line]) == 0
+        said = capsys.readouterr().err
+        assert f"found --wavelength {words[0]} for DAPI, whose emission the file says is 0.46 micrometres" in said
+        assert "for Cy5" in said
+
+    @pytest.mark.parametrize(
+        ("words", "message"),
+        [
+            (
+                ["--na", "0.8", "--wavelength", "0.4", "0.5", "0.6"],
+                "found 2 channel(s) beside 3 values of --wavelength",
+            ),
+            (
+                ["--na", "1", "--wavelength", "0.5", "--excitation-wavelength", "0.4", "0.5"],
+                "--excitation-wavelength: found 2",
+            ),
+            (["--psf", "psf.tif", "flat.tif"], "--psf: found files of different dimensions"),
+            (["--psf", "psf.tif", "two.ome.tif"], "need a PSF of two or three dimensions"),
+        ],
+    )
+    def test_what_does_not_fit_is_refused(self, two, capsys, words, message):
+        write_image("flat.tif", PSF[4], "YX", 0.1)
+        assert message in refusal(["deconvolve", "two.ome.tif", "-o", "sharp.ome.tif", *words], capsys)
+
+
+class TestOrder:
+    """Options that take several values are followed by the images, or the other way round."""
+
+    @pytest.mark.parametrize(
+        "words",
+        [
+            ["--psf", "psf.tif", "cell.tif"],
+            ["--psf", "psf.tif", "--", "cell.tif"],
+            ["--na", "0.8", "--refractive-index", "1.33", "--wavelength", "0.5", "cell.tif"],
+        ],
+    )
+    def test_images_after_options(self, folder, words):
+        assert main(["deconvolve", "-o", "sharp.ome.tif", *FEW, *words]) == 0
+        assert record("sharp.json")["input"]["file"] == "cell.tif"
+
+    @pytest.mark.parametrize(
+        ("words", "message"),
+        [
+            (["--psf", "psf.tif"], "IN: found none, need the names of images"),
+            (["--na", "1", "--wavelength", "0.5"], "IN: found none"),
+            (["cell.tif", "--na", "1", "--wavelength", "red"], "--wavelength: found 'red', need a positive number"),
+            (["--na", "1", "--wavelength", "0.5", "red", "0.6"], "--wavelength: found 'red'"),
+            (
+                ["--na", "1", "--wavelength", "-1", "cell.tif"],
+                "argument --wavelength: found '-1', need a positive number",
+            ),
+        ],
+    )
+    def test_what_is_no_image_is_refused(self, folder, capsys, words, message):
+        assert message in refusal(["deconvolve", "-o", "sharp.ome.tif", *words], capsys)
+
+
+class TestMovies:
+    def test_axes_that_are_given(self, folder):
+        movie = np.array([blurred(k)[5] for k in range(6)])
+        change(Path("movie.tif"), movie)
+        write_image("flat.tif", PSF[4], "YX")
+        line = [
+            "movie.tif",
+            "--psf",
+            "flat.tif",
+            "-o",
+            "sharp.ome.tif",
+            "--axes",
+            "TYX",
+            "--max-iter",
+            "5",
+            "--tol",
+            "0",
+        ]
+        assert main(["deconvolve", *line, "--preview"]) == 0
+        expected = fastmpr.deconvolve(movie, PSF[4], axes="TYX", max_iter=5, tol=0)
+        agree("sharp.ome.tif", expected, "TYX", None)
+        assert len({one["lam"] for one in record("sharp.json")["found"]}) == 1
+
+    def test_a_frame_of_nan(self, folder, capsys):
+        movie = np.array([blurred(k) for k in range(3)], np.float32)
+        movie[0] = np.nan
+        write_image("movie.ome.tif", movie, "TZYX", VOXEL)
+        assert main(["deconvolve", "movie.ome.tif", "--psf", "psf.tif", "-o", "sharp.ome.tif", *FEW, "--preview"]) == 0
+        assert "movie.ome.tif: image[0]: found no voxel that was seen" in capsys.readouterr().err
+        assert np.isnan(read_image("sharp.ome.tif").values[0]).all()
+        assert record("sharp.json")["found"][0]["background"] is None
+
+
 def test_the_examples_of_the_help_run(folder, capsys):
     with pytest.raises(SystemExit):
         main(["deconvolve", "--help"])
     example = capsys.readouterr().out.split("example:\n")[1].strip().splitlines()
-    assert len(example) == 2
+    assert len(example) == 3
+    two = np.array([blurred(0), blurred(1)])
+    change(Path("two.ome.tif"), two, ome=True, metadata=sides(VOXEL, "CZYX"))
+    Path("sharp.ome.tif").unlink(missing_ok=True)
     for line in example:
-        assert main([*line.split()[1:], "--max-iter", "2", "--tol", "0"]) == 0
+        assert main([*line.split()[1:], "--max-iter", "2", "--tol", "0", "--overwrite"]) == 0
     assert files(folder) >= {"sharp.ome.tif", "sharp.json", "sharp.png", "sharp/a.ome.tif", "sharp/b.json"}
 
 
@@ -379,7 +521,14 @@ REFUSED = {
     "confocal alone": (None, ["--confocal"], "--confocal: found beside --psf"),
     "a regularizer": (None, ["--regularizer", "magic"], "magic"),
     "a lam": (None, ["--lam", "0"], "argument --lam: found '0'"),
-    "a plane": (None, ["--background", "plane"], "argument --background: found 'plane', need auto, none or a number"),
+    "a line": (
+        None,
+        ["--background", "line"],
+        "argument --background: found 'line', need auto, plane, none or a number",
+    ),
+    "axes": (None, ["--axes", "ZQX"], "axes: found 'ZQX', need some of T, C, Z, Y and X"),
+    "too few axes": (None, ["--axes", "YX"], "cell.tif: found an image of shape (12, 20, 22) beside axes YX"),
+    "a PSF too many": (None, ["--psf", "psf.tif", "psf.tif"], "cell.tif: found 1 channel(s) beside 2 values of --psf"),
     "memory": (None, ["--max-memory", "4X"], "argument --max-memory: found '4X', need a positive number of bytes"),
     "no memory": (None, ["--max-memory", "G"], "argument --max-memory: found 'G'"),
     "too little memory": (None, ["--max-memory", "1K"], "cell.tif: max_memory: found 0 MiB"),

@@ -11,7 +11,7 @@ import fastmpr
 from fastmpr.data.camera import as_image
 from fastmpr.data.cells import liveliest
 from fastmpr.data.defects import lone
-from fastmpr.data.image import Image
+from fastmpr.data.image import Image, Plane
 from fastmpr.data.seen import NothingSeenError
 
 SHAPE = (10, 40, 44)
@@ -125,3 +125,69 @@ def test_what_a_mask_leaves_out_may_be_infinite(rng):
     np.testing.assert_array_equal(unseen(as_image(image, mask, "none", PSF)), ~mask)
     with pytest.raises(ValueError, match="infinite"):
         as_image(image, "auto", "none", PSF)
+
+
+def tilted(shape, slopes, seed=0, blobs=12) -> tuple[np.ndarray, np.ndarray]:
+    """Blobs over a background that rises, as a camera counts them; and the background."""
+    rng = np.random.default_rng(seed)
+    light = np.zeros(shape)
+    light[tuple(rng.integers(0, n, blobs) for n in shape)] = 1
+    light = ndimage.gaussian_filter(light, 2.5)
+    plane = 150 + sum(
+        (np.arange(n) - (n - 1) / 2).reshape([-1 if k == axis else 1 for k in range(3)]) * slope
+        for axis, (n, slope) in enumerate(zip(shape, slopes, strict=True))
+    )
+    counts = (
+        rng.poisson(200 / light.max() * light + np.broadcast_to(plane, shape) - 100) + 100 + rng.normal(0, 2, shape)
+    )
+    return np.rint(counts).astype(np.uint16), np.broadcast_to(plane, shape)
+
+
+@pytest.mark.parametrize(
+    ("shape", "slopes"),
+    [((32, 64, 64), (0.3, 0.4, -0.5)), ((1, 128, 128), (0, 0.3, 0.25)), ((16, 64, 96), (0, 0.5, 0))],
+)
+def test_a_background_that_rises_is_taken_off_as_a_plane(shape, slopes):
+    image, plane = tilted(shape, slopes)
+    psf = PSF if shape[0] > 1 else PSF[4:5] / PSF[4].sum()
+    level = as_image(image, "auto", "plane", psf).level
+    np.testing.assert_allclose(level[1:], slopes, atol=0.03)
+    found = np.stack([level.at(z, *shape[1:]) for z in range(shape[0])])
+    assert abs(found - plane).max() < 4
+    with pytest.warns(
+        fastmpr.FastmprWarning, match="rises from one side of the image to another, need background='plane'"
+    ):
+        as_image(image, "auto", "auto", psf)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_level_background_is_no_plane(seed):
+    image, _ = tilted((32, 64, 64), (0, 0, 0), seed, blobs=2 + 20 * seed)
+    assert isinstance(as_image(image, "auto", "auto", PSF).level, float)  # and no warning, which would be an error here
+    level = as_image(image, "auto", "plane", PSF).level
+    assert max(map(abs, level[1:])) < 0.05
+    half = image.copy()
+    half[..., :20] += np.random.default_rng(seed).poisson(100, half[..., :20].shape).astype(np.uint16)
+    as_image(half, "auto", "auto", PSF)
+
+
+def test_a_plane_goes_with_the_part_and_the_frame(rng):
+    values = rng.random((6, 8, 10))
+    plane = Plane(5.0, 0.5, -0.25, 0.125)
+    image = Image(values, plane)
+    z, y, x = np.indices(values.shape)
+    expected = values - (5 + 0.5 * z - 0.25 * y + 0.125 * x)
+    np.testing.assert_allclose(np.stack(list(image)), expected)
+    box = (slice(1, 5), slice(2, None), slice(3, 9))
+    np.testing.assert_allclose(np.stack(list(image.part(box))), expected[box])
+    around = image.around(((-1, 3), (0, 8), (4, 12)), (8, 12, 14), np.nan)
+    np.testing.assert_allclose(np.stack(list(around))[1:, :, :6], expected[:3, :, 4:])
+    flat = Image(values[:1], Plane(5.0, 0.0, -0.25, 0.125))
+    np.testing.assert_allclose(np.stack(list(flat.upright()))[:, 0], expected[0])
+    assert plane.centre(values.shape) == pytest.approx((values - expected).mean())
+    assert plane.upright().upright() == plane
+
+
+def test_a_plane_of_few_cells_is_level(rng):
+    level = as_image(rng.random((1, 12, 12)), "auto", "plane", PSF[4:5]).level
+    assert level[1:] == (0, 0, 0)

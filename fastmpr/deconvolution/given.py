@@ -1,0 +1,74 @@
+"""What images and PSFs may be given as."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Set
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._validation import Vector, as_array, as_reals, as_voxel_size, shown
+from ..data.arguments import as_psfs
+from ..solver.regularizers import Regularizer, Tikhonov, as_regularizer
+
+_READS = " (fastmpr.io.read_image reads a file)"
+
+
+def is_one(image: Any) -> bool:
+    """Return whether this is an image, and not several; raise an error where it is neither."""
+    if isinstance(image, list | tuple) and image and isinstance(image[0], str | bytes | Path | Mapping):
+        raise TypeError(f"image: found a list of {type(image[0]).__name__}, need arrays{_READS}")
+    if isinstance(image, str | bytes | Path):
+        raise TypeError(f"image: found {shown(image)}, need an array{_READS}")
+    if isinstance(image, Mapping | Set) or image is None:
+        of_values = ", such as list(image.values())" if isinstance(image, Mapping) else ""
+        raise TypeError(f"image: found {type(image).__name__}, need an array, or a list of them{of_values}")
+    if isinstance(image, list | tuple):
+        return not image or np.ndim(image[0]) < 2
+    return hasattr(image, "shape") or hasattr(image, "__array__") or not isinstance(image, Iterable)
+
+
+def as_psfs_of(psf: Any) -> tuple[list[NDArray], int]:
+    """Return the PSFs, and how many dimensions they have."""
+    if isinstance(psf, str | bytes | Path | Mapping | Set) or psf is None:
+        raise TypeError(f"psf: found {shown(psf)}, need an array, or a list of them{_READS}")
+    several = list(psf) if isinstance(psf, list | tuple) and len(psf) and np.ndim(psf[0]) > 1 else [psf]
+    shapes = [np.ndim(one) for one in several]
+    if set(shapes) not in ({2}, {3}):
+        raise ValueError(
+            f"psf: found {' and '.join(map(str, sorted(set(shapes))))} dimensions, need 2 or 3, or a list of such PSFs"
+        )
+    for one in several:
+        array = as_array(one, "psf")
+        if array.size and array.dtype.kind == "f" and array.min() < -array.max():
+            raise ValueError(
+                f"psf: found {array.min():.3g} to {array.max():.3g}, need one that is positive in the main"
+            )
+    looked_at = as_psfs([as_array(one, "psf").reshape(-1, *np.shape(one)[-2:]) for one in several])
+    return [psf.reshape(np.shape(one)) for psf, one in zip(looked_at, several, strict=True)], shapes[0]
+
+
+def upright(psf: NDArray) -> NDArray:
+    """Return a PSF of two dimensions as one of three: its rows become planes, which threads share."""
+    return psf if psf.ndim == 3 else psf[:, np.newaxis]
+
+
+def as_voxel(value: Any, dimensions: int, name: str) -> Vector:
+    """Return the sides of a voxel (z, y, x); a pixel (y, x) is that with its y for z and nothing that counts for y."""
+    if dimensions == 3:
+        return as_voxel_size(value, name)
+    sides = as_reals(value, name, "one or two positive lengths (y, x)")
+    if sides.shape not in ((), (1,), (2,)):
+        raise ValueError(f"{name}: found shape {sides.shape}, need one or two positive lengths (y, x)")
+    y, x = np.broadcast_to(sides, (2,)).tolist()
+    return as_voxel_size((y, max(x, y), x), name)
+
+
+def as_iterated(regularizer: Any, voxel: Vector) -> Regularizer:
+    """Return a regulariser that is no closed form."""
+    chosen = as_regularizer(regularizer, voxel)
+    if isinstance(chosen, Tikhonov):
+        raise ValueError("regularizer: found 'tikhonov', need 'hessian', 'tv' or another that is solved by iterations")
+    return chosen
