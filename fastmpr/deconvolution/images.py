@@ -85,10 +85,10 @@ def deconvolve(
     seen : "auto", "all" or array of bool
         Which voxels were seen, of the shape of the image or of its axes of space; others have no say, and what is there
         comes from their neighbourhood. By default all but NaN; saturated voxels: at the largest value of an integer type, or
-        at the greatest of the image where too many are; voxels that no PSF explains (hot or dead), pixels and lines that none
-        explains in all planes, or in all frames of two dimensions; and what is recognised (and logged): regions of exactly
-        one value, as around a crop or a turned stack, more solid and sharper than darkness is under noise, and planes that
-        repeat others.
+        at the greatest of the image where too many are; voxels that no PSF explains (hot or dead), pixels and lines that
+        none explains in all planes, or in all frames of two dimensions; and what is recognised (and logged): regions of
+        exactly one value, as around a crop or a turned stack, more solid and sharper than darkness is under noise, and
+        planes that repeat others.
     outside : {"unseen", "dark"}
         What is beyond the edge of the image as it is given, blurred: "dark" says that no light reaches there.
     background : "auto", "plane", "none" or float
