@@ -119,7 +119,8 @@ def test_what_is_painted_around_a_particle_was_not_seen():
     views[1:3] = np.where(ball, views[1:3], 0.5)
     seen = np.array([np.ones_like(ball), ball, ball, np.ones_like(ball)])
     check(Dataset(views, PSF, POSES), TRUTH, shown, seen)
-    assert compared(Dataset(views, PSF, POSES), TRUTH)[1] == [1, 2]
+    assert compared(Dataset(views, PSF, POSES), TRUTH)[1] == []  # so it was never read
+    assert compared(Dataset(views, PSF, POSES, seen="all"), TRUTH)[1] == [1, 2]
 
 
 def test_views_too_small_or_unseen_are_left_out():
