@@ -11,17 +11,11 @@ _LONE = 5.0  # times what neighbours differ by, and lone peaks usually: more is 
 _USUAL = 0.97  # of the peaks of a plane are usual
 
 
-def unseen_in(raw: NDArray, steepest: float | None, faulty: NDArray | None = None) -> NDArray[np.bool_]:
-    """Return which voxels of a plane tell nothing: NaN, and, where a PSF is known, saturated, faulty and lone ones."""
-    if raw.dtype.kind != "f":
-        lost = np.zeros(raw.shape, bool)
-        if steepest is not None and raw.dtype.kind in "iu":
-            lost |= raw == np.iinfo(raw.dtype).max
-    else:
-        lost = np.isnan(raw)
-    if faulty is not None:
-        lost |= faulty
-    return lost if steepest is None else lost | lone(np.where(lost, np.nan, raw), steepest)
+def unseen_in(raw: NDArray, lost: NDArray[np.bool_], steepest: float) -> NDArray[np.bool_]:
+    """Return which voxels of a plane tell nothing: those that are lost, and saturated and lone ones beside them."""
+    if raw.dtype.kind in "iu":
+        lost = lost | (raw == np.iinfo(raw.dtype).max)
+    return lost | lone(np.where(lost, np.nan, raw), steepest)
 
 
 def steepest(psf: NDArray) -> float:

@@ -93,3 +93,14 @@ def test_a_background_above_the_particle_is_told(level, told, caplog):
         True
     ] * told
     assert ("does not fit" in caplog.text) == told  # which follows
+
+
+def test_images_are_looked_at_as_particles_are():
+    truth = fastmpr.phantom.nuclear_pore(24)[8:16]
+    image = fastmpr.simulate(truth, PSF, fastmpr.Poses.random(1, rng=0), noise_sigma=0.02, rng=0)[0] + np.float32(1)
+    assert not messages(fastmpr.deconvolve, image, PSF, lam=50.0, background=1.0)
+    (text,) = messages(fastmpr.deconvolve, image, PSF, lam=50.0, background=1.5)
+    assert text.startswith("background: found 1.5, above which hardly a voxel lies")
+    (text,) = messages(fastmpr.deconvolve, image + np.float32(1e7), PSF, lam=50.0, seen="all")
+    assert text.startswith("image: found values about 1e+07 in steps of 1, in which single precision holds them")
+    assert not messages(fastmpr.deconvolve, image.astype(float) + 1e7, PSF, lam=50.0)
