@@ -10,7 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-ROOT = Path(__file__).parents[2]
+import fastmpr
+
+PACKAGE = Path(fastmpr.__file__).parent  # installed, perhaps
 
 PROGRAM = """
 import warnings
@@ -115,9 +117,7 @@ def one():
 
 def test_what_was_compiled_does_not_outlive_what_it_called(tmp_path):
     """As after an upgrade: the file of the function that is called changes, that of its caller does not."""
-    package = Path(
-        shutil.copytree(ROOT / "fastmpr", tmp_path / "fastmpr", ignore=shutil.ignore_patterns("__pycache__"))
-    )
+    package = Path(shutil.copytree(PACKAGE, tmp_path / "fastmpr", ignore=shutil.ignore_patterns("__pycache__")))
     (package / "engine" / "caller.py").write_text(CALLER)
     program = "from fastmpr.engine.caller import call; print(call(), call.stats.cache_hits)"
     environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path / "cache"), "PYTHONPATH": str(tmp_path)}
