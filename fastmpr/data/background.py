@@ -113,9 +113,9 @@ def slope(particle: NDArray) -> Slope:
     _, level, variance = _levels(particle)
     fit = _plane(particle.shape, level, variance)
     rows = fit.rows[fit.dark]
-    inverse = np.linalg.pinv(rows.T @ rows)[1:, 1:]
+    inverse = np.linalg.pinv(rows.T @ rows, hermitian=True)[1:, 1:]
     rest = (level / fit.error)[fit.dark] - rows @ fit.plane
-    certainty = math.sqrt(max(float(fit.plane[1:] @ np.linalg.pinv(inverse) @ fit.plane[1:]), 0.0))
+    certainty = math.sqrt(max(float(fit.plane[1:] @ np.linalg.pinv(inverse, hermitian=True) @ fit.plane[1:]), 0.0))
     freedom = max(len(rows) - 4, 1)
     return Slope(fit.plane[1:], certainty, len(rows), math.sqrt(rest @ rest / freedom))
 
@@ -130,17 +130,29 @@ class _Plane(NamedTuple):
 
 
 def _plane(shape: Size, level: NDArray, variance: NDArray) -> _Plane:
+    design = _design(shape)
+    error = np.sqrt(variance + 1e-12 * np.square(level).max(initial=1e-30)).astype(float)
+    rows, sides = design / error[:, None], level / error
+    dark = np.ones(len(level), bool)
+    products, right = rows.T @ rows, rows.T @ sides  # of the dark patches
+    while np.count_nonzero(dark) > _FEWEST:
+        above = np.where(dark, sides - rows @ (np.linalg.pinv(products, hermitian=True) @ right), -np.inf)
+        if above.max() <= _FAR:
+            break
+        k = int(above.argmax())
+        dark[k] = False
+        products -= np.outer(rows[k], rows[k])
+        right -= sides[k] * rows[k]
+    plane = np.linalg.lstsq(design[dark] / error[dark, None], level[dark] / error[dark], rcond=None)[0]
+    return _Plane(plane, rows, error, dark)
+
+
+@functools.lru_cache(maxsize=8)
+def _design(shape: Size) -> NDArray[np.float64]:
+    """Return what multiplies the height and the slopes of a plane at the patches: 1 and their places."""
     index = np.unravel_index(_patches(shape), shape)
     centres = [axis[k].mean(axis=1) for axis, k in zip(_places(shape), index, strict=True)]
-    design = np.stack([np.ones_like(centres[0]), *centres], axis=1)
-    error = np.sqrt(variance + 1e-12 * np.square(level).max(initial=1e-30)).astype(float)
-    dark = np.ones(len(level), bool)
-    while True:
-        plane = np.linalg.lstsq(design[dark] / error[dark, None], level[dark] / error[dark], rcond=None)[0]
-        above = np.where(dark, (level - design @ plane) / error, -np.inf)
-        if above.max() <= _FAR or np.count_nonzero(dark) <= _FEWEST:
-            return _Plane(plane, design / error[:, None], error, dark)
-        dark[above.argmax()] = False
+    return np.stack([np.ones_like(centres[0]), *centres], axis=1)
 
 
 def _places(shape: Size) -> list[NDArray[np.float64]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -70,13 +71,11 @@ class Faces(NamedTuple):
 
 def faces_of(view: NDArray) -> Faces:
     """Return what a view shows on its faces."""
-    faces = [[view.take(end, axis) for end in (0, -1)] for axis in range(3)]
-    flat = [face for pair in faces for face in pair]
-    sums = np.array([[face.sum(dtype=float) for face in pair] for pair in faces])
-    means = [float(face.mean(dtype=float)) for face in flat]
-    variances = [float(face.var(dtype=float)) / face.size for face in flat]
-    lit, error = float(np.mean(means)), float(np.sqrt(np.sum(variances))) / len(flat)
-    return Faces(sums, lit, error, float(view.mean(dtype=float)), view.size)
+    faces = [view.take(end, axis).astype(float) for axis in range(3) for end in (0, -1)]
+    means = np.array([face.mean() for face in faces])
+    squares = sum(face.var() / face.size for face in faces)
+    sums = (means * [face.size for face in faces]).reshape(3, 2)
+    return Faces(sums, float(means.mean()), math.sqrt(squares) / len(faces), float(view.mean()), view.size)
 
 
 class Spread:
