@@ -56,6 +56,11 @@ def without_background(particle: NDArray) -> NDArray:
     return particle - (base + background)
 
 
+def dark_level(particle: NDArray) -> float:
+    """Return what `without_background` takes off."""
+    return float(sum(_background(particle.astype(as_float_type(particle.dtype), copy=False))))
+
+
 def _background(particle: NDArray) -> tuple[np.floating, np.floating]:
     """Return the level that the dark ones among the patches have in common: a level near all, and how far it is above.
 

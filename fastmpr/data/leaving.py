@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .._validation import Size
+from .background import dark_level
 from .few import few_views
 
 _LEAST = 8  # voxels along each side: between fewer hardly anything was seen
@@ -27,11 +30,7 @@ def leaves(data: Any) -> bool:
         return False
     voxels = np.divide(data.psf_voxel_size, data.voxel_size)
     spreads = [Spread(psf, voxels, np.array(data.particle_shape)) for psf in data.psfs]
-    views = [
-        (faces_of(view), spreads[data.psf_of[i]])
-        for i, view in few_views(data, data.levelled().source)
-        if view.shape == data.particle_shape
-    ]
+    views = [(faces, spreads[data.psf_of[i]]) for i, faces in _faces(data)]
     if not views:
         return False
     lost = [faces.leaving(spread.reach) for faces, spread in views]
@@ -40,6 +39,14 @@ def leaves(data: Any) -> bool:
     light = sum(faces.inside for faces, _ in views)
     lit, error = sum(faces.lit for faces, _ in views), np.sqrt(sum(faces.error**2 for faces, _ in views))
     return bool(light > 0 and lit > _LIT * light and lit > _CERTAIN * error)
+
+
+def _faces(data: Any) -> Iterator[tuple[int, Faces]]:
+    """Yield what some of the views show on their faces, less their background."""
+    is_level = data.fits_background and data.background == "auto" and isinstance(data.gain, str)
+    for i, view in few_views(data, data.source if is_level else data.levelled().source):
+        if view.shape == data.particle_shape:
+            yield i, faces_of(view).above(dark_level(view) if is_level else 0.0)
 
 
 class Faces(NamedTuple):
@@ -53,7 +60,7 @@ class Faces(NamedTuple):
         The mean of the faces' means, and its standard error where all that differs is noise.
     inside : float
         The mean of the view.
-    size : int
+    shape : (nz, ny, nx)
         Of the view.
     """
 
@@ -61,7 +68,17 @@ class Faces(NamedTuple):
     lit: float
     error: float
     inside: float
-    size: int
+    shape: Size
+
+    @property
+    def size(self) -> int:
+        """The voxels of the view."""
+        return math.prod(self.shape)
+
+    def above(self, level: float) -> Faces:
+        """Return the same of the view less a level."""
+        sizes = [[self.size / n] * 2 for n in self.shape]
+        return self._replace(sums=self.sums - level * np.array(sizes), lit=self.lit - level, inside=self.inside - level)
 
     def leaving(self, reach: NDArray) -> float:
         """Return the light that leaves through the faces with a PSF of some reach, over the view's own."""
@@ -75,7 +92,7 @@ def faces_of(view: NDArray) -> Faces:
     means = np.array([face.mean() for face in faces])
     squares = sum(face.var() / face.size for face in faces)
     sums = (means * [face.size for face in faces]).reshape(3, 2)
-    return Faces(sums, float(means.mean()), math.sqrt(squares) / len(faces), float(view.mean()), view.size)
+    return Faces(sums, float(means.mean()), math.sqrt(squares) / len(faces), float(view.mean()), view.shape)
 
 
 class Spread:

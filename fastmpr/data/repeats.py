@@ -23,7 +23,18 @@ def missing_planes(image: Any) -> list[NDArray[np.bool_]]:
     ----------
     image : (nz, ny, nx) ndarray or Slabs
     """
-    return [_repeated(image, axis, lines) | _empty(image, axis, lines) for axis, lines in enumerate(_lines(image))]
+    return [
+        _repeated(image, axis, lines) | _empty(image, axis, lines)
+        if _may_be_missing(lines)
+        else np.zeros(len(lines), bool)
+        for axis, lines in enumerate(_lines(image))
+    ]
+
+
+def _may_be_missing(lines: NDArray) -> bool:
+    """Return whether two lines may be equal, or one of a single value: of most images neither is."""
+    sums = np.sort(lines.sum(axis=1))
+    return bool((sums[1:] == sums[:-1]).any() or (lines[:, 0] == lines[:, -1]).any() or np.isnan(sums[-1]))
 
 
 def _lines(image: Any) -> list[NDArray]:

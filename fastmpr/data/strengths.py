@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -42,8 +43,9 @@ def extent(sample: NDArray) -> Extent:
     ordered = np.sort(sample)
     inner = ordered[_HOT:-_HOT] if len(ordered) > 8 * _HOT else ordered
     largest = max(abs(ordered[0]), abs(ordered[-1]))
-    middle = inner[len(inner) // 2]
-    return Extent(float(ordered[0]), float(ordered[-1]), float((inner - middle).std()), float(np.spacing(largest)))
+    above = (inner - inner[len(inner) // 2]).astype(float)
+    spread = max(float(above @ above) / len(above) - float(above.sum() / len(above)) ** 2, 0.0)
+    return Extent(float(ordered[0]), float(ordered[-1]), math.sqrt(spread), float(np.spacing(largest)))
 
 
 def coarse(found: Extent) -> str | None:
