@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from .._messages import warn
 from .._validation import Size
 from .background import dark_level
 from .few import few_views
@@ -17,11 +18,12 @@ _LEAST = 8  # voxels along each side: between fewer hardly anything was seen
 _WIDE = 0.15  # of a PSF, that lies farther than a quarter of a view from its centre
 _SHARE = 0.06  # of a view's light: it loses less with a compact PSF, more with a widefield one (`benchmarks.lam`)
 _LIT = 0.1  # of the mean of a view, on its faces: from there on half a decibel and more is gained (`benchmarks.boxes`)
+_CUT = 0.4  # of it: from there on up to ten decibels are lost that no prediction brings back
 _CERTAIN = 3.0  # standard errors
 
 
 def leaves(data: Any) -> bool:
-    """Return whether a few views of a data set show that there is light beyond their faces.
+    """Return whether a few views of a data set show that there is light beyond their faces; warn where that is most of it.
 
     Either a PSF carries it there: wide ones do, which is looked for where a PSF is wide. Or the particle is as large as the
     images, and all their faces together are lit, whatever the PSF.
@@ -38,7 +40,13 @@ def leaves(data: Any) -> bool:
         return True
     light = sum(faces.inside for faces, _ in views)
     lit, error = sum(faces.lit for faces, _ in views), np.sqrt(sum(faces.error**2 for faces, _ in views))
-    return bool(light > 0 and lit > _LIT * light and lit > _CERTAIN * error)
+    is_lit = bool(light > 0 and lit > _LIT * light and lit > _CERTAIN * error)
+    if is_lit and lit > _CUT * light and data.source.is_new("cut"):
+        warn(
+            f"particles: found faces {lit / light:.2g} times as bright as the images on the whole, so these cut the "
+            "particle, or show others: need larger ones"
+        )
+    return is_lit
 
 
 def _faces(data: Any) -> Iterator[tuple[int, Faces]]:

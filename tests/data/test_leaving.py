@@ -83,3 +83,10 @@ def test_one_lit_face_is_a_neighbour_and_no_tight_box():
     views = fastmpr.simulate(TRUTH, COMPACT, POSES, rng=1) + np.float32(0.3)
     views[:, 8:16, 8:16, -1] += 0.2 * views.max()
     assert not fastmpr.Dataset(views, COMPACT, POSES).loses_light
+
+
+def test_boxes_that_cut_the_particle_are_said():
+    views = fastmpr.simulate(TRUTH, COMPACT, POSES, rng=1) + np.float32(0.3)
+    cut = views[:, 6:18, 6:18, 6:18]
+    with pytest.warns(fastmpr.FastmprWarning, match="so these cut the particle, or show others: need larger ones"):
+        assert fastmpr.Dataset(cut, COMPACT, POSES).loses_light
