@@ -23,6 +23,7 @@ _FITTED = 1000  # cells at most, that it is fitted to
 _PARTS = 3  # along an axis, whose darkest cells are compared
 _UNEVEN, _LOUD = 0.3, 10.0  # of the mean light, and times the noise, that they differ by where a plane is likely
 _TELLING = 64  # cells, at least
+_BENT = 0.1  # of their variance is left by a plane, at most: 0.25 by a step
 _EVEN = 0.3  # of that they differ at most, less a plane, if it is one: 0.7 where it is a level, 0.34 in crowded crops
 
 
@@ -69,17 +70,32 @@ def _name_plane(mean: NDArray, shape: Size, level: float, noise: float) -> None:
         _UNEVEN * (float(np.nanmean(mean)) - level), _LOUD * noise
     ):
         return
-    if _unevenness(mean - _rise(mean, shape)[1]) < _EVEN * before:
+    if _unevenness(mean - _rise(mean, shape)[1]) < _EVEN * before and _is_straight(_darkest(mean)):
         warn("background: found one that rises from one side of the image to another, need background='plane'")
 
 
 def _unevenness(mean: NDArray) -> float:
     """Return by how much the darkest cells of an image's parts differ."""
+    darkest = _darkest(mean)
+    return float(np.nanmax(darkest) - np.nanmin(darkest))
+
+
+def _darkest(mean: NDArray) -> NDArray:
+    """Return the darkest cell of each part of an image."""
     for axis, n in enumerate(mean.shape):
         count = max(1, min(_PARTS, n // 2))
         edges = [n * k // count for k in range(count)]
         mean = np.fmin.reduceat(mean, edges, axis=axis)
-    return float(np.nanmax(mean) - np.nanmin(mean))
+    return mean
+
+
+def _is_straight(darkest: NDArray) -> bool:
+    """Return whether the parts of an image lie on a plane: where tissue ends in the middle of it they lie on a step."""
+    places = np.argwhere(~np.isnan(darkest))
+    values = darkest[~np.isnan(darkest)]
+    design = np.column_stack([np.ones(len(places)), places])
+    rest = values - design @ np.linalg.lstsq(design, values, rcond=None)[0]
+    return bool(rest.var() < _BENT * values.var())
 
 
 def _rise(mean: NDArray, shape: Size) -> tuple[tuple[float, float, float], NDArray]:

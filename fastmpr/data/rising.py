@@ -24,12 +24,12 @@ def rises(data: Any) -> bool:
     slope of its own, it must be much clearer, and all patches but a few must lie on the plane.
     """
     found = [slope(view) for _, view in few_views(data, data.source) if view.size > 1]
-    if len(found) < _FEW or np.median([one.patches for one in found]) < _PATCHES:
+    if not found or np.median([one.patches for one in found]) < _PATCHES:
         return False
     if np.median([one.rest for one in found]) > _EVEN:
         return False
     clear = float(np.median([one.certainty for one in found]))
-    return clear > _ALONE or (clear > _CLEAR and _alike(found) > _ALIKE)
+    return clear > _ALONE or (len(found) >= _FEW and clear > _CLEAR and _alike(found) > _ALIKE)
 
 
 def _alike(found: list[Slope]) -> float:

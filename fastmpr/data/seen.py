@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from .._validation import Size, as_array
+from .repeats import TURNS, turns_of
 from .unseen import find_unseen
 
 _FILLED = 0.5  # of the voxels on a side where a crop was cut: what was imaged there is seldom of one value
 _TELLING = 9  # voxels of a face, of which fewer may well have one value
 _STRAY = 0.02  # of the voxels of a face may differ from the value that a crop was pasted into
+_FADED = 0.02  # of the range of a box, at most, to the value around it: what is cut off ends in more
 _SURFACE = 0.9  # of an image's surface: who saw that much would have seen light beyond it
 
 
@@ -183,10 +185,26 @@ def crop_box(particle: NDArray) -> tuple[tuple[int, int], ...] | None:
     ]
     if not cut or not all(side.mean() > _FILLED for side in (inside, *cut)):
         return None
-    within = crop_box(particle[as_slices(box)])
+    part = particle[as_slices(box)]
+    if _fades(part, value, box, particle.shape):
+        return None
+    within = crop_box(part)
     if within is None:
         return box
     return tuple((start + a, start + b) for (start, _), (a, b) in zip(box, within, strict=True))
+
+
+def _fades(part: NDArray, value: Any, box: Iterable[tuple[int, int]], shape: Size) -> bool:
+    """Return whether a box ends in the value around it, without noise: a computed image that becomes dark, and no crop."""
+    cut = [
+        part.take(end, axis)
+        for axis, ((first, last), n) in enumerate(zip(box, shape, strict=True))
+        for end, is_cut in ((0, first > 0), (-1, last < n))
+        if is_cut
+    ]
+    step = max(float(np.median(np.abs(side.astype(float) - float(value)))) for side in cut)
+    found, triples = np.sum([turns_of(side) for side in cut], axis=0)
+    return bool(step <= _FADED * float(np.ptp(part.astype(float))) and found <= TURNS * triples)
 
 
 def as_slices(box: Iterable[tuple[int, int]]) -> tuple[slice, ...]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from .._validation import Size
-from .repeats import missing_planes
+from .repeats import ROUNDING, missing_planes
 
 _SIDE = 5  # voxels: a square of so many is solid in any plane, and a whole line that is as long as all of it
 _TIP = 10  # voxels that a region goes on in a tip of its own
@@ -197,9 +197,10 @@ def _turns(block: NDArray, chosen: NDArray[np.bool_], axis: int, inner: slice) -
     parts = [
         tuple(slice(k, n - 2 + k) if a == axis else slice(None) for a, n in enumerate(block.shape)) for k in range(3)
     ]
-    a, b, c = (block[part] for part in parts)
+    a, b, c = (block[part].astype(float) for part in parts)
     triples = chosen[parts[0]] & chosen[parts[1]] & chosen[parts[2]]
-    turns = (((b > a) & (b > c)) | ((b < a) & (b < c))) & triples
+    least = ROUNDING * float(np.nanmax(np.abs(block), initial=0))
+    turns = (((b > a + least) & (b > c + least)) | ((b < a - least) & (b < c - least))) & triples
     return int(np.count_nonzero(turns)), int(np.count_nonzero(triples))
 
 

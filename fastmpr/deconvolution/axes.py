@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from .._validation import shown
 
 LETTERS = "TCZYX"
-_COLOURS = (3, 4)  # along the last axis: of a picture, not of a microscope's image
+_COLOURS = (2, 3, 4)  # along the last axis: of a picture, or channels, not of a microscope's image
 _FEW = range(2, 5)  # channels, as they usually are
 _DEEP = 2  # times the planes of an image are more than its PSF would have
 

@@ -31,6 +31,7 @@ from .tiles import Tile, smallest, tiles_of
 _TRIAL_VOXELS = 600_000  # of the part of an image that lam is chosen on
 _TRIAL_ITERATIONS = 16
 _TRIAL_REACHES = 4  # of the PSF, that each side of it has at least: one at each end is not looked at
+_TELLING = 64  # voxels: fewer say nothing of a residual
 _GUESS = 0.4  # of `guess_lam`, to begin with
 _MOST = 5e5  # over the brightest voxel: images with next to no noise ask for more, and so few iterations for less
 _KEPT = 6  # times a volume: beside a solve that goes on, what it leaves is looked at
@@ -155,7 +156,7 @@ class Job:
         if self.lam != "auto":
             return Choice(float(self.lam), "given")
         part = image.part(self._liveliest(image))
-        observed, inside = self.observed(part, self.dark and part.shape == image.shape), self.blur.inside(part.shape)
+        observed, inside = self.observed(part, self.dark and part.shape == image.shape), self._judged(part)
         dark = Dark(observed.sums.gram, observed.grid)
         noise: list[Noise | None] = []  # the first is that of all: they are to be compared
 
@@ -174,6 +175,13 @@ class Job:
         found = whitest(trial, _GUESS * guess_lam(observed.sums, self.regularizer), voxels)
         brightest = max((float(np.nanmax(plane)) for plane in part if not np.isnan(plane).all()), default=0.0)
         return Choice(_MOST / brightest, "limit") if brightest * found.lam > _MOST else found
+
+    def _judged(self, part: Image) -> tuple[slice, ...]:
+        """Return where the residual of a part is looked at: inside of its rims, unless hardly anything was seen there."""
+        inside = self.blur.inside(part.shape)
+        planes = range(*inside[0].indices(len(part)))
+        seen = sum(int(np.count_nonzero(~np.isnan(part[z][inside[1:]]))) for z in planes)
+        return inside if seen >= _TELLING else tuple(slice(0, n) for n in part.shape)
 
     @property
     def _stop(self) -> Stop:

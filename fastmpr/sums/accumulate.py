@@ -247,7 +247,8 @@ class Accumulator:
         slope = np.divide(common, spread, out=np.ones(len(n)), where=alike)
         gain = np.where(alike, slope / np.median(slope[alike]), 1.0)
         rest = np.maximum(own - np.where(alike, slope * common, 0), 1e-12 * own) / n / gain**2
-        return gain, np.clip(np.median(rest[alike]) / rest, _LEAST_TRUST, 1.0)
+        usual = float(np.median(rest[alike]))
+        return gain, np.clip(usual / np.maximum(rest, usual * _LEAST_TRUST), _LEAST_TRUST, 1.0)
 
     def _shown(self, x: NDArray, numbers: int) -> tuple[NDArray, dict[Bench, Tally]]:
         """Return the spectrum of a volume that is to be shown to the views, and where each crew notes so many numbers."""
