@@ -17,7 +17,7 @@ from .unseen import find_unseen
 _FILLED = 0.5  # of the voxels on a side where a crop was cut: what was imaged there is seldom of one value
 _TELLING = 9  # voxels of a face, of which fewer may well have one value
 _STRAY = 0.02  # of the voxels of a face may differ from the value that a crop was pasted into
-_FADED = 0.02  # of the range of a box, at most, to the value around it: what is cut off ends in more
+_FADED = 0.05  # of the range of a box, at most, to the value around it: what is cut off ends in more
 _SURFACE = 0.9  # of an image's surface: who saw that much would have seen light beyond it
 
 

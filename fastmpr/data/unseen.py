@@ -36,6 +36,7 @@ _SHARP = 0.6  # of the difference two voxels beyond a region is there one voxel 
 _BOTH = 0.02  # of the voxels beyond a region are darker than it, and brighter, where it cuts noise about its value
 _TURNS = 0.25  # of three neighbours the middle one is extreme: in white noise two of three, on its slopes fewer
 _DEEP = 0.3  # as many voxels are two beyond a region as one: less are specks in the dark
+_CUT_OFF, _MANY = 0.2, 100  # a tenth of noise cut off is 0.15 of the way to its median, of a whole tail 0.4 and more
 _TELLING = 30  # voxels, or triples of them: fewer tell nothing
 
 
@@ -141,7 +142,7 @@ class _Region:
         border = [_Border(block, self.within(block), self.value, inner) for _, inner, block in _blocks(image, _HALO)]
         same, count, turns, triples = np.sum([one.counts for one in border], axis=0)
         near, far = (np.concatenate([one.differences[k] for one in border]) for k in range(2))
-        if min(len(near), len(far), triples) < _TELLING or len(far) < _DEEP * len(near):
+        if min(len(near), len(far), triples) < _TELLING or len(far) < _DEEP * len(near) or _is_threshold(near):
             return False
         is_sharp = _is_on_both_sides(near) or _typical(near) > _SHARP * _typical(far)
         return bool(is_sharp and same < _RARE * count and turns > _TURNS * triples)
@@ -182,6 +183,15 @@ def _is_around(same: NDArray[np.bool_]) -> bool:
 def _typical(differences: NDArray) -> float:
     """Return a mean size on which a few that are large have little influence."""
     return float(np.sqrt(np.abs(differences)).mean()) ** 2
+
+
+def _is_threshold(differences: NDArray) -> bool:
+    """Return whether a border ends at a brightness, far from the value: there somebody cut off what is darker.
+
+    Noise that is cut off is most frequent right at the threshold; that of a region's border has a tail there.
+    """
+    least, some, middle = np.quantile(differences, (0, 0.1, 0.5))
+    return bool(len(differences) >= _MANY and least > middle - least and some - least < _CUT_OFF * (middle - least))
 
 
 def _is_on_both_sides(differences: NDArray) -> bool:

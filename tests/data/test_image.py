@@ -171,6 +171,14 @@ def test_a_level_background_is_no_plane(seed):
     as_image(half, "auto", "auto", PSF)
 
 
+@pytest.mark.parametrize("edge", [30, 43, 48, 60])
+def test_tissue_that_ends_in_the_image_is_no_plane(edge):
+    y, x = np.indices((96, 96))
+    tissue = 100.0 * (x > edge) * (1 + 0.3 * np.sin(x / 2) * np.sin(y / 3))
+    image = np.random.default_rng(0).poisson(ndimage.gaussian_filter(tissue, 1.5) + 20).astype(np.uint16)
+    as_image(image[np.newaxis], "auto", "auto", PSF[4:5] / PSF[4].sum())
+
+
 def test_a_plane_goes_with_the_part_and_the_frame(rng):
     values = rng.random((6, 8, 10))
     plane = Plane(5.0, 0.5, -0.25, 0.125)

@@ -19,6 +19,7 @@ from fastmpr.data.camera import as_image
 from fastmpr.data.image import Slabs
 from fastmpr.data.inverted import leaves_out_light
 from fastmpr.data.repeats import missing_planes
+from fastmpr.data.seen import seen_in
 from fastmpr.data.unseen import find_unseen
 from fastmpr.metrics import psnr
 
@@ -347,3 +348,37 @@ class TestInverted:
                 hot = rng.random(SHAPE) < 0.01
                 assert not leaves_out_light(image + 1000 * hot, ~hot)
                 assert not leaves_out_light(image, image < np.quantile(image, 0.97))  # saturated voxels
+
+
+class TestComputed:
+    """What was computed, or cut off at a brightness, was seen."""
+
+    def test_what_fades_without_noise_is_no_crop(self):
+        ball = 100.0 * (
+            sum((k - (n - 1) / 2) ** 2 for k, n in zip(np.indices((25, 32, 32)), (25, 32, 32), strict=True)) < 64
+        )
+        image = ndimage.gaussian_filter(ball, (2, 1.2, 1.2))
+        assert image[0, 0, 0] == 0 < image.max()  # the filter ends somewhere
+        edge = ndimage.gaussian_filter(100.0 * (np.indices((64, 64))[1] > 32), 1.5)[np.newaxis]
+        ramp = np.tile(np.arange(64.0), (64, 1))[np.newaxis]
+        for computed in (image, edge, ramp):
+            for dtype in (np.float64, np.float32, np.uint8):
+                assert seen_in(computed.astype(dtype), None, "auto", "auto") is None
+
+    @pytest.mark.parametrize("threshold", [150, 350, 500])
+    def test_what_is_below_a_threshold_was_seen(self, threshold):
+        rng = np.random.default_rng(0)
+        places = rng.uniform(10, 118, (10, 2))
+        grid = np.indices((128, 128))
+        cells = np.max([700.0 * (((grid[0] - y) / 1.2) ** 2 + (grid[1] - x) ** 2 < 81) for y, x in places], axis=0)
+        image = rng.poisson(ndimage.gaussian_filter(cells, 1.5) + 100).astype(np.uint16)
+        assert find_unseen(np.where(image < threshold, 0, image)[np.newaxis]) is None
+
+    def test_a_residual_is_judged_where_something_was_seen(self):
+        rng = np.random.default_rng(0)
+        stack = np.zeros((20, 32, 32), np.uint16)
+        stack[:4] = rng.poisson(100, (4, 32, 32))
+        psf = fastmpr.psf.gaussian((15, 9, 9), sigma=(3, 1.2, 1.2))
+        found: list = []
+        assert np.isfinite(fastmpr.deconvolve(stack, psf, report=found.append)).all()
+        assert found[0]["unseen"] == 16 * 32 * 32

@@ -106,6 +106,7 @@ def test_colours_are_channels_where_that_is_said():
 
 REFUSED = [
     ((64, 72, 4), FLAT, True, "colours last"),
+    ((64, 72, 2), FLAT, True, "colours last"),
     ((5, 64, 72, 3), PSF, True, "colours last, need axes='ZYXC'"),
     (
         (64, 72, 3),
