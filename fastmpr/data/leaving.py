@@ -41,7 +41,8 @@ def leaves(data: Any) -> bool:
     light = sum(faces.inside for faces, _ in views)
     lit, error = sum(faces.lit for faces, _ in views), np.sqrt(sum(faces.error**2 for faces, _ in views))
     is_lit = bool(light > 0 and lit > _LIT * light and lit > _CERTAIN * error)
-    if is_lit and lit > _CUT * light and data.source.is_new("cut"):
+    nothing_said = data.radius is None and isinstance(data.seen, str) and data.seen == "auto"
+    if is_lit and lit > _CUT * light and nothing_said and data.source.is_new("cut"):
         warn(
             f"particles: found faces {lit / light:.2g} times as bright as the images on the whole, so these cut the "
             "particle, or show others: need larger ones"

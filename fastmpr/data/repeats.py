@@ -141,8 +141,9 @@ def turns_of(plane: NDArray) -> tuple[int, int]:
     """
     turns = triples = 0
     for lines in (plane, plane.T):
-        steps = np.diff(lines.astype(float), axis=1)
-        steps[np.abs(steps) <= ROUNDING * float(np.nanmax(np.abs(lines), initial=0))] = 0
+        finite = np.where(np.isfinite(lines), lines, np.nan).astype(float)  # others are refused elsewhere
+        steps = np.diff(finite, axis=1)
+        steps[np.abs(steps) <= ROUNDING * float(np.nanmax(np.abs(finite), initial=0))] = 0
         turns += int(np.count_nonzero(steps[:, 1:] * steps[:, :-1] < 0))
         triples += int(np.count_nonzero((steps[:, 1:] != 0) | (steps[:, :-1] != 0)))
     return turns, triples

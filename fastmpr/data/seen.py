@@ -17,7 +17,7 @@ from .unseen import find_unseen
 _FILLED = 0.5  # of the voxels on a side where a crop was cut: what was imaged there is seldom of one value
 _TELLING = 9  # voxels of a face, of which fewer may well have one value
 _STRAY = 0.02  # of the voxels of a face may differ from the value that a crop was pasted into
-_FADED = 0.05  # of the range of a box, at most, to the value around it: what is cut off ends in more
+_FADED = 0.02  # of the range of a box, at most, to the value around it: what is cut off ends in more
 _SURFACE = 0.9  # of an image's surface: who saw that much would have seen light beyond it
 
 
@@ -202,7 +202,7 @@ def _fades(part: NDArray, value: Any, box: Iterable[tuple[int, int]], shape: Siz
         for end, is_cut in ((0, first > 0), (-1, last < n))
         if is_cut
     ]
-    step = max(float(np.median(np.abs(side.astype(float) - float(value)))) for side in cut)
+    step = max(float(np.abs(side.astype(float) - float(value)).max()) for side in cut)
     found, triples = np.sum([turns_of(side) for side in cut], axis=0)
     return bool(step <= _FADED * float(np.ptp(part.astype(float))) and found <= TURNS * triples)
 

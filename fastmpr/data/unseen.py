@@ -209,7 +209,7 @@ def _turns(block: NDArray, chosen: NDArray[np.bool_], axis: int, inner: slice) -
     ]
     a, b, c = (block[part].astype(float) for part in parts)
     triples = chosen[parts[0]] & chosen[parts[1]] & chosen[parts[2]]
-    least = ROUNDING * float(np.nanmax(np.abs(block), initial=0))
+    least = ROUNDING * float(np.max(np.abs(block), initial=0, where=np.isfinite(block)))
     turns = (((b > a + least) & (b > c + least)) | ((b < a - least) & (b < c - least))) & triples
     return int(np.count_nonzero(turns)), int(np.count_nonzero(triples))
 
