@@ -107,9 +107,9 @@ def plan(glances: Sequence[Glance | None], sure: bool) -> Plan:
     sure : bool
         Whether they are said to be alike; otherwise only those are that look so.
     """
-    there = [k for k, one in enumerate(glances) if one is not None]
-    usual = float(np.median([glances[k].light for k in there])) if there else 0.0  # type: ignore[union-attr]
-    lit = there if sure else [k for k in there if glances[k].light > _DIM * usual]  # type: ignore[union-attr]
+    lights = {k: one.light for k, one in enumerate(glances) if one is not None}
+    usual = float(np.median(list(lights.values()))) if lights else 0.0
+    lit = [k for k, light in lights.items() if sure or light > _DIM * usual]
     levels: list[Any] = [None] * len(glances)
     groups: list[int | None] = [None] * len(glances)
     if len(lit) < (1 if sure else _FEWEST):

@@ -4,10 +4,11 @@ import shutil
 from pathlib import Path
 
 import pytest
-from commands import PSF, TRUTH, N
+from cli import stacks
+from commands import PSF, TRUTH, N, change
 
 from fastmpr.cli import main
-from fastmpr.io import tiff
+from fastmpr.io import tiff, write_image
 
 
 @pytest.fixture(scope="session")
@@ -25,3 +26,13 @@ def simulated(tmp_path_factory):
 def views(simulated, tmp_path):
     """The same, to spoil."""
     return Path(shutil.copytree(simulated, tmp_path / "views"))
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """Three images of one size and a PSF, where the command is run."""
+    monkeypatch.chdir(tmp_path)
+    for seed, name in enumerate(("cell", "a", "b")):
+        change(Path(f"{name}.tif"), stacks.blurred(seed), ome=True, metadata=stacks.sides(stacks.VOXEL))
+    write_image("psf.tif", stacks.PSF, "ZYX", stacks.VOXEL)
+    return tmp_path

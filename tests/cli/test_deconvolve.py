@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
-from commands import change, files, refusal, truncated
+from cli.stacks import FEW, PSF, SHAPE, VOXEL, blurred, sides
+from commands import change, files, refusal
 from tqdm import tqdm
 
 import fastmpr
@@ -17,35 +18,7 @@ from fastmpr.cli import _parser, main
 from fastmpr.cli._records import plain
 from fastmpr.io import About, read_about, read_image, write_image
 
-SHAPE = (12, 20, 22)
-PSF = fastmpr.psf.gaussian((9, 7, 7), sigma=(2, 1, 1))
-VOXEL = (0.3, 0.1, 0.1)
-FEW = ["--lam", "10", "--max-iter", "3", "--tol", "0"]
 MANY = {"lam": 10, "max_iter": 3, "tol": 0}
-
-
-def blurred(seed: int = 0, shape: tuple[int, ...] = SHAPE) -> np.ndarray:
-    """Counts of a camera: some blobs, offset and noise."""
-    rng = np.random.default_rng(seed)
-    light = fastmpr.phantom.centriole(shape, voxel_size=0.02)
-    counts = 10 + 200 * light / light.max() + rng.normal(0, 2, shape)
-    return np.clip(counts, 0, None).astype(np.uint16)
-
-
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-    """Three images of one size and a PSF, where the command is run."""
-    monkeypatch.chdir(tmp_path)
-    for seed, name in enumerate(("cell", "a", "b")):
-        change(Path(f"{name}.tif"), blurred(seed), ome=True, metadata=sides(VOXEL))
-    write_image("psf.tif", PSF, "ZYX", VOXEL)
-    return tmp_path
-
-
-def sides(voxel: tuple[float, ...], axes: str = "ZYX") -> dict:
-    return {"axes": axes} | {
-        f"PhysicalSize{axis}": side for axis, side in zip("ZYX"[-len(voxel) :], voxel, strict=True)
-    }
 
 
 def record(name: str) -> dict:
@@ -477,128 +450,3 @@ def test_the_examples_of_the_help_run(folder, capsys):
     for line in example:
         assert main([*line.split()[1:], "--max-iter", "2", "--tol", "0", "--overwrite"]) == 0
     assert files(folder) >= {"sharp.ome.tif", "sharp.json", "sharp.png", "sharp/a.ome.tif", "sharp/b.json"}
-
-
-def spoil(text: str):
-    return lambda path: path.write_text(text)
-
-
-REFUSED = {
-    "a file that is there": (lambda: spoil("mine")(Path("out.ome.tif")), [], "out.ome.tif: exists already"),
-    "a record that is there": (lambda: spoil("mine")(Path("out.json")), [], "out.json: exists already"),
-    "a picture that is there": (lambda: spoil("mine")(Path("out.png")), ["--preview"], "out.png: exists already"),
-    "no image": (lambda: Path("cell.tif").unlink(), [], "cell.tif: does not exist"),
-    "a truncated image": (lambda: truncated(Path("cell.tif")), [], "cell.tif: found the file truncated"),
-    "an RGB image": (
-        lambda: change(Path("cell.tif"), np.zeros((9, 8, 3), "u1"), photometric="rgb"),
-        [],
-        "which is RGB, need grey levels",
-    ),
-    "no PSF file": (lambda: Path("psf.tif").unlink(), [], "psf.tif: does not exist"),
-    "an image of two dimensions": (
-        lambda: change(Path("cell.tif"), blurred()[3]),
-        [],
-        "cell.tif: found axes YX and a PSF of three dimensions, need a stack with Z, or a PSF of two",
-    ),
-    "channels that are no Z": (
-        lambda: change(Path("cell.tif"), blurred(), ome=True, metadata={"axes": "CYX"}),
-        [],
-        "cell.tif: found axes CYX and a PSF of three dimensions",
-    ),
-    "a PSF with lengths alone": (
-        lambda: change(Path("cell.tif"), blurred()),
-        [],
-        "cell.tif: found no voxel size, but lengths in psf.tif, need it in micrometres (--voxel-size)",
-    ),
-    "a PSF of channels": (
-        lambda: write_image("psf.tif", np.array([PSF, PSF]), "CZYX", overwrite=True),
-        [],
-        "psf.tif: found axes CZYX, need a PSF of two or three dimensions",
-    ),
-    "a PSF of zeros": (lambda: write_image("psf.tif", 0 * PSF, "ZYX", VOXEL, overwrite=True), [], "psf"),
-    "no bead": (None, ["--psf-measured", "--psf-voxel-size", "1", "1", "-1"], "argument --psf-voxel-size: found '-1'"),
-    "both": (None, ["--na", "1.2"], "--na: found beside --psf, need one of the two"),
-    "confocal alone": (None, ["--confocal"], "--confocal: found beside --psf"),
-    "a regularizer": (None, ["--regularizer", "magic"], "magic"),
-    "a lam": (None, ["--lam", "0"], "argument --lam: found '0'"),
-    "a line": (
-        None,
-        ["--background", "line"],
-        "argument --background: found 'line', need auto, plane, none or a number",
-    ),
-    "axes": (None, ["--axes", "ZQX"], "axes: found 'ZQX', need some of T, C, Z, Y and X"),
-    "too few axes": (None, ["--axes", "YX"], "cell.tif: found an image of shape (12, 20, 22) beside axes YX"),
-    "a PSF too many": (None, ["--psf", "psf.tif", "psf.tif"], "cell.tif: found 1 channel(s) beside 2 values of --psf"),
-    "memory": (None, ["--max-memory", "4X"], "argument --max-memory: found '4X', need a positive number of bytes"),
-    "no memory": (None, ["--max-memory", "G"], "argument --max-memory: found 'G'"),
-    "too little memory": (None, ["--max-memory", "1K"], "cell.tif: max_memory: found 0 MiB"),
-}
-
-
-class TestRefusals:
-    @pytest.mark.parametrize("what", REFUSED)
-    def test_before_anything_is_done(self, folder, capsys, what):
-        spoil, words, message = REFUSED[what]
-        if spoil:
-            spoil()
-        before = files(folder)
-        line = ["deconvolve", "cell.tif", "--psf", "psf.tif", "-o", "out.ome.tif", *FEW, *words]
-        assert message in refusal(line, capsys)
-        assert files(folder) == before
-
-    @pytest.mark.parametrize(
-        ("words", "message"),
-        [
-            ([], "--psf: found none, need a file, or --na and --wavelength"),
-            (["--na", "1.2"], "--psf: found none, need a file, or --na and --wavelength"),
-            (["--na", "1.6", "--wavelength", "0.5"], "cell.tif: na: found 1.6, need less than refractive_index"),
-            (["--na", "1.2", "--wavelength", "500"], "cell.tif: wavelength: found 500.0, need micrometres"),
-            (
-                ["--na", "1.2", "--wavelength", "0.5", "--pinhole", "1"],
-                "cell.tif: confocal: found False, need True where pinhole",
-            ),
-            (["--na", "1.2", "--wavelength", "0.5", "--psf-measured"], "--psf-measured: found without --psf"),
-        ],
-    )
-    def test_optics(self, folder, capsys, words, message):
-        assert message in refusal(["deconvolve", "cell.tif", "-o", "out.ome.tif", *words], capsys)
-
-    def test_optics_need_a_voxel_size(self, folder, capsys):
-        change(Path("cell.tif"), blurred())
-        line = ["deconvolve", "cell.tif", "-o", "out.ome.tif", "--na", "1.2", "--wavelength", "0.5"]
-        assert "cell.tif: found no voxel size to compute a PSF on, need --voxel-size" in refusal(line, capsys)
-
-    @pytest.mark.parametrize(
-        ("images", "output", "message"),
-        [
-            (["a.tif", "a.tif"], "out", "a.tif: out/a.ome.tif comes of a.tif too, need another name"),
-            (["a.tif", "c/a.tif"], "out", "c/a.tif: out/a.ome.tif comes of a.tif too"),
-            (["a.tif", "b.tif"], "b.tif", "b.tif: is a file, need a folder"),
-            (["a.tif", "b.tif"], "no/out", "no/out: found no folder no, need an existing one"),
-            (["a.tif"], "no/out.ome.tif", "no/out.ome.tif: found no folder no"),
-            (["a.tif"], "out.mrc", "out.mrc: found the suffix '.mrc', need .tif or .tiff"),
-            (["a.tif"], "out", "out: found the suffix '', need .tif or .tiff"),
-            (["a.tif"], "a.tif", "a.tif: a.tif is read too, need another name"),
-            (["a.tif"], "psf.tif", "a.tif: psf.tif is read too"),
-            (["a.ome.tif", "b.tif"], ".", "a.ome.tif: a.ome.tif is read too"),
-        ],
-    )
-    def test_outputs(self, folder, capsys, images, output, message):
-        Path("c").mkdir()
-        for name in ("c/a.tif", "a.ome.tif"):
-            change(Path(name), blurred())
-        before = files(folder)
-        line = ["deconvolve", *images, "--psf", "psf.tif", "-o", output, "--voxel-size", "1", "1", "1", "--overwrite"]
-        assert message in refusal(line, capsys)
-        assert files(folder) == before
-
-    def test_all_that_is_wrong_is_told_a_line_each(self, folder, capsys):
-        Path("out").mkdir()
-        Path("out/cell.json").write_text("mine")
-        truncated(Path("b.tif"))
-        before = files(folder)
-        assert main(["deconvolve", "cell.tif", "a.tif", "b.tif", "no.tif", "--psf", "psf.tif", "-o", "out", *FEW]) == 2
-        out, err = capsys.readouterr()
-        names = [line.split(":")[2].strip() for line in err.splitlines()]
-        assert (out, names) == ("", ["out/cell.json", "b.tif", "no.tif"])
-        assert files(folder) == before
