@@ -6,7 +6,7 @@ import numpy as np
 
 from .._messages import warn
 from .._validation import Size, Vector
-from ..io.units import slip
+from ..io.units import shown_sides, slip
 from ..poses import Poses
 
 # A PSF is simulated, or a bead imaged, at the particles' voxel or up to 5 times as fine; what is off by 10 is a unit.
@@ -21,16 +21,16 @@ def check_voxels(voxel: Vector | None, psf_voxel: Vector | None) -> None:
     """Warn of voxel sizes of particles and PSF that cannot well be of one microscope in one unit."""
     for name, sides in (("voxel_size", voxel), ("psf_voxel_size", psf_voxel)):
         if sides is not None and _LONGEST[0] <= max(sides) < _LONGEST[1]:
-            warn(f"{name}: found {_shown(sides)}, which is no microscope's: need micrometres (z, y, x)")
+            warn(f"{name}: found {shown_sides(sides)}, which is no microscope's: need micrometres (z, y, x)")
             return
     if voxel is None or max(voxel) >= _LONGEST[1]:
         return
     if max(voxel) > _SLENDER * min(voxel):
-        found = f"{_shown(voxel)}, sides of {max(voxel) / min(voxel):.3g} : 1"
+        found = f"{shown_sides(voxel)}, sides of {max(voxel) / min(voxel):.3g} : 1"
         warn(f"voxel_size: found {found}: need micrometres (z, y, x), and not the 1 of a program that does not know")
     elif voxel[0] == voxel[1] < voxel[2] / _OBLONG and psf_voxel != voxel:
         warn(
-            f"voxel_size: found {_shown(voxel)}, which looks like x, y, z: need z, y, x, of which z is the optical axis"
+            f"voxel_size: found {shown_sides(voxel)}, which looks like x, y, z: need z, y, x, of which z is the optical axis"
         )
     elif psf_voxel is not None:
         check_sampling(voxel, psf_voxel, "particles")
@@ -41,7 +41,7 @@ def check_sampling(voxel: Vector, psf_voxel: Vector, what: str) -> None:
     ratio = np.divide(psf_voxel, voxel)
     how = slip(psf_voxel, voxel)
     if how or (np.maximum(ratio, 1 / ratio) >= (_ALONG, _ASIDE, _ASIDE)).any():
-        found = f"{_shown(psf_voxel)} beside {_shown(voxel)} of the {what}{f', {how}' if how else ''}"
+        found = f"{shown_sides(psf_voxel)} beside {shown_sides(voxel)} of the {what}{f', {how}' if how else ''}"
         warn(f"psf_voxel_size: found {found}: need both in micrometres (z, y, x)")
 
 
@@ -56,9 +56,5 @@ def check_boxes(poses: Poses | None, shape: Size | None, voxel: Vector | None) -
         pixel, box = poses.boxes[int(np.nanargmax(off))]
         warn(
             f"poses: found that they are of boxes of {box:g} pixels of {pixel:.4g} um, and particles of {shape} voxels of "
-            f"{_shown(voxel)} um, need the same extent: particles that were binned have larger voxels (voxel_size=)"
+            f"{shown_sides(voxel)} um, need the same extent: particles that were binned have larger voxels (voxel_size=)"
         )
-
-
-def _shown(sides: Vector) -> str:
-    return f"({', '.join(f'{side:g}' for side in sides)})"

@@ -97,7 +97,8 @@ class Images:
         if mask.shape == shape:
             return layout.turned(mask)
         if mask.shape != layout.space_of(shape):
-            raise ValueError(f"seen: found shape {mask.shape}, need {shape} or {layout.space_of(shape)}")
+            need = " or ".join(str(one) for one in dict.fromkeys((shape, layout.space_of(shape))))
+            raise ValueError(f"seen: found shape {mask.shape}, need {need}")
         return layout.turned_space(mask)
 
 

@@ -82,7 +82,7 @@ def check_given(path: str | Path, voxel_size: Vector | None) -> None:
     except (OSError, ValueError):  # of what is not clear it is given
         return
     if said is not None and (slip := units.slip(voxel_size, said)):
-        shown = " beside ".join(f"({', '.join(f'{side:g}' for side in sides)})" for sides in (voxel_size, said))
+        shown = " beside ".join(map(units.shown_sides, (voxel_size, said)))
         warn(
             f"voxel_size: found {shown} of {Path(path).name}, {slip}; need micrometres (z, y, x), unless the file is wrong"
         )

@@ -136,3 +136,8 @@ def _shown(number: Any, unit: str) -> str:
     shown = f"{number:g}" if isinstance(number, float) else str(number)
     plain = micrometres(unit) is not None or (unit.isascii() and unit.isprintable())
     return f"{shown} {unit if plain else ascii(unit)}".strip()
+
+
+def shown_sides(sides: Vector) -> str:
+    """Return the sides of a voxel as text."""
+    return f"({', '.join(f'{side:g}' for side in sides)})"
