@@ -179,7 +179,7 @@ class Source:
             k, mask = key[1], None
             if k >= 0 and self.rule[0][k] is not None:
                 mask = as_mask(self.rule[0][k], f"seen[{k}]", particle.shape)
-                if len(self._inverted) < _MASKS:
+                if k in self.mask_of[:_MASKS]:  # by place: threads read in any order
                     self._inverted[k] = leaves_out_light(particle, mask)
             try:
                 self._seen[key] = seen_in(particle, mask, *self.rule)
@@ -194,7 +194,7 @@ class Source:
     def tell_suspects(self) -> None:
         """Warn, once, of particles that were read and look as if something went wrong before they came here."""
         if 2 * sum(self._inverted.values()) > len(self._inverted):
-            first = next(k for k, is_inverted in self._inverted.items() if is_inverted)
+            first = min(k for k, is_inverted in self._inverted.items() if is_inverted)
             self._inverted.update(dict.fromkeys(self._inverted, False))
             warn(f"seen[{first}]: found that the mask leaves out {INVERTED}")
         own = set(self.places.tolist())
