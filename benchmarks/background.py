@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 import fastmpr
-from fastmpr.data.background import without_background
 from fastmpr.metrics import psnr
 from fastmpr.sums.resampling import inner
+from fastmpr.views.background import without_background
 
 TABLE = Path(__file__).parent / "results" / "background.md"
 PHANTOMS = (fastmpr.phantom.centriole, fastmpr.phantom.nuclear_pore)

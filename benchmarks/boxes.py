@@ -14,9 +14,9 @@ import numpy as np
 
 import fastmpr
 from benchmarks.lam import PSFS, particle
-from fastmpr.data.few import few_views
-from fastmpr.data.leaving import faces_of
 from fastmpr.metrics import psnr
+from fastmpr.views.few import few_views
+from fastmpr.views.leaving import faces_of
 
 SIDE, COUNT = 28, 14
 

@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 
 import fastmpr
-from fastmpr.engine import kernels, view_kernels
-from fastmpr.engine.fft import SlabFFT, ViewFFT, half_shape
-from fastmpr.engine.threads import Team, available_workers
+from fastmpr.kernels import iteration as kernels
+from fastmpr.kernels import views as view_kernels
+from fastmpr.regularizers import as_regularizer
+from fastmpr.runtime.fft import SlabFFT, ViewFFT, half_shape
+from fastmpr.runtime.threads import Team, available_workers
 from fastmpr.solver.iteration import Iteration as SolverIteration
-from fastmpr.solver.regularizers import as_regularizer
 from fastmpr.sums.resampling import SplineVolume, middle
 from fastmpr.sums.transfer import TransferFunction
 

@@ -31,10 +31,11 @@ import numpy as np
 import pyfftw
 
 import fastmpr
-from fastmpr.engine import fourier_kernels, kernels
-from fastmpr.engine.threads import Team
+from fastmpr.kernels import fourier as fourier_kernels
+from fastmpr.kernels import iteration as kernels
+from fastmpr.regularizers import as_regularizer
+from fastmpr.runtime.threads import Team
 from fastmpr.solver.iteration import Iteration
-from fastmpr.solver.regularizers import as_regularizer
 
 from .common import GRID, LAM, MU, SHAPES, iterations_for, make_sums, seconds
 from .guest.load import strangers

@@ -32,9 +32,9 @@ import numba
 import numpy as np
 
 import fastmpr
-from fastmpr.engine.threads import Team
+from fastmpr.regularizers import as_regularizer
+from fastmpr.runtime.threads import Team
 from fastmpr.solver.iteration import Iteration
-from fastmpr.solver.regularizers import as_regularizer
 
 from .common import GRID, LAM, MU, PSF_SIGMA, SHAPES, available_cores, iterations_for, make_sums, seconds
 

@@ -20,9 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 import fastmpr
-from fastmpr._stopping import Stop
 from fastmpr.metrics import psnr
-from fastmpr.rounds import Rounds
+from fastmpr.reconstruction.rounds import Rounds
+from fastmpr.runtime.stopping import Stop
 from fastmpr.sums.accumulate import Accumulator, observed
 
 DATA = os.environ.get("FASTMPR_DATA")

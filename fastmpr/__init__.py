@@ -1,7 +1,7 @@
 """Fast multi-particle reconstruction: many blurred views of one particle become one volume, sharp in every direction.
 
 Names are imported when they are first used: `import fastmpr` alone stays fast, though Numba does not. The folders are the
-floors of the house: each imports only those below it, from `cli` at the top down to `engine`.
+floors of the house: each imports only those below it, from `cli` at the top down to `kernels`.
 """
 
 from importlib import import_module
@@ -12,43 +12,43 @@ from ._version import __version__ as __version__
 if TYPE_CHECKING:
     from . import io, metrics, operators, paper, phantom, plot, prox, psf, regularizers
     from ._messages import FastmprWarning
-    from ._stopping import Cancelled
-    from .baselines import average, deconvolve_average
-    from .data.dataset import Dataset
     from .deconvolution.images import deconvolve
     from .diagnosis.fit import residuals
     from .diagnosis.search import diagnose
-    from .loading import load
-    from .poses import Poses
-    from .reconstruction import reconstruct
+    from .geometry.poses import Poses
+    from .lam.selection import infer_lam, select_lam
+    from .reconstruction.baselines import average, deconvolve_average
+    from .reconstruction.main import reconstruct
+    from .runtime.stopping import Cancelled
     from .simulation import simulate
     from .solver.admm import objective, solve
     from .solver.control import Result
-    from .solver.selection import infer_lam, select_lam
     from .sums.accumulate import accumulate
     from .sums.normal_equations import NormalEquations
+    from .views.dataset import Dataset
+    from .views.loading import load
     from .warming import warm_up
 
 _MODULES = {"io", "metrics", "operators", "paper", "phantom", "plot", "prox", "psf", "regularizers"}
 # The module that each other public name stands in; none has the name of a function, or one would hide the other.
 _HOME = {
-    "Cancelled": "_stopping",
-    "Dataset": "data.dataset",
+    "Cancelled": "runtime.stopping",
+    "Dataset": "views.dataset",
     "FastmprWarning": "_messages",
     "NormalEquations": "sums.normal_equations",
-    "Poses": "poses",
+    "Poses": "geometry.poses",
     "Result": "solver.control",
     "accumulate": "sums.accumulate",
-    "average": "baselines",
+    "average": "reconstruction.baselines",
     "deconvolve": "deconvolution.images",
-    "deconvolve_average": "baselines",
+    "deconvolve_average": "reconstruction.baselines",
     "diagnose": "diagnosis.search",
-    "infer_lam": "solver.selection",
-    "load": "loading",
+    "infer_lam": "lam.selection",
+    "load": "views.loading",
     "objective": "solver.admm",
-    "reconstruct": "reconstruction",
+    "reconstruct": "reconstruction.main",
     "residuals": "diagnosis.fit",
-    "select_lam": "solver.selection",
+    "select_lam": "lam.selection",
     "simulate": "simulation",
     "solve": "solver.admm",
     "warm_up": "warming",

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ._validation import Vector, as_ratios
-from .engine import operator_kernels
-from .engine.whole import as_input, as_output, filled
+from .kernels import operators as operator_kernels
+from .runtime.arrays import as_input, as_output, filled
 
 _PAIRS = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))
 _TWICE = (1, 1, 1, 2, 2, 2)

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import roots_legendre
 
-from ._limits import check_memory
 from ._validation import Size, Vector, as_float_dtype, as_shape, as_voxel_size, shown
+from .runtime.limits import check_memory
 
 _LEAST_VOXEL = 1e-4  # micrometres: an atom's radius
 _FILL = 0.7  # share of the box that a particle takes where no voxel size is given

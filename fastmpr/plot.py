@@ -1,5 +1,123 @@
-"""The public door to `fastmpr.quality.plot`."""
+"""Pictures of volumes."""
 
-from .quality.plot import sections
+from __future__ import annotations
 
-__all__ = ["sections"]
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ._validation import Vector, as_volume, as_voxel_size, moderate, shown
+from .io.files import as_path, written_whole
+
+_SECTIONS = {"xy": 0, "xz": 1, "yz": 2}  # name -> the array axis that is cut across
+_COLOURS = "inferno"  # perceptually uniform, and safe for the colour-blind
+
+
+def sections(
+    volumes: Mapping[str, ArrayLike], voxel_size: ArrayLike | None, path: str | Path, overwrite: bool = False
+) -> None:
+    """Draw the central xy, xz and yz sections of several volumes side by side.
+
+    One column per volume, one row per section (xy alone where all are of one plane), one scale bar. Every volume has its
+    own intensity scale: from 0, or from its 1st percentile where that is below, to its 99.9th percentile.
+
+    Parameters
+    ----------
+    volumes : mapping of str to array_like, shape (z, y, x)
+        The volumes under their titles; their shapes may differ, their voxel size may not.
+    voxel_size : float or (float, float, float) or None
+        (z, y, x) in micrometres. None where it is not known: cubes are drawn, and no scale bar.
+    path : path
+        The picture; its suffix (``.png``, ``.pdf``, ``.svg``) tells the format.
+    overwrite : bool
+        Whether a file that is there already may be replaced.
+
+    Raises
+    ------
+    ValueError
+        If there is no volume, or one is not 3-D and finite.
+    OSError
+        If the file exists already, or its folder is missing or cannot be written in.
+    ImportError
+        If matplotlib is not installed.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import os, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     sections({"noise": np.random.default_rng(0).random((8, 9, 10))}, 0.1, folder + "/noise.png")
+    ...     os.listdir(folder)
+    ['noise.png']
+    """
+    if not isinstance(volumes, Mapping):
+        raise TypeError(f"volumes: found {shown(volumes)}, need volumes under their titles")
+    if not volumes:
+        raise ValueError("volumes: found none, need at least one")
+    arrays = {title: moderate(as_volume(volume, f"volumes[{title!r}]")) for title, volume in volumes.items()}
+    size = as_voxel_size(1.0 if voxel_size is None else voxel_size)
+    path = as_path(path)
+    with written_whole(path, overwrite) as temporary:
+        figure = _figure(arrays, size, voxel_size is not None)
+        figure.savefig(temporary, dpi=200, format=path.suffix[1:] or "png")
+
+
+def _figure(volumes: dict[str, NDArray], voxel_size: Vector, known: bool = True) -> Any:
+    try:
+        from matplotlib.figure import Figure  # not pyplot: no window, nothing shared with the caller's plots
+    except ImportError:
+        raise ImportError('pictures need matplotlib: pip install "fastmpr[cli]"') from None
+
+    extents = np.array([np.multiply(volume.shape, voxel_size) for volume in volumes.values()])
+    deepest, tallest, _ = extents.max(axis=0)
+    names = list(_SECTIONS) if any(len(volume) > 1 for volume in volumes.values()) else ["xy"]
+    widths = [max(x, y) if len(names) > 1 else x for _, y, x in extents]
+    heights = [tallest, deepest, deepest][: len(names)]
+    inches = 2.2 * len(volumes) / sum(widths)  # per micrometre: 2.2 inches per column on average
+    figure = Figure(
+        figsize=(inches * sum(widths) + 0.5, inches * sum(heights) + 0.25 + 0.15 * len(names)),
+        layout="constrained",
+        facecolor="white",
+    )
+    axes = figure.subplots(len(names), len(volumes), squeeze=False, width_ratios=widths, height_ratios=heights)
+    for column, (title, volume) in enumerate(volumes.items()):
+        low, high = min(0.0, np.percentile(volume, 1)), np.percentile(volume, 99.9)
+        for row, name in enumerate(names):
+            ax = axes[row, column]
+            _draw_section(ax, volume, _SECTIONS[name], voxel_size, (low, high))
+            if row == 0:
+                ax.set_title(title, fontsize=10)
+            if column == 0:
+                ax.set_ylabel(name, fontsize=10, rotation=0, ha="right", va="center")
+    if known:
+        _draw_scale_bar(axes[0, 0], 0.3 * widths[0])
+    return figure
+
+
+def _draw_section(ax: Any, volume: NDArray, axis: int, voxel_size: Vector, limits: tuple[float, float]) -> None:
+    """Draw the section through the centre across ``axis``, in micrometres."""
+    section = volume.take(volume.shape[axis] // 2, axis=axis)
+    height, width = np.multiply(section.shape, np.delete(voxel_size, axis))
+    ax.imshow(
+        section,
+        cmap=_COLOURS,
+        vmin=limits[0],
+        vmax=limits[1],
+        extent=(0, width, 0, height),
+        interpolation="nearest",
+    )
+    ax.set(xticks=[], yticks=[])
+    ax.spines[:].set_visible(False)
+
+
+def _draw_scale_bar(ax: Any, at_most: float) -> None:
+    """Draw a bar of 1, 2 or 5 times a power of ten micrometres in the lower left corner."""
+    power = 10.0 ** np.floor(np.log10(at_most))
+    length = power * max(step for step in (1, 2, 5) if step * power <= at_most)
+    (left, right), (bottom, top) = ax.get_xlim(), ax.get_ylim()
+    x, y = left + 0.05 * (right - left), bottom + 0.06 * (top - bottom)
+    ax.plot([x, x + length], [y, y], color="white", linewidth=2.5, solid_capstyle="butt")
+    ax.text(x + length / 2, y + 0.03 * (top - bottom), f"{length:g} µm", color="white", fontsize=8, ha="center")

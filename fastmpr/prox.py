@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ._validation import as_number
-from .engine import prox_kernels
-from .engine.whole import as_input, as_output, filled
+from .kernels import prox as prox_kernels
+from .runtime.arrays import as_input, as_output, filled
 
 _ASYMMETRY = {np.float32: 1e-4, np.float64: 1e-10}  # of the largest entry: what rounding may do
 _NEED = "a finite number of at least 0"

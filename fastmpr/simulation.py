@@ -9,8 +9,6 @@ import numpy as np
 import scipy.fft
 from numpy.typing import ArrayLike, NDArray
 
-from ._limits import check_memory
-from ._stopping import Event, as_stop
 from ._validation import (
     Size,
     Vector,
@@ -23,8 +21,10 @@ from ._validation import (
     as_volume,
     as_voxel_size,
 )
-from .engine.threads import Team, as_workers
-from .poses import Poses
+from .geometry.poses import Poses
+from .runtime.limits import check_memory
+from .runtime.stopping import Event, as_stop
+from .runtime.threads import Team, as_workers
 from .sums.resampling import SplineVolume, inner, middle, model_samples
 from .sums.transfer import TransferFunction, table_bytes
 

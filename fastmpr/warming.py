@@ -16,26 +16,26 @@ from typing import Any
 import numba
 import numpy as np
 
-from . import engine, operators, phantom, prox
-from ._limits import check_memory
+from . import kernels, operators, phantom, prox
 from ._messages import FastmprWarning
 from ._validation import Size, as_shape
-from .baselines import average, deconvolve_average
 from .compat.spfluo import reconstruction_L2
-from .data.dataset import Dataset
 from .deconvolution.images import deconvolve
 from .diagnosis.fit import residuals
-from .engine.fft import half_shape, measure_plans
-from .engine.jit import ForgivingCache, takes_a_function
-from .engine.wisdom import cache_folder
-from .poses import Poses
+from .geometry.poses import Poses
+from .kernels.jit import ForgivingCache, takes_a_function
 from .psf import gaussian
-from .reconstruction import reconstruct
+from .reconstruction.baselines import average, deconvolve_average
+from .reconstruction.main import reconstruct
+from .runtime.fft import half_shape, measure_plans
+from .runtime.limits import check_memory
+from .runtime.wisdom import cache_folder
 from .simulation import simulate
 from .solver.admm import objective, solve
 from .solver.running import threads_for
 from .sums.accumulate import accumulate
 from .sums.normal_equations import NormalEquations
+from .views.dataset import Dataset
 
 _SHAPE = (32, 34, 33)
 _LARGE = (64, 128, 128)  # the least that the solver keeps in 16 bits
@@ -208,7 +208,7 @@ def _check_kept(folder: Path) -> None:
 
 def _kernels() -> Iterator[Any]:
     """Yield every function that is compiled and kept."""
-    for module in [sys.modules[name] for name in sorted(sys.modules) if name.startswith(f"{engine.__name__}.")]:
+    for module in [sys.modules[name] for name in sorted(sys.modules) if name.startswith(f"{kernels.__name__}.")]:
         for value in vars(module).values():
             if isinstance(getattr(value, "_cache", None), ForgivingCache) and value.__module__ == module.__name__:
                 yield value

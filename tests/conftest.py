@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fastmpr.engine import threads
+from fastmpr.runtime import threads
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ import numba
 import numpy as np
 
 import fastmpr
-from fastmpr.engine import threads
+from fastmpr.runtime import threads
 
 SHAPES = ((14, 16, 18), (20, 33, 31), (24, 24, 24))
 

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from fastmpr.poses import Poses
+from fastmpr.geometry.poses import Poses
 
 Z, Y, X = np.eye(3)  # unit vectors of (z, y, x)
 ANGLE = st.one_of(st.floats(-360, 360), st.sampled_from([0.0, 90.0, 180.0, -90.0, 1e-6]))

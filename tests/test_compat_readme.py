@@ -120,7 +120,7 @@ def test_no_thread_is_left_when_it_is_closed(new_server, sets):
 
 def test_the_names_it_gives_exist(page):
     names = set(re.findall(r"\bfastmpr\.(\w+)", page)) - {
-        "engine",
+        "kernels",
         "compat",
     }  # what not to use, and modules for one program each
     assert {"reconstruct", "Cancelled", "warm_up"} <= names

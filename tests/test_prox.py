@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fastmpr
-from fastmpr.engine import kernels
+from fastmpr.kernels import iteration as kernels
 from fastmpr.prox import nonnegative, nuclear
 
 DTYPES = [np.float32, np.float64]

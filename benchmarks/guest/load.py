@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import fastmpr
-from fastmpr.engine import threads
+from fastmpr.runtime import threads
 
 from ..common import LAM, MU, available_cores, make_sums
 

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from .. import _limits
 from .._version import __version__
+from ..runtime import limits as _limits
 from ._arguments import new_command
 from ._words import mebibytes, put
 

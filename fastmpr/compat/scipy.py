@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from scipy.sparse.linalg import LinearOperator
 
 from .._validation import Size
-from ..data.dataset import Dataset
-from ..engine.fft import irfftn, rfftn
-from ..engine.threads import as_workers
+from ..runtime.fft import irfftn, rfftn
+from ..runtime.threads import as_workers
 from ..sums.accumulate import padded_shape, transfer_functions
 from ..sums.normal_equations import NormalEquations, as_sums
 from ..sums.transfer import TransferFunction
+from ..views.dataset import Dataset
 
 
 class _Filter(LinearOperator):

@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._messages import warn
-from .._stopping import Stop
 from .._validation import as_array, as_choice
-from ..data.camera import as_image
-from ..data.cells import cells_of
-from ..data.faults import faults
-from ..data.image import Image, Plane, is_lazy
-from ..data.seen import NothingSeenError
+from ..images.camera import as_image
+from ..images.cells import cells_of
+from ..images.faults import faults
+from ..images.image import Image, Plane, is_lazy
+from ..runtime.stopping import Stop
+from ..views.seen import NothingSeenError
 from .axes import Layout, check_axes
 from .movie import ALIKE, LEAST, Glance, Movie, glance, likeness
 from .one import Job

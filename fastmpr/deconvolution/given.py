@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._validation import Vector, as_array, as_reals, as_voxel_size, shown
-from ..data.arguments import as_psfs
-from ..solver.regularizers import Regularizer, Tikhonov, as_regularizer
+from ..regularizers import Regularizer, Tikhonov, as_regularizer
+from ..views.arguments import as_psfs
 
 _READS = " (fastmpr.io.read_image reads a file)"
 

@@ -8,14 +8,14 @@ from typing import Any
 from numpy.typing import ArrayLike
 
 from .._messages import Progress, telling
-from .._stopping import Event, as_stop
 from .._validation import as_choice
-from ..data.lengths import check_sampling
-from ..reconstruction import counting
+from ..inspection.lengths import check_sampling
+from ..lam.selection import as_lam
+from ..reconstruction.main import counting
+from ..regularizers import Regularizer
+from ..runtime.stopping import Event, as_stop
 from ..solver.admm import as_callback, as_stopping
 from ..solver.control import Result
-from ..solver.regularizers import Regularizer
-from ..solver.selection import as_lam
 from ..sums.blur import Blur
 from .axes import as_axes
 from .frames import Images

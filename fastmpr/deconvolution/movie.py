@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._messages import log
-from ..data.cells import CELL, cells_of
-from ..data.image import Image, Plane
+from ..images.cells import CELL, cells_of
+from ..images.image import Image, Plane
+from ..lam.whiteness import Choice
 from ..solver.control import Result
 from ..solver.observed import Observed
 from ..solver.running import Running
-from ..solver.whiteness import Choice
 from .one import Job, running
 
 LEAST = 5  # frames that an axis without a name has: fewer are channels

@@ -10,21 +10,21 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .._limits import available_memory
 from .._messages import Progress, log
-from .._stopping import Cancelled, Stop
 from .._validation import Size, shown
-from ..data.cells import liveliest
-from ..data.image import Image
-from ..engine.threads import as_workers
+from ..images.cells import liveliest
+from ..images.image import Image
+from ..lam.leftover import Dark, Leftover, Noise
+from ..lam.selection import guess_lam
+from ..lam.whiteness import Choice, Trial, colour, whitest
+from ..regularizers import Regularizer
+from ..runtime.limits import available_memory
+from ..runtime.stopping import Cancelled, Stop
+from ..runtime.threads import as_workers
 from ..solver.control import Result
 from ..solver.iteration import bytes_needed
-from ..solver.leftover import Dark, Leftover, Noise
 from ..solver.observed import SHARE, Observed
-from ..solver.regularizers import Regularizer
 from ..solver.running import Running
-from ..solver.selection import guess_lam
-from ..solver.whiteness import Choice, Trial, colour, whitest
 from ..sums.blur import Blur
 from .tiles import Tile, smallest, tiles_of
 

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._validation import Vector
+from ..geometry.symmetry import Axes, is_odd_dihedral
 from ..sums.transfer import energy_radius
-from ..symmetry import Axes, is_odd_dihedral
 from .setup import MARGIN, Cure, Setup
 from .turns import of_angles, of_poses
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from ..data.dataset import Dataset
+from ..views.dataset import Dataset
 from .ranking import Tried, is_better
 from .setup import MARGIN, Setup
 

@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._messages import Progress, log, telling, warn
-from .._stopping import Cancelled, Event, Stop, as_stop
 from .._validation import Size, as_intensities
-from ..data.dataset import Dataset
+from ..runtime.stopping import Cancelled, Event, Stop, as_stop
 from ..solver.control import Result
 from ..sums.accumulate import padded_shape, transfer_functions
 from ..sums.comparison import compare_views
 from ..sums.resampling import inner
 from ..sums.transfer import TransferFunction
+from ..views.dataset import Dataset
 from .comparison import Measured, Residuals, measured
 from .verdict import tell
 

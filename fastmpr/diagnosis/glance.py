@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._messages import Progress
-from .._stopping import Stop
 from .._validation import Size, Vector
-from ..data.dataset import Dataset
+from ..runtime.stopping import Stop
+from ..views.dataset import Dataset
 
 MOST_VIEWS = 16  # more views add little but time
 LEAST_VIEWS = 4

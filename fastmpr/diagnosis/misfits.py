@@ -13,15 +13,15 @@ import scipy  # its parts are loaded at their first use
 from numpy.typing import NDArray
 
 from .._messages import Progress
-from .._stopping import Stop
 from .._validation import Size, Vector
-from ..data.dataset import Dataset
-from ..poses import Poses
+from ..geometry.poses import Poses
+from ..runtime.stopping import Stop
 from ..sums.accumulate import Accumulator, padded_shape
 from ..sums.normal_equations import NormalEquations
 from ..sums.resampling import inner_centre
 from ..sums.symmetrize import Symmetrizer, symmetrizer
 from ..sums.transfer import TransferFunction
+from ..views.dataset import Dataset
 from .glance import Glance
 from .setup import Setup, stepped
 

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._limits import available_workers
 from .._messages import Progress, telling
-from .._stopping import Event, Stop, as_stop
 from .._validation import as_count
-from ..data.dataset import Dataset, as_dataset
-from ..poses import Poses
+from ..geometry.poses import Poses
+from ..runtime.limits import available_workers
+from ..runtime.stopping import Event, Stop, as_stop
+from ..views.dataset import Dataset, as_dataset
 from .cures import about_light, cures_of
 from .findings import Finding, ranked
 from .glance import LEAST_VIEWS

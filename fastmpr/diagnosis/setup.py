@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._validation import Vector
-from ..data.dataset import Dataset
-from ..poses import Poses
-from ..symmetry import Axes, as_group
+from ..geometry.poses import Poses
+from ..geometry.symmetry import Axes, as_group
+from ..views.dataset import Dataset
 
 Step = Callable[[NDArray], NDArray]
 MARGIN = 1.004  # times the misfit must fall by what undoes a mistake: by chance it fell 1.003 times at most in 100 sets

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from ..geometry.poses import Poses
 from ..io.conventions import CENTRES
-from ..poses import Poses
 from .setup import Cure, Setup
 
 _SEQUENCES = ("XZX", "ZXZ", "ZYZ", "XYX", "XYZ", "ZYX")  # of angles that programs write, intrinsic or (small) extrinsic

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._messages import log, warn
-from ..data.dataset import Dataset
+from ..views.dataset import Dataset
 from .comparison import Measured
 
 _SOME = 0.0035  # of what the views show: less is left by poses 2 degrees off, or a PSF 10 % too wide or narrow

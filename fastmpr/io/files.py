@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from .._limits import memory_limit
 from .._validation import as_flag, shown
+from ..runtime.limits import memory_limit
 
 
 class FileError(ValueError):

@@ -21,8 +21,8 @@ from typing import Any
 from numpy.typing import ArrayLike, NDArray
 
 from .. import phantom
-from .._stopping import Event, as_stop
 from ..io.files import check_folder_writable
+from ..runtime.stopping import Event, as_stop
 from . import report
 from .cells import Cells, file_name
 from .experiment import FULL, QUICK, SHAPE, Plan, fitted

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._stopping import Stop
 from .._version import __version__
-from ..baselines import Deconvolved, average
 from ..io.files import written_whole
-from ..quality.metrics import psnr
+from ..metrics import psnr
+from ..reconstruction.baselines import Deconvolved, average
+from ..runtime.stopping import Stop
 from .experiment import FIRST_LAM, PSF_SHAPE, PSF_SIGMA, SEED, Experiment, Plan, best_lam
 from .report import METHODS
 

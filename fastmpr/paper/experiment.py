@@ -11,15 +11,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import psf as psfs
-from .._stopping import Stop
 from .._validation import Size, as_count, as_positive, as_shape, as_volume
-from ..baselines import average, deconvolve_average
-from ..data.dataset import Dataset
-from ..poses import Poses
+from ..geometry.poses import Poses
+from ..reconstruction.baselines import average, deconvolve_average
+from ..runtime.stopping import Stop
 from ..simulation import simulate
 from ..solver.admm import solve
 from ..sums.accumulate import accumulate
 from ..sums.resampling import inner
+from ..views.dataset import Dataset
 
 SHAPE: Size = (35, 70, 70)
 PSF_SHAPE: Size = (43, 69, 69)

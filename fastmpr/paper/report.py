@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._limits import available_workers
 from ..io.files import written_whole
+from ..runtime.limits import available_workers
 
 METHODS = {"average": "Average", "deconvolve_average": "Deconv/Average", "tv": "TV", "hessian": "Hessian (proposed)"}
 PUBLISHED = {  # Table 1 of the paper, by volume and variance, in the order of METHODS

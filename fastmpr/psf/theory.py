@@ -10,16 +10,8 @@ import numpy as np
 import scipy  # its parts are slow to import: this loads them at their first use
 from numpy.typing import ArrayLike, NDArray
 
-from .._limits import check_memory
-from .._validation import (
-    as_flag,
-    as_float_dtype,
-    as_lengths,
-    as_number,
-    as_positive,
-    as_shape_or_plane,
-    shown,
-)
+from .._validation import as_flag, as_float_dtype, as_lengths, as_number, as_positive, as_shape_or_plane, shown
+from ..runtime.limits import check_memory
 
 _AIRY_RADIUS = 0.6098349  # of the first dark ring, in wavelength / NA: the first zero of J1 over 2 pi
 _MOST_PINHOLE = 100  # Airy units: no microscope has so wide a one, and the tables reach as far as it does

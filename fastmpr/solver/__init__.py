@@ -1,1 +1,1 @@
-"""ADMM on the normal equations, the regularisers it knows, and the choice of lam."""
+"""ADMM on the normal equations."""

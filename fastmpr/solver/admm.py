@@ -19,11 +19,11 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from .._stopping import Event, as_stop
 from .._validation import as_count, as_finite, as_flag, as_number, as_positive, shown
+from ..regularizers import Regularizer, Tikhonov, as_regularizer
+from ..runtime.stopping import Event, as_stop
 from ..sums.normal_equations import RANGE, NormalEquations, as_sums
 from .control import Result
-from .regularizers import Regularizer, Tikhonov, as_regularizer
 from .running import Running, finite
 
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._stopping import Stop
 from .._validation import Vector
-from ..engine.turns import Turn
+from ..runtime.queue import Turn
+from ..runtime.stopping import Stop
 from .iteration import Iteration
 from .penalties import EVERY, LAST
 

@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._validation import Size, as_finite, as_positive, shown
-from ..engine import fourier_kernels, kernels
-from ..engine.fft import Block, SlabFFT, wide_size
-from ..engine.threads import Team
+from ..kernels import fourier as fourier_kernels
+from ..kernels import iteration as kernels
+from ..regularizers import Regularizer, axis_symbols, ratios_of
+from ..runtime.fft import Block, SlabFFT, wide_size
+from ..runtime.threads import Team
 from ..sums.normal_equations import NormalEquations
 from .observed import Observed
 from .penalties import Schedule
-from .regularizers import Regularizer, axis_symbols, ratios_of
 
 _LARGE = 1 << 20  # voxels from which memory is what binds
 _PART_BYTES = 1 << 17  # of the feedback, that are kept aside while residuals are measured

@@ -24,10 +24,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._validation import Size
-from ..data.image import Image
-from ..engine import observation_kernels as kernels
-from ..engine.fft import Block, SlabFFT, irfftn, rfftn
-from ..engine.threads import Team
+from ..images.image import Image
+from ..kernels import observation as kernels
+from ..runtime.fft import Block, SlabFFT, irfftn, rfftn
+from ..runtime.threads import Team
 from ..sums.normal_equations import NormalEquations
 
 SHARE = 0.1  # mu3 / lam: the smaller, the faster does light move where nothing was seen

@@ -10,17 +10,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._limits import check_memory
-from .._stopping import Stop
 from .._validation import Size
-from ..engine.threads import Team, as_workers
-from ..engine.turns import Turn, taking_turns
+from ..regularizers import Regularizer, Tikhonov
+from ..runtime.limits import check_memory
+from ..runtime.queue import Turn, taking_turns
+from ..runtime.stopping import Stop
+from ..runtime.threads import Team, as_workers
 from ..sums.normal_equations import NormalEquations
 from ..sums.partial import PartialEquations
 from .control import Control, Result
 from .iteration import Iteration, bytes_needed
 from .observed import Observed
-from .regularizers import Regularizer, Tikhonov
 
 EVERY = 1  # iterations after which sums that change do so
 _FINE = 1e-3  # a tolerance below which rounding to 16 bits could be seen in the residuals

@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._messages import Progress, telling, warn
-from .._stopping import Event, Stop, as_stop
 from .._validation import Size
-from ..data.dataset import Dataset, as_dataset
-from ..engine.fft import fast_shape, irfftn, rfftn
-from ..engine.threads import Team, as_workers
-from ..poses import Poses
+from ..geometry.poses import Poses
+from ..runtime.fft import fast_shape, irfftn, rfftn
+from ..runtime.stopping import Event, Stop, as_stop
+from ..runtime.threads import Team, as_workers
+from ..views.dataset import Dataset, as_dataset
 from .aligner import tell_blind
 from .bench import Bench, Part, Tally
 from .frame import check_in_frame

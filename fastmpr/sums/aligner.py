@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from .._messages import warn
 from .._validation import Size
-from ..data.dataset import Dataset
-from ..data.seen import NothingSeenError, Seen
-from ..engine import seen_kernels
-from ..engine.threads import Crew
+from ..kernels import seen as seen_kernels
+from ..runtime.threads import Crew
+from ..views.dataset import Dataset
+from ..views.seen import NothingSeenError, Seen
 from .resampling import SplineVolume, inner, inner_centre, middle, particle_samples
 
 _NO_VOXELS = np.zeros((0, 0, 0), np.bool_)

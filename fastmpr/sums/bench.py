@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._validation import Size
-from ..data.dataset import Dataset
-from ..engine import seen_kernels, view_kernels
-from ..engine.fft import ViewFFT, complex_dtype, half_shape
-from ..engine.seen_kernels import SEEN
-from ..engine.threads import Crew
+from ..kernels import seen as seen_kernels
+from ..kernels import views as view_kernels
+from ..kernels.seen import SEEN
+from ..runtime.fft import ViewFFT, complex_dtype, half_shape
+from ..runtime.threads import Crew
+from ..views.dataset import Dataset
 from .aligner import Aligner
 from .transfer import TransferFunction
 

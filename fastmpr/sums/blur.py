@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from .._limits import check_memory
 from .._validation import Size, Vector
-from ..engine.fft import fast_shape, rfftn
+from ..runtime.fft import fast_shape, rfftn
+from ..runtime.limits import check_memory
 from .transfer import TransferFunction, as_psf
 
 _SHARE = 0.998  # of a PSF's light along an axis, that lies within its reach: with 0.99 rims are up to 2 dB worse

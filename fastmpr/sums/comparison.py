@@ -14,17 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._messages import Progress
-from .._stopping import Stop
 from .._validation import Size
-from ..data.background import without_plane
-from ..data.dataset import Dataset
-from ..data.seen import NothingSeenError, Seen
-from ..data.source import Source
-from ..engine import comparison_kernels as kernels
-from ..engine import view_kernels
-from ..engine.comparison_kernels import REACH, STEP
-from ..engine.fft import ViewFFT, fast_shape, half_shape, rfftn
-from ..engine.threads import Crew, Team, as_workers
+from ..kernels import comparison as kernels
+from ..kernels import views as view_kernels
+from ..kernels.comparison import REACH, STEP
+from ..runtime.fft import ViewFFT, fast_shape, half_shape, rfftn
+from ..runtime.stopping import Stop
+from ..runtime.threads import Crew, Team, as_workers
+from ..views.background import without_plane
+from ..views.dataset import Dataset
+from ..views.seen import NothingSeenError, Seen
+from ..views.source import Source
 from .accumulate import counted
 from .bench import Tally
 from .memory import check_fits, crew_count, image_bytes, spline_bytes

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._validation import Size
-from ..engine import curvature_kernels as kernels
-from ..engine.fft import Block, ViewFFT
-from ..engine.threads import Team
+from ..kernels import curvature as kernels
+from ..runtime.fft import Block, ViewFFT
+from ..runtime.threads import Team
 
 
 class Secant(NamedTuple):

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from .._messages import warn
 from .._validation import Size
-from ..data.dataset import Dataset
+from ..views.dataset import Dataset
 
 _LEAST = 0.1  # of what a view would show were it not moved: less looks like a mistake
 _POINTS = (np.arange(5) - 2) / 5  # centres of fifths of a box, of which it is -1/2 to 1/2

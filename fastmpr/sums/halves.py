@@ -11,9 +11,9 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from .._messages import Progress, warn
-from .._stopping import Stop
 from .._validation import Size
-from ..data.dataset import Dataset
+from ..runtime.stopping import Stop
+from ..views.dataset import Dataset
 from .accumulate import Accumulator, observed
 
 _SAME = np.radians(

@@ -6,11 +6,11 @@ import math
 
 import numpy as np
 
-from .._limits import check_memory
 from .._validation import Size
-from ..data.dataset import Dataset
-from ..engine.fft import half_shape, wide_size
-from ..engine.spline_kernels import MARGIN
+from ..kernels.splines import MARGIN
+from ..runtime.fft import half_shape, wide_size
+from ..runtime.limits import check_memory
+from ..views.dataset import Dataset
 from .transfer import table_bytes
 
 _HOARD = 1 << 25  # bytes of buffers that may stand side by side before threads share them instead

@@ -13,7 +13,7 @@ import scipy  # scipy.fft is slow to import: this loads it at its first use
 from numpy.typing import NDArray
 
 from .._validation import Size
-from ..data.dataset import Dataset
+from ..views.dataset import Dataset
 from .accumulate import Accumulator
 from .normal_equations import NormalEquations
 from .transfer import TransferFunction

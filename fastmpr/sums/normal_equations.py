@@ -11,8 +11,8 @@ import scipy  # scipy.fft is slow to import: this loads it at its first use
 from numpy.typing import NDArray
 
 from .._validation import Size, Vector, as_array, as_count, as_float_type, as_number, as_shape, as_volume, as_voxel_size
-from ..engine.fft import complex_dtype, half_shape
 from ..io.files import as_path, written_whole
+from ..runtime.fft import complex_dtype, half_shape
 
 # What the largest entry of S and of B may be: products and squares of them are formed.
 RANGE: dict[type, tuple[float, float]] = {np.float32: (1e-16, 1e18), np.float64: (1e-140, 1e140)}

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._validation import Size
-from ..engine.fft import irfftn, rfftn
+from ..runtime.fft import irfftn, rfftn
 from .curvature import Curvature, Secant
 from .normal_equations import NormalEquations, half_sum
 

@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._validation import Size, Vector
-from ..engine import comparison_kernels, spline_kernels, view_kernels
-from ..engine.threads import Crew
+from ..kernels import comparison as comparison_kernels
+from ..kernels import splines as spline_kernels
+from ..kernels import views as view_kernels
+from ..runtime.threads import Crew
 
 _HORIZON = {
     np.float32: 14,

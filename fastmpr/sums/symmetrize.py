@@ -20,10 +20,11 @@ import scipy  # scipy.fft is slow to import: this loads it at its first use
 from numpy.typing import NDArray
 
 from .._validation import Size
-from ..data.dataset import Dataset
-from ..engine import plane_kernels, view_kernels
-from ..engine.fft import PaddedPlanes, half_shape
-from ..engine.threads import Team
+from ..kernels import planes as plane_kernels
+from ..kernels import views as view_kernels
+from ..runtime.fft import PaddedPlanes, half_shape
+from ..runtime.threads import Team
+from ..views.dataset import Dataset
 from .normal_equations import NormalEquations
 from .resampling import inner_centre, middle
 from .transfer import central_box, spline_spectrum, table_bytes

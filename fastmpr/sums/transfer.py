@@ -10,8 +10,8 @@ import scipy  # scipy.fft is slow to import: this loads it at its first use
 from numpy.typing import NDArray
 
 from .._validation import Size, Vector, as_volume
-from ..engine import view_kernels
-from ..engine.fft import complex_dtype, half_shape, rfftn
+from ..kernels import views as view_kernels
+from ..runtime.fft import complex_dtype, half_shape, rfftn
 from .resampling import SplineVolume
 
 _OVERSAMPLING = 2  # of the table: what cubic interpolation of a spectrum needs

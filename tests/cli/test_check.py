@@ -11,7 +11,7 @@ from particles import POSES, PSF, SIZE, VIEWS, VOXEL, N
 
 import fastmpr
 from fastmpr.cli import main
-from fastmpr.poses import Poses
+from fastmpr.geometry.poses import Poses
 
 NAMES = [f"{i}.tif" for i in range(N)]
 

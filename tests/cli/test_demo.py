@@ -5,7 +5,7 @@ from commands import files, refusal
 
 from fastmpr.cli import _words, demo, main
 from fastmpr.io import tiff
-from fastmpr.quality.metrics import psnr
+from fastmpr.metrics import psnr
 
 
 class TestDemo:

@@ -9,8 +9,9 @@ import numpy as np
 import pyfftw
 import pytest
 
-from fastmpr import _limits, warming
+from fastmpr import warming
 from fastmpr.cli import main
+from fastmpr.runtime import limits as _limits
 
 PACKAGES = {"fastmpr", "python", "numba", "llvmlite", "numpy", "pyfftw", "scipy", "tifffile", "matplotlib", "tqdm"}
 

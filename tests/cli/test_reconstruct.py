@@ -11,9 +11,9 @@ from tqdm import tqdm
 
 import fastmpr
 from fastmpr.cli import main
+from fastmpr.geometry.poses import Poses
 from fastmpr.io import tiff
-from fastmpr.poses import Poses
-from fastmpr.quality.metrics import psnr
+from fastmpr.metrics import psnr
 
 
 class TestReconstruct:

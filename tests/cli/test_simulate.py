@@ -7,8 +7,8 @@ from commands import PSF, SHAPE, TRUTH, N, files, refusal
 import fastmpr
 from fastmpr import phantom
 from fastmpr.cli import main
+from fastmpr.geometry.poses import Poses
 from fastmpr.io import tiff
-from fastmpr.poses import Poses
 
 
 class TestSimulate:

@@ -17,8 +17,8 @@ from commands import refusal
 
 import fastmpr
 from fastmpr import warming
-from fastmpr.engine import wisdom
-from fastmpr.engine.jit import add
+from fastmpr.kernels.jit import add
+from fastmpr.runtime import wisdom
 from fastmpr.solver.running import threads_for
 
 pytestmark = pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="needs the compiler")

@@ -19,7 +19,7 @@ from scipy.spatial.transform import Rotation
 
 import fastmpr
 from fastmpr.compat.spfluo import patch, reconstruction_L2
-from fastmpr.engine import linear_kernels
+from fastmpr.kernels import linear as linear_kernels
 
 
 def problem(size: int, psf_shape: tuple[int, int, int] = (9, 7, 7), seed: int = 0, views: int = 3) -> Any:

@@ -9,7 +9,7 @@ from scipy import ndimage
 
 import fastmpr
 from fastmpr import Dataset, Poses
-from fastmpr._stopping import as_stop
+from fastmpr.runtime.stopping import as_stop
 from fastmpr.sums.accumulate import padded_shape, transfer_functions
 from fastmpr.sums.comparison import compare_views
 from fastmpr.sums.resampling import inner

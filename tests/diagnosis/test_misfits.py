@@ -9,11 +9,11 @@ from particles import POSES, PSF, VIEWS, N, data_of
 
 import fastmpr
 from fastmpr import Dataset, Poses
-from fastmpr._stopping import Stop
 from fastmpr.diagnosis.glance import Glance
 from fastmpr.diagnosis.misfits import Misfit, Trials, predicted
 from fastmpr.diagnosis.ranking import Idea, Tried, is_better, unexplained
 from fastmpr.diagnosis.setup import Setup
+from fastmpr.runtime.stopping import Stop
 from fastmpr.sums.symmetrize import symmetrizer
 
 STRENGTHS = (1e-3, 1e-2, 1e-1)

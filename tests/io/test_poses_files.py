@@ -10,7 +10,7 @@ from rotations import ANGLE, X, Y, Z, distance, turn
 from scipy.spatial.transform import Rotation
 
 from fastmpr import FastmprWarning
-from fastmpr.poses import Poses
+from fastmpr.geometry.poses import Poses
 
 
 def written(path: Path, text: str) -> Path:

@@ -17,11 +17,11 @@ import pytest
 
 from fastmpr import cli, paper, phantom
 from fastmpr.io import tiff
+from fastmpr.metrics import psnr
 from fastmpr.paper import cells as cell_files
 from fastmpr.paper import experiment
 from fastmpr.paper.cells import Cells
 from fastmpr.paper.experiment import Experiment, best_lam
-from fastmpr.quality.metrics import psnr
 
 PLAN = paper.Plan(n_poses=2, draws=2, counts=(1, 2), timed=(1, 2), variances=(5,), max_iter=2, timed_max_iter=2)
 FILES = {"table1.txt", "table1.csv", "table1.md", "fig1.png", "fig2.png", "fig3.png", "index.html", "cells"}

@@ -18,7 +18,7 @@ import scipy.ndimage
 
 import fastmpr
 from fastmpr import NormalEquations
-from fastmpr.engine.fft import half_shape
+from fastmpr.runtime.fft import half_shape
 from fastmpr.solver.penalties import EVERY, Schedule
 
 SHAPES = [(12, 12, 12), (9, 9, 9), (10, 12, 11), (7, 16, 10), (1, 14, 13), (12, 1, 10), (9, 8, 1), (2, 3, 2)]
@@ -207,7 +207,7 @@ def tally(monkeypatch):
 def test_the_tally_counts_a_transform_as_one(tally):
     scipy.fft.irfftn(np.fft.rfftn(np.ones((6, 5, 4))), (6, 5, 4))
     assert tally.ffts((6, 5, 4)) == [2, 2, 2]
-    forward = fastmpr.engine.fft.ViewFFT((6, 5, 4), np.float32)
+    forward = fastmpr.runtime.fft.ViewFFT((6, 5, 4), np.float32)
     forward.forward_planes()
     forward.blocks[0][0].forward()
     assert tally.ffts((6, 5, 4)) == [3, 3, 3]

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import scipy.fft
 
-from fastmpr._stopping import as_stop
-from fastmpr.data.image import Image
 from fastmpr.deconvolution.one import minimise
-from fastmpr.engine import observation_kernels as kernels
+from fastmpr.images.image import Image
+from fastmpr.kernels import observation as kernels
 from fastmpr.psf import gaussian
+from fastmpr.regularizers import as_regularizer
+from fastmpr.runtime.stopping import as_stop
 from fastmpr.solver.observed import Observed, continued
-from fastmpr.solver.regularizers import as_regularizer
 from fastmpr.sums.blur import Blur
 
 SHAPE, LAM = (6, 7, 8), 30.0

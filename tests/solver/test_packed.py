@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 import fastmpr
-from fastmpr._stopping import as_stop
-from fastmpr.engine import fft
-from fastmpr.engine.packing import unpacked
-from fastmpr.engine.threads import Team
+from fastmpr.kernels.packing import unpacked
+from fastmpr.regularizers import as_regularizer
+from fastmpr.runtime import fft
+from fastmpr.runtime.stopping import as_stop
+from fastmpr.runtime.threads import Team
 from fastmpr.solver import iteration, running
 from fastmpr.solver.control import Control
 from fastmpr.solver.iteration import Iteration, state_dtype
-from fastmpr.solver.regularizers import as_regularizer
 from fastmpr.sums.normal_equations import NormalEquations
 
 

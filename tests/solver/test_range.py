@@ -67,12 +67,12 @@ def test_sums_out_of_range_are_refused(factor):
 
 def test_residuals_that_are_not_numbers_do_not_count_as_small():
     """An overflow halfway, forced: the solver must not call it converged."""
-    from fastmpr._stopping import Stop
-    from fastmpr.engine.threads import Team
-    from fastmpr.engine.turns import Turn
+    from fastmpr.regularizers import as_regularizer
+    from fastmpr.runtime.queue import Turn
+    from fastmpr.runtime.stopping import Stop
+    from fastmpr.runtime.threads import Team
     from fastmpr.solver.control import Control
     from fastmpr.solver.iteration import Iteration
-    from fastmpr.solver.regularizers import as_regularizer
 
     iteration = Iteration(SUMS, 30.0, as_regularizer("hessian"), None, 1.8, Team(1))
     iteration.residuals = lambda: (np.nan, 0.0)

@@ -11,8 +11,8 @@ import pytest
 import views
 
 import fastmpr
-from fastmpr import _limits
-from fastmpr.engine.threads import Crew, Team
+from fastmpr.runtime import limits as _limits
+from fastmpr.runtime.threads import Crew, Team
 from fastmpr.sums import memory
 from fastmpr.sums.accumulate import padded_shape
 from fastmpr.sums.aligner import Aligner

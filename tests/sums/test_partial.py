@@ -7,7 +7,7 @@ import scipy.fft
 
 import fastmpr
 from fastmpr import Dataset, Poses
-from fastmpr._stopping import Stop
+from fastmpr.runtime.stopping import Stop
 from fastmpr.sums.accumulate import Accumulator, transfer_functions
 from fastmpr.sums.curvature import Curvature
 from fastmpr.sums.partial import PartialEquations

@@ -11,11 +11,11 @@ from shared_data import DATA
 
 import fastmpr
 from fastmpr import Poses
-from fastmpr.engine.threads import Team
+from fastmpr.geometry.symmetry import as_group
 from fastmpr.metrics import psnr
+from fastmpr.runtime.threads import Team
 from fastmpr.sums import symmetrize
 from fastmpr.sums.symmetrize import Symmetrizer
-from fastmpr.symmetry import as_group
 
 CENTRIOLES = DATA / "centriole-translations"
 AXES = [(1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 2, 3)]

@@ -6,7 +6,7 @@ import argparse
 import runpy
 import sys
 
-from ...solver.regularizers import KNOWN
+from ...regularizers import KNOWN
 from .patching import patch
 
 

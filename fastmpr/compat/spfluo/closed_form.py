@@ -18,9 +18,9 @@ import scipy
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from ...engine import linear_kernels
-from ...engine.fft import complex_dtype
-from ...engine.threads import Crew, Team, as_workers
+from ...kernels import linear as linear_kernels
+from ...runtime.fft import complex_dtype
+from ...runtime.threads import Crew, Team, as_workers
 from .problem import Problem
 
 

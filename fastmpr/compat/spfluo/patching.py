@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from ..._messages import log, warn
-from ...solver.regularizers import as_regularizer
+from ...regularizers import as_regularizer
 from .arrays import check_device
 from .problem import answer, as_problem
 from .reconstruction import reconstruction_L2

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from ...data.dataset import Dataset
-from ...poses import Poses
-from ...reconstruction import reconstruct
+from ...geometry.poses import Poses
+from ...reconstruction.main import reconstruct
+from ...views.dataset import Dataset
 from .closed_form import resized
 from .problem import Problem
 

@@ -1,1 +1,0 @@
-"""The views as they come: particles and all that belongs to them, in one `Dataset`."""

@@ -1,0 +1,1 @@
+"""How particles lie in their images: rotations, translations, poses, and point groups."""

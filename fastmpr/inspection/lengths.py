@@ -1,0 +1,60 @@
+"""Lengths that cannot well be of one microscope in one unit."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .._messages import warn
+from .._validation import Size, Vector
+from ..geometry.poses import Poses
+from ..io.units import shown_sides, slip
+
+# A PSF is simulated, or a bead imaged, at the particles' voxel or up to 5 times as fine; what is off by 10 is a unit.
+_ASIDE, _ALONG = 4.5, 9.5  # how many times as long one may be as the other, in the plane and along z
+_SLENDER = 9.5  # how many times as long as wide a voxel may be: STED has 8.3, planes of 1 um by default 10 and more
+_OBLONG = 1.5  # times as long as along the others may a voxel be along x: cameras have square pixels
+_LONGEST = (50.0, 1e6)  # micrometres from which a voxel's side is in nm or Å, and from which it is no length at all
+_WHOLE = 0.05  # of a box, by which what a file of poses says of it may differ
+
+
+def check_voxels(voxel: Vector | None, psf_voxel: Vector | None) -> None:
+    """Warn of voxel sizes of particles and PSF that cannot well be of one microscope in one unit."""
+    for name, sides in (("voxel_size", voxel), ("psf_voxel_size", psf_voxel)):
+        if sides is not None and _LONGEST[0] <= max(sides) < _LONGEST[1]:
+            warn(f"{name}: found {shown_sides(sides)}, which is no microscope's: need micrometres (z, y, x)")
+            return
+    if voxel is None or max(voxel) >= _LONGEST[1]:
+        return
+    if max(voxel) > _SLENDER * min(voxel):
+        found = f"{shown_sides(voxel)}, sides of {max(voxel) / min(voxel):.3g} : 1"
+        warn(f"voxel_size: found {found}: need micrometres (z, y, x), and not the 1 of a program that does not know")
+    elif voxel[0] == voxel[1] < voxel[2] / _OBLONG and psf_voxel != voxel:
+        warn(
+            f"voxel_size: found {shown_sides(voxel)}, which looks like x, y, z: need z, y, x, of which z is the optical axis"
+        )
+    elif psf_voxel is not None:
+        check_sampling(voxel, psf_voxel, "particles")
+
+
+def check_sampling(voxel: Vector, psf_voxel: Vector, what: str) -> None:
+    """Warn of a PSF that is sampled so differently from an image that their lengths cannot well be in one unit."""
+    ratio = np.divide(psf_voxel, voxel)
+    how = slip(psf_voxel, voxel)
+    if how or (np.maximum(ratio, 1 / ratio) >= (_ALONG, _ASIDE, _ASIDE)).any():
+        found = f"{shown_sides(psf_voxel)} beside {shown_sides(voxel)} of the {what}{f', {how}' if how else ''}"
+        warn(f"psf_voxel_size: found {found}: need both in micrometres (z, y, x)")
+
+
+def check_boxes(poses: Poses | None, shape: Size | None, voxel: Vector | None) -> None:
+    """Warn of poses that their file says are of boxes of another size than the particles."""
+    if poses is None or poses.boxes is None or shape is None or voxel is None:
+        return
+    extent = np.multiply(shape, voxel)
+    told = poses.boxes.prod(axis=1)  # RELION's are cubes
+    off = np.abs(told[:, np.newaxis] / extent - 1).max(axis=1)
+    if np.isfinite(off).any() and np.nanmax(off) > _WHOLE:
+        pixel, box = poses.boxes[int(np.nanargmax(off))]
+        warn(
+            f"poses: found that they are of boxes of {box:g} pixels of {pixel:.4g} um, and particles of {shape} voxels of "
+            f"{shown_sides(voxel)} um, need the same extent: particles that were binned have larger voxels (voxel_size=)"
+        )

@@ -1,0 +1,84 @@
+"""The weight of the data term for few views, from noise that is like theirs.
+
+How a volume follows the noise in the views is seen by adding more of the same kind and solving again: that is what Stein's
+unbiased estimate of the error needs, beside the data themselves. It trusts that the views hold nothing but the particle and
+that noise. Where what a first volume leaves of them is more, as with light that left the images or a background that is
+none, the rest counts as noise, and lam is bounded by that.
+
+References
+----------
+S. Ramani, T. Blu, M. Unser, "Monte-Carlo SURE: a black-box optimization of regularization parameters for general denoising
+algorithms", IEEE Transactions on Image Processing 17(9), 2008.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+from numpy.typing import NDArray
+
+from .._messages import log
+from ..regularizers import Regularizer, as_regularizer
+from ..runtime.fft import rfftn
+from ..runtime.stopping import Event
+from ..sums.normal_equations import NormalEquations, as_sums
+from .risk import error_weight, risk, weighted
+from .selection import START, guess_lam
+from .trials import Trials, least
+
+_PRIOR = 0.25  # of the way from there to the guess: both err, in octaves by 0.7 and 1.2 (`benchmarks.lam`)
+_PUSH = 0.5  # of the noise, that is added
+_MORE = 4.0  # times the guess: no problem of `benchmarks.lam` wants more
+_FLOOR = 1e-8  # of the energy of the views: less noise is none
+_REST = 1.3  # times the noise, that a first volume may leave of the views
+_ABOVE = 0.5  # times the guess, where it leaves more: a little too low costs less than too high
+
+
+def stein_lam(
+    sums: NormalEquations,
+    noise: NormalEquations,
+    regularizer: str | Regularizer = "hessian",
+    *,
+    cancel: Event | None = None,
+    timeout: float | None = None,
+    **options: Any,
+) -> tuple[float, NDArray]:
+    """Choose lam by Stein's estimate of the error.
+
+    Parameters
+    ----------
+    sums : NormalEquations
+    noise : NormalEquations
+        Sums of noise alone, like that of the views and in their poses, see `sums.noise`.
+    regularizer, cancel, timeout, **options
+        As in `select_lam`, as is what is returned and raised.
+    """
+    trial = Trials("reconstruct", regularizer, cancel, timeout, options)
+    workers, energy = trial.workers(as_sums(sums)), energy_of_one(sums, noise)
+    guess = START * guess_lam(sums, as_regularizer(regularizer), energy)
+    first = trial(sums, guess, None)
+    weight = error_weight(sums, first, energy, workers)
+    pushed = replace(sums, rhs=sums.rhs + noise.rhs.dtype.type(_PUSH) * noise.rhs)
+
+    def error(lam: float, near: tuple[NDArray, ...] | None) -> tuple[float, tuple[NDArray, ...]]:
+        x, y = (trial(term, lam, x0) for term, x0 in zip((sums, pushed), near or (first, first), strict=True))
+        follows = weighted(weight, rfftn(y - x, workers), noise.rhs, sums.shape)
+        return risk(sums, x, weight, workers) + 2 / _PUSH * follows, (x, y)
+
+    best = least(error, guess)
+    most, lam = guess * _bound(sums.misfit(first) / (energy * sums.n_poses)), best.lam * (guess / best.lam) ** _PRIOR
+    if lam > most:
+        log.info("lam: bounded at %.4g, Stein's estimate of the error is least at %.4g", most, best.lam)
+    return min(lam, most), best.volumes[0]
+
+
+def energy_of_one(sums: NormalEquations, noise: NormalEquations) -> float:
+    """Return the energy of the noise in one view; some, where there is none."""
+    return max(noise.energy / noise.n_poses, _FLOOR * sums.energy / sums.n_poses) or float(math.prod(sums.shape))
+
+
+def _bound(rest: float) -> float:
+    """Return how many times the guess lam may be, given what is left of the views over their noise."""
+    return _MORE if rest < _REST else _ABOVE / rest

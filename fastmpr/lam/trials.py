@@ -1,0 +1,108 @@
+"""Short solves of one problem at many weights of the data, and the search for the best one among them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from numpy.typing import NDArray
+
+from ..runtime.stopping import Cancelled, as_stop
+from ..runtime.threads import as_workers
+from ..solver.admm import solve
+from ..sums.normal_equations import NormalEquations
+
+STEP = math.log(4.0)  # between the weights that are tried
+_TRIALS = 7
+_TOLERANCE = 1e-2
+
+
+class Trials:
+    """The short solves of a search, which is given up when one of them is.
+
+    Parameters
+    ----------
+    name : str
+        Who searches.
+    regularizer, cancel, timeout, options
+        As in `select_lam`.
+    first, later : int
+        Iterations of a solve from nothing, and of one from a volume, where ``options`` do not say.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        regularizer: Any,
+        cancel: Any,
+        timeout: Any,
+        options: dict[str, Any],
+        first: int = 14,
+        later: int = 8,
+    ):
+        self.stop, self.regularizer = as_stop(name, cancel, timeout), regularizer
+        self.options, self.most = {"tol": _TOLERANCE, **options}, (first, later)
+
+    def __call__(self, sums: NormalEquations, lam: float, x0: NDArray | None) -> NDArray:
+        """Return the volume of one weight."""
+        options = {"max_iter": self.most[x0 is not None], **self.options}
+        result = solve(sums, lam, self.regularizer, x0=x0, cancel=self.stop, **options)
+        if reason := self.stop.reason():
+            raise Cancelled(f"{self.stop.name}: {reason} while lam was being chosen", result)
+        return result.x
+
+    def workers(self, sums: NormalEquations) -> int:
+        """Return how many threads to take for a spectrum."""
+        return as_workers(self.options.get("workers"), math.prod(sums.shape))
+
+
+class Least(NamedTuple):
+    """Where an error is least.
+
+    Attributes
+    ----------
+    lam : float
+    volumes : tuple of ndarray
+        Those of the weight that was tried next to it.
+    found : bool
+        Whether weights on both sides of it were worse.
+    """
+
+    lam: float
+    volumes: tuple[NDArray, ...]
+    found: bool
+
+
+Error = Callable[[float, tuple[NDArray, ...] | None], tuple[float, tuple[NDArray, ...]]]
+
+
+def least(error: Error, guess: float) -> Least:
+    """Return the weight of least error.
+
+    Weights a factor of 4 apart are tried downhill from a guess; a parabola through the best three gives the answer.
+
+    Parameters
+    ----------
+    error : callable
+        Given a weight and the volumes of the nearest one tried (None for the first), returns its error and its volumes.
+    guess : float
+    """
+    errors: dict[int, float] = {}
+    volumes: dict[int, tuple[NDArray, ...]] = {}
+
+    def at(k: int) -> float:
+        if k not in errors:
+            nearest = min(volumes, key=lambda j: abs(j - k), default=None)
+            start = None if nearest is None else volumes[nearest]
+            errors[k], volumes[k] = error(guess * math.exp(k * STEP), start)
+        return errors[k]
+
+    best, downhill = 0, 1 if at(0) > at(1) else -1
+    while len(errors) < _TRIALS and at(best + downhill) < at(best):
+        best += downhill
+    left, centre, right = at(best - 1), at(best), at(best + 1)
+    curvature = left - 2 * centre + right
+    shift = 0.5 * (left - right) / curvature if curvature > 0 else 0.0
+    lam = guess * math.exp((best + min(max(shift, -1.0), 1.0)) * STEP)
+    return Least(lam, volumes[best], centre <= min(left, right))

@@ -1,0 +1,167 @@
+"""The weight of the data term for one image: the one of the whitest residual, and a little more, while noise is left over.
+
+Noise is white, and so is what a good volume leaves of an image: one that is too smooth leaves structure, one that is too
+close to the data leaves holes in the noise's spectrum where the microscope passes light. Neither the level of the noise nor
+its law need be known: where it grows with the light, the residual shows how.
+
+But where a microscope passes few frequencies those holes hardly count, where its PSF is not quite the true one some
+structure is left for ever, and some noise is not white: then the whitest residual may be that of any large weight. So there
+is a ceiling: what is left at faint frequencies, over a noise that is read where no light is passed (`leftover`), becomes
+less than that noise as soon as a volume explains it.
+
+References
+----------
+A. Lanza, M. Pragliola, F. Sgallari, "Residual whiteness principle for parameter-free image restoration", Electronic
+Transactions on Numerical Analysis 53, 2020.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..runtime.fft import rfftn
+from ..sums.noise import variance_by_light
+from ..sums.normal_equations import half_sum
+from .leftover import Noise, heights
+
+_TRIALS = 10
+_MORE = math.log2(2.2)  # above the weight of the whitest residual: nearest the truth (`benchmarks.deconvolution`)
+_GIVE, _MANY = 0.6, 50_000  # octaves, and voxels
+_LEFT = 0.87  # of the noise, at faint frequencies, at least (`benchmarks.lam_one_image`)
+_LOUDEST = 20.0  # times the median: what few frequencies still lack after few iterations must not drown the rest
+
+
+class Trial(NamedTuple):
+    """What a weight leaves of an image: how far from white that is and, over the noise, how much at faint frequencies."""
+
+    colour: float
+    left: float | None = None
+
+
+class Choice(NamedTuple):
+    """A weight, and what decided on it: "whiteness", "noise" that would have been explained, or the last of the "trials"."""
+
+    lam: float
+    by: str
+
+
+class _Trials:
+    """Trials of weights that are powers of 2 of a guess, each made once."""
+
+    def __init__(self, trial: Callable[[float], Trial], guess: float):
+        self._trial, self._guess = trial, guess
+        self._found: dict[int, Trial] = {}
+
+    def __call__(self, k: int) -> Trial:
+        if k not in self._found:
+            self._found[k] = self._trial(self.lam(k))
+        return self._found[k]
+
+    def lam(self, k: float) -> float:
+        return self._guess * 2.0**k
+
+    def explain(self, k: int) -> bool:
+        """Return whether a weight explains noise."""
+        left = self(k).left
+        return left is not None and left < _LEFT
+
+    @property
+    def spent(self) -> bool:
+        return len(self._found) >= _TRIALS
+
+
+def whitest(trial: Callable[[float], Trial], guess: float, voxels: int = 0) -> Choice:
+    """Return the best weight: the one of the whitest residual, and a little more, but none that explains the noise.
+
+    Where the guess already does, it is the largest that does not: whiteness tells little of such images.
+
+    Parameters
+    ----------
+    trial : callable
+    guess : float
+        A weight to begin with.
+    voxels : int
+        On which whiteness is seen. Of many it tells more than what is left: the ceiling gives way a little.
+    """
+    trials = _Trials(trial, guess)
+    give = _GIVE * min(1.0, voxels / _MANY)
+    return _down(trials) if trials.explain(0) else _downhill(trials, give)
+
+
+def _down(trials: _Trials) -> Choice:
+    """Go down, in long steps and then in short ones, to where the noise is no longer explained."""
+    k = 0
+    while trials.explain(k):
+        if trials.spent:
+            return Choice(trials.lam(k), "trials")
+        k -= 2
+    if not trials.explain(k + 1):
+        k += 1
+    return Choice(trials.lam(k + min(_ceiling(trials, k), 1.0)), "noise")
+
+
+def _downhill(trials: _Trials, give: float) -> Choice:
+    """Go downhill, in long steps and then in short ones, to the whitest residual; a parabola through three finds it.
+
+    To one that is found below the ceiling, this gives way.
+    """
+
+    def height(k: int) -> tuple[bool, float]:
+        return (True, k) if trials.explain(k) else (False, trials(k).colour)
+
+    best, first = 0, -1 if trials(0).left is None else 1  # up, if a ceiling is there
+    for stride in (2 * first, first):
+        downhill = stride if height(best + stride) < height(best) else -stride
+        while not trials.spent and height(best + downhill) < height(best):
+            best += downhill
+    vertex = best + _vertex(*(math.log(trials(best + k).colour) for k in (-1, 0, 1)))
+    white, ceiling = vertex + _MORE, best + _ceiling(trials, best)
+    if vertex < ceiling:
+        ceiling += give
+    ended = height(best) <= min(height(best - 1), height(best + 1))
+    by = "trials" if not ended else "whiteness" if white <= ceiling else "noise"
+    return Choice(trials.lam(min(white, ceiling)), by)
+
+
+def _vertex(left: float, centre: float, right: float) -> float:
+    """Return where a parabola through values at -1, 0 and 1 is least, 0 where it has no least value."""
+    curvature = left - 2 * centre + right
+    return min(max(0.5 * (left - right) / curvature, -1.0), 1.0) if curvature > 0 else 0.0
+
+
+def _ceiling(trials: _Trials, k: int) -> float:
+    """Return how far above ``k`` the noise is explained, by a line through what is left there and at the next weight."""
+    here, above = trials(k).left, trials(k + 1).left
+    if here is None or above is None or not 0 < above < here:
+        return math.inf
+    return math.log(here / _LEFT) / math.log(here / above)
+
+
+def colour(residual: NDArray, light: NDArray, workers: int, noise: Noise | None = None) -> float:
+    """Return how far a residual is from white: n sum |R|^4 / (sum |R|^2)^2 over its n frequencies, 2 for white noise.
+
+    Parameters
+    ----------
+    residual : (nz, ny, nx) ndarray
+        Of an image; NaN where it was not seen.
+    light : (nz, ny, nx) ndarray
+        What is predicted there.
+    noise : Noise, optional
+        If that is clearly not white, the residual is compared with it.
+    """
+    seen = ~np.isnan(residual)
+    scaled = np.zeros_like(residual)
+    scaled[seen] = residual[seen] / np.sqrt(variance_by_light(residual[seen], light[seen])).astype(residual.dtype)
+    spectrum = rfftn(scaled, workers)
+    power = spectrum.real**2 + spectrum.imag**2
+    if noise is not None and noise.coloured:
+        power /= noise.power(heights(residual.shape))
+    power[0, 0, 0] = 0
+    np.minimum(power, _LOUDEST * np.median(power), out=power)
+    whole = half_sum(power, residual.shape)
+    return residual.size * half_sum(np.square(power, dtype=np.float64), residual.shape) / whole**2 if whole else 2.0

@@ -1,1 +1,0 @@
-"""How good a volume is: measures and pictures."""

@@ -1,0 +1,229 @@
+"""The main job: from views to one volume."""
+
+from __future__ import annotations
+
+import functools
+import operator
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .._messages import Progress, telling
+from .._validation import Size, as_flag
+from ..diagnosis.fit import checked
+from ..geometry.poses import Poses
+from ..lam.choice import chosen_lam
+from ..lam.selection import ENOUGH_VIEWS, as_lam
+from ..regularizers import Regularizer, as_regularizer
+from ..runtime.stopping import Cancelled, Event, Stop, as_stop
+from ..solver.admm import as_callback, as_stopping, solve
+from ..solver.control import Result
+from ..sums.accumulate import Accumulator, observed
+from ..sums.frame import check_in_frame
+from ..sums.halves import observe_halves
+from ..sums.noise import noise_sums
+from ..sums.normal_equations import NormalEquations
+from ..sums.resampling import inner
+from ..sums.transfer import TransferFunction
+from ..views.dataset import Dataset, as_dataset
+from .rounds import reconstruct_partial
+
+
+def reconstruct(
+    data: Dataset | Sequence[ArrayLike] | NDArray,
+    psf: ArrayLike | None = None,
+    poses: Poses | None = None,
+    *,
+    lam: float | str = "auto",
+    regularizer: str | Regularizer = "hessian",
+    shape: int | Size | None = None,
+    positivity: bool = True,
+    max_iter: int = 1000,
+    tol: float = 2e-3,
+    check: bool = True,
+    workers: int | None = None,
+    callback: Callable[[Result], Any] | None = None,
+    progress: bool | Progress | None = None,
+    cancel: Event | None = None,
+    timeout: float | None = None,
+    **views: Any,
+) -> Result:
+    """Reconstruct one isotropic volume from many blurred views of a particle.
+
+    Subtracts each view's background (not with ``frame="model"``), sums the normal equations (`accumulate`), chooses ``lam``
+            return reconstruct_partial(accumulator, lam, regularizer, until, options, noise), transfers
+        groups = accumulator.sums
+        accumulator.free()
+        del accumulator
+        return _solved(groups, noise, lam, {"regularizer": regularizer, **options}, until), transfers
+
+    Parameters
+    ----------
+    data : Dataset
+        With a PSF and poses; each particle is read once, where copies of an image are found twice, and at most 64 of them
+        once more for ``check``. ``particles, psf, poses`` and further keywords of `Dataset` are its shorthand.
+    lam : float or "auto"
+        Weight of the data term, see `solve`. It scales as the inverse of the intensities.
+    regularizer : str or Regularizer
+        ``"hessian"``: the nuclear norm of the Hessian.
+    shape : int or (nz, ny, nx), optional
+        Shape of the result; by default what a particle image covers.
+    positivity, max_iter, tol, workers, callback
+        As in `fastmpr.solve`. While ``lam`` is being chosen, ``callback`` sees those iterations too.
+    check : bool
+        Whether to compare up to 64 views, spread over all of them, with what the volume shows of them.
+    progress : bool or callable, optional
+        True shows bars (needs tqdm); a callable is called with what is counted ("particles", then "iterations", and
+        "predictions" of views that saw a part; "gains"; "checks"), how many are done, and of how many (None for the
+        iterations).
+    cancel : threading.Event, optional
+        Or anything with ``is_set()``, asked between views and after iterations: once it is set, the call ends with the
+        volume so far.
+    timeout : float, optional
+        Seconds from the call after which to end with the volume so far.
+
+    Returns
+    -------
+    Result
+        With ``success`` as `solve` has it; or, where views saw a part, if the last round lowered the objective by a tenth of
+        phi at most, which leaves it some hundredths of phi above its minimum (``tol`` is not used then). ``message`` tells
+        how many views those were, and how many voxels no view saw. ``x`` has cubic voxels as large as the smallest side of
+        ``voxel_size``, and the precision of the first particle
+        (float32 unless that is float64). ``fit`` is the median ``ratio`` of `residuals`, over the views looked at: about 1
+        where the volume explains them.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Naming the argument, if counts, shapes or units disagree, or a value is not finite or out of its range.
+    MemoryError
+        At once, if the sums or the solve cannot fit in the memory that this process may use.
+    Cancelled
+        If it is to end before there is a volume: while the views are summed.
+
+    References
+    ----------
+    D. Fortun et al., "Reconstruction from multiple particles for 3D isotropic resolution in fluorescence microscopy", IEEE
+    Transactions on Medical Imaging 37(5), 2018.
+
+    Examples
+    --------
+    >>> import fastmpr
+    >>> truth = fastmpr.phantom.centriole((24, 24, 24))
+    >>> psf = fastmpr.psf.gaussian((15, 9, 9), sigma=(3, 1, 1))
+    >>> poses = fastmpr.Poses.random(20, rng=0)
+    >>> views = fastmpr.simulate(truth, psf, poses, noise_sigma=0.02, rng=0)
+    >>> data = fastmpr.Dataset(views, psf, poses)
+    >>> result = fastmpr.reconstruct(data)
+    >>> fastmpr.metrics.psnr(result.x, truth) > fastmpr.metrics.psnr(fastmpr.average(data), truth) + 3
+    True
+    """
+    stop = as_stop("reconstruct", cancel, timeout)
+    lam, chosen = as_lam(lam), as_regularizer(regularizer)
+    max_iter, tol = as_stopping(max_iter, tol)
+    callback, positivity, check = as_callback(callback), as_flag(positivity, "positivity"), as_flag(check, "check")
+    data = as_dataset(data, psf, poses, views).require().supposed()
+    model = data.model_shape(shape)
+    check_in_frame(data, model)
+    until = {"max_iter": max_iter, "tol": tol}
+    with telling(progress) as tell:
+        options = {"workers": workers, "callback": counting(callback, tell), "cancel": stop, "positivity": positivity}
+        result, transfers = _reconstructed(data, model, lam, chosen, until, options, tell)
+        if isinstance(data.gain, str) and data.gain == "fit":
+            if strong := data.source.strong():  # such a view would be all that the first volume shows
+                alike = data.replace(weights=np.where(np.isin(np.arange(len(data)), strong), 0, data.weights))
+                result, _ = _reconstructed(alike, model, lam, chosen, until, options, tell)
+            result = _with_gains(result, data, model, lam, chosen, until, options, tell)
+        looks = check and not _cut_short(result, stop)
+        fit = checked(data, result, model, transfers, lam != "auto", options, tell) if looks else None
+    return replace(result, fit=fit, x=np.ascontiguousarray(result.x[inner(result.x.shape, model)]))
+
+
+def _reconstructed(
+    data: Dataset,
+    model: Size,
+    lam: float | str,
+    regularizer: Regularizer,
+    until: dict[str, Any],
+    options: dict[str, Any],
+    tell: Progress | None,
+) -> tuple[Result, list[TransferFunction]]:
+    """Return the result on the padded grid, and the transfer functions of the PSFs."""
+    data, rest = data.levelled(), (model, options["workers"], tell, options["cancel"])
+    accumulator = observe_halves(data, ENOUGH_VIEWS, *rest) if lam == "auto" else observed(data, [data.used], *rest)
+    transfers = accumulator.transfers
+    try:
+        noise = noise_sums(accumulator) if lam == "auto" and len(accumulator.groups) == 1 else None
+        if accumulator.partial.any():
+            return reconstruct_partial(accumulator, lam, regularizer, until, options, noise), transfers
+        groups = accumulator.sums
+        accumulator.free()
+        del accumulator
+        return _solved(groups, noise, lam, {"regularizer": regularizer, **options}, until), transfers
+    except Cancelled as cut:
+        if cut.result is None:
+            raise
+        return replace(cut.result, success=False, message=str(cut).partition(": ")[2]), transfers
+
+
+def _cut_short(result: Result, stop: Stop) -> bool:
+    """Return whether somebody ended the call before its time."""
+    return stop.is_set() or result.message.startswith("stopped by")
+
+
+def _with_gains(first: Result, data: Dataset, model: Size, *rest: Any) -> Result:
+    """Return the result with gains and weights as a first one tells them; that one where the call is to end before."""
+    *_, options, tell = rest
+    stop, unfitted = options["cancel"], replace(first, success=False, message=f"{first.message}; gains not fitted")
+    if _cut_short(first, stop):
+        return unfitted
+    try:
+        gain, trust = _gains(data.levelled(), model, first.x, options, tell)
+        second, _ = _reconstructed(data.replace(gain=gain, weights=data.weights * trust), model, *rest)
+    except Cancelled:
+        return unfitted
+    return unfitted if stop.is_set() and not second.success else second
+
+
+def _gains(
+    data: Dataset, model: Size, x: NDArray, options: dict[str, Any], tell: Progress | None
+) -> tuple[NDArray, NDArray]:
+    """Return the gain of each view beside the others, and how far to trust it, as a volume tells them."""
+    accumulator = Accumulator(data, [data.used], model, options["workers"], tell, options["cancel"])
+    try:
+        return accumulator.gains(x)
+    finally:
+        accumulator.free()
+
+
+def _solved(
+    groups: list[NormalEquations],
+    noise: NormalEquations | None,
+    lam: float | str,
+    options: dict[str, Any],
+    until: dict[str, Any],
+) -> Result:
+    """Choose lam where it is to be chosen, and solve; ``groups`` is emptied."""
+    chosen, start = chosen_lam(groups, noise, **options) if lam == "auto" else (float(lam), None)
+    sums = functools.reduce(operator.add, groups)
+    groups.clear()  # as large as the solver's own arrays
+    return solve(sums, chosen, x0=start, **until, **options)
+
+
+def counting(callback: Callable[[Result], Any] | None, tell: Progress | None) -> Callable[[Result], Any] | None:
+    """Return a callback that also tells how many iterations are done, those that chose lam included."""
+    if tell is None:
+        return callback
+    done = 0
+
+    def count(intermediate_result: Result) -> None:
+        nonlocal done
+        done += 1
+        tell("iterations", done, None)
+        if callback is not None:
+            callback(intermediate_result)
+
+    return count

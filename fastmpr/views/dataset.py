@@ -1,0 +1,394 @@
+"""The data set: particles and all that belongs to them, checked once."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .._messages import log
+from .._validation import MOST, Size, Vector, as_places, as_shape
+from ..geometry.poses import Poses
+from ..geometry.symmetry import Axes, as_group
+from ..inspection.lengths import check_boxes, check_voxels
+from ..inspection.strengths import tell_strong
+from .arguments import (
+    SHOWN,
+    as_psfs,
+    check_keywords,
+    check_order,
+    crops_text,
+    frozen,
+    lengths_beside,
+    own,
+    poses_beside,
+)
+from .background import without_background, without_plane
+from .fields import described, fields, parts
+from .leaving import leaves
+from .rising import rises
+from .source import Source
+
+
+@dataclass(frozen=True, init=False, eq=False, repr=False)
+class Dataset:
+    """Particles and what belongs to them: PSF, poses, voxel sizes, weights, frame, symmetry, names.
+
+    It never changes, holds at most the first particle in memory, and is cheap to slice. Every function that works on views
+    takes one; their shorthand, ``f(particles, psf, poses, **keywords)``, makes one of the same keywords.
+
+    Parameters
+    ----------
+    particles : sequence of N (nz, ny, nx) arrays
+        Anything with ``[i]``, and ``len`` or a ``shape``: an array, a list, a memory map. One per thread is in memory at a
+        time, and none is ever written to. The precision of the first holds for all: float64 if it has that, else float32.
+    psf : (nz, ny, nx) array_like or sequence of them, optional
+        PSF of the microscope, centred at ``size // 2`` on each axis (see `fastmpr.psf.centred`); any positive sum. It may be
+        larger than the particles. Several PSFs need ``psf_of``.
+    poses : Poses, optional
+        N poses. Translations are in their ``unit``, by default that of ``voxel_size``. Where both poses and particles have
+        names, poses are matched by name, else they are in the order of the particles; those of one side must be in order.
+    psf_of : (N,) array_like of int, optional
+        Which PSF each particle was imaged with.
+    voxel_size : float or (z, y, x), optional
+        Voxel of the particles, in micrometres. Where it is not known, lengths are in voxels, which are then taken for cubes.
+    psf_voxel_size : float or (z, y, x), optional
+        Voxel of the PSF, which needs ``voxel_size``; by default that of the particles.
+    weights : (N,) array_like, optional
+        Weight of each view, at least 0; 1 by default. A view that weighs nothing is never read.
+    frame : {"particle", "model"}
+        Whether the particles are as imaged, or already aligned with the model; then translations are not used, the voxels
+        must be cubic, and no background is subtracted.
+    symmetry : str, optional
+        Of the particle: "C9", "D4". Each view then counts once for each pose that the particle's symmetry cannot tell from
+        its own.
+    symmetry_axis : (z, y, x) or two of them, optional
+        Its axis in the model, of any length but zero; z by default. For "D3" and its like, the n-fold axis and a two-fold
+        one, at a right angle. Where that is not given, it is the ``two_fold`` of the poses (y; x of a RELION file) beside z,
+        else where the shortest turn from z to the axis takes that.
+    symmetry_centre : (z, y, x), optional
+        A point on all axes, from the middle of the model, in the unit of ``voxel_size``; the middle by default.
+    names : sequence of N str, optional
+        Of the particles; by default those of the poses.
+    seen : {"auto", "all"} or sequence of N masks
+        What was seen of each particle: by default all but voxels that are NaN or masked, and what is recognised (and listed
+        in ``assumed``): regions of exactly one value, as around a crop or a mask, more solid and sharper than darkness is
+        under noise, and planes that repeat others exactly, as in a border that was filled; "all": they were seen as well. Or
+        one boolean array for each particle, of its shape, True where it was seen; None for all of it.
+    outside : {"auto", "dark", "unseen"}
+        What is beyond the edges of a particle image: by default darkness, but what nobody saw beyond those of a crop, and in
+        `reconstruct` where a few views show light that is cut off, by a wide PSF or a tight box.
+    radius : float, optional
+        Of the particle, in the unit of ``voxel_size``: farther than that from the middle of the model, nothing of a view is
+        used, since it may show neighbours.
+    background : {"auto", "plane", "none"}, float or (N,) array_like
+        Behind each particle, in `reconstruct` and `deconvolve_average`: by default a constant, estimated from the corners of
+        what was seen (not with ``frame="model"``), or a plane where a few views show that it rises; "plane", one that rises
+        in some direction; "none" to leave it; or given.
+    gain : {"same", "fit"} or (N,) array_like
+        Of the camera: by default the same for all; given, by which `reconstruct` and `deconvolve_average` divide each view
+        less its background, its noise too (see ``weights``); or fitted by comparing the views with a first reconstruction,
+        which takes as long again: their median is then 1, and views that fit worse than most weigh less.
+    thread_safe : bool, optional
+        Whether ``particles[i]`` may be called from several threads at once; by default for arrays and fastmpr's own readers,
+        else the threads take turns.
+
+    Attributes
+    ----------
+    assumed : tuple of str
+        What was assumed, since nothing said otherwise; logged to "fastmpr" at level INFO too.
+    unit : {"um", "voxel"}
+        Of all lengths: "voxel" where no voxel size is known.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Naming the argument, if counts or units disagree, or a value is not finite or out of its range. Particles are checked
+        when they are read, and then named.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastmpr
+    >>> psf = fastmpr.psf.gaussian((9, 7, 7), sigma=(2, 1, 1))
+    >>> data = fastmpr.Dataset(np.ones((10, 8, 8, 8)), psf, fastmpr.Poses.random(10, rng=0), voxel_size=0.1)
+    >>> data
+    <Dataset: 10 particles of 8 x 8 x 8, voxels of 0.1 x 0.1 x 0.1 um, PSF of 9 x 7 x 7, with poses>
+    >>> [len(part) for part in (data[2:5], data[[4, 4, 7]], data[np.arange(10) < 9], *data.split(3, rng=0))]
+    [3, 3, 9, 4, 3, 3]
+    >>> data.replace(weights=np.arange(10), symmetry="C9").weights[3]
+    np.float64(3.0)
+    """
+
+    source: Source
+    psfs: tuple[NDArray, ...]
+    psf_of: NDArray[np.intp]
+    poses: Poses | None
+    weights: NDArray[np.float64]
+    frame: str
+    symmetry: str | None
+    symmetry_axis: Axes
+    symmetry_centre: Vector
+    names: tuple[str, ...] | None
+    known_voxel: Vector | None
+    known_psf_voxel: Vector | None
+    seen: Any
+    outside: str
+    radius: float | None
+    background: str | NDArray[np.float64]
+    gain: str | NDArray[np.float64]
+    stated: tuple[str, ...]
+
+    def __init__(
+        self,
+        particles: Sequence[ArrayLike] | NDArray | Source,
+        psf: ArrayLike | Sequence[ArrayLike] | None = None,
+        poses: Poses | None = None,
+        *,
+        psf_of: ArrayLike | None = None,
+        voxel_size: float | Vector | None = None,
+        psf_voxel_size: float | Vector | None = None,
+        weights: ArrayLike | None = None,
+        frame: str = "particle",
+        symmetry: str | None = None,
+        symmetry_axis: ArrayLike | None = None,
+        symmetry_centre: ArrayLike | None = None,
+        names: Sequence[str] | None = None,
+        seen: str | Sequence[Any] | NDArray = "auto",
+        outside: str = "auto",
+        radius: float | None = None,
+        background: str | ArrayLike = "auto",
+        gain: str | ArrayLike = "same",
+        thread_safe: bool | None = None,
+    ):
+        given = {name: value for name, value in locals().items() if name != "self"}
+        vars(self).update(fields(**given))
+        check_order(None if names is None else self.names, self.poses)
+        check_voxels(self.known_voxel, self.known_psf_voxel)
+        check_boxes(self.poses, self.source.known_shape(), self.known_voxel)
+        for text in self.assumed:
+            log.info(text)
+
+    @property
+    def assumed(self) -> tuple[str, ...]:
+        """What was assumed; of crops only those that were read."""
+        shown = [text for name, text in SHOWN.items() if vars(self).get(name)]  # once somebody asked
+        return *self.stated, *crops_text(self.source.crops(), self.source.known_shape()), *shown
+
+    @property
+    def psf(self) -> NDArray | tuple[NDArray, ...] | None:
+        """The PSF, a tuple where there are several, None where there is none."""
+        return self.psfs[0] if len(self.psfs) == 1 else self.psfs or None
+
+    @property
+    def voxel_size(self) -> Vector:
+        """The voxel (z, y, x) of the particles, in `unit`."""
+        return self.known_voxel or (1.0, 1.0, 1.0)
+
+    @property
+    def psf_voxel_size(self) -> Vector:
+        """The voxel (z, y, x) of the PSF, in `unit`."""
+        return self.known_psf_voxel or self.voxel_size
+
+    @property
+    def unit(self) -> str:
+        """The unit of all lengths: "um", or "voxel" where no voxel size is known."""
+        return "voxel" if self.known_voxel is None else "um"
+
+    @property
+    def particle_shape(self) -> Size:
+        """The shape (nz, ny, nx) of every particle."""
+        return self.source.look(self._first)[0]
+
+    @property
+    def dtype(self) -> Any:
+        """The precision to compute in, `numpy.float32` or `numpy.float64`."""
+        return self.source.look(self._first)[1]
+
+    @property
+    def model_voxel(self) -> Vector:
+        """The model's cubic voxel: the smallest side of the particles'."""
+        return (min(self.voxel_size),) * 3
+
+    @cached_property
+    def used(self) -> NDArray[np.intp]:
+        """The views that weigh anything."""
+        return np.flatnonzero(self.weights)
+
+    @cached_property
+    def rises(self) -> bool:
+        """Whether views, a few of which are read, show a background that rises, where nothing was said of that."""
+        return self.fits_background and self.background == "auto" and rises(self)
+
+    @cached_property
+    def loses_light(self) -> bool:
+        """Whether views, a few of which are read, show that it is not dark beyond them, where nothing was said of that."""
+        if self.outside != "auto" or self.frame != "particle":
+            return False
+        return leaves(self.replace(background="plane") if self.rises else self)
+
+    def supposed(self) -> Dataset:
+        """Return the same views with what a few of them show of what nobody said, which is told."""
+        changes = {"background": "plane"} if self.rises else {}
+        changes |= {"outside": "unseen"} if self.loses_light else {}
+        if not changes:
+            return self
+        self.tell()
+        return self.replace(**changes)
+
+    @cached_property
+    def placed(self) -> Poses:
+        """The poses with translations in the unit of ``voxel_size``, and rotations about the middle of a particle."""
+        assert self.poses is not None, "see require"
+        poses = self.poses.in_unit_of(self.known_voxel)
+        if poses.centre == "(n - 1) / 2":  # no particle need be read to learn its shape
+            return poses
+        return poses.about_middle(self.particle_shape, self.voxel_size, self.symmetry, self.symmetry_axis)
+
+    @cached_property
+    def group(self) -> NDArray[np.float64]:
+        """The rotations (n, 3, 3) that leave the particle as it is, the identity first."""
+        return as_group(self.symmetry, self.symmetry_axis, "y" if self.poses is None else self.poses.two_fold)
+
+    def model_shape(self, shape: int | Size | None = None) -> Size:
+        """Return the shape of the model: ``shape``, or what covers a particle image at the model's voxel."""
+        if shape is not None:
+            return as_shape(shape)
+        extent = np.multiply(self.particle_shape, self.voxel_size) / self.model_voxel
+        if extent.max() > MOST:
+            found = f"sides that differ by a factor of {max(self.voxel_size) / min(self.voxel_size):.3g}"
+            raise ValueError(f"voxel_size: found {found}, need a model of at most {MOST} cubic voxels along an axis")
+        return as_shape(np.rint(extent).astype(int).tolist())
+
+    def read(self, i: int) -> NDArray:
+        """Return particle ``i``: native, C-ordered, float32 or float64, NaN where it was not seen. Any thread may ask."""
+        return self.source.read(i)
+
+    def require(self, psf: bool = True) -> Dataset:
+        """Return itself, or raise an error where it lacks poses, a PSF or weight: before any particle is read."""
+        if self.poses is None:
+            raise ValueError("poses: found none, need fastmpr.Poses, given with the particles or by replace(poses=...)")
+        if psf and not self.psfs:
+            raise ValueError("psf: found none, need a PSF, given with the particles or by replace(psf=...)")
+        if not len(self.used):
+            raise ValueError("weights: found only zeros, need a view that weighs more")
+        return self
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def __getitem__(self, index: Any) -> Dataset:
+        """Return some of the views, by a slice, places (repeats allowed) or a mask; an integer gives one view."""
+        chosen = as_places(index, len(self))
+        return self._with(
+            source=self.source.select(chosen),
+            poses=None if self.poses is None else self.poses[chosen],
+            names=None if self.names is None else tuple(self.names[i] for i in chosen),
+            psf_of=frozen(self.psf_of[chosen]),
+            weights=frozen(self.weights[chosen]),
+            background=self.background if isinstance(self.background, str) else frozen(self.background[chosen]),
+            gain=self.gain if isinstance(self.gain, str) else frozen(self.gain[chosen]),
+        )
+
+    def replace(self, **changes: Any) -> Dataset:
+        """Return the same views with other values of some of the keywords that a Dataset is made of."""
+        given = {
+            "particles": self.source,
+            "psf": self.psf,
+            "poses": self.poses,
+            "psf_of": self.psf_of,
+            "voxel_size": self.known_voxel,
+            "psf_voxel_size": self.known_psf_voxel,
+            "weights": self.weights,
+            "frame": self.frame,
+            **lengths_beside(changes, self),
+            "names": self.names,
+            "seen": self.seen,
+            "outside": self.outside,
+            "background": self.background,
+            "gain": self.gain,
+            "thread_safe": None,
+        }
+        check_keywords(changes, given)
+        if "psf" in changes and "psf_of" not in changes and len(as_psfs(changes["psf"])) != len(self.psfs):
+            given["psf_of"] = None
+        if self.poses is not None and "poses" not in changes:
+            given["poses"] = poses_beside(changes, self)
+        other = self._with(**fields(**{**given, **changes}))
+        if self.names is None and "poses" in changes:
+            check_order(other.names if changes.get("names") is not None else None, other.poses)
+        return other
+
+    def then(self, step: Callable[[NDArray], NDArray]) -> Dataset:
+        """Return the same views, what was seen of each particle to go through a function when it is read."""
+        return self._with(source=self.source.then(step))
+
+    def levelled(self) -> Dataset:
+        """Return the same views, each less its ``background``, and over its ``gain`` if that is given, when it is read."""
+        source = self.source if isinstance(self.gain, str) else self.source.over(self.gain)
+        if self.fits_background:
+            source = source.then(without_plane if self.background == "plane" else without_background)
+        elif not isinstance(self.background, str):
+            source = source.less(self.background)
+        return self if source is self.source else self._with(source=source)
+
+    def tell(self) -> None:
+        """Say, once, what was found in the particles that were read: warn of likely mistakes, log what was assumed."""
+        self.source.tell_suspects()
+        tell_strong(self)
+        for text in self.assumed[len(self.stated) :]:
+            if self.source.is_new(text):
+                log.info(text)
+
+    @property
+    def fits_background(self) -> bool:
+        """Whether the background of a view is estimated, so that it may be fitted too."""
+        return self.frame == "particle" and isinstance(self.background, str) and self.background != "none"
+
+    def split(self, n: int, rng: np.random.Generator | int | None = None) -> list[Dataset]:
+        """Return ``n`` disjoint parts, as equal as can be, drawn at random; together they hold every view once.
+
+        Raises
+        ------
+        ValueError
+            If there are fewer views than parts, or all views of a part weigh nothing.
+        """
+        return [self[part] for part in parts(self.weights, n, rng)]
+
+    def __repr__(self) -> str:
+        return described(self)
+
+    @property
+    def _first(self) -> int:
+        """The place of the first view that weighs anything: the one to learn shape and precision from."""
+        return int(self.used[0]) if len(self.used) else 0
+
+    def _with(self, **changes: Any) -> Dataset:
+        other = object.__new__(Dataset)
+        vars(other).update(self.__getstate__() | changes)
+        return other
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name in Dataset.__dataclass_fields__}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for name in ("weights", "psf_of", "background", "gain"):  # a pickled array can be written to again
+            if not isinstance(state[name], str):
+                frozen(state[name])
+        vars(self).update(state | {"psfs": tuple(own(psf) for psf in state["psfs"])})
+
+
+def as_dataset(data: Any, psf: Any = None, poses: Any = None, views: dict[str, Any] | None = None) -> Dataset:
+    """Return a Dataset: ``data`` itself, or what the shorthand ``(particles, psf, poses, **keywords)`` means."""
+    given = {"psf": psf, "poses": poses, **(views or {})}
+    check_keywords(given, inspect.signature(Dataset).parameters)
+    if not isinstance(data, Dataset):
+        return Dataset(data, **given)
+    if names := [name for name, value in given.items() if value is not None]:
+        raise TypeError(f"{names[0]}: found beside a Dataset, which holds its own, need data.replace({names[0]}=...)")
+    return data

@@ -1,0 +1,176 @@
+"""Files to a data set, with units."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .. import io
+from .. import psf as psfs
+from .._validation import Vector, as_flag, as_voxel_size
+from ..geometry.poses import Poses
+from ..io.files import as_path
+from ..io.particles import are_in_order, unmatched
+from .dataset import Dataset
+from .source import Source
+
+_NEED_SIZE = "need it in micrometres (voxel_size=, --voxel-size)"
+_ALIKE = 1.001  # pixels that differ by no more are one, up to the digits that a file keeps
+
+
+def load(
+    particles: str | os.PathLike | Iterable[str | os.PathLike] | Sequence[ArrayLike] | NDArray | Dataset,
+    psf: str | os.PathLike | ArrayLike | None = None,
+    poses: str | os.PathLike | Poses | None = None,
+    *,
+    voxel_size: float | Vector | None = None,
+    psf_voxel_size: float | Vector | None = None,
+    psf_measured: bool = False,
+    **views: Any,
+) -> Dataset:
+    """Return a data set of files, or of some files and some arrays, in one unit.
+
+    Parameters
+    ----------
+    particles : path, paths, sequence of (nz, ny, nx) arrays or Dataset
+        A folder of 3-D TIFF or MRC files, such files, a pattern of them (``particles/*.mrc``), or one 4-D TIFF file;
+        particles are read when they are used. A `Dataset` may be completed by what it lacks.
+    psf : path or (nz, ny, nx) array_like, optional
+        A 3-D TIFF or MRC file.
+    poses : path or Poses, optional
+        A ``.csv`` (SPFluo's) or ``.star`` (RELION's) file. Names are matched; the volumes of one file have none, so there
+        the names must be in natural order.
+    voxel_size, psf_voxel_size : float or (z, y, x), optional
+        In micrometres; by default what the files say. Needed where they say a part, or something that is not understood.
+    psf_measured : bool
+        Whether ``psf`` is a bead as the camera gave it, to be made a PSF by `fastmpr.psf.measured`; several are averaged.
+    **views
+        Further keywords of `Dataset`.
+
+    Returns
+    -------
+    Dataset
+        Its ``assumed`` says what the files do not.
+
+    Raises
+    ------
+    ValueError
+        Naming the file: what it holds is not understood, or its lengths need a voxel size that is not known.
+    OSError, ImportError
+        As the formats do.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> import fastmpr
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for name in ("1.tif", "2.tif"):
+    ...         fastmpr.io.write(f"{folder}/{name}", np.ones((4, 5, 6)), voxel_size=(0.3, 0.1, 0.1))
+    ...     data = fastmpr.load(folder, poses=fastmpr.Poses.random(2, rng=0))
+    >>> data
+    <Dataset: 2 particles of 4 x 5 x 6, voxels of 0.3 x 0.1 x 0.1 um, no PSF, with poses>
+    """
+    if as_flag(psf_measured, "psf_measured") and psf is None:
+        raise ValueError("psf_measured: found True and no psf, need the bead")
+    given_size = voxel_size
+    if isinstance(particles, Dataset):
+        for name, given in (("psf", psf), ("poses", poses)):
+            if given is not None and getattr(particles, name) is not None:
+                raise ValueError(f"{name}: found one beside a Dataset that has its own, need data.replace({name}=...)")
+        voxel_size = particles.known_voxel if voxel_size is None else voxel_size
+        opened, names, where = particles.source, views.get("names", particles.names), "particles"
+    else:
+        opened, where = _opened(particles, voxel_size)
+        if opened is not particles:
+            views, voxel_size = {"names": opened.names, **views}, opened.voxel_size
+        opened, names = Source(opened), views.get("names")
+    found = {"psf": psf, "poses": poses, "voxel_size": voxel_size, "psf_voxel_size": psf_voxel_size, **views}
+    if isinstance(psf, str | os.PathLike):
+        found["psf"], found["psf_voxel_size"] = _psf_of(psf, psf_voxel_size)
+        if voxel_size is None and found["psf_voxel_size"] is not None:
+            raise ValueError(f"{where}: found no voxel size, but lengths in {psf}, {_NEED_SIZE}")
+    if psf_measured:
+        found["psf"] = _measured(found["psf"], psf)
+    if isinstance(poses, str | os.PathLike):
+        found["poses"] = _poses_of(poses, opened, names, where, voxel_size)
+        _check_optics(poses, found["poses"], given_size)
+    if isinstance(particles, Dataset):
+        return particles.replace(**{name: value for name, value in found.items() if value is not None})
+    return Dataset(opened, **found)
+
+
+def _opened(particles: Any, voxel_size: float | Vector | None) -> tuple[Any, str]:
+    """Return the particles of files, what else is given as it is, and what errors call them."""
+    if isinstance(particles, Iterator):  # such as that of Path.glob
+        first = next(particles, None)
+        if not isinstance(first, str | os.PathLike):
+            found = "an iterator of nothing" if first is None else f"an iterator of {type(first).__name__}"
+            raise TypeError(f"particles: found {found}, need a sequence of 3-D arrays, or the paths of files")
+        particles = [first, *particles]
+    if isinstance(particles, str | os.PathLike):
+        return io.open_particles(as_path(particles, "particles"), voxel_size), str(particles)
+    if isinstance(particles, list | tuple) and any(isinstance(one, str | os.PathLike) for one in particles):
+        return io.open_particles(particles, voxel_size), f"{len(particles)} files"
+    return particles, "particles"
+
+
+def _psf_of(path: str | os.PathLike, voxel_size: float | Vector | None) -> tuple[NDArray, Vector | None]:
+    """Return the PSF in a file and its voxel size: the one given, else what the file says."""
+    given = None if voxel_size is None else as_voxel_size(voxel_size, "psf_voxel_size")
+    return io.read(as_path(path, "psf"), given)
+
+
+def _measured(stack: Any, given: Any) -> NDArray:
+    """Return the PSF of a bead, or of several, naming the file that it was given as where it cannot be made."""
+    try:
+        return psfs.measured(stack)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{given if isinstance(given, str | os.PathLike) else 'psf'}: {error}") from None
+
+
+def _poses_of(path: str | os.PathLike, source: Any, names: Sequence[str] | None, where: str, voxel_size: Any) -> Poses:
+    """Return the poses in a file, in the order of the particles."""
+    path, count = as_path(path, "poses"), len(source)
+    poses = Poses.read(path)
+    if len(poses) != count:
+        which = unmatched(names, poses.names) if names and poses.names else _as_stack(source, len(poses))
+        found = f"found {len(poses)} poses for {count} particle{'s' * (count != 1)} in {where}"
+        raise ValueError(f"{path}: {found}, need one each{f' ({which})' if which else ''}")
+    if voxel_size is None and poses.unit != "voxel" and poses.translation.any():
+        raise ValueError(f"{where}: found no voxel size, but lengths in {path}, {_NEED_SIZE}")
+    if names is not None:
+        try:
+            return poses.matched(names)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
+    # The volumes of one file have no names, so their poses must be in an order that leaves no doubt.
+    if poses.names and not are_in_order(poses.names):
+        raise ValueError(f"{path}: found names out of order, need 1, 2, ... 10 to tell the volumes of a stack")
+    return poses
+
+
+def _as_stack(source: Any, count: int) -> str:
+    """Say how one file may hold as many particles as there are poses, if it may."""
+    shape = source.known_shape()
+    if shape is None:
+        return ""
+    if len(source) == 1:
+        is_all = shape[0] % count == 0
+        return f"its {shape[0]} planes may be those of all, one after another" if is_all else "it is one volume"
+    return "its first two axes may be swapped, (z, n, y, x)" if shape[0] == count else ""
+
+
+def _check_optics(path: Any, poses: Any, given: Any) -> None:
+    """Refuse poses that their file says are of images of several pixels, where nothing says that those are one now."""
+    if given is not None or not isinstance(poses, Poses) or poses.boxes is None:
+        return
+    pixels = np.unique(poses.boxes[:, 0][np.isfinite(poses.boxes[:, 0])])
+    if len(pixels) > 1 and pixels[-1] > _ALIKE * pixels[0]:
+        shown = " and ".join(f"{pixel:.4g}" for pixel in (pixels[0], pixels[-1]))
+        found = f"found optics groups of pixels of {shown} um"
+        raise ValueError(f"{path}: {found}, need particles of one (then voxel_size=, --voxel-size says which it is)")

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from images import VOLUME, hide
+
+from fastmpr import plot
+
+
+class TestSections:
+    def test_picture(self, tmp_path):
+        volumes = {"a": VOLUME, "b": VOLUME[5:15, :, :7], "nothing": np.zeros((4, 5, 6))}
+        plot.sections(volumes, (0.3, 0.1, 0.1), tmp_path / "p.png")
+        assert (tmp_path / "p.png").read_bytes().startswith(b"\x89PNG")
+        assert len(list(tmp_path.iterdir())) == 1
+
+    def test_what_is_drawn(self):
+        """One marked voxel off every central plane but one shows in that section alone, at its place."""
+        volume = np.zeros((7, 9, 11), np.float32)
+        volume[3, 1, 8] = 1  # on the central plane z = 3 only
+        axes = np.reshape(plot._figure({"v": volume}, (3.0, 2.0, 1.0)).axes, 3)
+        shown = [np.asarray(ax.images[0].get_array()) for ax in axes]
+        assert [image.shape for image in shown] == [(9, 11), (7, 11), (7, 9)]
+        assert [image.max() for image in shown] == [1, 0, 0]
+        assert shown[0][1, 8] == 1
+        assert [ax.images[0].get_extent() for ax in axes] == [[0, 11, 0, 18], [0, 11, 0, 21], [0, 18, 0, 21]]
+        assert [ax.get_ylabel() for ax in axes] == ["xy", "xz", "yz"]
+        assert [text.get_text() for text in axes[0].texts] == ["5 µm"]  # of 18 micrometres, at most 0.3
+
+    def test_planes_alone_and_voxels_of_unknown_size(self):
+        volumes = {"a": np.eye(9, 11)[np.newaxis], "b": np.ones((1, 9, 11))}
+        axes = plot._figure(volumes, (1.0, 2.0, 1.0), known=False).axes
+        assert [np.shape(ax.images[0].get_array()) for ax in axes] == [(9, 11), (9, 11)]
+        assert [ax.images[0].get_extent() for ax in axes] == [[0, 11, 0, 18]] * 2
+        assert not any(ax.texts or ax.lines for ax in axes)
+        assert len(plot._figure(volumes | {"c": np.ones((2, 9, 11))}, (1.0, 2.0, 1.0)).axes) == 9
+
+    def test_bad_input_leaves_nothing(self, tmp_path):
+        for volumes, message in (
+            ({}, "volumes: found none"),
+            ({"x": VOLUME[0]}, r"volumes\['x'\]: found an array of shape"),
+        ):
+            with pytest.raises(ValueError, match=message):
+                plot.sections(volumes, 1, tmp_path / "p.png")
+        with pytest.raises(ValueError, match="tiff3"):
+            plot.sections({"x": VOLUME}, 1, tmp_path / "p.tiff3")
+        (tmp_path / "p.png").write_text("mine")
+        with pytest.raises(FileExistsError, match="exists already"):
+            plot.sections({"x": VOLUME}, 1, tmp_path / "p.png")
+        assert [path.name for path in tmp_path.iterdir()] == ["p.png"]
+
+    def test_missing_matplotlib(self, tmp_path, monkeypatch):
+        hide(monkeypatch, "matplotlib")
+        with pytest.raises(ImportError, match=r'pip install "fastmpr\[cli\]"'):
+            plot.sections({"x": VOLUME}, 1, tmp_path / "p.png")
+        assert list(tmp_path.iterdir()) == []
