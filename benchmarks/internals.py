@@ -19,6 +19,7 @@ from fastmpr.regularizers import as_regularizer
 from fastmpr.runtime.fft import SlabFFT, ViewFFT, half_shape
 from fastmpr.runtime.threads import Team, available_workers
 from fastmpr.solver.iteration import Iteration as SolverIteration
+from fastmpr.solver.quadratic import Quadratic
 from fastmpr.sums.resampling import SplineVolume, middle
 from fastmpr.sums.transfer import TransferFunction
 
@@ -76,7 +77,7 @@ def phases(shape: Shape) -> dict[str, Callable[[], Any]]:
     """Return what a solve is made of, each on one thread over the whole volume, in the state that 20 iterations leave."""
     sums, regularizer = make_sums(10, shape), as_regularizer("hessian")
     team = Team(1)
-    iteration = SolverIteration(sums, LAM, regularizer, MU, 1.8, team)
+    iteration = SolverIteration(Quadratic.of(sums), LAM, regularizer, MU, 1.8, team)
     for _ in range(20):
         iteration.x_step(0, False)
         iteration.u_step(0)

@@ -36,6 +36,7 @@ from fastmpr.kernels import iteration as kernels
 from fastmpr.regularizers import as_regularizer
 from fastmpr.runtime.threads import Team
 from fastmpr.solver.iteration import Iteration
+from fastmpr.solver.quadratic import Quadratic
 
 from .common import GRID, LAM, MU, SHAPES, iterations_for, make_sums, seconds
 from .guest.load import strangers
@@ -50,7 +51,7 @@ OPTIONS: dict[str, Any] = {"nogil": True, "parallel": True, "error_model": "nump
 
 def new_iteration(sums: fastmpr.NormalEquations) -> Iteration:
     """Return the buffers of a solve that starts from nothing."""
-    return Iteration(sums, LAM, as_regularizer("hessian"), MU, RELAXATION, Team(WORKERS))
+    return Iteration(Quadratic.of(sums), LAM, as_regularizer("hessian"), MU, RELAXATION, Team(WORKERS))
 
 
 def on_team(sums: fastmpr.NormalEquations) -> Callable[[int], Iteration]:

@@ -35,6 +35,7 @@ import fastmpr
 from fastmpr.regularizers import as_regularizer
 from fastmpr.runtime.threads import Team
 from fastmpr.solver.iteration import Iteration
+from fastmpr.solver.quadratic import Quadratic
 
 from .common import GRID, LAM, MU, PSF_SIGMA, SHAPES, available_cores, iterations_for, make_sums, seconds
 
@@ -104,7 +105,7 @@ def fastest(read: Callable[[], float], readings: int = READINGS) -> float:
 
 def steps(shape: Shape, team: Team) -> tuple[Iteration, Callable[[int], None]]:
     """Return a solve's buffers, and run(n): n of its iterations without a check of the residuals."""
-    iteration = Iteration(make_sums(2, shape), LAM, as_regularizer("hessian"), MU, 1.8, team)
+    iteration = Iteration(Quadratic.of(make_sums(2, shape)), LAM, as_regularizer("hessian"), MU, 1.8, team)
 
     def loop(member: int, n: int) -> None:
         for _ in range(n):

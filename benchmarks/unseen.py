@@ -21,9 +21,10 @@ from numpy.typing import NDArray
 
 import fastmpr
 from fastmpr.metrics import psnr
-from fastmpr.reconstruction.rounds import Rounds
+from fastmpr.reconstruction.crops import Predictions
 from fastmpr.runtime.stopping import Stop
-from fastmpr.sums.accumulate import Accumulator, observed
+from fastmpr.sums.accumulator import Accumulator
+from fastmpr.sums.observation import observe
 
 DATA = os.environ.get("FASTMPR_DATA")
 SIZE = 50
@@ -83,14 +84,13 @@ def problem(truth: NDArray, count: int, noise: float) -> tuple[fastmpr.Dataset, 
 
 def prediction_cost(crops: fastmpr.Dataset) -> float:
     """Return what a prediction costs, in accumulations of the same crops taken for whole views: the median of five pairs."""
-    plain = crops.replace(seen="all")
-
-    def accumulator(data: fastmpr.Dataset) -> Accumulator:
-        return observed(data, [data.used], data.model_shape(), None, None, Stop("benchmark"))
-
-    partial, whole = accumulator(crops), accumulator(plain)
-    rounds, x = Rounds(partial, False), np.zeros(partial.grid, np.float32)
-    ratios = [_timed(lambda: rounds.at(x))[1] / _timed(whole.observe)[1] for _ in range(6)]
+    crops = crops.replace(background="none")
+    partial, whole = (
+        Accumulator(data, [data.used], data.model_shape(), None, None, Stop("benchmark"))
+        for data in (crops, crops.replace(seen="all"))
+    )
+    predictions, x = Predictions(observe(partial)), np.zeros(partial.grid, np.float32)
+    ratios = [_timed(lambda: predictions.at(x))[1] / _timed(lambda: observe(whole))[1] for _ in range(6)]
     return median(ratios[1:])
 
 

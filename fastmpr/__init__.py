@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .runtime.stopping import Cancelled
     from .simulation import simulate
     from .solver.admm import objective, solve
-    from .solver.control import Result
+    from .solver.result import Result
     from .sums.accumulate import accumulate
     from .sums.normal_equations import NormalEquations
     from .views.dataset import Dataset
@@ -37,7 +37,7 @@ _HOME = {
     "FastmprWarning": "_messages",
     "NormalEquations": "sums.normal_equations",
     "Poses": "geometry.poses",
-    "Result": "solver.control",
+    "Result": "solver.result",
     "accumulate": "sums.accumulate",
     "average": "reconstruction.baselines",
     "deconvolve": "deconvolution.images",

@@ -12,9 +12,9 @@ from scipy.sparse.linalg import LinearOperator
 from .._validation import Size
 from ..runtime.fft import irfftn, rfftn
 from ..runtime.threads import as_workers
-from ..sums.accumulate import padded_shape, transfer_functions
+from ..sums.frame import padded_shape
 from ..sums.normal_equations import NormalEquations, as_sums
-from ..sums.transfer import TransferFunction
+from ..sums.transfer import TransferFunction, transfer_functions
 from ..views.dataset import Dataset
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._validation import Vector, as_array, as_reals, as_voxel_size, shown
-from ..regularizers import Regularizer, Tikhonov, as_regularizer
+from ..regularizers import Regularizer, as_regularizer, has_closed_form
 from ..views.arguments import as_psfs
 
 _READS = " (fastmpr.io.read_image reads a file)"
@@ -69,6 +69,6 @@ def as_voxel(value: Any, dimensions: int, name: str) -> Vector:
 def as_iterated(regularizer: Any, voxel: Vector) -> Regularizer:
     """Return a regulariser that is no closed form."""
     chosen = as_regularizer(regularizer, voxel)
-    if isinstance(chosen, Tikhonov):
+    if has_closed_form(chosen):
         raise ValueError("regularizer: found 'tikhonov', need 'hessian', 'tv' or another that is solved by iterations")
     return chosen

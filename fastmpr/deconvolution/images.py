@@ -11,11 +11,10 @@ from .._messages import Progress, telling
 from .._validation import as_choice
 from ..inspection.lengths import check_sampling
 from ..lam.selection import as_lam
-from ..reconstruction.main import counting
 from ..regularizers import Regularizer
 from ..runtime.stopping import Event, as_stop
-from ..solver.admm import as_callback, as_stopping
-from ..solver.control import Result
+from ..solver.options import Run, as_callback, as_until, counting
+from ..solver.result import Result
 from ..sums.blur import Blur
 from .axes import as_axes
 from .frames import Images
@@ -142,7 +141,7 @@ def deconvolve(
     (24, 24, 24)
     """
     stop = as_stop("deconvolve", cancel, timeout)
-    max_iter, tol = as_stopping(max_iter, tol)
+    until, called = as_until(max_iter, tol), as_callback(callback)
     psfs, dimensions = as_psfs_of(psf)
     voxel = as_voxel(voxel_size, dimensions, "voxel_size")
     own = voxel if psf_voxel_size is None else as_voxel(psf_voxel_size, dimensions, "psf_voxel_size")
@@ -150,14 +149,11 @@ def deconvolve(
     chosen, letters = as_iterated(regularizer, voxel), as_axes(axes, dimensions)
     likeness = as_choice(frames, "frames", ("auto", "alike", "each"))
     dark = as_choice(outside, "outside", ("unseen", "dark")) == "dark"
-    given, memory, callback = as_lam(lam), as_memory(max_memory), as_callback(callback)
+    given, memory = as_lam(lam), as_memory(max_memory)
 
     def started(tell: Progress | None) -> Images:
-        options = {"workers": workers, "callback": counting(callback, tell), "stop": stop}
-        until = {"max_iter": max_iter, "tol": tol}
-        jobs = [
-            Job(Blur(one, own, voxel), dark, chosen, given, until, options, memory, tell) for one in map(upright, psfs)
-        ]
+        run = Run(workers, callback=counting(called, tell), stop=stop)
+        jobs = [Job(Blur(one, own, voxel), dark, chosen, given, until, run, memory, tell) for one in map(upright, psfs)]
         listed = isinstance(psf, list | tuple)
         return Images(jobs, psfs, listed, letters, likeness, seen, background, as_callback(report, "report"), stop)
 

@@ -13,9 +13,9 @@ from .._messages import log
 from ..images.cells import CELL, cells_of
 from ..images.image import Image, Plane
 from ..lam.whiteness import Choice
-from ..solver.control import Result
-from ..solver.observed import Observed
+from ..solver.result import Result
 from ..solver.running import Running
+from .image_term import ImageTerm
 from .one import Job, running
 
 LEAST = 5  # frames that an axis without a name has: fewer are channels
@@ -181,7 +181,7 @@ class Movie:
         self._job, self._frame, self._glances, self._sure = job, frame, glances, sure
         self._plan, self._choices = plan(glances, sure), dict[int, Choice]()
         self._running: Running | None = None
-        self._observed: Observed | None = None
+        self._term: ImageTerm | None = None
         self._lam, self._last = 0.0, -1
 
     def __call__(self, k: int, out: Any) -> dict[str, Any]:
@@ -201,7 +201,7 @@ class Movie:
         """Free what goes on from frame to frame."""
         if self._running is not None:
             self._running.__exit__(None, None, None)
-        self._running = self._observed = None
+        self._running = self._term = None
 
     def _follows(self, k: int) -> bool:
         before, now = self._glances[self._last], self._glances[k]
@@ -221,20 +221,20 @@ class Movie:
         self._choices[group] = choice
         return choice
 
-    def _go_on(self, image: Image, lam: float) -> tuple[Observed, Result, float]:
+    def _go_on(self, image: Image, lam: float) -> tuple[ImageTerm, Result, float]:
         """Solve for a frame from where the last one ended, if the two are of one kind."""
         job, slack = self._job, _SLACK
-        if self._observed is not None and self._fits(image, lam, self._observed):
+        if self._term is not None and self._fits(image, lam, self._term):
             assert self._running is not None
-            self._observed.show(image)
+            self._term.show(image)
             self._running.again(slack)
         else:
             self.end()
-            slack, self._lam, self._observed = 1.0, lam, job.observed(image, job.dark)
-            self._running = running(self._observed, lam, job.regularizer, **job.until, **job.options)
+            slack, self._lam, self._term = 1.0, lam, job.term(image, job.dark)
+            self._running = running(self._term, lam, job.regularizer, job.until, job.how)
         self._running.go_on()
-        return self._observed, self._running.result(), slack
+        return self._term, self._running.result(), slack
 
-    def _fits(self, image: Image, lam: float, observed: Observed) -> bool:
+    def _fits(self, image: Image, lam: float, term: ImageTerm) -> bool:
         split = not self._job.dark or image.unseen is not None
-        return (lam, split, image.shape) == (self._lam, observed.split, observed.image.shape)
+        return (lam, split, image.shape) == (self._lam, term.is_split, term.image.shape)

@@ -19,13 +19,13 @@ from ..lam.selection import guess_lam
 from ..lam.whiteness import Choice, Trial, colour, whitest
 from ..regularizers import Regularizer
 from ..runtime.limits import available_memory
-from ..runtime.stopping import Cancelled, Stop
 from ..runtime.threads import as_workers
-from ..solver.control import Result
 from ..solver.iteration import bytes_needed
-from ..solver.observed import SHARE, Observed
+from ..solver.options import Run, Until
+from ..solver.result import Result
 from ..solver.running import Running
 from ..sums.blur import Blur
+from .image_term import SHARE, ImageTerm
 from .tiles import Tile, smallest, tiles_of
 
 _TRIAL_VOXELS = 600_000  # of the part of an image that lam is chosen on
@@ -47,7 +47,7 @@ _REASONS = {
 }
 
 
-Onward = Callable[[Image, float], tuple[Observed, Result, float]]  # also: times what its tolerance is
+Onward = Callable[[Image, float], tuple[ImageTerm, Result, float]]  # also: times what its tolerance is
 
 
 class Ended(NamedTuple):
@@ -68,10 +68,10 @@ class Job:
         Whether there is no light beyond the images; otherwise that is unseen.
     regularizer : Regularizer
     lam : float or "auto"
-    until : dict
-        ``max_iter`` and ``tol`` of a solve.
-    options : dict
-        ``workers``, ``callback`` and ``stop`` of all solves.
+    until : Until
+        When a solve ends.
+    run : Run
+        How all of them run.
     max_memory : float, optional
         Bytes beside an image and what becomes of it.
     tell : callable, optional
@@ -84,13 +84,13 @@ class Job:
         dark: bool,
         regularizer: Regularizer,
         lam: float | str,
-        until: dict[str, Any],
-        options: dict[str, Any],
+        until: Until,
+        run: Run,
         max_memory: float | None,
         tell: Progress | None,
     ):
         self.blur, self.dark, self.regularizer, self.lam = blur, dark, regularizer, lam
-        self.until, self.options, self.max_memory, self.tell = until, options, max_memory, tell
+        self.until, self.how, self.max_memory, self.tell = until, run, max_memory, tell
         self._transfer: tuple[Any, NDArray] | None = None
 
     def run(self, image: Image, out: Any, choice: Choice | None = None, onward: Onward | None = None) -> dict[str, Any]:
@@ -115,7 +115,7 @@ class Job:
                 self._go_on(len(ended), len(tiles))
         most, worst = max(one.nit for one in ended), max(one.residual for one in ended)
         success = worst < 1
-        if self.until["tol"] and not success and not self._stop.is_set():
+        if self.until.tol and not success and not self.how.stop.is_set():
             log.info("deconvolve: residuals %.2g times tol after %d iterations", worst, most)
         fits = [one.fit for one in ended if one.fit is not None]
         found = {"lam": lam, "lam_from": by, "background": image.level, "unseen": image.holes}
@@ -127,25 +127,25 @@ class Job:
         whole, slack = count == 1, 1.0
         part = image.held() if whole else self._outer(image, tile)
         if whole and onward is not None:
-            observed, result, slack = onward(part, lam)
+            term, result, slack = onward(part, lam)
         else:
-            observed = self.observed(part, self.dark and whole)
-            result = self._solved(observed, lam, **self.until)
-            observed.finish()  # the rest takes no more memory than the solve
+            term = self.term(part, self.dark and whole)
+            result = self._solved(term, lam, self.until)
+            term.finish()  # the rest takes no more memory than the solve
         out[tile.place] = result.x[tile.within]
         last = result.history[-1] if result.history else {"primal": math.inf, "dual": math.inf}
-        residual = max(last["primal"], last["dual"]) / max(slack * self.until["tol"], 1e-300)
-        return Ended(result.nit, residual, self._fit(observed, result.x))
+        residual = max(last["primal"], last["dual"]) / max(slack * self.until.tol, 1e-300)
+        return Ended(result.nit, residual, self._fit(term, result.x))
 
-    def _fit(self, observed: Observed, x: NDArray) -> float | None:
+    def _fit(self, term: ImageTerm, x: NDArray) -> float | None:
         """Return what x leaves of the liveliest part of an image, over its noise, where the PSF passes light."""
-        light, place = observed.predicted(x), self._liveliest(observed.image)
-        part, cut = observed.image.part(place), light[tuple(map(slice, observed.image.shape))][place]
+        light, place = term.predicted(x), self._liveliest(term.image)
+        part, cut = term.image.part(place), light[tuple(map(slice, term.image.shape))][place]
         grid = self.blur.grid(part.shape)
-        passed = observed.sums.gram
-        if grid != observed.grid:
-            passed = np.abs(self.blur.transfer(grid, part.dtype, observed.workers)) ** 2
-        return Leftover(_residual(part, cut, grid), Dark(passed, grid), observed.workers).passed()
+        passed = term.quadratic.gram
+        if grid != term.grid:
+            passed = np.abs(self.blur.transfer(grid, part.dtype, term.workers)) ** 2
+        return Leftover(_residual(part, cut, grid), Dark(passed, grid), term.workers).passed()
 
     def _liveliest(self, image: Image) -> tuple[slice, slice, slice]:
         z, y, x = (_TRIAL_REACHES * reach for reach in self.blur.reach)
@@ -156,23 +156,22 @@ class Job:
         if self.lam != "auto":
             return Choice(float(self.lam), "given")
         part = image.part(self._liveliest(image))
-        observed, inside = self.observed(part, self.dark and part.shape == image.shape), self._judged(part)
-        dark = Dark(observed.sums.gram, observed.grid)
+        term, inside = self.term(part, self.dark and part.shape == image.shape), self._judged(part)
+        dark = Dark(term.quadratic.gram, term.grid)
         noise: list[Noise | None] = []  # the first is that of all: they are to be compared
 
         def trial(lam: float) -> Trial:
-            observed.restart()
-            x = self._solved(observed, lam, max_iter=_TRIAL_ITERATIONS, tol=0.0).x
-            if reason := self._stop.reason():
-                raise Cancelled(f"deconvolve: {reason} while lam was being chosen")
-            light = observed.predicted(x)
-            residual = _residual(part, light, observed.grid)
-            left = Leftover(residual, dark, observed.workers)
+            term.restart()
+            x = self._solved(term, lam, Until(_TRIAL_ITERATIONS, 0.0)).x
+            self.how.stop.check(" while lam was being chosen")
+            light = term.predicted(x)
+            residual = _residual(part, light, term.grid)
+            left = Leftover(residual, dark, term.workers)
             noise.append(left.noise)
-            return Trial(colour(residual[inside], light[inside], observed.workers, noise[0]), left.faint(light))
+            return Trial(colour(residual[inside], light[inside], term.workers, noise[0]), left.faint(light))
 
         voxels = math.prod(side.stop - side.start for side in inside)
-        found = whitest(trial, _GUESS * guess_lam(observed.sums, self.regularizer), voxels)
+        found = whitest(trial, _GUESS * guess_lam(term.sums, self.regularizer), voxels)
         brightest = max((float(np.nanmax(plane)) for plane in part if not np.isnan(plane).all()), default=0.0)
         return Choice(_MOST / brightest, "limit") if brightest * found.lam > _MOST else found
 
@@ -183,20 +182,16 @@ class Job:
         seen = sum(int(np.count_nonzero(~np.isnan(part[z][inside[1:]]))) for z in planes)
         return inside if seen >= _TELLING else tuple(slice(0, n) for n in part.shape)
 
-    @property
-    def _stop(self) -> Stop:
-        return self.options["stop"]
-
-    def observed(self, image: Image, dark: bool) -> Observed:
+    def term(self, image: Image, dark: bool) -> ImageTerm:
         """Return an image's data term, given whether it is dark beyond."""
-        grid, workers = self.blur.grid(image.shape), as_workers(self.options["workers"], math.prod(image.shape))
+        grid, workers = self.blur.grid(image.shape), as_workers(self.how.workers, math.prod(image.shape))
         if self._transfer is None or self._transfer[0] != (grid, image.dtype):
             self._transfer = None  # before another one is there
             self._transfer = (grid, image.dtype), self.blur.transfer(grid, image.dtype, workers)
-        return Observed(image, self._transfer[1], grid, workers, dark)
+        return ImageTerm(image, self._transfer[1], grid, workers, dark)
 
-    def _solved(self, observed: Observed, lam: float, **until: Any) -> Result:
-        return minimise(observed, lam, self.regularizer, **until, **self.options)
+    def _solved(self, term: ImageTerm, lam: float, until: Until) -> Result:
+        return minimise(term, lam, self.regularizer, until, self.how)
 
     def _outer(self, image: Image, tile: Tile) -> Image:
         """Return a tile with its surroundings."""
@@ -206,8 +201,7 @@ class Job:
         """Tell how many tiles are done; raise an error where the call is to end before all are."""
         if self.tell:
             self.tell("tiles", done, count)
-        if reason := self._stop.reason():
-            raise Cancelled(f"deconvolve: {reason} in tile {done} of {count}")
+        self.how.stop.check(f" in tile {done} of {count}")
 
     def _tiles(self, image: Image, goes_on: bool) -> list[Tile]:
         """Return the tiles that an image is cut into, or raise an error where there is no memory for the smallest."""
@@ -238,7 +232,7 @@ class Job:
         """Return what deconvolving a box takes: the solve, the sums, the transfer function, z, and a copy of the box."""
         kind = np.dtype(dtype)
         grid = self.blur.grid(box)
-        precise = 0 < self.until["tol"] < 1e-3
+        precise = 0 < self.until.tol < 1e-3
         half = math.prod(grid) * kind.itemsize * (0.5 + 1 + (0.5 if self.blur.symmetric else 1))
         own = math.prod(grid) * kind.itemsize + (math.prod(box) * kind.itemsize if copied else 0)
         return bytes_needed(grid, kind, self.regularizer, precise) + half + own
@@ -253,17 +247,17 @@ def _residual(image: Image, light: NDArray, grid: Size) -> NDArray:
     return out
 
 
-def minimise(observed: Observed, lam: float, regularizer: Regularizer, **options: Any) -> Result:
-    """Minimise over the grid of an observed image; ``options`` are those of `Running`."""
-    with running(observed, lam, regularizer, **options) as solve:
+def minimise(term: ImageTerm, lam: float, regularizer: Regularizer, until: Until, run: Run) -> Result:
+    """Minimise over the grid of an image."""
+    with running(term, lam, regularizer, until, run) as solve:
         solve.go_on()
         return replace(solve.result(), lam=lam)
 
 
-def running(observed: Observed, lam: float, regularizer: Regularizer, **options: Any) -> Running:
-    """Return a solve over the grid of an observed image that is to begin."""
-    weight, split = (SHARE * lam, observed) if observed.split else (lam, None)
-    return Running(observed.sums, weight, regularizer, observed=split, **options)
+def running(term: ImageTerm, lam: float, regularizer: Regularizer, until: Until, run: Run) -> Running:
+    """Return a solve over the grid of an image that is to begin."""
+    weight, split = (SHARE * lam, term) if term.is_split else (lam, None)
+    return Running(term.quadratic, weight, regularizer, until, run, split=split)
 
 
 def as_memory(max_memory: Any) -> float | None:

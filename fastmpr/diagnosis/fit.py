@@ -10,11 +10,12 @@ from numpy.typing import ArrayLike, NDArray
 from .._messages import Progress, log, telling, warn
 from .._validation import Size, as_intensities
 from ..runtime.stopping import Cancelled, Event, Stop, as_stop
-from ..solver.control import Result
-from ..sums.accumulate import padded_shape, transfer_functions
+from ..solver.options import Run
+from ..solver.result import Result
 from ..sums.comparison import compare_views
+from ..sums.frame import padded_shape
 from ..sums.resampling import inner
-from ..sums.transfer import TransferFunction
+from ..sums.transfer import TransferFunction, transfer_functions
 from ..views.dataset import Dataset
 from .comparison import Measured, Residuals, measured
 from .verdict import tell
@@ -100,7 +101,7 @@ def checked(
     model: Size,
     transfers: list[TransferFunction],
     given: bool,
-    options: dict[str, Any],
+    run: Run,
     count: Progress | None,
 ) -> float | None:
     """Hold a result against its views, at most 64 of them, and say so where it does not fit.
@@ -115,8 +116,7 @@ def checked(
         Of the PSFs.
     given : bool
         Whether somebody chose lam.
-    options : dict
-        With ``workers`` and ``cancel``.
+    run : Run
 
     Returns
     -------
@@ -125,7 +125,7 @@ def checked(
     """
     which = drawn(data.used)
     try:
-        found, flat = _compared(data, which, result.x, model, transfers, options["workers"], count, options["cancel"])
+        found, flat = _compared(data, which, result.x, model, transfers, run.workers, count, run.stop)
     except Cancelled:
         return None
     except (MemoryError, OSError) as error:  # nobody would lose a volume for that

@@ -16,8 +16,10 @@ from .._messages import Progress
 from .._validation import Size, Vector
 from ..geometry.poses import Poses
 from ..runtime.stopping import Stop
-from ..sums.accumulate import Accumulator, padded_shape
+from ..sums.accumulator import Accumulator
+from ..sums.frame import padded_shape
 from ..sums.normal_equations import NormalEquations
+from ..sums.observation import observe
 from ..sums.resampling import inner_centre
 from ..sums.symmetrize import Symmetrizer, symmetrizer
 from ..sums.transfer import TransferFunction
@@ -113,11 +115,9 @@ class Trials:
         model, groups = data.model_shape(), [np.array([i]) for i in range(len(data))]
         transfers = self._transfers_of(setup)
         accumulator = Accumulator(data, groups, model, self._workers, None, self._stop, transfers, self._grid)
-        try:
-            accumulator.observe()
-        finally:
-            accumulator.free()
-        return accumulator.sums
+        observation = observe(accumulator)
+        accumulator.free()
+        return list(observation.sums)
 
     def are_same(self, one: Setup, other: Setup) -> bool:
         """Return whether two setups mean the same for these views."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from .._validation import as_positive
 from ..regularizers import Regularizer, as_regularizer
 from ..runtime.stopping import Event
 from ..solver.iteration import wiener_size
+from ..solver.options import SolveOptions
 from ..sums.normal_equations import NormalEquations, as_sums, half_sum
 from .risk import error_weight, risk
 from .trials import Trials, least
@@ -40,7 +41,7 @@ def select_lam(
     noise: float | None = None,
     cancel: Event | None = None,
     timeout: float | None = None,
-    **options: Any,
+    **options: Unpack[SolveOptions],
 ) -> tuple[float, NDArray]:
     """Choose lam by cross-validation: the one whose volume, made of half of the views, errs least as the other half sees it.
 
@@ -115,7 +116,7 @@ def infer_lam(
     noise: float | None = None,
     cancel: Event | None = None,
     timeout: float | None = None,
-    **options: Any,
+    **options: Unpack[SolveOptions],
 ) -> tuple[float, NDArray]:
     """Choose lam so that the prior is as strong as the volume it yields suggests: for too few views to `select_lam`.
 

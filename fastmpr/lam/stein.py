@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import Any
+from typing import Unpack
 
 from numpy.typing import NDArray
 
@@ -23,6 +23,7 @@ from .._messages import log
 from ..regularizers import Regularizer, as_regularizer
 from ..runtime.fft import rfftn
 from ..runtime.stopping import Event
+from ..solver.options import SolveOptions
 from ..sums.normal_equations import NormalEquations, as_sums
 from .risk import error_weight, risk, weighted
 from .selection import START, guess_lam
@@ -43,7 +44,7 @@ def stein_lam(
     *,
     cancel: Event | None = None,
     timeout: float | None = None,
-    **options: Any,
+    **options: Unpack[SolveOptions],
 ) -> tuple[float, NDArray]:
     """Choose lam by Stein's estimate of the error.
 

@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
-from ..runtime.stopping import Cancelled, as_stop
+from ..runtime.stopping import as_stop
 from ..runtime.threads import as_workers
 from ..solver.admm import solve
+from ..solver.options import SolveOptions
 from ..sums.normal_equations import NormalEquations
 
 STEP = math.log(4.0)  # between the weights that are tried
@@ -37,19 +38,19 @@ class Trials:
         regularizer: Any,
         cancel: Any,
         timeout: Any,
-        options: dict[str, Any],
+        options: SolveOptions,
         first: int = 14,
         later: int = 8,
     ):
         self.stop, self.regularizer = as_stop(name, cancel, timeout), regularizer
-        self.options, self.most = {"tol": _TOLERANCE, **options}, (first, later)
+        self.options: SolveOptions = {"tol": _TOLERANCE, **options}
+        self.most = first, later
 
     def __call__(self, sums: NormalEquations, lam: float, x0: NDArray | None) -> NDArray:
         """Return the volume of one weight."""
-        options = {"max_iter": self.most[x0 is not None], **self.options}
+        options: SolveOptions = {"max_iter": self.most[x0 is not None], **self.options}
         result = solve(sums, lam, self.regularizer, x0=x0, cancel=self.stop, **options)
-        if reason := self.stop.reason():
-            raise Cancelled(f"{self.stop.name}: {reason} while lam was being chosen", result)
+        self.stop.check(" while lam was being chosen", result)
         return result.x
 
     def workers(self, sums: NormalEquations) -> int:

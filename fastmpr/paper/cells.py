@@ -19,7 +19,9 @@ from .._version import __version__
 from ..io.files import written_whole
 from ..metrics import psnr
 from ..reconstruction.baselines import Deconvolved, average
+from ..regularizers import as_regularizer
 from ..runtime.stopping import Stop
+from ..solver.options import Run, Until
 from .experiment import FIRST_LAM, PSF_SHAPE, PSF_SIGMA, SEED, Experiment, Plan, best_lam
 from .report import METHODS
 
@@ -140,11 +142,10 @@ class Cells:
         experiment, lam = self.experiments[volume], self.lam(volume, method)
         data = experiment.data(max(self.plan.counts), self.plan.shown, 1)
         if method == "deconvolve_average":  # each view is deconvolved once, then the first n are averaged for every n
-            options = {"max_iter": self.plan.max_iter, "tol": self.plan.tol, "regularizer": "tv", "workers": 1}
+            until, run = Until(self.plan.max_iter, self.plan.tol), Run(workers=1, stop=self.stop)
+            alone = Deconvolved(data, lam, as_regularizer("tv"), until, run)
             kept = np.empty((len(data), *data.particle_shape), data.dtype)
-            average(
-                data.replace(particles=_Keeping(Deconvolved(data, lam, self.stop, **options), kept)), cancel=self.stop
-            )
+            average(data.replace(particles=_Keeping(alone, kept)), cancel=self.stop)
             deconvolved = data.replace(particles=kept)
             volumes = [average(deconvolved[:n], cancel=self.stop) for n in self.plan.counts]
         else:

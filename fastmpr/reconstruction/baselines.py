@@ -13,21 +13,21 @@ from scipy.spatial.transform import Rotation
 from .._validation import Size
 from ..geometry.poses import Poses
 from ..kernels import seen as seen_kernels
-from ..lam.choice import chosen_lam
 from ..lam.selection import as_lam
 from ..regularizers import Regularizer, as_regularizer
-from ..runtime.stopping import Event, Stop, as_stop
+from ..runtime.stopping import Event, as_stop
 from ..runtime.threads import Team, as_workers
-from ..solver.admm import as_stopping, solve
-from ..sums.accumulate import Accumulator, padded_shape, transfer_functions
+from ..solver.options import Run, Until, as_until
+from ..sums.accumulator import Accumulator
 from ..sums.aligner import Aligner, tell_blind
-from ..sums.frame import check_in_frame
+from ..sums.frame import check_in_frame, padded_shape
 from ..sums.memory import check_fits, check_tables_fit, crew_count, image_bytes, part_bytes, spline_bytes
 from ..sums.noise import noise_sums
-from ..sums.normal_equations import NormalEquations
+from ..sums.observation import observe
 from ..sums.resampling import inner
+from ..sums.transfer import transfer_functions
 from ..views.dataset import Dataset, as_dataset
-from .rounds import reconstruct_partial
+from .problem import problem_of
 
 
 def average(
@@ -164,9 +164,8 @@ def deconvolve_average(
             "gain: found 'fit', which needs a volume of all views, need numbers or 'same' to deconvolve each alone"
         )
     data = (data.replace(background="plane") if data.rises else data).levelled()
-    max_iter, tol = as_stopping(max_iter, tol)
-    options = {"regularizer": as_regularizer(regularizer), "max_iter": max_iter, "tol": tol, "workers": 1}
-    alone = Deconvolved(data, as_lam(lam), stop, **options)
+    run = Run(workers=1, stop=stop)
+    alone = Deconvolved(data, as_lam(lam), as_regularizer(regularizer), as_until(max_iter, tol), run)
     cubic = {
         "seen": data.seen if isinstance(data.seen, str) else "all",
         "psf": None,
@@ -184,13 +183,13 @@ def deconvolve_average(
 class Deconvolved(Sequence[NDArray]):
     """Views, each deconvolved when it is asked for, on its own grid of cubic voxels; any thread may ask.
 
-    The PSFs' tables and the grid are shared. ``options`` go to `solve`.
+    The PSFs' tables and the grid are shared.
     """
 
     thread_safe = True
 
-    def __init__(self, data: Dataset, lam: float | str, stop: Stop, **options: Any):
-        self.lam, self.stop, self.options = lam, stop, {**options, "cancel": stop}
+    def __init__(self, data: Dataset, lam: float | str, regularizer: Regularizer, until: Until, run: Run):
+        self.lam, self.regularizer, self.until, self.run = lam, regularizer, until, run
         self.model = data.model_shape()
         check_tables_fit(data)
         self.grid = padded_shape(data, self.model)
@@ -204,28 +203,15 @@ class Deconvolved(Sequence[NDArray]):
         return len(self.data)
 
     def __getitem__(self, i: Any) -> Any:
-        accumulator = Accumulator(self.data, [np.array([i])], self.model, 1, None, self.stop, self.transfers)
+        stop = self.run.stop
+        accumulator = Accumulator(self.data, [np.array([i])], self.model, 1, None, stop, self.transfers)
         try:
-            accumulator.observe()
-            noise = noise_sums(accumulator) if self.lam == "auto" else None
-            x = (self._partial if accumulator.partial.any() else self._whole)(accumulator, noise)
+            observation = observe(accumulator)
+            noise = noise_sums(observation) if self.lam == "auto" else None
+            result = problem_of(observation, noise).minimise(self.lam, self.regularizer, self.until, self.run)
         finally:
             accumulator.free()
-        self.stop.check()
+        stop.check()
+        (counts,) = observation.counts  # NaN where a view that saw a part saw nothing
+        x = result.x if counts is None else np.where(counts > 0, result.x, np.nan).astype(result.x.dtype)
         return np.ascontiguousarray(x[inner(self.grid, self.model)])
-
-    def _whole(self, accumulator: Accumulator, noise: NormalEquations | None) -> NDArray:
-        """Return the volume of a view that saw all."""
-        search = {name: self.options[name] for name in ("regularizer", "workers", "cancel")}
-        (sums,) = accumulator.sums
-        chosen, start = (self.lam, None) if noise is None else chosen_lam([sums], noise, **search)
-        return solve(sums, float(chosen), x0=start, **self.options).x
-
-    def _partial(self, accumulator: Accumulator, noise: NormalEquations | None) -> NDArray:
-        """Return the volume of a view that saw a part, NaN elsewhere."""
-        until = {name: self.options[name] for name in ("max_iter", "tol")}
-        rest = {"workers": 1, "callback": None, "positivity": True, "cancel": self.stop}
-        result = reconstruct_partial(accumulator, self.lam, self.options["regularizer"], until, rest, noise)
-        counts = accumulator.counts[0]
-        assert counts is not None
-        return np.where(counts > 0, result.x, np.nan).astype(result.x.dtype)

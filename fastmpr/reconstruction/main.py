@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import functools
-import operator
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,21 +13,21 @@ from .._messages import Progress, telling
 from .._validation import Size, as_flag
 from ..diagnosis.fit import checked
 from ..geometry.poses import Poses
-from ..lam.choice import chosen_lam
 from ..lam.selection import ENOUGH_VIEWS, as_lam
 from ..regularizers import Regularizer, as_regularizer
-from ..runtime.stopping import Cancelled, Event, Stop, as_stop
-from ..solver.admm import as_callback, as_stopping, solve
-from ..solver.control import Result
-from ..sums.accumulate import Accumulator, observed
+from ..runtime.stopping import WORDS, Cancelled, Event, as_stop
+from ..solver.options import Run, Until, as_run, as_until, counting
+from ..solver.result import Result
+from ..sums.accumulator import Accumulator
 from ..sums.frame import check_in_frame
 from ..sums.halves import observe_halves
 from ..sums.noise import noise_sums
-from ..sums.normal_equations import NormalEquations
+from ..sums.observation import Observation, observe
 from ..sums.resampling import inner
 from ..sums.transfer import TransferFunction
 from ..views.dataset import Dataset, as_dataset
-from .rounds import reconstruct_partial
+from .gains import fit_gains
+from .problem import problem_of
 
 
 def reconstruct(
@@ -122,108 +120,93 @@ def reconstruct(
     True
     """
     stop = as_stop("reconstruct", cancel, timeout)
-    lam, chosen = as_lam(lam), as_regularizer(regularizer)
-    max_iter, tol = as_stopping(max_iter, tol)
-    callback, positivity, check = as_callback(callback), as_flag(positivity, "positivity"), as_flag(check, "check")
+    lam, chosen, until = as_lam(lam), as_regularizer(regularizer), as_until(max_iter, tol)
+    run, check = as_run(workers, positivity, callback, stop), as_flag(check, "check")
     data = as_dataset(data, psf, poses, views).require().supposed()
     model = data.model_shape(shape)
     check_in_frame(data, model)
-    until = {"max_iter": max_iter, "tol": tol}
     with telling(progress) as tell:
-        options = {"workers": workers, "callback": counting(callback, tell), "cancel": stop, "positivity": positivity}
-        result, transfers = _reconstructed(data, model, lam, chosen, until, options, tell)
+        asked = Asked(model, lam, chosen, until, replace(run, callback=counting(run.callback, tell)), tell)
+        result, transfers = _reconstructed(data, asked)
         if isinstance(data.gain, str) and data.gain == "fit":
             if strong := data.source.strong():  # such a view would be all that the first volume shows
                 alike = data.replace(weights=np.where(np.isin(np.arange(len(data)), strong), 0, data.weights))
-                result, _ = _reconstructed(alike, model, lam, chosen, until, options, tell)
-            result = _with_gains(result, data, model, lam, chosen, until, options, tell)
-        looks = check and not _cut_short(result, stop)
-        fit = checked(data, result, model, transfers, lam != "auto", options, tell) if looks else None
+                result, _ = _reconstructed(alike, asked)
+            result = _with_gains(result, data, asked)
+        looks = check and not (stop.is_set() or result.was_cut_short)
+        fit = checked(data, result, model, transfers, lam != "auto", run, tell) if looks else None
     return replace(result, fit=fit, x=np.ascontiguousarray(result.x[inner(result.x.shape, model)]))
 
 
-def _reconstructed(
-    data: Dataset,
-    model: Size,
-    lam: float | str,
-    regularizer: Regularizer,
-    until: dict[str, Any],
-    options: dict[str, Any],
-    tell: Progress | None,
-) -> tuple[Result, list[TransferFunction]]:
+@dataclass(frozen=True)
+class Asked:
+    """What is asked of every volume of a call.
+
+    Attributes
+    ----------
+    model : (nz, ny, nx)
+        Its shape, before padding.
+    lam : float or "auto"
+    regularizer : Regularizer
+    until : Until
+    run : Run
+    tell : callable, optional
+        What to tell progress to.
+    """
+
+    model: Size
+    lam: float | str
+    regularizer: Regularizer
+    until: Until
+    run: Run
+    tell: Progress | None
+
+
+def _reconstructed(data: Dataset, asked: Asked) -> tuple[Result, list[TransferFunction]]:
     """Return the result on the padded grid, and the transfer functions of the PSFs."""
-    data, rest = data.levelled(), (model, options["workers"], tell, options["cancel"])
-    accumulator = observe_halves(data, ENOUGH_VIEWS, *rest) if lam == "auto" else observed(data, [data.used], *rest)
-    transfers = accumulator.transfers
+    observation = _observed(data.levelled(), asked)
+    transfers = observation.accumulator.transfers
     try:
-        noise = noise_sums(accumulator) if lam == "auto" and len(accumulator.groups) == 1 else None
-        if accumulator.partial.any():
-            return reconstruct_partial(accumulator, lam, regularizer, until, options, noise), transfers
-        groups = accumulator.sums
-        accumulator.free()
-        del accumulator
-        return _solved(groups, noise, lam, {"regularizer": regularizer, **options}, until), transfers
+        few = asked.lam == "auto" and len(observation.sums) == 1
+        problem = problem_of(observation, noise_sums(observation) if few else None)
+        del observation  # its sums are as large as the solver's own arrays
+        return problem.minimise(asked.lam, asked.regularizer, asked.until, asked.run), transfers
     except Cancelled as cut:
         if cut.result is None:
             raise
-        return replace(cut.result, success=False, message=str(cut).partition(": ")[2]), transfers
+        message = f"{WORDS[cut.status]} while lam was being chosen"
+        return replace(cut.result, status=cut.status, message=message), transfers
 
 
-def _cut_short(result: Result, stop: Stop) -> bool:
-    """Return whether somebody ended the call before its time."""
-    return stop.is_set() or result.message.startswith("stopped by")
+def _observed(data: Dataset, asked: Asked) -> Observation:
+    """Observe the views, in halves where these are to choose lam."""
+    rest = asked.model, asked.run.workers, asked.tell, asked.run.stop
+    if asked.lam == "auto":
+        return observe_halves(data, ENOUGH_VIEWS, *rest)
+    observation = observe(Accumulator(data, [data.used], *rest))
+    data.tell()
+    return observation
 
 
-def _with_gains(first: Result, data: Dataset, model: Size, *rest: Any) -> Result:
+def _with_gains(first: Result, data: Dataset, asked: Asked) -> Result:
     """Return the result with gains and weights as a first one tells them; that one where the call is to end before."""
-    *_, options, tell = rest
-    stop, unfitted = options["cancel"], replace(first, success=False, message=f"{first.message}; gains not fitted")
-    if _cut_short(first, stop):
-        return unfitted
+    stop, message = asked.run.stop, f"{first.message}; gains not fitted"
+    if stop.is_set() or first.was_cut_short:
+        return replace(first, status=stop.status() or first.status, message=message)
     try:
-        gain, trust = _gains(data.levelled(), model, first.x, options, tell)
-        second, _ = _reconstructed(data.replace(gain=gain, weights=data.weights * trust), model, *rest)
-    except Cancelled:
-        return unfitted
-    return unfitted if stop.is_set() and not second.success else second
+        gain, trust = _gains(data.levelled(), first.x, asked)
+        second, _ = _reconstructed(data.replace(gain=gain, weights=data.weights * trust), asked)
+    except Cancelled as cut:
+        return replace(first, status=cut.status, message=message)
+    if stop.is_set() and not second.success:
+        return replace(first, status=stop.status(), message=message)
+    return second
 
 
-def _gains(
-    data: Dataset, model: Size, x: NDArray, options: dict[str, Any], tell: Progress | None
-) -> tuple[NDArray, NDArray]:
+def _gains(data: Dataset, x: NDArray, asked: Asked) -> tuple[NDArray, NDArray]:
     """Return the gain of each view beside the others, and how far to trust it, as a volume tells them."""
-    accumulator = Accumulator(data, [data.used], model, options["workers"], tell, options["cancel"])
+    accumulator = Accumulator(data, [data.used], asked.model, asked.run.workers, asked.tell, asked.run.stop)
     try:
-        return accumulator.gains(x)
+        return fit_gains(accumulator, x)
     finally:
         accumulator.free()
-
-
-def _solved(
-    groups: list[NormalEquations],
-    noise: NormalEquations | None,
-    lam: float | str,
-    options: dict[str, Any],
-    until: dict[str, Any],
-) -> Result:
-    """Choose lam where it is to be chosen, and solve; ``groups`` is emptied."""
-    chosen, start = chosen_lam(groups, noise, **options) if lam == "auto" else (float(lam), None)
-    sums = functools.reduce(operator.add, groups)
-    groups.clear()  # as large as the solver's own arrays
-    return solve(sums, chosen, x0=start, **until, **options)
-
-
-def counting(callback: Callable[[Result], Any] | None, tell: Progress | None) -> Callable[[Result], Any] | None:
-    """Return a callback that also tells how many iterations are done, those that chose lam included."""
-    if tell is None:
-        return callback
-    done = 0
-
-    def count(intermediate_result: Result) -> None:
-        nonlocal done
-        done += 1
-        tell("iterations", done, None)
-        if callback is not None:
-            callback(intermediate_result)
-
-    return count

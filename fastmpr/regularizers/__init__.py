@@ -22,7 +22,7 @@ from typing import Any
 from .._validation import Vector, as_voxel_size, shown
 from .fused import Hessian, TotalVariation
 from .pointwise import Pointwise
-from .protocol import Regularizer, axis_symbols, ratios_of, symbol
+from .protocol import ClosedForm, Regularizer, axis_symbols, has_closed_form, ratios_of, symbol
 from .schatten_infinity import SchattenInfinity
 from .schatten_two import SchattenTwo
 from .tikhonov import Tikhonov
@@ -30,6 +30,7 @@ from .whole_arrays import WholeArrays
 
 __all__ = [
     "KNOWN",
+    "ClosedForm",
     "Hessian",
     "Pointwise",
     "Regularizer",
@@ -40,6 +41,7 @@ __all__ = [
     "WholeArrays",
     "as_regularizer",
     "axis_symbols",
+    "has_closed_form",
     "ratios_of",
     "symbol",
 ]
@@ -55,7 +57,7 @@ KNOWN: dict[str, Any] = {
 
 def as_regularizer(regularizer: Any, voxel_size: float | Vector = 1.0) -> Any:
     """Return the regulariser of a name, on a grid of some voxels, or the object itself."""
-    if isinstance(regularizer, Tikhonov) or all(
+    if has_closed_form(regularizer) or all(
         hasattr(regularizer, name) for name in ("components", "order", "sweep", "value")
     ):
         return regularizer

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +50,29 @@ class Regularizer(Protocol):
 
     def value(self, x: NDArray) -> float:
         """Return phi(D x)."""
+
+
+class ClosedForm(Protocol):
+    """A convex function phi(D x) whose minimiser beside the data term is known: it needs no sweep.
+
+    Attributes
+    ----------
+    closed_form : bool
+        True.
+    minimiser : callable
+        ``minimiser(gram, rhs, shape, lam, positivity)`` returns the volume, given S and B as `NormalEquations` has them.
+    """
+
+    closed_form: bool
+    minimiser: Any
+
+    def value(self, x: NDArray) -> float:
+        """Return phi(D x)."""
+
+
+def has_closed_form(regularizer: Any) -> TypeGuard[ClosedForm]:
+    """Return whether a regulariser says that it has a closed form."""
+    return getattr(regularizer, "closed_form", False)
 
 
 def ratios_of(regularizer: Any) -> Vector:

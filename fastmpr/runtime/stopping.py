@@ -7,6 +7,8 @@ from typing import Any, Protocol
 
 from .._validation import as_positive
 
+WORDS = {"cancelled": "cancelled", "timeout": "stopped by the timeout"}  # that "after n iterations" may follow
+
 
 class Event(Protocol):
     """What can be asked whether it has happened: a `threading.Event`, or anything like it."""
@@ -20,6 +22,8 @@ class Cancelled(Exception):
 
     Attributes
     ----------
+    status : {"cancelled", "timeout"}
+        Which of the two.
     result : Result or None
         The last volume of a search that was cut short, if it had come to one.
 
@@ -38,9 +42,12 @@ class Cancelled(Exception):
     average: cancelled
     """
 
-    def __init__(self, message: str, result: Any = None):
+    def __init__(self, message: str, status: str = "cancelled", result: Any = None):
         super().__init__(message)
-        self.result = result
+        self.status, self.result = status, result
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Cancelled, (str(self), self.status, self.result)
 
 
 class Stop:
@@ -60,23 +67,23 @@ class Stop:
         self._deadline = None if timeout is None else time.monotonic() + timeout
         self.possible = cancel is not None or timeout is not None
 
-    def reason(self) -> str:
-        """Return why to stop, in words that "after n iterations" may follow, or nothing."""
+    def status(self) -> str:
+        """Return "cancelled" or "timeout" where the call is to stop, else nothing."""
         if isinstance(self._cancel, Stop):
-            outer = self._cancel.reason()
+            outer = self._cancel.status()
         else:
             outer = "cancelled" if self._cancel is not None and self._cancel.is_set() else ""
         late = self._deadline is not None and time.monotonic() >= self._deadline
-        return outer or ("stopped by the timeout" if late else "")
+        return outer or ("timeout" if late else "")
 
     def is_set(self) -> bool:
         """Return whether to stop."""
-        return bool(self.reason())
+        return bool(self.status())
 
-    def check(self) -> None:
-        """Raise `Cancelled` where the call is to stop."""
-        if self.possible and (reason := self.reason()):
-            raise Cancelled(f"{self.name}: {reason}")
+    def check(self, when: str = "", result: Any = None) -> None:
+        """Raise `Cancelled` where the call is to stop: in words that say when, and with the last volume, if there is one."""
+        if self.possible and (status := self.status()):
+            raise Cancelled(f"{self.name}: {WORDS[status]}{when}", status, result)
 
 
 def as_stop(name: str, cancel: Any, timeout: Any) -> Stop:

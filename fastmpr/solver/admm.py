@@ -19,12 +19,14 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from .._validation import as_count, as_finite, as_flag, as_number, as_positive, shown
-from ..regularizers import Regularizer, Tikhonov, as_regularizer
+from .._validation import as_finite, as_flag, as_number, as_positive
+from ..regularizers import Regularizer, as_regularizer, has_closed_form
 from ..runtime.stopping import Event, as_stop
-from ..sums.normal_equations import RANGE, NormalEquations, as_sums
-from .control import Result
-from .running import Running, finite
+from ..sums.normal_equations import RANGE, NormalEquations, as_sums, sizes
+from .options import as_run, as_until
+from .quadratic import Quadratic
+from .result import Result
+from .running import Running, closed_form
 
 
 def objective(x: NDArray, sums: NormalEquations, lam: float, regularizer: str | Regularizer = "hessian") -> float:
@@ -136,38 +138,23 @@ def solve(
     """
     stop = as_stop("solve", cancel, timeout)
     lam = as_positive(lam, "lam")
-    max_iter, tol = as_stopping(max_iter, tol)
+    until = as_until(max_iter, tol)
     relaxation = as_number(relaxation, "relaxation", 1e-3, 2 - 1e-3, "a number from 0.001 to 1.999")
-    callback, _ = as_callback(callback), as_flag(deterministic, "deterministic")
-    positivity = as_flag(positivity, "positivity")
+    run, _ = as_run(workers, positivity, callback, stop), as_flag(deterministic, "deterministic")
     check_lam(lam, as_sums(sums))
     chosen = as_regularizer(regularizer)
-    if isinstance(chosen, Tikhonov):
-        x = chosen.minimiser(sums, lam, positivity)
-        return finite(Result(x, lam, 0, True, "closed form", [], sums.voxel_size))
-    options: dict[str, Any] = {"max_iter": max_iter, "tol": tol, "mu": mu, "relaxation": relaxation}
-    options["positivity"] = positivity
-    with Running(sums, lam, chosen, stop, x0=x0, workers=workers, callback=callback, **options) as running:
+    if has_closed_form(chosen):
+        return closed_form(chosen.minimiser(sums.gram, sums.rhs, sums.shape, lam, positivity), lam, sums.voxel_size)
+    data = Quadratic.of(sums)
+    with Running(data, lam, chosen, until, run, x0=x0, mu=mu, relaxation=relaxation) as running:
         running.go_on()
         return running.result()
-
-
-def as_stopping(max_iter: Any, tol: Any) -> tuple[int, float]:
-    """Return when to stop: after how many iterations, and at which residuals."""
-    return as_count(max_iter, "max_iter"), as_number(tol, "tol", 0, 1, "a number from 0 to 1")
-
-
-def as_callback(callback: Any, name: str = "callback") -> Callable[[Any], Any] | None:
-    """Return what is to be called with what was found, if anything."""
-    if callback is not None and not callable(callback):
-        raise TypeError(f"{name}: found {shown(callback)}, need a callable(result)")
-    return callback
 
 
 def check_lam(lam: float, sums: NormalEquations) -> None:
     """Refuse a weight with which the data term leaves the range of the precision."""
     least, most = (limit**2 for limit in RANGE[sums.gram.dtype.type])
-    largest = max(sums.sizes())
+    largest = max(sizes(sums.gram, sums.rhs))
     if largest and not least < lam * largest < most:
         raise ValueError(
             f"lam: found {lam:g}, need between {least / largest:.1g} and {most / largest:.1g} for these sums in "

@@ -15,9 +15,9 @@ from ..kernels import iteration as kernels
 from ..regularizers import Regularizer, axis_symbols, ratios_of
 from ..runtime.fft import Block, SlabFFT, wide_size
 from ..runtime.threads import Team
-from ..sums.normal_equations import NormalEquations
-from .observed import Observed
+from ..sums.normal_equations import NormalEquations, sizes
 from .penalties import Schedule
+from .quadratic import Quadratic, Split
 
 _LARGE = 1 << 20  # voxels from which memory is what binds
 _PART_BYTES = 1 << 17  # of the feedback, that are kept aside while residuals are measured
@@ -41,7 +41,7 @@ def as_penalties(mu: Any) -> tuple[float, float]:
     return as_positive(pair[0], "mu"), as_positive(pair[1], "mu")
 
 
-def wiener_size(sums: NormalEquations, regularizer: Regularizer) -> float:
+def wiener_size(sums: NormalEquations | Quadratic, regularizer: Regularizer) -> float:
     """Return the rms of D x for a Wiener estimate of x; positive."""
     dtype = sums.gram.dtype.type
     symbols = [axis.astype(dtype) for axis in axis_symbols(regularizer, sums.shape)]
@@ -81,7 +81,7 @@ class Iteration:
 
     def __init__(
         self,
-        sums: NormalEquations,
+        data: Quadratic,
         lam: float,
         regularizer: Regularizer,
         mu: float | tuple[float, float] | None,
@@ -89,13 +89,13 @@ class Iteration:
         team: Team,
         precise: bool = False,
         positivity: bool = True,
-        observed: Observed | None = None,
+        split: Split | None = None,
     ):
-        nz, ny, _ = sums.shape
-        self.dtype = sums.gram.dtype.type
-        self.sums, self.lam, self.regularizer, self.relaxation = sums, lam, regularizer, relaxation
-        self.guess = size = wiener_size(sums, regularizer)
-        steepest, strongest = sums.sizes()
+        nz, ny, _ = data.shape
+        self.dtype = data.gram.dtype.type
+        self.data, self.lam, self.regularizer, self.relaxation = data, lam, regularizer, relaxation
+        self.guess = size = wiener_size(data, regularizer)
+        steepest, strongest = sizes(data.gram, data.rhs)
         self.schedule = Schedule(regularizer.order, lam * steepest, size) if mu is None else None
         self.positivity = positivity
         self.change_penalties(*(as_penalties(mu) if self.schedule is None else self.schedule.first()))
@@ -103,31 +103,31 @@ class Iteration:
         if not _LEAST < self.mu * size < 1 / _LEAST:
             least, most = _LEAST / size, 1 / (_LEAST * size)
             raise ValueError(f"mu: found {self.mu:g}, need between {least:.1g} and {most:.1g} for these sums")
-        self.team, self.size = team, math.prod(sums.shape)
+        self.team, self.size = team, math.prod(data.shape)
         self.brightness = strongest / steepest / math.sqrt(self.size) if steepest else 0.0  # ||x|| can hardly be less
-        self.fft = SlabFFT(sums.shape, self.dtype, team)
+        self.fft = SlabFFT(data.shape, self.dtype, team)
         plane = math.prod(self.fft.feedback.shape[1:])
-        kind = state_dtype(sums.shape, sums.gram.dtype, regularizer, precise)
+        kind = state_dtype(data.shape, data.gram.dtype, regularizer, precise)
         self.state = np.zeros((nz, regularizer.components, plane), kind)
         self.v2 = np.zeros_like(self.fft.feedback) if positivity else np.empty((nz, 0, 0), self.dtype)
-        self.symbols = [axis.astype(self.dtype) for axis in axis_symbols(regularizer, sums.shape)]
+        self.symbols = [axis.astype(self.dtype) for axis in axis_symbols(regularizer, data.shape)]
         self.carries = [np.zeros((2, plane), self.dtype) for _ in range(team.size)]
         self.norms = np.zeros((nz, 8))
         self.dual_norms = np.zeros(nz)
         self.products = np.zeros((ny, 3))
-        self.observed = observed
-        if observed is not None:
-            observed.begin(self.fft, team)
+        self.split = split
+        if split is not None:
+            split.begin(self.fft, team)
 
     def start_from(self, x0: NDArray) -> None:
         """Begin with the u-step: as if x0, scaled to the data and without over-relaxation, were the first x."""
         x0 = as_finite(x0, "x0")
-        if x0.shape != self.sums.shape:
-            raise ValueError(f"x0: found shape {x0.shape}, need the shape of the sums, {self.sums.shape}")
+        if x0.shape != self.data.shape:
+            raise ValueError(f"x0: found shape {x0.shape}, need the shape of the sums, {self.data.shape}")
         nz, ny, nx = x0.shape
         start = np.maximum(x0, 0) if self.positivity else x0
         start = start / (np.abs(start).max() or 1)  # its products stay in range
-        self.fft.image[:, :ny, :nx] = start * (self.sums.best_scale(start) / self.relaxation)
+        self.fft.image[:, :ny, :nx] = start * (self.data.best_scale(start) / self.relaxation)
         kernels.wrap_edges(self.fft.image, ny, nx, 0, nz)
         for member in range(self.team.size):
             self._sweep(member, *self.fft.slabs[member])
@@ -146,7 +146,7 @@ class Iteration:
             block.inverse()
         self.team.barrier(member)
         fft.inverse_planes(member)
-        kernels.wrap_edges(fft.image, *self.sums.shape[1:], start, stop)
+        kernels.wrap_edges(fft.image, *self.data.shape[1:], start, stop)
         self.team.barrier(member)
 
     def u_step(self, member: int) -> None:
@@ -179,7 +179,7 @@ class Iteration:
             owed[:] = self.carries[member]
         self.team.barrier(member)
         self._close_planes(member)
-        fourier_kernels.squares(fft.feedback, self.sums.shape[2], self.dual_norms, start, stop)
+        fourier_kernels.squares(fft.feedback, self.data.shape[2], self.dual_norms, start, stop)
         self.team.barrier(member)
 
     def residuals(self) -> tuple[float, float]:
@@ -196,8 +196,8 @@ class Iteration:
         uneven = math.sqrt(_RANK[self.regularizer.order]) * root * gap / self.mu + self.mu2 * d2 * gap2
         with np.errstate(over="ignore"):
             gaps = [gap / max(dx, self.mu * max(0.01 * x, faint)), gap2 / max(x, u2, faint / steep)]
-            if self.observed is not None:
-                gaps.append(self.observed.residual())
+            if self.split is not None:
+                gaps.append(self.split.residual())
             primal = np.max([*gaps, uneven / max(unit, tiny) / _UNEVEN])  # NaN stays NaN
             slopes = np.max([dual / most, dual * max(x, self.brightness) / max(broad, tiny) / _SLOPE])
         return float(np.minimum(primal, 1e300)), float(np.minimum(slopes, 1e300))
@@ -205,7 +205,7 @@ class Iteration:
     def _objective(self, phi: float) -> float:
         """Return the objective, given phi."""
         _, seen, passed = self.products.sum(axis=0)
-        data = 0.5 * self.lam * (self.sums.energy - 2 * seen + passed * self.size)
+        data = 0.5 * self.lam * (self.data.energy - 2 * seen + passed * self.size)
         return float(max(phi, 0.0) + max(data, 0.0))
 
     def fit(self) -> None:
@@ -218,10 +218,10 @@ class Iteration:
 
         The ``last`` one takes the feedback's memory, which nobody needs any more, unless that is much more than it fills.
         """
-        _, ny, nx = self.sums.shape
+        _, ny, nx = self.data.shape
         out = None
         if last and self.fft.feedback.size < _ROOMY * self.size:
-            out = self.fft.feedback.reshape(-1)[: self.size].reshape(self.sums.shape)
+            out = self.fft.feedback.reshape(-1)[: self.size].reshape(self.data.shape)
         image = self.fft.image[:, :ny, :nx]
         if self.positivity:
             return np.maximum(image, 0, out=out)
@@ -243,7 +243,7 @@ class Iteration:
         values = (self.relaxation, self.mu, mu2, mu / self.mu, mu2 / self.mu2 if self.positivity else 1.0)
         self.regularizer.sweep(
             self.fft.image,
-            self.sums.shape[2],
+            self.data.shape[2],
             self.state,
             self.v2,
             self.fft.feedback,
@@ -262,8 +262,8 @@ class Iteration:
     def _solve_columns(self, block: Block) -> None:
         fourier_kernels.solve_columns(
             block.columns,
-            self.sums.gram,
-            self.sums.rhs,
+            self.data.gram,
+            self.data.rhs,
             *self.symbols,
             self.regularizer.order,
             *(self.dtype(value) for value in (self.lam, self.mu, self.mu2, 1 / self.size)),
@@ -274,11 +274,11 @@ class Iteration:
     def _measure_columns(self, block: Block) -> None:
         fourier_kernels.column_products(
             block.columns,
-            self.sums.gram,
-            self.sums.rhs,
+            self.data.gram,
+            self.data.rhs,
             *self.symbols,
             self.regularizer.order,
-            self.sums.shape[2],
+            self.data.shape[2],
             self.products,
             block.first,
             block.last,

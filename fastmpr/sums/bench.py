@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from threading import Lock
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .._messages import Progress
 from .._validation import Size
 from ..kernels import seen as seen_kernels
 from ..kernels import views as view_kernels
@@ -49,14 +51,39 @@ class Part:
 
 
 class Tally:
-    """Numbers of each view, by the members of a crew: how many voxels it saw, their sum and that of their squares."""
+    """What a crew notes of each view, by its members: some numbers, whether it saw all, and when it is done with it.
 
-    def __init__(self, views: int, members: int, numbers: int = 3):
-        self.values = np.zeros((members, views, numbers))
+    Attributes
+    ----------
+    values : (members, N, numbers) ndarray
+    partial : set of int
+        The views that did not see all of their images.
+    """
+
+    def __init__(self, views: int, members: int, tick: Callable[[], None], numbers: int = 3):
+        self.values, self.partial, self._tick = np.zeros((members, views, numbers)), set[int](), tick
 
     def add(self, member: int, i: int, *values: float) -> None:
         """Add what a member saw of view ``i``."""
         self.values[member, i] += values
+
+    def done(self, member: int) -> None:
+        """Count a view that all members are done with."""
+        if member == 0:
+            self._tick()
+
+
+class Noted(NamedTuple):
+    """What all crews noted: some numbers of each view, (N, numbers), and which views did not see all of their images."""
+
+    numbers: NDArray[np.float64]
+    partial: set[int]
+
+    @classmethod
+    def of(cls, tallies: Sequence[Tally]) -> Noted:
+        """Return the sum of what each crew noted."""
+        numbers = np.sum([tally.values.sum(axis=0) for tally in tallies], axis=0)
+        return cls(numbers, set[int]().union(*(tally.partial for tally in tallies)))
 
 
 class Bench:
@@ -72,29 +99,26 @@ class Bench:
     ):
         self.aligner, self.fft = Aligner(data, grid, model, crew), ViewFFT(grid, data.dtype, crew)
         self.grid, self.crew, self.transfers = grid, crew, transfers
-        self.tally, self.partial = Tally(len(data), crew.size), set[int]()
 
-    def add(self, which: NDArray, part: Part, place: int, tick: Callable[[], None]) -> None:
-        """Add some of the views to a part."""
+    def add(self, which: NDArray, part: Part, tally: Tally, place: int) -> None:
+        """Add some of the views to a part; note how many voxels each saw, their sum and that of their squares."""
         data, fft = self.aligner.data, self.fft
         for i in which:
             for view in self.aligner.align(i, fft.image, place):
                 self.crew.check()
                 part.energy[place] += data.weights[i] * view.square
                 if self.aligner.seen is not None:
-                    self.partial.add(int(i))
-                    self.tally.add(place, i, view.voxels, view.total, view.square)
+                    tally.partial.add(int(i))
+                    tally.add(place, i, view.voxels, view.total, view.square)
                     self._count(part, data.weights[i], place)
                 self._transform(i, view.rotation, part, place)
-            if place == 0:
-                tick()
+            tally.done(place)
 
-    def predict(
-        self, which: NDArray, spectrum: NDArray, levels: NDArray, part: Part, found: Tally, place: int, tick: Any
-    ) -> None:
+    def predict(self, which: NDArray, spectrum: NDArray, levels: NDArray, part: Part, tally: Tally, place: int) -> None:
         """Add to a part what views that did not see all would have seen of a volume where they saw nothing.
 
-        Where they saw something, their background above ``levels`` is taken off. In ``found``: what is predicted there.
+        Where they saw something, their background above ``levels`` is taken off. Of what is predicted there, the tally notes
+        how many voxels that are, their sum and that of their squares.
         """
         data, planes = self.aligner.data, self.crew.share(self.grid[0], place)
         for i in which:
@@ -104,13 +128,12 @@ class Bench:
                 self._predict_image(i, rotation, spectrum, place)
                 count = self.aligner.mark(i, k, place)
                 total, squares = seen_kernels.keep_unseen(self.fft.image, self.aligner.mask, level, *planes)
-                found.add(place, i, count, total, squares)
+                tally.add(place, i, count, total, squares)
                 self._transform(i, rotation, part, place)
-            if place == 0:
-                tick()
+            tally.done(place)
 
-    def compare(self, which: NDArray, spectrum: NDArray, found: Tally, place: int, tick: Callable[[], None]) -> None:
-        """Find n and the sums of p, y, p^2, p y and y^2 of each view y and its prediction p, where it saw something."""
+    def compare(self, which: NDArray, spectrum: NDArray, tally: Tally, place: int) -> None:
+        """Note n and the sums of p, y, p^2, p y and y^2 of each view y and its prediction p, where it saw something."""
         first, last = self.crew.share(self.grid[0], place)
         image = self.fft.image[first:last, :, : self.grid[2]]
         for i in which:
@@ -122,10 +145,9 @@ class Bench:
                 shown = image.ravel() if self.aligner.seen is None else image[self.aligner.mask[first:last] == SEEN]
                 seen = seen.ravel() if self.aligner.seen is None else seen[self.aligner.mask[first:last] == SEEN]
                 sums = (part.sum(dtype=np.float64) for part in (shown, seen, shown * shown, shown * seen, seen * seen))
-                found.add(place, i, shown.size, *sums)
+                tally.add(place, i, shown.size, *sums)
                 self.crew.barrier(place)
-            if place == 0:
-                tick()
+            tally.done(place)
 
     def _count(self, part: Part, weight: float, place: int) -> None:
         """Count which voxels the view in hand saw."""
@@ -162,3 +184,18 @@ class Bench:
                 *transfer.table, matrix, self.grid, block.columns, weight, part.gram, part.rhs, *rows
             )
         self.crew.barrier(place)
+
+
+def counted(tell: Progress | None, what: str, total: int) -> Callable[[], None]:
+    """Return what any thread calls when it is done with a view."""
+    lock, done = Lock(), 0
+
+    def tick() -> None:
+        nonlocal done
+        if tell is None:
+            return
+        with lock:
+            done += 1
+            tell(what, done, total)
+
+    return tick

@@ -25,8 +25,7 @@ from ..views.background import without_plane
 from ..views.dataset import Dataset
 from ..views.seen import NothingSeenError, Seen
 from ..views.source import Source
-from .accumulate import counted
-from .bench import Tally
+from .bench import Noted, Tally, counted
 from .memory import check_fits, crew_count, image_bytes, spline_bytes
 from .resampling import SplineVolume, inner_centre, middle, model_samples
 from .transfer import TransferFunction
@@ -119,7 +118,7 @@ class Comparer:
         self._corner = np.zeros(3)
         self._voxels = self._seen = self._lattice = _NO_VOXELS
 
-    def compare(self, which: NDArray, found: Tally, place: int, tick: Any) -> None:
+    def compare(self, which: NDArray, found: Tally, place: int) -> None:
         """Note what `comparison_kernels` tells of each view, a member's share of it."""
         for i in which:
             self.crew.check()
@@ -130,8 +129,7 @@ class Comparer:
                 self._predict(i, place)
                 found.add(place, i, *self._compared(i, self._image, place).ravel())
             self.crew.barrier(place)
-            if place == 0:
-                tick()
+            found.done(place)
 
     def _take(self, i: int) -> NDArray | None:
         """Read what was seen of a view, about its mean; None where that was nothing, or too little to compare."""
@@ -245,21 +243,21 @@ def compare_views(
     check_fits(data, model, x.shape, len(crews) * each)
     shown = Shown(data, x, model, transfers, team.size)
     comparers = [Comparer(data, shown, model, crew) for crew in crews]
-    tallies = [Tally(len(data), crew.size, 2 * kernels.NUMBERS) for crew in crews]
-    places = [(k, place) for k, crew in enumerate(crews) for place in range(crew.size)]
     tick = counted(tell, "checks", len(which))
+    tallies = [Tally(len(data), crew.size, tick, 2 * kernels.NUMBERS) for crew in crews]
+    places = [(k, place) for k, crew in enumerate(crews) for place in range(crew.size)]
 
     def work(member: int) -> None:
         crew, place = places[member]
         first, last = (len(which) * k // len(crews) for k in (crew, crew + 1))
-        comparers[crew].compare(which[first:last], tallies[crew], place, tick)
+        comparers[crew].compare(which[first:last], tallies[crew], place)
 
     try:
         team.run(work)
     finally:
         for comparer in comparers:
             comparer.fft.free()
-    sums = np.sum([tally.values.sum(axis=0) for tally in tallies], axis=0)
+    sums = Noted.of(tallies).numbers
     levels, peaks = np.sum([(comparer.levels, comparer.peaks) for comparer in comparers], axis=0)
     flat = set[int]().union(*(comparer.flat for comparer in comparers))
     return Compared(sums.reshape(len(data), 2, -1), levels, peaks, shown.peak, sorted(flat))

@@ -1,13 +1,17 @@
-"""Whether views show the model at all."""
+"""The grid that holds the model, and whether views show the model at all."""
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .._messages import warn
 from .._validation import Size
+from ..runtime.fft import fast_shape
 from ..views.dataset import Dataset
+from .transfer import energy_radius
 
 _LEAST = 0.1  # of what a view would show were it not moved: less looks like a mistake
 _POINTS = (np.arange(5) - 2) / 5  # centres of fifths of a box, of which it is -1/2 to 1/2
@@ -69,3 +73,10 @@ def _share_seen(data: Dataset, extent: NDArray, translation: NDArray) -> NDArray
         np.count_nonzero((np.abs(turned + t) <= half).all(axis=2), axis=1) for t in (0.0, translation[:, None])
     )
     return moved / np.maximum(still, 1)
+
+
+def padded_shape(data: Dataset, model: Size) -> Size:
+    """Return a grid with fast FFTs on which light that a PSF carries out of the model does not come back in."""
+    margin = max(energy_radius(psf, data.psf_voxel_size) for psf in data.psfs) / data.model_voxel[0]
+    nz, ny, nx = (n + min(math.ceil(margin), n) if n > 1 else 1 for n in model)
+    return fast_shape((nz, ny, nx))

@@ -14,7 +14,8 @@ from .._messages import Progress, warn
 from .._validation import Size
 from ..runtime.stopping import Stop
 from ..views.dataset import Dataset
-from .accumulate import Accumulator, observed
+from .accumulator import Accumulator
+from .observation import Observation, observe
 
 _SAME = np.radians(
     0.2
@@ -24,7 +25,7 @@ _SHUFFLE = 1e5  # of what poses differ by, so that nothing of their order is lef
 
 def observe_halves(
     data: Dataset, least: int, model: Size, workers: int | None, tell: Progress | None, stop: Stop
-) -> Accumulator:
+) -> Observation:
     """Sum two halves of the views apart, see `half_of`; all of them at once where fewer than ``least`` differ.
 
     Copies of an image hold the same noise: were they in both halves, each half would predict the noise of the other. So they
@@ -32,31 +33,32 @@ def observe_halves(
     are known to be copies; others are found while they are read, and then all views are read once more.
     """
     images = data.source.places
-    accumulator = _observed(data, images, least, model, workers, tell, stop)
+    observation = _observed(data, images, least, model, workers, tell, stop)
     if not (copies := data.source.copies()):
-        return accumulator
+        return observation
     copy, original = next(iter(copies.items()))
     warn(
         f"particles[{copy}]: found the same image as particles[{original}], and {len(copies)} such copies in all; they are "
         "kept in one half of the views, or automatic lam would take their noise for signal; need each image once: weights= "
         "for views that count more, symmetry= for a symmetric particle"
     )
-    accumulator.free()
-    del accumulator
+    observation.accumulator.free()
+    del observation
     images = np.array([copies.get(place, place) for place in images.tolist()])
     return _observed(data, images, least, model, workers, tell, stop)
 
 
-def _observed(data: Dataset, images: NDArray, least: int, *options: Any) -> Accumulator:
+def _observed(data: Dataset, images: NDArray, least: int, *options: Any) -> Observation:
     """Sum the halves, given which image each view shows."""
     data, images = _merged(data, images)
     half = half_of(data[data.used], images[data.used], least)
     groups = [data.used] if half is None else [data.used[half == k] for k in (0, 1)]
-    accumulator = observed(data, groups, *options)
-    if not accumulator.lopsided:
-        return accumulator
-    accumulator.free()
-    seen = np.flatnonzero(~accumulator.blind)  # views of which nothing was seen may all have been in one half
+    observation = observe(Accumulator(data, groups, *options))
+    data.tell()
+    if not observation.lopsided:
+        return observation
+    observation.accumulator.free()
+    seen = np.flatnonzero(~observation.blind)  # views of which nothing was seen may all have been in one half
     return _observed(data[seen], images[seen], least, *options)
 
 

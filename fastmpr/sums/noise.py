@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from .._validation import Size
 from ..views.dataset import Dataset
-from .accumulate import Accumulator
+from .accumulator import Accumulator
 from .normal_equations import NormalEquations
+from .observation import Observation, observe
 from .transfer import TransferFunction
 
 _DEAF = 1e-3  # of the transfer function at zero frequency: below, what passes drowns in any noise
@@ -163,21 +164,11 @@ def with_noise(data: Dataset, transfers: list[TransferFunction]) -> Dataset:
     return data.replace(particles=NoiseViews(data, transfers), background="none", gain="same", seen="auto")
 
 
-def noise_sums(accumulator: Accumulator) -> NormalEquations:
+def noise_sums(observation: Observation) -> NormalEquations:
     """Return the sums of noise like that of the views that were observed, in one group."""
-    data, transfers = accumulator.data, accumulator.transfers
-    team = accumulator.team
-    other = Accumulator(
-        with_noise(data, transfers),
-        [np.concatenate(accumulator.groups)],
-        accumulator.model,
-        team.size,
-        None,
-        accumulator.stop,
-        transfers,
-    )
-    try:
-        other.observe()
-        return other.sums[0]
-    finally:
-        other.free()
+    own = observation.accumulator
+    groups, workers = [np.concatenate(own.groups)], own.team.size
+    noisy = with_noise(own.data, own.transfers)
+    other = observe(Accumulator(noisy, groups, own.model, workers, None, own.stop, own.transfers))
+    other.accumulator.free()
+    return other.sums[0]

@@ -94,33 +94,17 @@ class NormalEquations:
             gram, rhs, energy = self.gram + other.gram, self.rhs + other.rhs, self.energy + other.energy
         return NormalEquations(gram, rhs, energy, self.n_poses + other.n_poses, self.shape, self.voxel_size)
 
-    def sizes(self) -> tuple[float, float]:
-        """Return the largest entry of ``gram``, and of ``rhs`` in its real and imaginary parts."""
-        parts = self.rhs.view(self.gram.dtype)
-        return float(self.gram.max()), float(max(parts.max(), -parts.min()))
-
-    def best_scale(self, x: NDArray) -> float:
-        """Return the factor s, at least 0, with which s x fits the views best: <b, x> / <x, S x>."""
-        cross, square = self._products(x)
-        return max(cross, 0.0) / square if square > 0 else 0.0
-
     def misfit(self, x: NDArray) -> float:
         """Return sum_i w_i ||y_i - H_i x||^2 for a volume ``x`` of ``shape``, without touching a view."""
         x = as_volume(x, "x")
         if x.shape != self.shape:
             raise ValueError(f"x: found shape {x.shape}, need {self.shape}")
         with np.errstate(over="ignore", invalid="ignore"):
-            cross, square = self._products(x)
+            cross, square = products(self.gram, self.rhs, x)
             misfit = self.energy + (square - 2 * cross) / x.size
         if not np.isfinite(misfit):
             raise ValueError(f"x: found values up to {np.abs(x).max():.1g} in {x.dtype}, need smaller ones")
         return misfit
-
-    def _products(self, x: NDArray) -> tuple[float, float]:
-        """Return <b, x> and <x, S x>, both times the number of voxels."""
-        spectrum = scipy.fft.rfftn(x)
-        cross = half_sum((self.rhs.conj() * spectrum).real, self.shape)
-        return cross, half_sum(self.gram * (spectrum.real**2 + spectrum.imag**2), self.shape)
 
     def save(self, path: str | os.PathLike) -> None:
         """Write the sums to an ``.npz`` file, in place of one that is there, whole or not at all."""
@@ -162,13 +146,26 @@ def as_sums(sums: Any, name: str = "sums") -> NormalEquations:
     if not isinstance(sums, NormalEquations):
         raise TypeError(f"{name}: found {type(sums).__name__}, need fastmpr.NormalEquations")
     least, most = RANGE[sums.gram.dtype.type]
-    for part, size in zip(("gram", "rhs"), sums.sizes(), strict=True):
+    for part, size in zip(("gram", "rhs"), sizes(sums.gram, sums.rhs), strict=True):
         if size and not least < size < most:
             raise ValueError(
                 f"{name}.{part}: found values up to {size:.1g}, need between {least:g} and {most:g} in {sums.gram.dtype}: "
                 "scale the intensities or weights of the particles, or give them in float64"
             )
     return sums
+
+
+def sizes(gram: NDArray, rhs: NDArray) -> tuple[float, float]:
+    """Return the largest entry of S, and of B in its real and imaginary parts."""
+    parts = rhs.view(gram.dtype)
+    return float(gram.max()), float(max(parts.max(), -parts.min()))
+
+
+def products(gram: NDArray, rhs: NDArray, x: NDArray) -> tuple[float, float]:
+    """Return <b, x> and <x, S x>, both times the number of voxels."""
+    spectrum = scipy.fft.rfftn(x)
+    cross = half_sum((rhs.conj() * spectrum).real, x.shape)
+    return cross, half_sum(gram * (spectrum.real**2 + spectrum.imag**2), x.shape)
 
 
 def half_sum(values: NDArray, shape: Size) -> float:

@@ -73,9 +73,9 @@ class Symmetrizer:
         self._grid = grid
 
     def sums(self, sums: NormalEquations) -> NormalEquations:
-        """Return the sums over all poses that the group cannot tell from those given, in the arrays of these."""
+        """Return the sums over all poses that the group cannot tell from those given."""
         n = self._order
-        gram, rhs = self.gram(sums.gram), self.rhs(sums.rhs)
+        gram, rhs = self.gram(sums.gram.copy()), self.rhs(sums.rhs.copy())
         return NormalEquations(gram, rhs, n * sums.energy, n * sums.n_poses, sums.shape, sums.voxel_size)
 
     def bytes(self, dtype: Any) -> int:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from .._validation import Size, Vector, as_volume
 from ..kernels import views as view_kernels
 from ..runtime.fft import complex_dtype, half_shape, rfftn
+from ..views.dataset import Dataset
 from .resampling import SplineVolume
 
 _OVERSAMPLING = 2  # of the table: what cubic interpolation of a spectrum needs
@@ -195,3 +196,8 @@ def central_box(half: NDArray, sizes: tuple[int, ...], ends: list[int]) -> NDArr
         x = k % nx
         box[:, :, last + k] = half[z[:, np.newaxis], y, x] if x < known else half[-z[:, np.newaxis], -y, nx - x].conj()
     return box
+
+
+def transfer_functions(data: Dataset, workers: int = 1) -> list[TransferFunction]:
+    """Return the transfer function of each PSF."""
+    return [TransferFunction(psf, data.psf_voxel_size, data.dtype, workers) for psf in data.psfs]

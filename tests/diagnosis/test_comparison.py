@@ -10,10 +10,10 @@ from scipy import ndimage
 import fastmpr
 from fastmpr import Dataset, Poses
 from fastmpr.runtime.stopping import as_stop
-from fastmpr.sums.accumulate import padded_shape, transfer_functions
 from fastmpr.sums.comparison import compare_views
+from fastmpr.sums.frame import padded_shape
 from fastmpr.sums.resampling import inner
-from fastmpr.sums.transfer import TransferFunction
+from fastmpr.sums.transfer import TransferFunction, transfer_functions
 
 N = 4
 POSES = Poses.random(N, max_translation=1.0, rng=0)

@@ -183,11 +183,11 @@ def test_a_stop_within_a_stop_heeds_both():
     assert as_stop("inner", outer, None) is outer
     inner = as_stop("inner", outer, 1e-9)
     time.sleep(1e-3)
-    assert inner.reason() == "stopped by the timeout"
-    assert outer.reason() == ""
+    assert inner.status() == "timeout"
+    assert outer.status() == ""
     happened = threading.Event()
     happened.set()
-    assert Stop("inner", Stop("outer", happened), 1e6).reason() == "cancelled"
+    assert Stop("inner", Stop("outer", happened), 1e6).status() == "cancelled"
 
 
 def test_errors_of_the_event_reach_the_caller():

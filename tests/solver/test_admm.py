@@ -20,6 +20,7 @@ import fastmpr
 from fastmpr import NormalEquations
 from fastmpr.runtime.fft import half_shape
 from fastmpr.solver.penalties import EVERY, Schedule
+from fastmpr.solver.quadratic import Quadratic
 
 SHAPES = [(12, 12, 12), (9, 9, 9), (10, 12, 11), (7, 16, 10), (1, 14, 13), (12, 1, 10), (9, 8, 1), (2, 3, 2)]
 
@@ -64,7 +65,7 @@ def test_x0_starts_where_the_naive_twin_starts(relaxation):
     x0 = np.random.default_rng(1).random(SMALL.shape)
     options = {"mu": (3.0, 8.0), "relaxation": relaxation, "tol": 0}
     for iterations in (1, 7):
-        expected = twin(SMALL, 30, (3.0, 8.0), relaxation, iterations, SMALL.best_scale(x0) * x0)
+        expected = twin(SMALL, 30, (3.0, 8.0), relaxation, iterations, Quadratic.of(SMALL).best_scale(x0) * x0)
         result = fastmpr.solve(SMALL, 30, x0=x0, max_iter=iterations, **options)
         np.testing.assert_allclose(result.x, expected, rtol=0, atol=1e-10 * expected.max())
 
@@ -416,7 +417,7 @@ def test_a_start_of_any_scale_costs_no_more_than_none(kind, scale):
 
 def test_the_scale_that_fits_best():
     sums, x = sums_of((9, 12, 10), np.float64), np.random.default_rng(1).random((9, 12, 10))
-    scale = sums.best_scale(x)
+    scale = Quadratic.of(sums).best_scale(x)
     assert sums.misfit(scale * x) < min(sums.misfit(0.99 * scale * x), sums.misfit(1.01 * scale * x))
-    assert sums.best_scale(-x) == 0
-    assert sums.best_scale(0 * x) == 0
+    assert Quadratic.of(sums).best_scale(-x) == 0
+    assert Quadratic.of(sums).best_scale(0 * x) == 0

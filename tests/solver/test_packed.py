@@ -11,11 +11,12 @@ import fastmpr
 from fastmpr.kernels.packing import unpacked
 from fastmpr.regularizers import as_regularizer
 from fastmpr.runtime import fft
-from fastmpr.runtime.stopping import as_stop
 from fastmpr.runtime.threads import Team
 from fastmpr.solver import iteration, running
 from fastmpr.solver.control import Control
 from fastmpr.solver.iteration import Iteration, state_dtype
+from fastmpr.solver.options import Run, Until
+from fastmpr.solver.quadratic import Quadratic
 from fastmpr.sums.normal_equations import NormalEquations
 
 
@@ -78,8 +79,8 @@ def test_a_state_in_16_bits_is_never_near_its_largest(all_are_large, lam, scale)
     """Fitted penalties keep the rms of mu D x below 20, and no voxel of N is above sqrt(N) times the rms."""
     sums, largest = sums_of((12, 14, 16)), []
     sums = NormalEquations(sums.gram, sums.rhs * np.float32(scale), sums.energy * scale**2, 1, sums.shape, 1.0)
-    iteration = Iteration(sums, lam / scale, as_regularizer("hessian"), None, 1.8, Team(1))
-    control = Control(iteration, 60, 1e-3, None, as_stop("solve", None, None), None)
+    iteration = Iteration(Quadratic.of(sums), lam / scale, as_regularizer("hessian"), None, 1.8, Team(1))
+    control = Control(iteration, Until(60, 1e-3), Run(), None)
     for nit in range(1, 61):
         check = control.checks(nit)
         iteration.x_step(0, True)
@@ -96,7 +97,7 @@ def test_a_state_in_16_bits_is_never_near_its_largest(all_are_large, lam, scale)
 @pytest.mark.parametrize("shape", [(6, 8, 10), (7, 6, 9)])
 def test_products_are_those_of_the_volume(shape, regularizer):
     sums, (_, ny, nx) = sums_of(shape), shape
-    iteration = Iteration(sums, 30, as_regularizer(regularizer), None, 1.8, Team(1))
+    iteration = Iteration(Quadratic.of(sums), 30, as_regularizer(regularizer), None, 1.8, Team(1))
     iteration.x_step(0, True)
     x = iteration.fft.image[:, :ny, :nx].astype(float)
     symbol = sum(np.meshgrid(*(2 - 2 * np.cos(2 * np.pi * np.fft.fftfreq(n)) for n in shape), indexing="ij"))

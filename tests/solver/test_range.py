@@ -69,13 +69,14 @@ def test_residuals_that_are_not_numbers_do_not_count_as_small():
     """An overflow halfway, forced: the solver must not call it converged."""
     from fastmpr.regularizers import as_regularizer
     from fastmpr.runtime.queue import Turn
-    from fastmpr.runtime.stopping import Stop
     from fastmpr.runtime.threads import Team
     from fastmpr.solver.control import Control
     from fastmpr.solver.iteration import Iteration
+    from fastmpr.solver.options import Run, Until
+    from fastmpr.solver.quadratic import Quadratic
 
-    iteration = Iteration(SUMS, 30.0, as_regularizer("hessian"), None, 1.8, Team(1))
+    iteration = Iteration(Quadratic.of(SUMS), 30.0, as_regularizer("hessian"), None, 1.8, Team(1))
     iteration.residuals = lambda: (np.nan, 0.0)
-    control = Control(iteration, 100, 2e-3, None, Stop("solve"), Turn(1, bool))
+    control = Control(iteration, Until(100, 2e-3), Run(), Turn(1, bool))
     control.decide(10, True)
     assert not control.converged

@@ -14,8 +14,8 @@ import fastmpr
 from fastmpr.runtime import limits as _limits
 from fastmpr.runtime.threads import Crew, Team
 from fastmpr.sums import memory
-from fastmpr.sums.accumulate import padded_shape
 from fastmpr.sums.aligner import Aligner
+from fastmpr.sums.frame import padded_shape
 
 GIB = 1 << 30
 PSF = fastmpr.psf.gaussian((9, 7, 7), sigma=(2, 1, 1))
@@ -136,7 +136,7 @@ def large() -> fastmpr.Dataset:
 def test_memory_of_the_sums_does_not_grow_with_the_threads(monkeypatch, large):
     estimates = []
     check = memory.check_fits
-    monkeypatch.setattr("fastmpr.sums.accumulate.check_fits", lambda *args: (estimates.append(args[-1]), check(*args)))
+    monkeypatch.setattr("fastmpr.sums.accumulator.check_fits", lambda *args: (estimates.append(args[-1]), check(*args)))
     two, sixteen = sums_peak(2, large), sums_peak(16, large)
     assert sixteen < 1.1 * two
     assert 0.7 < estimates[0] / two < 1.2

@@ -7,8 +7,8 @@ import pytest
 import scipy.fft
 
 import fastmpr
-from fastmpr.sums.accumulate import transfer_functions
 from fastmpr.sums.noise import NoiseViews, noise_of, with_noise
+from fastmpr.sums.transfer import transfer_functions
 
 N = 32
 TRUTH = fastmpr.phantom.centriole(N)

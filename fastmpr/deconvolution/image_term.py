@@ -28,6 +28,7 @@ from ..images.image import Image
 from ..kernels import observation as kernels
 from ..runtime.fft import Block, SlabFFT, irfftn, rfftn
 from ..runtime.threads import Team
+from ..solver.quadratic import Quadratic
 from ..sums.normal_equations import NormalEquations
 
 SHARE = 0.1  # mu3 / lam: the smaller, the faster does light move where nothing was seen
@@ -35,8 +36,8 @@ _EVERY = 2  # iterations between two steps of z
 _RELAXATION = 1.8
 
 
-class Observed:
-    """An image, its transfer function, and z and d in a running solve.
+class ImageTerm:
+    """The data term of one image: the image, its transfer function, and z and d in a running solve, which it is split by.
 
     Parameters
     ----------
@@ -50,20 +51,26 @@ class Observed:
 
     Attributes
     ----------
-    sums : NormalEquations
-        To begin with; the whole data term where nothing is unseen.
-    split : bool
+    quadratic : Quadratic
+        What the x-step divides by; the whole data term where nothing is unseen.
+    is_split : bool
         Whether something is unseen, so that z must be split from x.
     """
 
     def __init__(self, image: Image, transfer: NDArray, grid: Size, workers: int, dark: bool = False):
         self.image, self.transfer, self.grid, self.dark, self.workers = image, transfer, grid, dark, workers
         self.dtype = transfer.real.dtype.type
-        self.split = not dark or image.unseen is not None
+        self.is_split = not dark or image.unseen is not None
         rhs, energy = self._start()
         gram = np.square(transfer) if transfer.dtype.kind == "f" else transfer.real**2 + transfer.imag**2
-        self.sums = NormalEquations(gram, rhs, energy, 1, grid, (1.0, 1.0, 1.0))
+        self.quadratic = Quadratic.of(NormalEquations(gram, rhs, energy, 1, grid, (1.0, 1.0, 1.0)))
         self._norms = np.zeros((grid[0], 2))
+
+    @property
+    def sums(self) -> NormalEquations:
+        """The data term as it is, in arrays of its own."""
+        own = self.quadratic
+        return NormalEquations(own.gram.copy(), own.rhs.copy(), own.energy, 1, own.shape, own.voxel_size)
 
     def _start(self) -> tuple[NDArray, float]:
         """Let z be the image, continued beyond its edge; return the rhs and the energy that go with it."""
@@ -80,12 +87,12 @@ class Observed:
         It must be split as this one is. The energy stays: those of frames that are alike are alike.
         """
         self.image = image
-        if not self.split:
-            self.sums.rhs[...], _ = self._start()
+        if not self.is_split:
+            self.quadratic.rhs[...], _ = self._start()
 
     def restart(self) -> None:
         """Be as new for another solve."""
-        self.sums.rhs[...], _ = self._start()
+        self.quadratic.rhs[...], _ = self._start()
 
     def finish(self) -> None:
         """Let go of what only solves need, until `restart`."""
@@ -136,7 +143,7 @@ class Observed:
 
     def _back(self, block: Block) -> None:
         block.forward()
-        kernels.blur_back(block.columns, self.transfer, self.sums.rhs, block.first, block.last)
+        kernels.blur_back(block.columns, self.transfer, self.quadratic.rhs, block.first, block.last)
 
 
 def plane_of(image: Image, z: int, grid: Size, dtype: Any, dark: bool) -> NDArray:

@@ -5,14 +5,14 @@ import threading
 import naive
 import numpy as np
 import pytest
-from sums.test_partial import Twin
+from reconstruction.test_partial import Twin
 
 import fastmpr
 from fastmpr import Dataset, FastmprWarning, Poses
 from fastmpr.metrics import psnr
-from fastmpr.reconstruction import rounds
-from fastmpr.sums.accumulate import padded_shape
-from fastmpr.sums.curvature import Curvature
+from fastmpr.reconstruction import crops as module
+from fastmpr.reconstruction.curvature import Curvature
+from fastmpr.sums.frame import padded_shape
 from fastmpr.sums.halves import half_of
 from fastmpr.sums.resampling import inner
 
@@ -42,13 +42,13 @@ def cropped(views, value=0.0, width=15, seed=0):
 @pytest.fixture(scope="module")
 def objectives():
     """What the objective was at each prediction, in turn, of the calls of a test."""
-    patch, found, original = pytest.MonkeyPatch(), [], rounds._objective
+    patch, found, original = pytest.MonkeyPatch(), [], module._objective
 
     def noted(*args):
         found.append(original(*args))
         return found[-1]
 
-    patch.setattr(rounds, "_objective", noted)
+    patch.setattr(module, "_objective", noted)
     yield found
     patch.undo()
 
@@ -70,8 +70,8 @@ def small():
 class TestOptimality:
     def test_the_minimiser_is_that_of_an_independent_solver(self, small, monkeypatch):
         data, lam = small
-        monkeypatch.setattr(rounds, "_MOST", 60)
-        monkeypatch.setattr(rounds, "_ENOUGH", 1e-7)
+        monkeypatch.setattr(module, "_MOST", 60)
+        monkeypatch.setattr(module, "_ENOUGH", 1e-7)
         result = fastmpr.reconstruct(data, lam=lam, max_iter=3000, check=False)
         grid = padded_shape(data, (12, 12, 12))
         twin = Twin(data, grid)
@@ -82,8 +82,8 @@ class TestOptimality:
 
     def test_the_objective_never_rises_but_where_it_starts_anew(self, small, objectives, monkeypatch):
         data, lam = small
-        monkeypatch.setattr(rounds, "_MOST", 12)
-        monkeypatch.setattr(rounds, "_ENOUGH", 0.0)
+        monkeypatch.setattr(module, "_MOST", 12)
+        monkeypatch.setattr(module, "_ENOUGH", 0.0)
         objectives.clear()
         fastmpr.reconstruct(data, lam=lam, check=False)
         before, after = np.reshape(objectives, (-1, 2)).T
@@ -390,7 +390,7 @@ class TestOddSets:
 
     @pytest.mark.parametrize("workers", [2, 3])
     def test_a_crew_of_several_and_views_of_which_nothing_was_seen(self, workers, monkeypatch):
-        monkeypatch.setattr("fastmpr.sums.accumulate.crew_count", lambda *_: 1)
+        monkeypatch.setattr("fastmpr.sums.accumulator.crew_count", lambda *_: 1)
         _, poses, views = problem(count=12)
         crops = cropped(views, np.nan)
         crops[[0, 3, 4, 7, 11]] = np.nan
@@ -451,7 +451,7 @@ class TestOddSets:
 
     @pytest.mark.parametrize(("symmetry", "lam"), [("D9", 300.0), ("C4", 3000.0)])
     def test_the_rounds_of_a_symmetric_particle_do_not_diverge(self, symmetry, lam, monkeypatch):
-        monkeypatch.setattr(rounds, "_MOST", 25)
+        monkeypatch.setattr(module, "_MOST", 25)
         truth, poses, views = problem(count=8)
         found = fastmpr.reconstruct(cropped(views), PSF, poses, symmetry=symmetry, lam=lam, check=False)
         monkeypatch.undo()

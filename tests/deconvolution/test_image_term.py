@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import scipy.fft
 
+from fastmpr.deconvolution.image_term import ImageTerm, continued
 from fastmpr.deconvolution.one import minimise
 from fastmpr.images.image import Image
 from fastmpr.kernels import observation as kernels
 from fastmpr.psf import gaussian
 from fastmpr.regularizers import as_regularizer
-from fastmpr.runtime.stopping import as_stop
-from fastmpr.solver.observed import Observed, continued
+from fastmpr.solver.options import Run, Until
 from fastmpr.sums.blur import Blur
 
 SHAPE, LAM = (6, 7, 8), 30.0
@@ -34,10 +34,10 @@ def image_of(rng, dtype=np.float64, holes=()) -> tuple[Image, np.ndarray]:
     return Image(values, 0.0, bits), seen
 
 
-def observed_of(image: Image, psf: np.ndarray = PSF, dark: bool = False) -> Observed:
+def term_of(image: Image, psf: np.ndarray = PSF, dark: bool = False) -> ImageTerm:
     blur = Blur(psf, (1, 1, 1), (1, 1, 1))
     grid = blur.grid(image.shape)
-    return Observed(image, blur.transfer(grid, image.dtype, 1), grid, 1, dark)
+    return ImageTerm(image, blur.transfer(grid, image.dtype, 1), grid, 1, dark)
 
 
 def matrix(operator, grid) -> np.ndarray:
@@ -48,11 +48,11 @@ def matrix(operator, grid) -> np.ndarray:
 class Slow:
     """min over x >= 0 of (lam / 2) ||M (y - H x)||^2 + phi(x), by ADMM whose x-step inverts a matrix."""
 
-    def __init__(self, image: Image, seen: np.ndarray, observed: Observed):
-        self.grid, inner = observed.grid, tuple(map(slice, SHAPE))
-        self.seen, self.y = np.full(self.grid, observed.dark), np.zeros(self.grid)
+    def __init__(self, image: Image, seen: np.ndarray, term: ImageTerm):
+        self.grid, inner = term.grid, tuple(map(slice, SHAPE))
+        self.seen, self.y = np.full(self.grid, term.dark), np.zeros(self.grid)
         self.seen[inner], self.y[inner] = seen, np.nan_to_num(np.stack(list(image)))
-        transfer = observed.transfer
+        transfer = term.transfer
         self.blur = lambda x: scipy.fft.irfftn(transfer * scipy.fft.rfftn(x), self.grid)
 
     def objective(self, x: np.ndarray) -> float:
@@ -85,12 +85,11 @@ def test_reaches_the_minimum_that_a_matrix_finds(rng, dark, holes, skewed):
     if skewed:
         psf[0] *= 3
     image, seen = image_of(rng, holes=holes)
-    observed = observed_of(image, psf, dark)
-    assert observed.transfer.dtype.kind == ("c" if skewed else "f")
-    slow = Slow(image, seen, observed)
+    term = term_of(image, psf, dark)
+    assert term.transfer.dtype.kind == ("c" if skewed else "f")
+    slow = Slow(image, seen, term)
     least = slow.minimiser()
-    options = {"workers": 2, "callback": None, "stop": as_stop("test", None, None)}
-    result = minimise(observed, LAM, as_regularizer("hessian"), **options, max_iter=2000, tol=1e-4)
+    result = minimise(term, LAM, as_regularizer("hessian"), Until(2000, 1e-4), Run(workers=2))
     assert result.success and result.lam == LAM
     assert abs(slow.objective(result.x) - slow.objective(least)) < 1e-3 * slow.phi(least)
 
@@ -98,22 +97,19 @@ def test_reaches_the_minimum_that_a_matrix_finds(rng, dark, holes, skewed):
 def test_what_was_not_seen_has_no_say(rng):
     image, seen = image_of(rng, holes=[(2, 3, 4)])
     other = Image(np.where(seen, image.values, 1e6), 0.0, image.unseen)
-    options = {"workers": 1, "callback": None, "stop": as_stop("test", None, None)}
     first, second = (
-        minimise(observed_of(each), LAM, as_regularizer("tv"), **options, max_iter=30, tol=0.0).x
-        for each in (image, other)
+        minimise(term_of(each), LAM, as_regularizer("tv"), Until(30, 0.0), Run(workers=1)).x for each in (image, other)
     )
     np.testing.assert_array_equal(first, second)
 
 
 def test_starts_anew(rng):
     image, _ = image_of(rng, np.float32)
-    observed = observed_of(image)
-    options = {"workers": 1, "callback": None, "stop": as_stop("test", None, None)}
+    term = term_of(image)
     volumes = []
     for _ in range(2):
-        volumes.append(minimise(observed, LAM, as_regularizer("hessian"), **options, max_iter=10, tol=0.0).x)
-        observed.restart()
+        volumes.append(minimise(term, LAM, as_regularizer("hessian"), Until(10, 0.0), Run(workers=1)).x)
+        term.restart()
     np.testing.assert_array_equal(*volumes)
 
 

@@ -2,7 +2,7 @@
 
 With M_i what view i saw, it is the square of M_i (y_i - H_i x), summed: A = sum_i w_i H_i^T M_i H_i stands where S stands
 otherwise, and no FFT makes that diagonal. But S lies above A, so the sums with H_i x in place of what a view did not see
-(`Accumulator.predict`) lie above the data term, and touch it at x: to minimise them in turn is expectation-maximisation,
+(`predict`) lie above the data term, and touch it at x: to minimise them in turn is expectation-maximisation,
 safe and slow. Far fewer predictions are needed with a guess of A that takes no view at all,
 
     P = S^1/2 q S^1/2,   q = the share of the views that saw a voxel,
@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 
 from .._validation import Size
 from ..runtime.fft import irfftn, rfftn
+from ..solver.quadratic import Quadratic
+from ..sums.normal_equations import NormalEquations, half_sum
 from .curvature import Curvature, Secant
-from .normal_equations import NormalEquations, half_sum
 
 _LEAST_SHARE = 0.3  # for a first guess: less is taken for that much, or its noise would be
 _FLOOR = 0.01  # of the strongest frequency, for a first guess
@@ -74,16 +75,17 @@ class PartialEquations:
         filled, seen = self.filled + other.filled, self.seen + other.seen
         return PartialEquations(filled, self.x, share.astype(self.share.dtype), seen, self.voxels, self.curvature)
 
-    def near(self, x: NDArray) -> NormalEquations:
-        """Return sums that touch the guess at a volume, and lie above it where S lies above P."""
-        sums = replace(self.filled, rhs=self.filled.rhs.copy())
-        self.move(sums, x)
-        return sums
+    def near(self, x: NDArray) -> Quadratic:
+        """Return what touches the guess at a volume, and lies above it where S lies above P."""
+        whole = Quadratic.of(self.filled)
+        whole.rhs = np.empty_like(self.filled.rhs)
+        self.linearise(x, whole.rhs)
+        return whole
 
-    def move(self, sums: NormalEquations, x: NDArray) -> None:
-        """Let what `near` returned touch the guess at another volume."""
-        self._multiply(x - self.x, sums.rhs)
-        np.add(sums.rhs, self.filled.rhs, out=sums.rhs)
+    def linearise(self, x: NDArray, out: NDArray) -> None:
+        """Fill ``out`` with the rhs of what `near` returns for a volume; all else of it is the same for all volumes."""
+        self._multiply(x - self.x, out)
+        np.add(out, self.filled.rhs, out=out)
 
     def misfit(self, x: NDArray) -> float:
         """Return the sum of w ||M (y - H x)||^2: exact at ``self.x``, guessed elsewhere."""

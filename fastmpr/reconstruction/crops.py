@@ -1,0 +1,218 @@
+"""Views that did not see all of their images: what they would have seen is predicted, a few times.
+
+The sums over what was seen do not know what is beyond it, and no FFT leaves it out. So now and then every such view is asked
+what the volume of the moment predicts for it, which tells how well that volume fits where the views saw something, and how
+it should change; then the solver goes on with that (see `partial`), its duals and penalties kept. The particles themselves
+are not read again.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import operator
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._messages import log
+from ..lam.choice import choose_lam
+from ..lam.selection import START, guess_lam
+from ..lam.stein import energy_of_one
+from ..regularizers import Regularizer, has_closed_form
+from ..runtime.fft import half_shape
+from ..runtime.limits import check_memory
+from ..runtime.stopping import Cancelled
+from ..solver.options import Run, Until
+from ..solver.result import Result
+from ..solver.running import Solve, begin
+from ..sums.normal_equations import NormalEquations
+from ..sums.observation import Observation, predict
+from ..sums.resampling import inner
+from .curvature import Curvature
+from .partial import PartialEquations, first_guess
+
+_HELD = 2 * 5 + 4  # spectra: two for each secant, and what multiplies by them
+_MOST = 5  # predictions
+_ITERATIONS = 20  # of the solver between two of them
+_EVERY = 1  # iterations after which the data term follows the volume
+_ENOUGH = 5e-3  # of phi: what a prediction must at least gain for another one
+_NOBODY = 1e-9  # of the views' weight: no view at all, but for rounding
+_AT_MOST = 2.0  # times the guess: crops want no more, and where little was seen a half may want hundreds
+_SETTLED = 0.1  # of phi: what the last one may gain where the solve succeeded
+
+
+class Crops:
+    """A `Problem` of views of which some saw a part of their images.
+
+    Parameters
+    ----------
+    observation : Observation
+    noise : NormalEquations, optional
+        Sums of noise like that of the views, where lam is to be chosen for few of them.
+
+    Raises
+    ------
+    MemoryError
+        If what it holds cannot fit in the memory that this process may use.
+    """
+
+    def __init__(self, observation: Observation, noise: NormalEquations | None):
+        self._observation, self._noise = observation, noise
+
+    def minimise(self, lam: float | str, regularizer: Regularizer, until: Until, run: Run) -> Result:
+        """Choose lam where that is "auto", and minimise; see `Problem`.
+
+        Raises
+        ------
+        ValueError
+            If lam is to be chosen for a regulariser in closed form.
+        """
+        if lam == "auto" and has_closed_form(regularizer):
+            raise ValueError(
+                f"lam: found 'auto' with regularizer='tikhonov' and {int(self._observation.partial.sum())} views that saw "
+                "a part of their images, need a number, or another regularizer: a closed form keeps too much noise for that"
+            )
+        predictions = Predictions(self._observation)
+        try:
+            chosen, target = self._start(predictions, lam, regularizer, run)
+            return _minimised(predictions, chosen, target, regularizer, until, run)
+        finally:
+            predictions.free()
+
+    def _start(
+        self, predictions: Predictions, lam: float | str, regularizer: Regularizer, run: Run
+    ) -> tuple[float, PartialEquations]:
+        """Return lam, chosen where it is to be, and the data term near a volume to start from."""
+        workers, noise = self._observation.accumulator.team.size, self._noise
+        x = first_guess(_sum(self._observation.sums), predictions.share(), workers)
+        target = _sum(predictions.at(x))
+        if not isinstance(lam, str):
+            return float(lam), target
+        energy = target.noise_energy() if noise is None else energy_of_one(target.filled, noise)
+        most = guess_lam(target.filled, regularizer, energy)
+        rough = _solved_near(target, START * most, regularizer, run, x)
+        try:
+            run.stop.check(" while lam was being chosen")
+            parts = predictions.at(rough.x)
+        except Cancelled as cut:
+            cut.result = rough
+            raise
+        chosen, _ = choose_lam([part.filled for part in parts], noise, regularizer, run)
+        most *= _AT_MOST
+        if noise is None and chosen > most:  # both halves were filled by one volume: where little was seen, they agree
+            log.info("lam: bounded at %.4g by what is left of the views, the error is least at %.4g", most, chosen)
+            chosen = most
+        return chosen, _sum(parts).after(target)
+
+
+class Predictions:
+    """Predictions, one after another, with the background of each view fitted on the way.
+
+    Of all backgrounds the mean stays where it was estimated: a volume that is brighter everywhere, on backgrounds that are
+    darker everywhere, looks the same to views that saw no darkness.
+    """
+
+    def __init__(self, observation: Observation):
+        accumulator = observation.accumulator
+        half, groups = math.prod(half_shape(accumulator.grid)), len(accumulator.groups)
+        need = 2 * np.dtype(accumulator.data.dtype).itemsize * half * (_HELD + 4 * groups)
+        check_memory("particles", accumulator.model, need, "fewer voxels, or seen='all'")
+        self.observation, self.done = observation, 0
+        self._levels = np.zeros(len(accumulator.data))
+        self._curvature = Curvature(accumulator.grid, accumulator.data.dtype, accumulator.team.size)
+        self._seen = [observation.weight_seen(group) for group in range(groups)]
+
+    def free(self) -> None:
+        """Let go of the buffers."""
+        self._curvature.free()
+        self.observation.accumulator.free()
+
+    def share(self) -> NDArray:
+        """Return the share of the views' weight that saw each voxel."""
+        data, blind = self.observation.accumulator.data, self.observation.blind
+        weights = [data.weights[which] @ ~blind[which] for which in self.observation.accumulator.groups]
+        shares = (weight * share for weight, (share, _) in zip(weights, self._seen, strict=True))
+        return sum(shares) / sum(weights)
+
+    def at(self, x: NDArray) -> list[PartialEquations]:
+        """Return the data term of each group near a volume."""
+        accumulator = self.observation.accumulator
+        x = accumulator.symmetric(x)  # for a volume that is not, one pose does not tell what the others would
+        sums, residual = predict(self.observation, x, self._levels)
+        self.done += 1
+        if accumulator.data.fits_background:
+            known = self.observation.tally[:, 0] > 0
+            common = _mean_level(residual[known], accumulator.data.weights[known])
+            self._levels[known] = residual[known] - common
+        voxels = math.prod(accumulator.model)
+        return [
+            PartialEquations(filled, x, share.astype(x.dtype), seen, voxels, self._curvature)
+            for filled, (share, seen) in zip(sums, self._seen, strict=True)
+        ]
+
+
+def _mean_level(levels: NDArray, weights: NDArray) -> float:
+    """Return the mean of levels: a view that counts for little has as little to say of the others' background."""
+    return float(levels.mean() if np.ptp(weights) == 0 else np.average(levels, weights=weights))
+
+
+def _solved_near(term: PartialEquations, lam: float, regularizer: Regularizer, run: Run, x0: NDArray) -> Result:
+    """Minimise what is guessed of a data term, and the prior, for a while."""
+    with begin(term.near(x0), lam, regularizer, Until(_ITERATIONS, 0.0), run, x0) as solve:
+        while solve.go_on(_EVERY):
+            solve.change(term.linearise)
+        return solve.result()
+
+
+def _minimised(
+    predictions: Predictions, lam: float, target: PartialEquations, regularizer: Regularizer, until: Until, run: Run
+) -> Result:
+    """Solve and predict in turn."""
+    until = Until(until.max_iter, 0.0)
+    with begin(target.near(target.x), lam, regularizer, until, run, target.x) as solve:
+        goes_on, gain = _follow(solve, target), math.inf
+        try:
+            while goes_on and predictions.done < _MOST and not 0 <= gain < _ENOUGH:
+                better = _sum(predictions.at(solve.volume()))
+                before, after = (_objective(term, lam, regularizer) for term in (target, better))
+                gain = (before - after) / max(regularizer.value(better.x), 1e-3 * after)
+                target = better.after(target) if after <= before else target.cautious()
+                solve.change(target.linearise, solve.volume())
+                goes_on = _follow(solve, target)
+        except Cancelled:
+            goes_on = solve.go_on()  # which ends at once, and says why
+        result = solve.result()
+    return _told(result, predictions, gain) if goes_on else result
+
+
+def _follow(solve: Solve, term: PartialEquations) -> bool:
+    """Let a solve go on while it follows what is known of the data term; return whether it can go on still."""
+    for _ in range(0, _ITERATIONS, _EVERY):
+        if not solve.go_on(_EVERY):
+            return False
+        solve.change(term.linearise)
+    return True
+
+
+def _objective(term: PartialEquations, lam: float, regularizer: Regularizer) -> float:
+    return 0.5 * lam * term.filled.misfit(term.x) + regularizer.value(term.x)
+
+
+def _sum(parts):
+    return functools.reduce(operator.add, parts)
+
+
+def _told(result: Result, predictions: Predictions, gain: float) -> Result:
+    """Return a result that says how it ended, how many views did not see all, and what nobody saw."""
+    observation, share = predictions.observation, predictions.share()
+    status = "converged" if 0 <= gain <= _SETTLED else "max_iter"
+    grid, model = observation.accumulator.grid, observation.accumulator.model
+    nobody = int(np.count_nonzero(share[inner(grid, model)] <= _NOBODY))
+    change = f"{'lowered' if gain >= 0 else 'raised'} the objective by {abs(gain):.2g} phi"
+    views = f"{int(observation.partial.sum())} views that saw a part"
+    ended = "converged" if status == "converged" else "stopped"
+    message = f"{ended} after {predictions.done} predictions for {views}, the last of which {change}"
+    message += f"; {nobody} voxels that no view saw are the prior's" if nobody else ""
+    return replace(result, status=status, message=message)

@@ -1,0 +1,48 @@
+"""How strong each view is beside the others, and how far to trust it, as a volume tells."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..sums.accumulator import Accumulator
+
+_ALIKE = 5.0  # standard errors that the correlation of a view with its prediction lies above nothing, at least
+_LEAST_TRUST = 1e-6
+
+
+def fit_gains(accumulator: Accumulator, x: NDArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Compare views with what a volume predicts of them.
+
+    Parameters
+    ----------
+    accumulator : Accumulator
+    x : (nz, ny, nx) ndarray
+        On the padded grid.
+
+    Returns
+    -------
+    gain : (N,) ndarray
+        The slope of each view over its prediction, over their median; 1 where it does not look like that at all.
+    trust : (N,) ndarray
+        The variance of what is left of a view once it is divided by its gain, in the median over its own; 1 at most.
+    """
+    spectrum = accumulator.spectrum(x)
+    _, noted = accumulator.share(
+        accumulator.groups,
+        "gains",
+        lambda bench, which, part, tally, place: bench.compare(which, spectrum, tally, place),
+        prediction=True,
+        numbers=6,
+    )
+    n, p, y, pp, py, yy = noted.numbers.T
+    n = np.maximum(n, 1)
+    spread, common, own = pp - p * p / n, py - p * y / n, np.maximum(yy - y * y / n, np.finfo(float).tiny)
+    alike = (spread > 0) & (common > 0) & (n * common**2 > _ALIKE**2 * np.maximum(spread, 0) * own)
+    if not alike.any():
+        return np.ones(len(n)), np.ones(len(n))
+    slope = np.divide(common, spread, out=np.ones(len(n)), where=alike)
+    gain = np.where(alike, slope / np.median(slope[alike]), 1.0)
+    rest = np.maximum(own - np.where(alike, slope * common, 0), 1e-12 * own) / n / gain**2
+    usual = float(np.median(rest[alike]))
+    return gain, np.clip(usual / np.maximum(rest, usual * _LEAST_TRUST), _LEAST_TRUST, 1.0)
