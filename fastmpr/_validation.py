@@ -6,7 +6,7 @@ import contextlib
 import itertools
 import numbers
 import operator
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -33,6 +33,11 @@ def shown(value: Any) -> str:
     except Exception:  # whatever the value's own class raises; Python itself for an integer of 5000 digits in a list
         return f"a {type(value).__name__}"
     return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
+
+
+def times(sizes: Sequence[float]) -> str:
+    """Return sizes as text, such as "64 x 64 x 32"."""
+    return " x ".join(f"{size:g}" for size in sizes)
 
 
 # ----------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -173,7 +173,7 @@ def _locked(sums: NormalEquations, locked: Iterable[bool]) -> NormalEquations:
     """Return sums whose arrays cannot be written to, or one of them: so they come out of a memory map."""
     gram, rhs = sums.gram.copy(), sums.rhs.copy()
     gram.flags.writeable, rhs.flags.writeable = (not lock for lock in locked)
-    return NormalEquations(gram, rhs, sums.energy, sums.n_poses, sums.shape, sums.voxel_size)
+    return replace(sums, gram=gram, rhs=rhs)
 
 
 def _measure(shape: Size, folder: Path) -> None:

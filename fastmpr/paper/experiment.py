@@ -173,7 +173,7 @@ class Experiment:
         sums = accumulate(data, cancel=self.stop)
         x = solve(sums, lam, method, **options).x
         self.stop.check()  # what a solve that was cut short returns must not be taken for finished
-        return x[inner(sums.shape, self.truth.shape)]
+        return sums.crop(x)
 
 
 def best_lam(score: Callable[[float], float], start: float) -> float:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from numpy.typing import NDArray
 
-from .._validation import Vector
+from .._validation import Vector, times
 
 
 @dataclass
@@ -43,6 +43,11 @@ class Result:
     history: list[dict[str, float]]
     voxel_size: Vector
     fit: float | None = None
+
+    def __repr__(self) -> str:
+        fit = "" if self.fit is None else f", fit {self.fit:.3g}"
+        where = f"{times(self.x.shape)}, voxels of {times(self.voxel_size)}"
+        return f"<Result: {where}, lam {self.lam:.4g}{fit}, {self.nit} iterations: {self.message or 'running'}>"
 
     @property
     def success(self) -> bool:

@@ -55,8 +55,8 @@ def accumulate(
     Returns
     -------
     NormalEquations
-        On a padded periodic grid of cubic voxels, as large as the smallest side of ``voxel_size``; the model is in its
-        middle, as `reconstruct` crops it.
+        On a padded periodic grid of cubic voxels, as large as the smallest side of ``voxel_size``; the model lies in
+        its middle, and `NormalEquations.crop` takes it out.
 
     Raises
     ------

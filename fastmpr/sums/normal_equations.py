@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import scipy  # scipy.fft is slow to import: this loads it at its first use
 from numpy.typing import NDArray
 
-from .._validation import Size, Vector, as_array, as_count, as_float_type, as_number, as_shape, as_volume, as_voxel_size
+from .._validation import (
+    Size,
+    Vector,
+    as_array,
+    as_count,
+    as_float_type,
+    as_number,
+    as_shape,
+    as_volume,
+    as_voxel_size,
+    times,
+)
 from ..io.files import as_path, written_whole
 from ..runtime.fft import complex_dtype, half_shape
+from .resampling import inner
 
 # What the largest entry of S and of B may be: products and squares of them are formed.
 RANGE: dict[type, tuple[float, float]] = {np.float32: (1e-16, 1e18), np.float64: (1e-140, 1e140)}
@@ -36,6 +48,8 @@ class NormalEquations:
         Shape of the periodic grid, in voxels.
     voxel_size : float or (z, y, x)
         Voxel of that grid, in micrometres.
+    model_shape : (nz, ny, nx), optional
+        Shape of the model, which lies in the middle of the grid (`crop`). By default the model fills the grid.
 
     Raises
     ------
@@ -44,15 +58,15 @@ class NormalEquations:
 
     Notes
     -----
-    Sums of two sets of views add up: ``a + b`` holds the views of both.
+    Sums of two sets of views of one model add up: ``a + b`` holds the views of both.
 
     Examples
     --------
     >>> import numpy as np
     >>> from fastmpr import NormalEquations
     >>> one = NormalEquations(np.ones((4, 4, 3)), np.ones((4, 4, 3), complex), 1.0, 1, (4, 4, 4), 1.0)
-    >>> (one + one).n_poses
-    2
+    >>> one + one
+    <NormalEquations: 2 views, grid of 4 x 4 x 4, voxels of 1 x 1 x 1, float64>
     """
 
     gram: NDArray
@@ -61,9 +75,13 @@ class NormalEquations:
     n_poses: int
     shape: Size
     voxel_size: Vector
+    model_shape: Size = None  # type: ignore[assignment]  # which is that of the grid
 
     def __post_init__(self) -> None:
         shape = as_shape(self.shape)
+        model = shape if self.model_shape is None else as_shape(self.model_shape, "model_shape")
+        if any(m < n for m, n in zip(shape, model, strict=True)):
+            raise ValueError(f"model_shape: found {model}, need one that fits in the grid, {shape}")
         dtype = as_float_type(as_array(self.gram, "gram").dtype)
         gram = _as_half(self.gram, "gram", shape, "fiu", dtype)
         if gram.min() < 0:
@@ -76,6 +94,7 @@ class NormalEquations:
             "rhs": _as_half(self.rhs, "rhs", shape, "fiuc", complex_dtype(dtype)),
             "energy": as_number(self.energy, "energy", 0, most, need),
             "n_poses": as_count(self.n_poses, "n_poses"),
+            "model_shape": model,
         }
         for name, value in values.items():
             object.__setattr__(self, name, value)
@@ -90,9 +109,52 @@ class NormalEquations:
                 f"sums: found grids {self.shape} at {self.voxel_size} and {other.shape} at {other.voxel_size}, "
                 "need the same grid to add them"
             )
+        if self.model_shape != other.model_shape:
+            raise ValueError(
+                f"sums: found models of shape {self.model_shape} and {other.model_shape}, need one model to add them"
+            )
         with np.errstate(over="ignore"):  # what is infinite is refused
             gram, rhs, energy = self.gram + other.gram, self.rhs + other.rhs, self.energy + other.energy
-        return NormalEquations(gram, rhs, energy, self.n_poses + other.n_poses, self.shape, self.voxel_size)
+        return replace(self, gram=gram, rhs=rhs, energy=energy, n_poses=self.n_poses + other.n_poses)
+
+    def __repr__(self) -> str:
+        count = f"{self.n_poses} view{'s' * (self.n_poses != 1)}"
+        model = [] if self.model_shape == self.shape else [f"model of {times(self.model_shape)}"]
+        rest = [f"grid of {times(self.shape)}", f"voxels of {times(self.voxel_size)}", str(self.gram.dtype)]
+        return f"<NormalEquations: {', '.join([count, *model, *rest])}>"
+
+    def crop(self, x: NDArray) -> NDArray:
+        """Return the model out of a volume on the padded grid, such as ``solve(sums, lam).x``.
+
+        Parameters
+        ----------
+        x : (nz, ny, nx) array_like
+            Of ``shape``.
+
+        Returns
+        -------
+        ndarray
+            Of ``model_shape`` and the dtype of ``x``, in C order; ``x`` itself where that is all of it.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If ``x`` is of another shape.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import fastmpr
+        >>> psf = fastmpr.psf.gaussian((9, 9, 9), sigma=(2, 1, 1))
+        >>> sums = fastmpr.accumulate(np.ones((3, 8, 8, 8)), psf, fastmpr.Poses.random(3, rng=0))
+        >>> x = fastmpr.solve(sums, lam=1.0, max_iter=5).x
+        >>> x.shape, sums.crop(x).shape
+        ((15, 15, 15), (8, 8, 8))
+        """
+        x = as_array(x, "x")
+        if x.shape != self.shape:
+            raise ValueError(f"x: found shape {x.shape}, need {self.shape}, the grid of the sums")
+        return np.ascontiguousarray(x[inner(self.shape, self.model_shape)])
 
     def misfit(self, x: NDArray) -> float:
         """Return sum_i w_i ||y_i - H_i x||^2 for a volume ``x`` of ``shape``, without touching a view."""
@@ -117,9 +179,11 @@ class NormalEquations:
         path = as_path(path)
         try:
             with open(path, "rb") as file, np.load(file, allow_pickle=False) as content:
-                fields = {name: content[name] for name in cls.__dataclass_fields__}
+                newer = {"model_shape"} - set(content.files)  # than a file that was saved before there was one
+                fields = {name: content[name] for name in cls.__dataclass_fields__ if name not in newer}
             scalars = {name: fields[name].item() for name in ("energy", "n_poses")}
-            return cls(**fields | scalars | {name: fields[name].tolist() for name in ("shape", "voxel_size")})
+            vectors = {name: fields[name].tolist() for name in fields.keys() - scalars.keys() - {"gram", "rhs"}}
+            return cls(**fields | scalars | vectors)
         except FileNotFoundError:
             raise FileNotFoundError(f"{path}: found no such file, need one written by NormalEquations.save") from None
         except Exception as error:  # zipfile, zlib and numpy each raise their own on a damaged file

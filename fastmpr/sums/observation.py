@@ -147,7 +147,8 @@ def _total(accumulator: Accumulator, part: Part, count: int) -> NormalEquations:
     if turned := accumulator.turned:
         n = len(accumulator.data.group)
         gram, rhs, energy, count = turned.gram(gram), turned.rhs(rhs), n * energy, n * count
-    return NormalEquations(gram, rhs, energy, count, accumulator.grid, accumulator.data.model_voxel)
+    voxel = accumulator.data.model_voxel
+    return NormalEquations(gram, rhs, energy, count, accumulator.grid, voxel, accumulator.model)
 
 
 def _turned(observation: Observation, group: int, rhs: NDArray, spectrum: NDArray) -> tuple[NDArray, float]:

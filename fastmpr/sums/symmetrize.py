@@ -12,6 +12,7 @@ images of its low frequencies where S is next to nothing, and a high lam amplifi
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -76,7 +77,7 @@ class Symmetrizer:
         """Return the sums over all poses that the group cannot tell from those given."""
         n = self._order
         gram, rhs = self.gram(sums.gram.copy()), self.rhs(sums.rhs.copy())
-        return NormalEquations(gram, rhs, n * sums.energy, n * sums.n_poses, sums.shape, sums.voxel_size)
+        return replace(sums, gram=gram, rhs=rhs, energy=n * sums.energy, n_poses=n * sums.n_poses)
 
     def bytes(self, dtype: Any) -> int:
         """Return what it takes in memory while it works, beside the sums."""

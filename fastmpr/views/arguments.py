@@ -10,7 +10,7 @@ from weakref import WeakValueDictionary
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._validation import as_array, as_choice, as_intensities, as_reals, as_voxel_size
+from .._validation import as_array, as_choice, as_intensities, as_reals, as_voxel_size, times
 from ..geometry.poses import Poses
 from ..geometry.symmetry import is_odd_dihedral
 from ..io.particles import are_in_order, listed, unmatched
@@ -228,8 +228,3 @@ def frozen(array: NDArray) -> NDArray:
     """Return an array of our own that nobody can write to any more."""
     array.flags.writeable = False
     return array
-
-
-def times(sizes: Sequence[float]) -> str:
-    """Return sizes as text."""
-    return " x ".join(f"{size:g}" for size in sizes)

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._validation import as_choice, as_count, as_names, as_positive, as_rng, as_voxel_size
+from .._validation import as_choice, as_count, as_names, as_positive, as_rng, as_voxel_size, times
 from ..geometry.symmetry import as_symmetry, shown_symmetry
-from .arguments import as_background, as_gain, as_poses, as_psf_of, as_psfs, as_seen, as_weights, assumptions, times
+from .arguments import as_background, as_gain, as_poses, as_psf_of, as_psfs, as_seen, as_weights, assumptions
 from .source import Source
 
 

@@ -129,7 +129,8 @@ def sums_at(seed: int, dtype: str) -> NormalEquations:
     shape = tuple(rng.integers(1 + 2 * (seed % 2), 8, 3).tolist())
     h, x = scipy.fft.rfftn(rng.random(shape) ** 8 + 0.1), scipy.fft.rfftn(rng.random(shape))
     energy = float(np.square(scipy.fft.irfftn(h * x, shape)).sum())
-    return NormalEquations((np.abs(h) ** 2).astype(dtype), np.abs(h) ** 2 * x, energy, seed + 1, shape, 0.1)
+    model = None if seed % 3 else tuple(max(1, n - 1) for n in shape)
+    return NormalEquations((np.abs(h) ** 2).astype(dtype), np.abs(h) ** 2 * x, energy, seed + 1, shape, 0.1, model)
 
 
 SUMS = st.builds(sums_at, st.integers(0, 9), st.sampled_from(["f4", "f8"]))

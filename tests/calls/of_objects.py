@@ -19,6 +19,7 @@ from calls.common import (
     is_dataset,
     is_number,
     is_poses,
+    is_volume,
     poses_of,
     views,
 )
@@ -235,6 +236,7 @@ def used_sums(draw) -> Call:
     content = content[:place] + bytes([content[place] ^ 255]) + content[place + draw(st.integers(0, 1)) :]
     calls = {
         sums.misfit: ({"x": x}, is_number),
+        sums.crop: ({"x": x}, lambda cropped, given: is_volume(cropped, sums.model_shape, x.dtype)),
         saved: ({"path": path}, lambda again, given: are_sums(again, sums.n_poses)),
         loaded: ({"content": content}, lambda again, given: are_sums(again)),
     }

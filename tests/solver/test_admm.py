@@ -421,3 +421,11 @@ def test_the_scale_that_fits_best():
     assert sums.misfit(scale * x) < min(sums.misfit(0.99 * scale * x), sums.misfit(1.01 * scale * x))
     assert Quadratic.of(sums).best_scale(-x) == 0
     assert Quadratic.of(sums).best_scale(0 * x) == 0
+
+
+def test_a_result_is_shown_in_a_line_without_its_arrays():
+    result = fastmpr.solve(SMALL, 30, max_iter=4)
+    start = "<Result: 10 x 12 x 11, voxels of 1 x 1 x 1, lam 30, 4 iterations: stopped at max_iter = 4 iterations"
+    assert repr(result).startswith(start)
+    assert "\n" not in str(result)
+    assert ", fit 1.03, 4 it" in repr(replace(result, fit=1.0345))

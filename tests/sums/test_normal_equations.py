@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import operator
 import os
+import pickle
 
 import naive
 import numpy as np
@@ -133,6 +135,61 @@ class TestSums:
             a + 1
 
 
+class TestModel:
+    """Sums know where the model lies in their grid."""
+
+    def test_what_is_cropped_is_what_reconstruct_returns(self):
+        data = fastmpr.Dataset(VIEWS.astype(np.float32), PSF, POSES, background="none")
+        for symmetry in (None, "C3"):
+            for shape in (None, (9, 10, 11)):
+                symmetric = data.replace(symmetry=symmetry)
+                sums = fastmpr.accumulate(symmetric, shape=shape)
+                result = fastmpr.solve(sums, 1.0, max_iter=5)
+                expected = fastmpr.reconstruct(symmetric, lam=1.0, max_iter=5, shape=shape, check=False).x
+                assert result.x.shape != sums.model_shape == (shape or VIEWS.shape[1:])
+                np.testing.assert_array_equal(sums.crop(result.x), expected)
+                assert sums.crop(result.x).flags.c_contiguous
+
+    def test_it_goes_through_all_that_makes_sums_of_sums(self, tmp_path):
+        sums = fastmpr.accumulate(VIEWS, PSF, POSES, shape=(9, 10, 11))
+        (sums + sums).save(tmp_path / "sums.npz")
+        for other in (
+            sums + sums,
+            NormalEquations.load(tmp_path / "sums.npz"),
+            pickle.loads(pickle.dumps(sums)),
+            dataclasses.replace(sums, energy=2 * sums.energy),
+        ):
+            assert (other.model_shape, other.shape) == ((9, 10, 11), sums.shape)
+
+    def test_without_one_the_model_is_the_grid(self):
+        half = np.ones((4, 5, 3))
+        sums = NormalEquations(half, half + 0j, 1.0, 1, (4, 5, 4), 1.0)
+        assert sums.model_shape == (4, 5, 4)
+        np.testing.assert_array_equal(sums.crop(x := np.random.default_rng(0).random((4, 5, 4))), x)
+
+    def test_two_models_do_not_add(self):
+        large = fastmpr.accumulate(VIEWS, PSF, POSES, shape=(13, 12, 15))
+        small = dataclasses.replace(large, model_shape=(13, 11, 15))
+        with pytest.raises(
+            ValueError, match=r"^sums: found models of shape \(13, 12, 15\) and \(13, 11, 15\), need one"
+        ):
+            large + small
+
+    def test_what_does_not_fit_is_refused(self):
+        half = np.ones((4, 5, 3))
+        sums = NormalEquations(half, half + 0j, 1.0, 1, (4, 5, 4), 1.0)
+        with pytest.raises(ValueError, match=r"^model_shape: found \(4, 6, 4\), need one that fits in the grid"):
+            dataclasses.replace(sums, model_shape=(4, 6, 4))
+        with pytest.raises(ValueError, match=r"^x: found shape \(4, 5, 5\), need \(4, 5, 4\)"):
+            sums.crop(np.ones((4, 5, 5)))
+
+    def test_it_is_shown_in_a_line_without_its_arrays(self):
+        sums = fastmpr.accumulate(VIEWS.astype(np.float32), PSF, POSES, shape=(9, 10, 11), voxel_size=2.0)
+        grid = " x ".join(map(str, sums.shape))
+        expected = f"<NormalEquations: 5 views, model of 9 x 10 x 11, grid of {grid}, voxels of 2 x 2 x 2, float32>"
+        assert repr(sums) == str(sums) == expected
+
+
 class TestInput:
     """What is not bad input: the sums of anything that holds the same numbers are the same, bit for bit."""
 
@@ -229,6 +286,13 @@ class TestFile:
             assert same(loaded, sums)
             assert (loaded.gram.dtype, loaded.rhs.dtype) == (sums.gram.dtype, sums.rhs.dtype)
 
+    def test_a_file_saved_before_sums_knew_their_model(self, tmp_path):
+        names = ("gram", "rhs", "energy", "n_poses", "shape", "voxel_size")
+        np.savez(tmp_path / "sums.npz", **{name: getattr(self.SUMS, name) for name in names})
+        loaded = NormalEquations.load(tmp_path / "sums.npz")
+        assert same(loaded, self.SUMS)
+        assert loaded.model_shape == loaded.shape
+
     def test_other_users_may_read_it_as_any_new_file(self, tmp_path):
         self.SUMS.save(tmp_path / "sums.npz")
         (tmp_path / "plain").touch()
@@ -272,6 +336,8 @@ class TestFile:
             {"shape": np.array([1, 2])},
             {"voxel_size": np.zeros(3)},
             {"rhs": None},
+            {"model_shape": np.array([1, 2])},
+            {"model_shape": np.array([1000, 2, 2])},
         ],
     )
     def test_files_with_wrong_fields_are_named(self, tmp_path, field):
