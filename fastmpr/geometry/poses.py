@@ -1,4 +1,4 @@
-"""Poses: how each particle lies in its image."""
+"""Poses: how the particle lies in each image."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ from .._validation import (
 from ..io.conventions import CENTRES, MICROMETRES, MIDDLE, beside_voxel, off_middle
 from ..io.particles import places_of
 from ..runtime.limits import check_memory
-from .rotations import as_rotation, as_translation, frozen
+from .arguments import as_offset, as_one_rotation, as_rotation, as_translation, frozen
 from .stored import StoredPoses
 from .symmetry import TWO_FOLDS, as_group, as_symmetry
 
-_DRAWN, _GIVEN = 210, 400  # bytes of a pose while it is made, at random or of a matrix
+_DRAWN, _GIVEN = 210, 400  # bytes that a pose takes while it is made, at random or from a matrix
 
 
 class Poses(StoredPoses):
     """The poses of N particles: a rotation R and a translation t each.
 
     A point at p from the centre of the model lies at ``R p + t`` from the centre of the particle image.
-    Vectors are (z, y, x). A `Poses` never changes after it has been made.
+    Vectors are (z, y, x). A `Poses` is immutable.
 
     Parameters
     ----------
@@ -46,19 +46,19 @@ class Poses(StoredPoses):
     names : sequence of str, optional
         The name of each particle, such as its file's.
     unit : {"voxel", "um", "nm", "A"}, optional
-        Of the translations; by default that of the ``voxel_size`` they are used with, thus voxels where there is none.
+        Of the translations; by default that of the ``voxel_size`` they are used with, so voxels where there is none.
     centre : {"(n - 1) / 2", "n // 2"}
-        Of a box of n voxels: the point that the rotations are about. ``"n // 2"`` is that of RELION, Xmipp and Dynamo, and
-        the middle of a voxel; boxes of odd n know no difference.
+        The point of a box of n voxels that the rotations are about. ``"n // 2"``, the middle of a voxel, is that of RELION,
+        Xmipp and Dynamo. For odd n both are the same.
     two_fold : {"y", "x"}
-        Of the model of a dihedral particle (``symmetry="D3"``): where a two-fold axis lies if the n-fold one is z, and
-        nothing else is said. ``"x"`` is RELION's; groups of even n know no difference.
+        The two-fold axis of a dihedral particle (``symmetry="D3"``) whose n-fold axis is z, where ``symmetry_axis`` does
+        not give both. ``"x"`` is RELION's. For even n both are two-fold axes.
 
     Raises
     ------
     ValueError
-        Where a matrix is not a rotation to 1e-4 (it is never made one silently), where something is not
-        finite, or where the counts differ.
+        If a matrix is off a rotation by more than 1e-4 (none is made orthonormal silently), a value is not finite, or the
+        counts differ.
 
     Examples
     --------
@@ -72,17 +72,7 @@ class Poses(StoredPoses):
            [0., 2., 1.]])
     """
 
-    __slots__ = (
-        "_angles",
-        "_boxes",
-        "_centre",
-        "_matrix",
-        "_names",
-        "_rotation",
-        "_translation",
-        "_two_fold",
-        "_unit",
-    )
+    __slots__ = ("_angles", "_boxes", "_centre", "_matrix", "_names", "_rotation", "_translation", "_two_fold", "_unit")
 
     def __init__(
         self,
@@ -110,8 +100,8 @@ class Poses(StoredPoses):
 
     @property
     def translation(self) -> NDArray[np.float64]:
-        """The translations, shape (N, 3), read-only."""
-        return self._translation
+        """The translations, shape (N, 3); a copy, since `Rotation.apply` of SciPy 1.17 refuses read-only arrays."""
+        return self._translation.copy()
 
     @property
     def names(self) -> tuple[str, ...] | None:
@@ -120,7 +110,7 @@ class Poses(StoredPoses):
 
     @property
     def unit(self) -> str | None:
-        """The unit of the translations; None is that of the voxel size they are used with."""
+        """The unit of the translations; None means that of the voxel size they are used with."""
         return self._unit
 
     @property
@@ -130,7 +120,7 @@ class Poses(StoredPoses):
 
     @property
     def two_fold(self) -> str:
-        """The axis of the model, "y" or "x", along which a dihedral particle has a two-fold axis."""
+        """The two-fold axis, "y" or "x", of a dihedral particle whose n-fold axis is z."""
         return self._two_fold
 
     @property
@@ -142,7 +132,7 @@ class Poses(StoredPoses):
         return len(self._matrix)
 
     def __getitem__(self, index: Any) -> Poses:
-        """Return some of the poses, by a slice, places or a mask; an integer gives a `Poses` of length 1."""
+        """Return some of the poses, by a slice, indices or a mask; an integer gives a `Poses` of length 1."""
         chosen = as_places(index, len(self))
         return self._chosen(chosen, None if self._names is None else [self._names[i] for i in chosen.tolist()])
 
@@ -150,7 +140,7 @@ class Poses(StoredPoses):
         return (self[i] for i in range(len(self)))
 
     def __setstate__(self, state: Any) -> None:
-        for name, value in state[1].items():  # a pickled array can be written to again
+        for name, value in state[1].items():  # an unpickled array is writable
             setattr(self, name, frozen(value) if isinstance(value, np.ndarray) else value)
 
     def __repr__(self) -> str:
@@ -159,27 +149,27 @@ class Poses(StoredPoses):
     def symmetrized(
         self, symmetry: str, symmetry_axis: ArrayLike | None = None, symmetry_centre: ArrayLike | None = None
     ) -> Poses:
-        """Return every pose together with those that a symmetric particle cannot tell from it.
+        """Return each pose together with those in which a symmetric particle looks the same.
 
-        A model that a rotation g leaves unchanged looks the same in the pose R and in the pose R g.
+        A model that a rotation g leaves unchanged looks the same in the poses R and R g.
 
         Parameters
         ----------
         symmetry : str
-            "C1", "C2", ...: cyclic, about the z axis (array axis 0); "D1", ...: with a two-fold axis along `two_fold`.
+            "C1", "C2", ...: cyclic, about z (array axis 0); "D1", ...: dihedral, with a two-fold axis along `two_fold`.
         symmetry_axis, symmetry_centre : (z, y, x), optional
-            As those of `Dataset`, in the unit of the translations.
+            As in `Dataset`; the centre in the unit of the translations.
 
         Returns
         -------
         Poses
-            N * n poses, n being the number of elements of the group. The n poses of one particle stand together, its own
-            first: pose ``i * n + k`` is R_i g_k with the name of particle i, and t + R_i (c - g_k c) about a centre c.
+            N * n poses, for the n elements of the group. The n poses of a particle follow one another, its own first:
+            pose ``i * n + k`` is R_i g_k, with the name of particle i and, about a centre c, t_i + R_i (c - g_k c).
 
         Raises
         ------
         ValueError
-            For any other symmetry, and for what is no axis or centre.
+            For any other symmetry, and where an axis or a centre is not one.
 
         Examples
         --------
@@ -187,7 +177,7 @@ class Poses(StoredPoses):
         >>> len(poses.symmetrized("C9")), len(poses.symmetrized("D9"))
         (36, 72)
         """
-        symmetry = "" if symmetry is None else symmetry  # None is no symmetry to ask for
+        symmetry = "" if symmetry is None else symmetry  # here None is refused
         axis, centre = as_symmetry(symmetry, symmetry_axis, symmetry_centre)
         group = as_group(symmetry, axis, self._two_fold)
         check_memory("symmetry", symmetry, _GIVEN * len(self) * len(group), "fewer poses, or Dataset(symmetry=)")
@@ -197,18 +187,64 @@ class Poses(StoredPoses):
         translations = self._translation[:, np.newaxis] + shifts.transpose(0, 2, 1)
         return self._with(matrices, translations.reshape(-1, 3), names)
 
+    def moved(self, rotation: Rotation | ArrayLike | None = None, shift: ArrayLike | None = None) -> Poses:
+        """Return the poses of the same views in a model that is rotated by Q and then shifted by s.
+
+        A point at p from the centre of the model moves to Q p + s. The views stay as they are where
+        R' = R Q^-1 and t' = t - R' s, since then R' (Q p + s) + t' = R p + t.
+
+        Parameters
+        ----------
+        rotation : scipy.spatial.transform.Rotation or array_like, shape (3, 3), optional
+            Q, one rotation that acts on (z, y, x) vectors; by default none.
+        shift : (z, y, x), optional
+            s, in the unit of the translations; by default zero.
+
+        Returns
+        -------
+        Poses
+            With the same names, unit and centre.
+
+        Raises
+        ------
+        ValueError, TypeError
+            Where ``rotation`` is not one rotation, or ``shift`` not three finite numbers.
+
+        Notes
+        -----
+        The axes of a symmetric particle move with the model: ``symmetry_axis`` a becomes Q a, also the default z, and
+        ``symmetry_centre`` c becomes Q c + s. Translations in voxels that are not cubes have another unit on each axis, so
+        take lengths: ``poses.in_unit_of(voxel_size).moved(...)``.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> poses = Poses.random(5, max_translation=2, rng=0)
+        >>> quarter_turn, shift = np.array([[0, 1, 0], [-1, 0, 0], [0, 0, 1]]), [3, 0, 0]  # about x: takes y to z
+        >>> moved = poses.moved(quarter_turn, shift)
+        >>> tip = np.array([0, 7, 0])  # a point of the model
+        >>> before, after = poses.matrix @ tip, moved.matrix @ (quarter_turn @ tip + shift)
+        >>> np.allclose(before + poses.translation, after + moved.translation)
+        True
+        """
+        turned = self._rotation * as_one_rotation(rotation).inv()
+        translation = self._translation - turned.as_matrix() @ np.array(as_offset(shift, "shift"))
+        poses = self._with(turned, translation, self._names)
+        poses._boxes = self._boxes  # of the images, which are the same
+        return poses
+
     def in_unit_of(self, voxel_size: float | Vector | None) -> Poses:
-        """Return the same poses with translations in the unit of a voxel size.
+        """Return the same poses with translations in micrometres, or in voxels where the voxel size is not known.
 
         Parameters
         ----------
         voxel_size : float or (z, y, x) or None
-            Of the particles, in micrometres; None where it is not known and lengths are in voxels.
+            Of the particles, in micrometres; None where it is not known.
 
         Raises
         ------
         ValueError
-            If translations are in a unit of length and the voxel size is not known.
+            If the translations are in a unit of length and the voxel size is not known.
 
         Examples
         --------
@@ -230,12 +266,12 @@ class Poses(StoredPoses):
         symmetry: str | None = None,
         symmetry_axis: ArrayLike | None = None,
     ) -> Poses:
-        """Return the same poses, with rotations about the middle (n - 1) / 2 of a box of n voxels.
+        """Return the same poses with rotations about the middle (n - 1) / 2 of a box of n voxels.
 
-        What turns about voxel n // 2, which lies at d from the middle, moves the middle: t becomes t + (1 - R) d. Model and
-        image then keep their voxels. The axes of a symmetric particle must pass through the middle of the model, so there
-        the model is moved by what of d the symmetry does not leave unchanged: t becomes t + d - R P d, where P is the mean
-        of the group.
+        Voxel n // 2 lies at d from the middle. A rotation about it moves the middle, so t becomes t + (1 - R) d, and model
+        and images stay as they are. The axes of a symmetric particle must pass through the middle of the model. So the
+        model is shifted by the part of d that the symmetry does not leave unchanged: with P, the mean of the group, t
+        becomes t + d - R P d.
 
         Parameters
         ----------
@@ -244,7 +280,7 @@ class Poses(StoredPoses):
         voxel_size : float or (z, y, x), optional
             Of the particles, in micrometres; the translations become lengths (see `in_unit_of`).
         symmetry, symmetry_axis : optional
-            Of the particle, where each of these poses stands for all that it cannot tell from it; as in `symmetrized`.
+            Of a symmetric particle, as in `symmetrized`.
 
         Examples
         --------
@@ -258,14 +294,14 @@ class Poses(StoredPoses):
             return poses
         delta = off_middle(shape, 1.0 if voxel is None else voxel)
         kept = as_group(symmetry, symmetry_axis, self._two_fold).mean(axis=0) @ delta
-        translation = poses.translation + delta - self._matrix @ kept
+        translation = poses._translation + delta - self._matrix @ kept
         return self._changed(translation=translation, unit=None, centre=MIDDLE)
 
     def matched(self, names: Sequence[str]) -> Poses:
-        """Return the poses of these particles, in this order.
+        """Return the poses of the particles with these names, in this order.
 
-        Names are compared whole, then whatever their form of Unicode and their slashes, then by their last part alone
-        (``0.tiff`` of ``particles/0.tiff``): in the first way that finds all.
+        Names are compared as they are; then without regard to the form of Unicode and the kind of slash; then by their last
+        part (``0.tiff`` of ``particles/0.tiff``). The first of these that finds all names counts.
 
         Parameters
         ----------
@@ -275,12 +311,12 @@ class Poses(StoredPoses):
         Returns
         -------
         Poses
-            As many poses as names, under the given names.
+            One pose for each name, under that name.
 
         Raises
         ------
         ValueError
-            If the poses have no names, or if a name is not found exactly once.
+            If the poses have no names, or a name is not found exactly once.
 
         Examples
         --------
@@ -302,11 +338,11 @@ class Poses(StoredPoses):
         Parameters
         ----------
         n : int
-            How many.
+            Number of poses.
         max_translation : float
-            Each component of a translation is uniform in [-max_translation, max_translation]: a cube.
+            Each component of a translation is uniform in [-max_translation, max_translation].
         rng : numpy.random.Generator or int, optional
-            The source of randomness, or its seed.
+            A random generator, or a seed for one.
 
         Returns
         -------
@@ -318,7 +354,7 @@ class Poses(StoredPoses):
         ValueError
             If a number is out of its range.
         MemoryError
-            If they cannot fit into what this process may use.
+            If they cannot fit in the memory that this process may use.
 
         Examples
         --------
@@ -334,17 +370,17 @@ class Poses(StoredPoses):
         return cls(rotation, rng.uniform(-most, most, (n, 3)))
 
     def _chosen(self, places: Any, names: Iterable[str] | None) -> Poses:
-        """Return some of the poses, by their places, under names."""
+        """Return the poses at some places, with these names."""
         poses = self._with(self._rotation[places], self._translation[places], names)
         poses._angles = None if self._angles is None else frozen(self._angles[places])
         poses._boxes = None if self._boxes is None else frozen(self._boxes[places])
         return poses
 
     def _with(self, rotation: Any, translation: Any, names: Iterable[str] | None) -> Poses:
-        """Return other poses that mean the same by their translations."""
+        """Return other poses with the same meaning: unit, centre and two-fold axis."""
         return self._changed(rotation=rotation, translation=translation, names=names)
 
     def _changed(self, **changes: Any) -> Poses:
-        """Return poses made of the same arguments but for some."""
+        """Return poses made of the same arguments, except for some."""
         names = ("rotation", "translation", "names", "unit", "centre", "two_fold")
         return Poses(**({name: getattr(self, f"_{name}") for name in names} | changes))

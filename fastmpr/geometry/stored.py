@@ -1,4 +1,4 @@
-"""What `Poses` have of files: reading, writing, and what stood there."""
+"""`Poses` in files: reading and writing them, and what a file says beside the poses."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from scipy.spatial.transform import Rotation
 from .._validation import Size, Vector, as_voxel_size
 from ..io import pose_format
 from ..io.conventions import translations_for
-from .rotations import frozen
+from .arguments import frozen
 
 
 class StoredPoses:
-    """Poses that are read from files, know what stood there, and are written."""
+    """What `Poses` do with files."""
 
     __slots__ = ()
 
@@ -28,27 +28,27 @@ class StoredPoses:
 
     @property
     def angles(self) -> NDArray[np.float64] | None:
-        """The angles as they stood in the file, in degrees, shape (N, 3), read-only; None where there was no file."""
+        """The angles as they stand in the file, in degrees, shape (N, 3), read-only; None where no file was read."""
         return self._angles
 
     @property
     def boxes(self) -> NDArray[np.float64] | None:
-        """The side of a pixel in micrometres and of a box in pixels that a file says each pose is of, shape (N, 2).
+        """For each pose, the side of a pixel in micrometres and of the box in pixels, as the file says, shape (N, 2).
 
-        Read-only; None where there was no file, or where it says nothing.
+        Read-only; None where no file was read, or where it does not say.
         """
         return self._boxes
 
     @classmethod
     def read(cls, path: str | Path) -> Self:
-        """Read poses from a file, its kind told by its suffix.
+        """Read poses from a ``.csv`` or ``.star`` file.
 
         Parameters
         ----------
         path : path
-            ``.csv``: SPFluo's, with translations in voxels. ``.star``: RELION's, with translations in micrometres (its
-            angstroms times 1e-4), rotations about voxel n // 2, and the two-fold axis of a dihedral particle along x.
-            `unit`, `centre` and `two_fold` say which.
+            ``.csv``: as SPFluo writes it, with translations in voxels. ``.star``: as RELION writes it; its angstroms become
+            micrometres, its rotations are about voxel n // 2, and a dihedral particle has a two-fold axis along x. `unit`,
+            `centre` and `two_fold` of the poses say so.
 
         Returns
         -------
@@ -58,7 +58,7 @@ class StoredPoses:
         Raises
         ------
         ValueError, OSError
-            Naming the file, and the line or the column where there is one.
+            Naming the file, and the line or the column where one is at fault.
         """
         table = (reader := pose_format(path)).read(path)
         meaning = {"unit": reader.UNIT, "centre": reader.CENTRE, "two_fold": table.two_fold}
@@ -83,23 +83,23 @@ class StoredPoses:
         Parameters
         ----------
         path : path
-            Translations without a unit are taken to be in that which the format keeps: voxels in a ``.csv``, micrometres in
-            a ``.star``. A ``.csv`` calls poses without names 0, 1, 2 and so on, and does not keep `two_fold`; a ``.star``
-            keeps it in a comment where it is not RELION's.
+            Translations without a unit are taken for voxels in a ``.csv`` and for micrometres in a ``.star``. In a
+            ``.csv``, poses without names are called 0, 1, 2, ..., and `two_fold` is lost; a ``.star`` keeps it in a
+            comment where it is not RELION's.
         overwrite : bool
-            Whether a file that is there already may be replaced.
+            Whether an existing file may be replaced.
         shape : int or (nz, ny, nx), optional
-            Of a particle, needed where the format's rotations are not about the same `centre`: about (n - 1) / 2 in a
-            ``.csv``, about n // 2 in a ``.star``.
+            Of a particle. Needed where the rotations of the format are about another `centre`: (n - 1) / 2 in a ``.csv``,
+            n // 2 in a ``.star``.
         voxel_size : float or (z, y, x), optional
-            Of the particles, in micrometres, needed to go from voxels to lengths or back, and to another centre.
+            Of the particles, in micrometres. Needed to convert voxels to lengths or back, and to change the centre.
 
         Raises
         ------
         ValueError
-            For another suffix, or if a shape or a voxel size is needed and not given.
+            For another suffix, or where a shape or a voxel size is needed and not given.
         OSError
-            If the file exists already, or its folder is missing or cannot be written in.
+            If the file exists already, or its folder is missing or not writable.
 
         Examples
         --------

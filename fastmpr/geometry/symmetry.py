@@ -1,4 +1,4 @@
-"""Point groups: the rotations that leave a particle as it is."""
+"""Point groups: the rotations that leave a particle unchanged."""
 
 from __future__ import annotations
 
@@ -9,35 +9,42 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from .._validation import LONGEST, Vector, as_reals, shown
+from .._validation import Vector, as_reals, shown
+from .arguments import as_offset, as_vector
 
-Axes = Vector | tuple[Vector, Vector]  # the direction of the n-fold axis, or those of the n-fold and of a two-fold one
+Axes = Vector | tuple[Vector, Vector]  # the n-fold axis, or the n-fold and a two-fold one: directions of length 1
 
-TWO_FOLDS = ("y", "x")  # where the two-fold axis of a dihedral group lies beside an n-fold axis along z
+TWO_FOLDS = ("y", "x")  # along which a dihedral group may have a two-fold axis, where its n-fold axis is z
 _Z = (1.0, 0.0, 0.0)
-_Y_TO_X = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])  # about z
-_SLANT = 1.0  # degrees off a right angle that two axes may be: as written in three digits
+_Y_TO_X = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])  # a quarter turn about z
+_OFF_RIGHT_ANGLE = 1.0  # degrees, at most, between two axes: those written in three digits are not quite at 90
 
 
 def as_group(symmetry: Any, axis: Any = None, two_fold: str = "y") -> NDArray[np.float64]:
-    """Return the rotations (n, 3, 3) of a point group, the identity first; None is the group of the identity alone.
+    """Return the rotations (n, 3, 3) of a point group, the identity first; None means the identity alone.
 
-    "C1", "C2", ... are cyclic, about an axis of the model, z (array axis 0) unless given; "D1", "D2", ... dihedral, with a
-    two-fold axis besides: the second where two are given; else along y (array axis 1) or x, as ``two_fold`` says, where the
-    axis is z, and where the shortest turn from z to it takes that direction elsewhere. (Of the two directions of an axis,
-    that with the first coordinate above 0 that is not 0.) Groups of even n have two-fold axes along both.
+    Parameters
+    ----------
+    symmetry : str or None
+        "C1", "C2", ...: cyclic, about one axis; "D1", "D2", ...: dihedral, with a two-fold axis at a right angle to it.
+    axis : (z, y, x) or two of them, optional
+        Direction of the axis in the model; by default z, array axis 0. Of two, the second is a two-fold axis.
+    two_fold : {"y", "x"}
+        Direction of a two-fold axis where none is given and the n-fold axis is z. For any other n-fold axis, the smallest
+        rotation that takes z to it takes this direction along. (An axis has two directions: the one whose first nonzero
+        coordinate is positive counts.) Groups of even n have two-fold axes along both y and x.
 
     Raises
     ------
     ValueError
-        For any other symmetry, and for what is no axis.
+        For any other symmetry, and where an axis is not one.
 
     Examples
     --------
     >>> from fastmpr.geometry.symmetry import as_group
     >>> len(as_group("C9")), len(as_group("D9")), len(as_group(None))
     (9, 18, 1)
-    >>> as_group("C2", (0, 0, 3))[1].diagonal().round()  # half a turn about x
+    >>> as_group("C2", (0, 0, 3))[1].diagonal().round()  # half a turn about x, array axis 2
     array([-1., -1.,  1.])
     """
     if symmetry is None:
@@ -53,28 +60,28 @@ def as_group(symmetry: Any, axis: Any = None, two_fold: str = "y") -> NDArray[np
     if axes is not None and isinstance(axes[0], tuple):
         turn = np.column_stack([*axes, np.cross(*axes)])
     else:
-        turn = _shortest_turn(axes or _Z)
+        turn = _smallest_turn(axes or _Z)
         turn = turn @ _Y_TO_X if is_along_x else turn
     return turn @ group @ turn.T
 
 
 def is_odd_dihedral(symmetry: str | None) -> bool:
-    """Return whether it matters along which of two axes at a right angle a group's two-fold axis lies."""
+    """Return whether a group tells y from x: dihedral ones of odd n have a two-fold axis along one of them only."""
     return symmetry is not None and symmetry[0] == "D" and int(symmetry[1:]) % 2 == 1
 
 
 def as_symmetry(symmetry: Any, axis: Any, centre: Any) -> tuple[Axes, Vector]:
-    """Return the directions of the axes and the offset of the centre, checked beside the symmetry that they belong to."""
+    """Return the axes and the centre of a symmetry, checked; z and the centre of the model where they are not given."""
     for name, value in (("symmetry_axis", axis), ("symmetry_centre", centre)):
         if symmetry is None and value is not None:
             raise ValueError(f"{name}: found {shown(value)} and no symmetry, need symmetry= beside it")
     as_group(symmetry)
     axes = _Z if axis is None else as_axes(axis, symmetry)
-    return axes, as_centre((0, 0, 0) if centre is None else centre)
+    return axes, as_offset(centre, "symmetry_centre")
 
 
 def shown_symmetry(symmetry: str, axis: Axes, centre: Vector) -> str:
-    """Return a symmetry as text, with what is not the default."""
+    """Return a symmetry as text, with its axes and centre where they are not the default."""
     axes = axis if isinstance(axis[0], tuple) else (axis,)
     words = zip(("axis", "two-fold axis", "centre"), (*axes, *[None] * (2 - len(axes)), centre), strict=True)
     where = [
@@ -86,7 +93,7 @@ def shown_symmetry(symmetry: str, axis: Axes, centre: Vector) -> str:
 
 
 def as_axes(axis: Any, symmetry: str) -> Axes:
-    """Return the direction (z, y, x) of an axis, or of the n-fold and the two-fold one, of length 1, at a right angle."""
+    """Return one axis (z, y, x), or an n-fold and a two-fold one at a right angle, as directions of length 1."""
     array = as_reals(axis, "symmetry_axis", "three numbers (z, y, x), or two times three for a dihedral group")
     if array.shape != (2, 3):
         return _as_axis(axis)
@@ -94,42 +101,26 @@ def as_axes(axis: Any, symmetry: str) -> Axes:
         raise ValueError(f"symmetry_axis: found two axes for {symmetry}, need one (z, y, x)")
     n_fold, two_fold = map(_as_axis, array)
     cosine = float(np.dot(n_fold, two_fold))
-    if (angle := np.degrees(np.arccos(np.clip(cosine, -1, 1)))) > 90 + _SLANT or angle < 90 - _SLANT:
+    if (
+        angle := np.degrees(np.arccos(np.clip(cosine, -1, 1)))
+    ) > 90 + _OFF_RIGHT_ANGLE or angle < 90 - _OFF_RIGHT_ANGLE:
         raise ValueError(f"symmetry_axis: found {angle:.3g} degrees between the n-fold and the two-fold axis, need 90")
     return n_fold, _as_axis(np.subtract(two_fold, np.multiply(cosine, n_fold)))
 
 
 def _as_axis(axis: Any) -> Vector:
-    """Return the direction (z, y, x) of an axis, of length 1."""
-    vector = _as_vector(axis, "symmetry_axis")
+    """Return an axis (z, y, x) as a direction of length 1."""
+    vector = as_vector(axis, "symmetry_axis")
     largest = np.abs(vector).max()
     if largest == 0:
         raise ValueError("symmetry_axis: found (0, 0, 0), need an axis (z, y, x) of any length but zero")
-    vector /= largest  # or its square might overflow
+    vector /= largest  # so that no square overflows
     z, y, x = (vector / np.linalg.norm(vector)).tolist()
     return z, y, x
 
 
-def as_centre(centre: Any) -> Vector:
-    """Return the offset (z, y, x) of the point that the axes of symmetry go through."""
-    vector = _as_vector(centre, "symmetry_centre")
-    if np.abs(vector).max() > LONGEST:
-        raise ValueError(f"symmetry_centre: found {shown(centre)}, need numbers from {-LONGEST:g} to {LONGEST:g}")
-    z, y, x = vector.tolist()
-    return z, y, x
-
-
-def _as_vector(value: Any, name: str) -> NDArray[np.float64]:
-    vector = as_reals(value, name, "three numbers (z, y, x)")
-    if vector.shape != (3,):
-        raise ValueError(f"{name}: found shape {vector.shape}, need three numbers (z, y, x)")
-    if not np.isfinite(vector).all():
-        raise ValueError(f"{name}: found NaN or infinite values, need finite ones")
-    return vector.copy()
-
-
-def _shortest_turn(axis: Vector) -> NDArray[np.float64]:
-    """Return the rotation by the least angle from z to an axis, of whose two directions the first coordinate above 0."""
+def _smallest_turn(axis: Vector) -> NDArray[np.float64]:
+    """Return the rotation by the smallest angle that takes z to an axis, in the direction that `as_group` says."""
     z, y, x = axis if axis > (0.0, 0.0, 0.0) else tuple(-length for length in axis)
     s = 1 / (1 + z)
     return np.array([[z, -y, -x], [y, 1 - s * y * y, -s * y * x], [x, -s * y * x, 1 - s * x * x]])

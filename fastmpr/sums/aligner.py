@@ -74,6 +74,7 @@ class Aligner:
             raise ValueError(f"shape: found {model}, need {shape}, the views' own, with frame='model'")
         self.data, self.inside, self.centre = data, inner(grid, model), inner_centre(grid, model)
         self.grid, self.crew, self.copies = grid, crew or Crew(1), copies
+        self.translation = data.placed.translation
         centre = np.array(data.symmetry_centre)
         self.shifts = centre - data.group @ centre  # g takes p to g p + shift, 0 the first
         self.spline = SplineVolume(shape, data.dtype, self.crew)
@@ -139,7 +140,7 @@ class Aligner:
         if data.frame == "model":  # already turned by R: what is left is the element of the group
             matrix, origin = data.group[k], middle(data.particle_shape) + self.shifts[k] / data.model_voxel
         else:
-            translation = data.placed.translation[i] + data.placed.matrix[i] @ self.shifts[k]
+            translation = self.translation[i] + data.placed.matrix[i] @ self.shifts[k]
             matrix, origin = particle_samples(
                 self.rotations(i)[k], translation, data.particle_shape, data.voxel_size, data.model_voxel
             )

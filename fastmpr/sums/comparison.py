@@ -105,7 +105,7 @@ class Comparer:
 
     def __init__(self, data: Dataset, shown: Shown, model: Size, crew: Crew):
         self.data, self.shown, self.model, self.crew = data, shown, model, crew
-        self.source = _source(data)
+        self.source, self.translation = _source(data), data.placed.translation
         self.fft, self.spline = ViewFFT(shown.grid, data.dtype, crew), SplineVolume(shown.grid, data.dtype, crew)
         self.fft.plan_inverse()
         self.levels, self.peaks, self.flat = np.zeros(len(data)), np.zeros(len(data)), set[int]()
@@ -168,7 +168,7 @@ class Comparer:
     def _near(self, i: int, shape: Size) -> NDArray:
         """Return which voxels of a part lie within the radius, and in a model that covers less than a particle."""
         origin = middle(self.data.particle_shape) - self._corner
-        away = np.zeros(3) if self.shown.aligned else self.data.placed.translation[i]
+        away = np.zeros(3) if self.shown.aligned else self.translation[i]
         axes = (
             (np.arange(n) - at) * length - t
             for n, at, length, t in zip(shape, origin, self.data.voxel_size, away, strict=True)
@@ -193,7 +193,7 @@ class Comparer:
         fft.inverse_planes(place)
         self.crew.barrier(place)
         self.spline.hold(fft.image, shown.grid, place)
-        turn, away = (np.eye(3), np.zeros(3)) if shown.aligned else (rotation, data.placed.translation[i])
+        turn, away = (np.eye(3), np.zeros(3)) if shown.aligned else (rotation, self.translation[i])
         back, origin = model_samples(turn, away, self.model, data.model_voxel, data.voxel_size)
         origin = origin - middle(self.model) + shown.centre
         start = (middle(data.particle_shape) - self._corner - REACH) / STEP

@@ -149,7 +149,7 @@ class NormalEquations:
         >>> sums = fastmpr.accumulate(np.ones((3, 8, 8, 8)), psf, fastmpr.Poses.random(3, rng=0))
         >>> x = fastmpr.solve(sums, lam=1.0, max_iter=5).x
         >>> x.shape, sums.crop(x).shape
-        ((15, 15, 15), (8, 8, 8))
+        ((14, 14, 14), (8, 8, 8))
         """
         x = as_array(x, "x")
         if x.shape != self.shape:

@@ -95,6 +95,10 @@ def changed_poses(draw) -> Call:
             "symmetry_axis": draw(st.sampled_from([None, (0, 2, 0), (1, -1, 1)])),
             "symmetry_centre": draw(st.sampled_from([None, (0.5, 0, -1)])),
         },
+        poses.moved: {
+            "rotation": draw(st.sampled_from([None, np.eye(3), poses.rotation[0], poses.matrix[:1]])),
+            "shift": draw(st.sampled_from([None, (1, -2.5, 0), np.ones(3, "f4")])),
+        },
         poses.in_unit_of: {"voxel_size": draw(st.sampled_from([None, (0.3, 0.1, 0.1), (1, 1, 1)]))},
         poses.about_middle: {
             "shape": draw(SHAPES),

@@ -87,14 +87,21 @@ class TestPoses:
         translation[0] = 7
         rotation[0] = Rotation.from_matrix(turn(0, 90))
         poses.rotation[0] = Rotation.from_matrix(turn(0, 90))
+        poses.translation[0] = 7
         np.testing.assert_array_equal(poses.translation, 0)
         np.testing.assert_array_equal(poses.rotation.as_matrix(), matrices)
-        with pytest.raises(ValueError, match="read-only"):
-            poses.translation[0] = 1
         with pytest.raises(ValueError, match="read-only"):
             poses.matrix[0] = 1
         with pytest.raises(AttributeError):
             poses.names = ("a", "b")
+
+    def test_scipy_takes_what_it_gives(self):
+        """SciPy 1.17 refuses read-only vectors."""
+        poses = Poses.random(4, max_translation=1, rng=0)
+        for other in (poses, poses[1:], pickle.loads(pickle.dumps(poses)), copy.deepcopy(poses)):
+            turned = other.rotation.apply(other.translation)
+            np.testing.assert_allclose(turned, np.einsum("nij,nj->ni", other.matrix, other.translation), atol=1e-12)
+            Rotation.from_rotvec(other.translation)
 
     @pytest.mark.parametrize(
         ("rotation", "message"),

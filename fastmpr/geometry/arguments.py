@@ -1,4 +1,4 @@
-"""Rotations and translations as they are given, checked: scipy makes a rotation of almost anything without a word."""
+"""Rotations and translations that a caller gives, checked: SciPy silently makes a rotation of almost any matrix."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from .._validation import LONGEST, as_reals
+from .._validation import LONGEST, Vector, as_reals, shown
 
-# A matrix rounded to four decimals is still taken as a rotation; anything further off is a mistake.
-_ORTHONORMAL_TOLERANCE = 1e-4
+_ORTHONORMAL_TOLERANCE = 1e-4  # a matrix rounded to four decimals is a rotation; one further off is a mistake
 
 
 def as_rotation(value: Any) -> Rotation:
@@ -27,7 +26,7 @@ def as_rotation(value: Any) -> Rotation:
 
 
 def _as_matrices(value: Any) -> NDArray[np.float64]:
-    """Return rotation matrices of shape (N, 3, 3), checked: scipy takes even 2 * identity for a rotation."""
+    """Return rotation matrices of shape (N, 3, 3), checked: SciPy takes even 2 * identity for a rotation."""
     matrices = as_reals(value, "rotation", "a scipy Rotation or matrices of numbers")
     if matrices.shape == (3, 3):
         matrices = matrices[np.newaxis]
@@ -35,7 +34,7 @@ def _as_matrices(value: Any) -> NDArray[np.float64]:
         raise ValueError(f"rotation: found an array of shape {matrices.shape}, need (N, 3, 3) with N at least 1")
     if not np.isfinite(matrices).all():
         raise ValueError("rotation: found NaN or infinite values, need finite ones")
-    with np.errstate(over="ignore", invalid="ignore"):  # NaN is no rotation either
+    with np.errstate(over="ignore", invalid="ignore"):  # what overflows is no rotation either
         error = np.abs(matrices @ matrices.transpose(0, 2, 1) - np.eye(3)).max(axis=(1, 2))
     worst = int(error.argmax())
     if not error[worst] <= _ORTHONORMAL_TOLERANCE:
@@ -43,6 +42,14 @@ def _as_matrices(value: Any) -> NDArray[np.float64]:
     if (reflections := np.flatnonzero(np.linalg.det(matrices) < 0)).size:
         raise ValueError(f"rotation: found a reflection (determinant -1) in matrix {reflections[0]}, need rotations")
     return matrices
+
+
+def as_one_rotation(value: Any) -> Rotation:
+    """Return a copy of ``value`` as a `Rotation` of length 1; the identity for None."""
+    rotation = Rotation.identity(1) if value is None else as_rotation(value)
+    if len(rotation) != 1:
+        raise ValueError(f"rotation: found {len(rotation)} rotations, need one, of the model")
+    return rotation
 
 
 def as_translation(value: Any, n: int) -> NDArray[np.float64]:
@@ -61,7 +68,28 @@ def as_translation(value: Any, n: int) -> NDArray[np.float64]:
     return translation
 
 
+def as_offset(value: Any, name: str) -> Vector:
+    """Return an offset (z, y, x) from the centre of the model; zero for None."""
+    if value is None:
+        return 0.0, 0.0, 0.0
+    vector = as_vector(value, name)
+    if np.abs(vector).max() > LONGEST:
+        raise ValueError(f"{name}: found {shown(value)}, need numbers from {-LONGEST:g} to {LONGEST:g}")
+    z, y, x = vector.tolist()
+    return z, y, x
+
+
+def as_vector(value: Any, name: str) -> NDArray[np.float64]:
+    """Return a new array of three finite numbers (z, y, x)."""
+    vector = as_reals(value, name, "three numbers (z, y, x)")
+    if vector.shape != (3,):
+        raise ValueError(f"{name}: found shape {vector.shape}, need three numbers (z, y, x)")
+    if not np.isfinite(vector).all():
+        raise ValueError(f"{name}: found NaN or infinite values, need finite ones")
+    return vector.copy()
+
+
 def frozen(array: NDArray) -> NDArray:
-    """Return an array of our own that nobody can write to any more."""
+    """Return an array of our own, made read-only."""
     array.flags.writeable = False
     return array
