@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from . import io, metrics, operators, paper, phantom, plot, prox, psf, regularizers
     from ._messages import FastmprWarning
     from .deconvolution.images import deconvolve
+    from .deconvolution.optics import channel_psfs
     from .diagnosis.fit import residuals
     from .diagnosis.search import diagnose
     from .geometry.poses import Poses
@@ -40,6 +41,7 @@ _HOME = {
     "Result": "solver.result",
     "accumulate": "sums.accumulate",
     "average": "reconstruction.baselines",
+    "channel_psfs": "deconvolution.optics",
     "deconvolve": "deconvolution.images",
     "deconvolve_average": "reconstruction.baselines",
     "diagnose": "diagnosis.search",
@@ -62,6 +64,7 @@ __all__ = [
     "Result",
     "accumulate",
     "average",
+    "channel_psfs",
     "deconvolve",
     "deconvolve_average",
     "diagnose",

@@ -26,6 +26,7 @@ def arguments(views: Path, **changes) -> list[str]:
         "output": views / "out.ome.tif",
         "lam": 10,
         "max-iter": 3,
+        "tol": 0,
     } | {name.replace("_", "-"): value for name, value in changes.items()}
     particles = options.pop("particles", views / "particles")
     line = ["reconstruct", str(particles)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import pkgutil
+import signal
 import warnings
 from collections.abc import Sequence
 from importlib import import_module
@@ -12,6 +13,7 @@ from typing import Any
 
 from .._version import __version__
 from ._arguments import Parser
+from ._ending import Interrupted, handled, interrupt
 from ._words import complain, put
 
 
@@ -26,17 +28,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0, or 2 after one line on stderr where the input is bad, or 130 after Ctrl-C; 1 where ``check`` finds something.
+        0; 1 if ``check`` finds something; 2 after an error, told in one line on stderr; 3 if a volume was written that has
+        not converged; 130 after Ctrl-C and 143 after SIGTERM.
     """
-    logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what it logs of a broken file, our error says
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # our error says what is wrong with a broken file
     try:
         args = _parser().parse_args(argv)
-        with warnings.catch_warnings():
-            warnings.showwarning = _show  # one line each, like all that is said here
+        with warnings.catch_warnings(), handled(interrupt, signal.SIGTERM):
+            warnings.showwarning = _show  # in one line each
             return args.run(args) or 0
-    except KeyboardInterrupt:
-        put("fastmpr: interrupted", error=True)
-        return 130
+    except KeyboardInterrupt as stop:
+        ended = stop if isinstance(stop, Interrupted) else Interrupted(signal.SIGINT)
+        put(f"fastmpr: {ended.word}", error=True)
+        return 128 + ended.signal
     except MemoryError as error:
         return _fail(f"not enough memory ({error})")
     except (ValueError, TypeError, OSError, ImportError) as error:

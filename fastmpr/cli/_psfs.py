@@ -1,26 +1,22 @@
-"""The PSFs that images are deconvolved with: of files, or what optics make; one for all channels, or one for each."""
+"""The PSFs that images are deconvolved with: of files, or computed from optics; one for all channels, or one for each."""
 
 from __future__ import annotations
 
 import argparse
-import math
 from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
 import fastmpr
 
-from ._jobs import Job
-from ._words import complain
+from ..deconvolution.optics import Optics, channel_optics, computed
+from ._tasks import Task
 
-_DEPTH = 4  # zeros on the axis, to either side of the focus, that a computed PSF reaches to
-_WIDTH = 10  # wavelengths / NA that it reaches aside: the cone at that depth, and some rings
-_NEAR = 0.08  # of a wavelength: a filter is as wide
 _OPTICS = ("na", "wavelength", "refractive_index", "confocal", "excitation_wavelength", "pinhole")
 
 
 class Psf(NamedTuple):
-    """A PSF beside voxels of a size.
+    """A PSF.
 
     Attributes
     ----------
@@ -37,7 +33,7 @@ class Psf(NamedTuple):
 
 
 class Psfs:
-    """The PSFs for each image, one or one for each channel: those of files for all, or others for each size of voxels.
+    """The PSFs of each image, one or one for each channel: those of files, or computed on its voxels.
 
     Parameters
     ----------
@@ -46,65 +42,54 @@ class Psfs:
     Raises
     ------
     ValueError
-        If the arguments do not say one PSF or one for each channel, or a file holds none.
+        If the arguments do not say which PSFs, or a file holds none.
     """
 
     def __init__(self, args: argparse.Namespace):
         _check(args)
         self._args = args
-        self._made: dict[tuple[float, ...], list[Psf]] = {}
-        self._files = [_of_file(_with(args, psf=path)) for path in args.psf or ()]
+        self._computed: dict[Optics, Psf] = {}
+        self._files = tuple(_of_file(_with(args, psf=path)) for path in args.psf or ())
         if len({(one.values.ndim, one.voxel_size) for one in self._files}) > 1:
             raise ValueError("--psf: found files of different dimensions or voxel sizes, need one of each")
 
-    def __call__(self, job: Job) -> tuple[tuple[float, ...] | None, list[Psf]]:
-        """Return the voxel of an image as far as its PSFs have dimensions, and these; or raise an error that names it."""
-        count = len(self._files) or len(self._args.wavelength)
-        if count not in (1, job.channels):
-            flag = "--psf" if self._files else "--wavelength"
-            need = "need one, or one for each"
-            raise ValueError(f"{job.source}: found {job.channels} channel(s) beside {count} values of {flag}, {need}")
+    def __call__(self, task: Task) -> tuple[tuple[float, ...] | None, tuple[Psf, ...]]:
+        """Return the voxel of an image, of as many dimensions as its PSFs, and these; an error names the image."""
         if not self._files:
-            if job.voxel_size is None:
-                raise ValueError(f"{job.source}: found no voxel size to compute a PSF on, need --voxel-size")
-            _compare(self._args.wavelength, job)
-            if job.voxel_size not in self._made:
-                self._made[job.voxel_size] = [_of_optics(one, job) for one in _each_channel(self._args)]
-            return job.voxel_size, self._made[job.voxel_size]
-        dimensions = self._files[0].values.ndim
-        if dimensions == 3 and "Z" not in job.axes:
+            return task.voxel_size, self._of_optics(task)
+        count, dimensions = len(self._files), self._files[0].values.ndim
+        if count not in (1, task.channels):
+            need = "need one, or one for each"
+            raise ValueError(f"{task.source}: found {task.channels} channel(s) beside {count} values of --psf, {need}")
+        if dimensions == 3 and "Z" not in task.axes:
             need = "need a stack with Z, or a PSF of two"
-            raise ValueError(f"{job.source}: found axes {job.axes} and a PSF of three dimensions, {need}")
-        if job.voxel_size is None and self._files[0].voxel_size is not None:
+            raise ValueError(f"{task.source}: found axes {task.axes} and a PSF of three dimensions, {need}")
+        if task.voxel_size is None and self._files[0].voxel_size is not None:
             need = "need it in micrometres (--voxel-size)"
-            raise ValueError(f"{job.source}: found no voxel size, but lengths in {self._args.psf[0]}, {need}")
-        return job.voxel_size and job.voxel_size[-dimensions:], self._files
+            raise ValueError(f"{task.source}: found no voxel size, but lengths in {self._args.psf[0]}, {need}")
+        return task.voxel_size and task.voxel_size[-dimensions:], self._files
+
+    def _of_optics(self, task: Task) -> tuple[Psf, ...]:
+        """Return what `fastmpr.channel_psfs` computes of an image's file, once for all that are alike."""
+        args = self._args
+        given = {name: value for name in _OPTICS if (value := getattr(args, name)) is not None}
+        given = {"wavelength": None, "excitation_wavelength": None} | given
+        optics = channel_optics(task.source, voxel_size=args.voxel_size, axes=args.axes, **given)
+        for one in optics:
+            if one not in self._computed:
+                values = computed(task.source, one)
+                told = {name: value for name, value in vars(one).items() if value is not None}
+                record = {**told, "shape": values.shape, "voxel_size_from": "image"}
+                self._computed[one] = Psf(values, None, record)
+        return tuple(self._computed[one] for one in optics)
 
 
 def _with(args: argparse.Namespace, **changed: Any) -> argparse.Namespace:
     return argparse.Namespace(**{**vars(args), **changed})
 
 
-def _each_channel(args: argparse.Namespace) -> list[argparse.Namespace]:
-    """Return the optics of each channel that has some of its own."""
-    lasers = args.excitation_wavelength or [None]
-    lasers = lasers if len(lasers) > 1 else lasers * len(args.wavelength)
-    pairs = zip(args.wavelength, lasers, strict=True)
-    return [_with(args, wavelength=emission, excitation_wavelength=laser) for emission, laser in pairs]
-
-
-def _compare(wavelengths: list[float], job: Job) -> None:
-    """Warn where a file says another emission of a channel than is given."""
-    given = wavelengths * job.channels if len(wavelengths) == 1 else wavelengths
-    for k, (length, said) in enumerate(zip(given, job.about.emission, strict=False)):
-        if said is not None and abs(length - said) > _NEAR * said:
-            name = job.about.names[k] if k < len(job.about.names) and job.about.names[k] else f"channel {k + 1}"
-            found = f"found --wavelength {length:g} for {name}, whose emission the file says is {said:g} micrometres"
-            complain(f"{job.source}: {found}, need one for each channel", "warning")
-
-
 def take_images(args: argparse.Namespace) -> None:
-    """Let what stands after an option of several values be images, where there are no others."""
+    """Take what follows an option of several values for images, where there are no others."""
     if not args.images and args.psf:
         args.psf, args.images = args.psf[:1], args.psf[1:]
     for name in ("wavelength", "excitation_wavelength"):
@@ -121,15 +106,12 @@ def take_images(args: argparse.Namespace) -> None:
 
 
 def _check(args: argparse.Namespace) -> None:
-    """Refuse arguments that do not say one PSF."""
+    """Refuse arguments that do not say which PSFs."""
     optics = {name: getattr(args, name) for name in _OPTICS if getattr(args, name) not in (None, False)}
     flags = ["--" + name.replace("_", "-") for name in optics]
-    lasers = len(args.excitation_wavelength or ())
-    if lasers > 1 and lasers != len(args.wavelength or ()):
-        raise ValueError(f"--excitation-wavelength: found {lasers} values, need one, or one for each --wavelength")
     if args.psf and optics:
         raise ValueError(f"{flags[0]}: found beside --psf, need one of the two")
-    if not args.psf and not {"na", "wavelength"} <= optics.keys():
+    if not args.psf and "na" not in optics:
         raise ValueError("--psf: found none, need a file, or --na and --wavelength")
     for flag, given in (("--psf-measured", args.psf_measured), ("--psf-voxel-size", args.psf_voxel_size)):
         if given and not args.psf:
@@ -154,18 +136,3 @@ def _of_file(args: argparse.Namespace) -> Psf:
         "voxel_size_from": "given" if args.psf_voxel_size else "file" if voxel else "image",
     }
     return Psf(values, voxel, record)
-
-
-def _of_optics(args: argparse.Namespace, job: Job) -> Psf:
-    """Return Born and Wolf's PSF on the voxels of an image (z, y, x), or in focus on its pixels (y, x)."""
-    assert job.voxel_size is not None
-    optics = {name: getattr(args, name) for name in _OPTICS if getattr(args, name) is not None}
-    index = optics.setdefault("refractive_index", 1.515)
-    reach = _WIDTH * args.wavelength / args.na
-    reaches = (_DEPTH * 2 * index * args.wavelength / args.na**2, reach, reach)[-len(job.voxel_size) :]
-    shape = tuple(2 * math.ceil(r / side) + 1 for r, side in zip(reaches, job.voxel_size, strict=True))
-    try:
-        values = fastmpr.psf.born_wolf(shape, voxel_size=job.voxel_size, **optics)
-    except ValueError as error:
-        raise ValueError(f"{job.source}: {error}") from None
-    return Psf(values, None, {**optics, "shape": shape, "voxel_size": job.voxel_size, "voxel_size_from": "image"})

@@ -1,10 +1,15 @@
-"""What is kept beside a result: how it came about, and a picture."""
+"""What is kept beside a result: a record of how it came about, and a picture."""
 
 from __future__ import annotations
 
 import json
+import logging
 import math
-from collections.abc import Sequence
+import platform
+import re
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -14,23 +19,92 @@ from numpy.typing import NDArray
 
 import fastmpr
 
+from .._messages import log
 from .._version import __version__
 from ..io.files import written_whole
+from ..io.formats import volumes
 
-_PICTURED = 512  # voxels of an axis at most: a picture of a section shows no more
+_PICTURED = 512  # voxels along an axis, at most, that the picture of a section shows
 _CHANNELS = 4  # that a picture shows at most
+
+
+_PACKAGES = ("numba", "numpy", "pyfftw", "scipy")
+
+
+class Notes(logging.Handler):
+    """What the library logs and warns of: what it assumes, chooses and doubts.
+
+    Attributes
+    ----------
+    logged, warned : list of str
+    """
+
+    def __init__(self) -> None:
+        super().__init__(logging.INFO)
+        self.logged: list[str] = []
+        self.warned: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Note what is logged."""
+        self.logged.append(record.getMessage())
+
+    def taken(self) -> dict[str, list[str]]:
+        """Return what has been noted, as records have it, and begin anew."""
+        taken = {"log": self.logged, "warnings": self.warned}
+        self.logged, self.warned = [], []
+        return taken
+
+
+@contextmanager
+def noting(notes: Notes | None = None) -> Iterator[Notes]:
+    """Note what the library says while the block lasts; warnings are shown as before."""
+    notes, level, show = notes or Notes(), log.level, warnings.showwarning
+
+    def note(
+        message: Warning | str, category: type[Warning], filename: str, lineno: int, file: Any = None, line: Any = None
+    ) -> None:
+        notes.warned.append(str(message))
+        show(message, category, filename, lineno, file, line)
+
+    log.addHandler(notes)
+    log.setLevel(min(logging.INFO, log.getEffectiveLevel()))
+    warnings.showwarning = note
+    try:
+        yield notes
+    finally:
+        warnings.showwarning = show
+        log.setLevel(level)
+        log.removeHandler(notes)
+
+
+def record_of(output: str | Path) -> Path:
+    """Return the name of the record beside an output."""
+    return beside(Path(output), ".json")
+
+
+def beside(output: Path, suffix: str) -> Path:
+    """Return the name of a file that belongs to an output: its own, with another suffix."""
+    return output.with_name(stem(output) + suffix)
+
+
+def stem(path: Path) -> str:
+    """Return a file's name without the suffix of a format, and OME's before it."""
+    known = "|".join(re.escape(suffix) for module in volumes() for suffix in module.SUFFIXES)
+    return re.sub(rf"(\.ome)?({known})$", "", path.name, flags=re.IGNORECASE) or path.name
 
 
 def write_record(path: Path, record: dict[str, Any], overwrite: bool) -> None:
     """Write a record as JSON, whole or not at all."""
-    versions = {"fastmpr": __version__, **{name: version(name) for name in ("numpy", "numba")}}
+    versions = {"fastmpr": __version__, "python": platform.python_version()} | {
+        name: version(name) for name in _PACKAGES
+    }
     with written_whole(path, overwrite) as temporary:
         text = json.dumps(plain({**record, "versions": versions}), indent=2, allow_nan=False)
         temporary.write_text(text + "\n", encoding="utf-8")
 
 
 def plain(value: Any) -> Any:
-    """Return a value as JSON has it: no NaN or infinity, no tuples, arrays or paths."""
+    """Return a value as JSON takes it: without NaN, infinity, tuples, arrays and paths."""
     if isinstance(value, dict):
         return {str(key): plain(one) for key, one in value.items()}
     if isinstance(value, list | tuple | np.ndarray):
@@ -50,7 +124,7 @@ def draw(
     backgrounds: Sequence[float],
     overwrite: bool,
 ) -> None:
-    """Draw an image beside what became of it, each channel of the first frame, less its background."""
+    """Draw an image, less its background, beside the result: each channel of the first frame."""
     if "T" in axes:
         axes, before, after = axes[1:], before[0], after[0]
     if "C" not in axes:
@@ -69,7 +143,7 @@ def draw(
 
 
 def _light(image: NDArray, background: float) -> NDArray:
-    """Return an image of two or three dimensions as a volume that a picture has room for, dark where nothing was seen."""
+    """Return an image of two or three dimensions as a volume small enough for a picture, dark where nothing was seen."""
     shown = np.array(image[tuple(slice(None, None, _step(n)) for n in image.shape)], np.float32) - background
     return np.nan_to_num(shown, nan=0.0).reshape(-1, *shown.shape[-2:])
 

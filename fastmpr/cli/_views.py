@@ -89,6 +89,32 @@ def add_views(command: Any) -> None:
     )
 
 
+_SAID = ("symmetry", "symmetry_axis", "symmetry_centre", "seen", "outside", "radius", "background", "gain")
+
+
+def views_of(args: argparse.Namespace, data: fastmpr.Dataset) -> dict[str, Any]:
+    """Return what a record tells of the views: the files, and what is said and known of them."""
+    known = data.unit == "um"
+    return {
+        "input": {
+            "particles": args.particles,
+            "poses": args.poses,
+            "count": len(data),
+            "shape": data.particle_shape,
+            "voxel_size": data.voxel_size if known else None,
+            "voxel_size_from": "given" if args.voxel_size else "file" if known else None,
+            **{name: getattr(args, name) for name in _SAID},
+        },
+        "psf": {
+            "file": args.psf,
+            "measured": args.psf_measured,
+            "shape": data.psfs[0].shape,
+            "voxel_size": data.psf_voxel_size if known else None,
+            "voxel_size_from": "given" if args.psf_voxel_size else None if data.known_psf_voxel is None else "file",
+        },
+    }
+
+
 def loaded(args: argparse.Namespace) -> fastmpr.Dataset:
     """Return the data set."""
     return fastmpr.load(

@@ -6,7 +6,7 @@ import argparse
 import time
 import warnings
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
 from typing import Any
 
@@ -26,12 +26,14 @@ from ._arguments import (
     positive,
     positive_or_name,
 )
-from ._jobs import Job, plan
+from ._ending import Ending, add_ending
 from ._psfs import Psf, Psfs, take_images
-from ._records import draw, write_record
+from ._records import Notes, draw, noting, write_record
+from ._tasks import Task, plan
 from ._words import check_extras, complain, explain, lengths, say, size, watched
 
 _OPTIONS = ("frames", "lam", "regularizer", "seen", "outside", "background", "max_memory", "max_iter", "tol", "workers")
+_RECORDED = (*_OPTIONS, "timeout")
 _FAILURES = (ValueError, TypeError, OSError, ImportError, MemoryError)
 
 
@@ -58,7 +60,8 @@ def add(commands: Any) -> None:
         "--output",
         required=True,
         metavar="OUT",
-        help="the file to write, .ome.tif; of several images the folder, made if need be, for one named as each",
+        help="the file to write, .ome.tif; for several images a folder, made if need be, for a file named as each; a record "
+        "of how a result came about goes beside it, OUT.json",
     )
     _add_psf(deconvolve)
     add(
@@ -110,6 +113,7 @@ def add(commands: Any) -> None:
         help="such as 4G or 500M, beside image and result; tiles where it needs them (default: some 32 a voxel)",
     )
     add_solver(deconvolve, "result", 80, 8e-3)
+    add_ending(deconvolve)
     add("--preview", action="store_true", help="draw each image beside its result, in a .png beside that")
     add("--overwrite", action="store_true", help="replace outputs, and what is beside them, that are there")
     add_talk(deconvolve)
@@ -142,7 +146,7 @@ def _add_psf(deconvolve: Any) -> None:
         type=positive_or_name,
         nargs="+",
         metavar="L",
-        help="of the emission, in micrometres; or of each channel's",
+        help="of the emission, in micrometres; or of each channel's (default: what IN says)",
     )
     add("--refractive-index", type=positive, metavar="N", help="of the medium (default: 1.515, oil)")
     add("--confocal", action="store_true", help="of a confocal microscope")
@@ -151,66 +155,77 @@ def _add_psf(deconvolve: Any) -> None:
         type=positive_or_name,
         nargs="+",
         metavar="L",
-        help="of its laser or lasers (default: L)",
+        help="of its laser or lasers (default: the emission's)",
     )
     add("--pinhole", type=not_negative, metavar="D", help="its diameter, in Airy units (default: 0, a point)")
 
 
-def run(args: argparse.Namespace) -> None:
-    """Look at all files, then deconvolve those of the same voxels in one go, and write each as soon as it is there."""
+def run(args: argparse.Namespace) -> int:
+    """Look at all files, then deconvolve together those that are alike, and write each result as soon as it is there."""
+    ending = Ending(args.timeout)
     check_extras("tifffile", *(["matplotlib"] if args.preview else []))
     take_images(args)
-    psfs = Psfs(args)
-    jobs, wrong = plan(args, psfs)
+    with noting() as notes:
+        tasks, wrong = plan(args, Psfs(args))
     for message in wrong[:-1]:
         complain(message)
     if wrong:
         raise ValueError(wrong[-1])
-    groups: dict[Any, list[Job]] = {}
-    for job in jobs:
-        groups.setdefault((psfs(job)[0], job.axes), []).append(job)
-    with closing(_Work(args, len(jobs))) as work:
-        for (voxel, _), group in groups.items():
-            work.do(group, psfs(group[0])[1], voxel)
+    groups: dict[Any, list[Task]] = {}
+    given = {}
+    for task, (voxel, psfs) in tasks:
+        key = voxel, task.axes, tuple(map(id, psfs))
+        groups.setdefault(key, []).append(task)
+        given[key] = psfs
+    with noting(notes), ending, closing(_Work(args, len(tasks), ending, notes)) as work:
+        for key, group in groups.items():
+            work.do(group, given[key], voxel=key[0])
     if work.failed:
-        raise ValueError(work.failed[0] if len(jobs) == 1 else f"{len(work.failed)} of {len(jobs)} images failed")
+        raise ValueError(work.failed[0] if len(tasks) == 1 else f"{len(work.failed)} of {len(tasks)} images failed")
+    return ending.status(work.done)
 
 
 class _Work:
-    """Images, one after another; one that fails is no obstacle to the others.
+    """Images, one after another; where one fails, the others go on.
 
     Attributes
     ----------
     failed : list of str
-        What is wrong with those that did.
+        What went wrong, for each that failed.
+    done : bool
+        Whether all that has been written has converged.
     """
 
-    def __init__(self, args: argparse.Namespace, total: int):
-        self.args, self.total = args, total
+    def __init__(self, args: argparse.Namespace, total: int, ending: Ending, notes: Notes):
+        self.args, self.total, self.ending, self.notes = args, total, ending, notes
         self.failed: list[str] = []
+        self.done = True
+        self._doubts = notes.taken()["warnings"]  # that came before the first image
         self._found: list[dict[str, Any]] = []
         self._bars, self._begun = _Bars(watched(args)), 0
 
-    def do(self, jobs: list[Job], psfs: list[Psf], voxel: tuple[float, ...] | None) -> None:
-        """Deconvolve images of the same voxels and axes with one preparation, and one more after each that fails."""
-        waiting = deque(jobs)
+    def do(self, tasks: list[Task], psfs: Sequence[Psf], voxel: tuple[float, ...] | None) -> None:
+        """Deconvolve images of the same voxels, axes and PSFs in one call, and in one more after each that fails."""
+        waiting = deque(tasks)
         while waiting:
             begun = self._begun
             results = fastmpr.deconvolve(
                 self._images(waiting),
                 [psf.values for psf in psfs],
-                axes=jobs[0].axes,
+                axes=tasks[0].axes,
                 voxel_size=1.0 if voxel is None else voxel,
                 psf_voxel_size=psfs[0].voxel_size,
                 report=lambda found: self._found.append(found),
                 progress=self._bars,
+                cancel=self.ending,
+                timeout=self.ending.left,
                 **{name: getattr(self.args, name) for name in _OPTIONS},
             )
             try:
                 while (result := self._next(results)) is not None:
                     self._finish(result, psfs)
             except _FAILURES as error:
-                if self._begun == begun:  # nothing is wrong with an image
+                if self._begun == begun:  # no image is at fault
                     raise
                 self._fail(error)
 
@@ -218,66 +233,86 @@ class _Work:
         """Take the bars away."""
         self._bars.close()
 
-    def _images(self, waiting: deque[Job]) -> Iterator[NDArray]:
-        """Yield images as they are asked for, those that can be read."""
+    def _images(self, waiting: deque[Task]) -> Iterator[NDArray]:
+        """Yield the images that can be read, each when it is asked for."""
         while waiting:
-            self._job, self._start, self._found = waiting.popleft(), time.perf_counter(), []
+            self._task, self._start, self._found = waiting.popleft(), time.perf_counter(), []
+            self.notes.taken()
+            self.notes.warned = [text for text in self._doubts if text.startswith(f"{self._task.source}: ")]
             self._begun += 1
-            self._bars.begin(f"{self._begun} of {self.total}, {self._job.source.name}: " if self.total > 1 else "")
+            self._bars.begin(f"{self._begun} of {self.total}, {self._task.source.name}: " if self.total > 1 else "")
             try:
-                self._image = fastmpr.io.read_image(self._job.source, self.args.voxel_size, self.args.axes).values
+                self._image = fastmpr.io.read_image(self._task.source, self.args.voxel_size, self.args.axes).values
             except _FAILURES as error:
                 self._fail(error)
             else:
                 yield self._image
 
     def _next(self, results: Iterator[NDArray]) -> NDArray | None:
-        """Return the next result, None after the last; warnings have the name of its file."""
+        """Return the next result, None after the last; warnings are told under the name of its file."""
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always", fastmpr.FastmprWarning)
             try:
                 return next(results, None)
             finally:
                 for warning in said:
-                    complain(self._named(warning.message), "warning")
+                    self._warn(warning.message)
 
-    def _finish(self, result: NDArray, psfs: list[Psf]) -> None:
+    def _warn(self, message: object) -> None:
+        self.notes.warned.append(self._named(message))
+        complain(self.notes.warned[-1], "warning")
+
+    def _finish(self, result: NDArray, psfs: Sequence[Psf]) -> None:
         """Write a result and what is kept beside it, and say so."""
-        args, job, found = self.args, self._job, self._found
+        args, task, found = self.args, self._task, self._found
         seconds = time.perf_counter() - self._start
         self._bars.close()
-        job.output.parent.mkdir(exist_ok=True)
-        fastmpr.io.write_image(job.output, result, job.axes, job.voxel_size, args.overwrite, job.about)
-        write_record(job.beside(".json"), self._record(psfs, seconds), args.overwrite)
+        self._judge(found)
+        task.output.parent.mkdir(exist_ok=True)
+        fastmpr.io.write_image(task.output, result, task.axes, task.voxel_size, args.overwrite, task.about)
+        write_record(task.beside(".json"), self._record(psfs, seconds), args.overwrite)
         if args.preview:
-            levels = [one["background"] or 0.0 for one in found if "T" not in job.axes or one["index"][0] == 0]
-            draw(job.beside(".png"), self._image, result, job.axes, job.voxel_size, levels, args.overwrite)
+            levels = [one["background"] or 0.0 for one in found if "T" not in task.axes or one["index"][0] == 0]
+            draw(task.beside(".png"), self._image, result, task.axes, task.voxel_size, levels, args.overwrite)
         for one in found:
-            place = "".join(f", {axis} {k}" for axis, k in zip(job.axes, one["index"], strict=False))
+            place = "".join(f", {axis} {k}" for axis, k in zip(task.axes, one["index"], strict=False))
             told = [
                 name for name in ("background", "lam", "nit", "unseen", "tiles", "fit") if one.get(name) is not None
             ]
             text = ", ".join(f"{name} {one[name]:.4g}" for name in told)
-            explain(args, f"{job.source}{place}: {text}")
-        voxel = lengths(job.voxel_size) if job.voxel_size else "unknown size"
+            explain(args, f"{task.source}{place}: {text}")
+        voxel = lengths(task.voxel_size) if task.voxel_size else "unknown size"
         weights = sorted({f"{one['lam']:.4g}": None for one in found if one["lam"] is not None}, key=float)
         shown = weights[0] if len(weights) == 1 else f"{weights[0]} to {weights[-1]}"
-        say(args, f"{job.output}: {size(result.shape)} voxels of {voxel}, lam {shown}, {seconds:.1f} s")
+        say(args, f"{task.output}: {size(result.shape)} voxels of {voxel}, lam {shown}, {seconds:.1f} s")
 
-    def _record(self, psfs: list[Psf], seconds: float) -> dict[str, Any]:
-        job, args = self._job, self.args
-        origin = None if job.voxel_size is None else "given" if args.voxel_size else "file"
+    def _judge(self, found: list[dict[str, Any]]) -> None:
+        """Warn where a result has not converged, of what was seen."""
+        told = [one for one in found if one["lam"] is not None]
+        short = [one for one in told if not one["success"]]
+        if short and not self.ending.check(False, self.args.tol):
+            self.done = False
+            which = "" if len(told) == 1 else f" {len(short)} of {len(told)} channels or frames"
+            iterations = max(one["nit"] for one in short)
+            self._warn(
+                f"found{which} not converged after {iterations} iterations, need more (--max-iter), or a larger --tol"
+            )
+
+    def _record(self, psfs: Sequence[Psf], seconds: float) -> dict[str, Any]:
+        task, args = self._task, self.args
+        origin = None if task.voxel_size is None else "given" if args.voxel_size else "file"
         return {
             "input": {
-                "file": job.source,
-                "axes": job.axes,
-                "shape": job.shape,
-                "dtype": job.dtype,
-                "voxel_size": job.voxel_size,
+                "file": task.source,
+                "axes": task.axes,
+                "shape": task.shape,
+                "dtype": task.dtype,
+                "voxel_size": task.voxel_size,
                 "voxel_size_from": origin,
             },
             "psf": psfs[0].record if len(psfs) == 1 else [psf.record for psf in psfs],
-            "options": {name: getattr(args, name) for name in _OPTIONS},
+            "options": {name: getattr(args, name) for name in _RECORDED},
+            **self.notes.taken(),
             "found": self._found,
             "seconds": round(seconds, 3),
         }
@@ -292,25 +327,25 @@ class _Work:
 
     def _named(self, message: object) -> str:
         """Return a message that names the file and no argument."""
-        text, source = str(message).removeprefix("image: "), str(self._job.source)
-        return text if source in text or str(self._job.output) in text else f"{source}: {text}"
+        text, source = str(message).removeprefix("image: "), str(self._task.source)
+        return text if source in text or str(self._task.output) in text else f"{source}: {text}"
 
 
 class _Bars:
-    """The bars of one image at a time, under its name."""
+    """Progress bars of one image at a time, under its name."""
 
     def __init__(self, shown: bool):
         self._shown, self._stack, self._title, self._iterations = shown, ExitStack(), "", 0
         self._tell: Progress | None = None
 
     def begin(self, title: str) -> None:
-        """Begin with an image."""
+        """Begin an image."""
         self.close()
         self._title, self._iterations = title, 0
         self._tell = self._stack.enter_context(telling(self._shown))
 
     def __call__(self, what: str, done: int, total: int | None) -> None:
-        """Take the place of the bars that `deconvolve` would show."""
+        """Show progress as `fastmpr.deconvolve` tells it."""
         if what == "iterations":  # counted there from the first image on
             self._iterations += 1
             done = self._iterations

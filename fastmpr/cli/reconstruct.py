@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import time
 from typing import Any
 
 import fastmpr
@@ -10,8 +11,12 @@ import fastmpr
 from ..io.files import check_writable
 from ..io.formats import writable_format
 from ._arguments import add_solver, add_talk, new_command
-from ._views import add_views, loaded
-from ._words import explain, lengths, put, say, size, watched
+from ._ending import Ending, add_ending
+from ._records import Notes, noting, record_of, write_record
+from ._views import add_views, loaded, views_of
+from ._words import complain, explain, lengths, say, size, watched
+
+_OPTIONS = ("lam", "regularizer", "max_iter", "tol", "workers", "timeout")
 
 
 def add(commands: Any) -> None:
@@ -21,37 +26,65 @@ def add(commands: Any) -> None:
     reconstruct = new_command(commands, "reconstruct", run, summary, example)
     add = reconstruct.add_argument
     add_views(reconstruct)
-    add("-o", "--output", required=True, metavar="OUT.ome.tif", help="the volume to write")
+    text = "the volume to write; a record of how it came about goes beside it, OUT.json"
+    add("-o", "--output", required=True, metavar="OUT.ome.tif", help=text)
     add_solver(reconstruct, "volume", 1000, 2e-3)
-    add("--overwrite", action="store_true", help="replace the output if it is there")
+    add_ending(reconstruct)
+    add("--overwrite", action="store_true", help="replace the output and its record if they are there")
     add_talk(reconstruct)
 
 
-def run(args: argparse.Namespace) -> None:
-    """Load, reconstruct, write."""
+def run(args: argparse.Namespace) -> int:
+    """Load, reconstruct, write; return the exit status."""
     writable_format(args.output)
-    check_writable(args.output, args.overwrite)
-    data = loaded(args)
-    told = (repr(data).strip("<>"), *data.assumed)
-    for text in told:
-        explain(args, text)
-    result = fastmpr.reconstruct(
-        data,
-        lam=args.lam,
-        regularizer=args.regularizer,
-        max_iter=args.max_iter,
-        tol=args.tol,
-        workers=args.workers,
-        progress=watched(args),
-    )
-    for text in set(data.assumed).difference(told):  # of crops, which are known when they were read
-        explain(args, text)
-    explain(args, f"lam {result.lam:.6g}, {result.nit} iterations: {result.message}")
-    if not result.success:
-        put(f"fastmpr: warning: {result.message}", error=True)
-    known = data.unit == "um"
-    fastmpr.io.write(args.output, result.x, result.voxel_size if known else None, args.overwrite)
-    voxel = lengths(result.voxel_size) if known else "unknown size, taken as cubes"
-    say(args, f"{args.output}: {size(result.x.shape)} voxels of {voxel}")
+    for path in (args.output, record_of(args.output)):
+        check_writable(path, args.overwrite)
+    ending, start = Ending(args.timeout), time.perf_counter()
+    with noting() as notes:
+        data = loaded(args)
+        told = (repr(data).strip("<>"), *data.assumed)
+        for text in told:
+            explain(args, text)
+        with ending:
+            result = fastmpr.reconstruct(
+                data,
+                lam=args.lam,
+                regularizer=args.regularizer,
+                max_iter=args.max_iter,
+                tol=args.tol,
+                workers=args.workers,
+                progress=watched(args),
+                cancel=ending,
+                timeout=ending.left,
+            )
+            done = ending.check(result.success, args.tol)
+            for text in set(data.assumed).difference(told):  # what was recognised when the particles were read
+                explain(args, text)
+            explain(args, f"lam {result.lam:.6g}, {result.nit} iterations: {result.message}")
+            if not done:
+                complain(result.message, "warning")
+            _write(args, data, result, notes, time.perf_counter() - start)
+            return ending.status(done)
+
+
+def _write(
+    args: argparse.Namespace, data: fastmpr.Dataset, result: fastmpr.Result, notes: Notes, seconds: float
+) -> None:
+    """Write the volume and its record, and say so."""
+    voxel = result.voxel_size if data.unit == "um" else None
+    fastmpr.io.write(args.output, result.x, voxel, args.overwrite)
+    found = {name: getattr(result, name) for name in ("lam", "nit", "success", "message", "fit", "history")}
+    record = {
+        **views_of(args, data),
+        "options": {name: getattr(args, name) for name in _OPTIONS},
+        "output": {"file": args.output, "shape": result.x.shape, "voxel_size": voxel},
+        "assumed": data.assumed,
+        **notes.taken(),
+        "found": found,
+        "seconds": round(seconds, 3),
+    }
+    write_record(record_of(args.output), record, args.overwrite)
+    sides = lengths(voxel) if voxel else "unknown size, taken as cubes"
+    say(args, f"{args.output}: {size(result.x.shape)} voxels of {sides}")
     fit = "" if result.fit is None else f", fit {result.fit:.3g} (1: the volume explains the views)"
     say(args, f"lam {result.lam:.4g}, {result.nit} iterations{fit}")

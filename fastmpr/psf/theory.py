@@ -10,11 +10,22 @@ import numpy as np
 import scipy  # its parts are slow to import: this loads them at their first use
 from numpy.typing import ArrayLike, NDArray
 
-from .._validation import as_flag, as_float_dtype, as_lengths, as_number, as_positive, as_shape_or_plane, shown
+from .._validation import (
+    as_flag,
+    as_float_dtype,
+    as_lengths,
+    as_number,
+    as_positive,
+    as_reals,
+    as_shape_or_plane,
+    shown,
+)
 from ..runtime.limits import check_memory
 
 _AIRY_RADIUS = 0.6098349  # of the first dark ring, in wavelength / NA: the first zero of J1 over 2 pi
 _MOST_PINHOLE = 100  # Airy units: no microscope has so wide a one, and the tables reach as far as it does
+_DEPTH = 4  # zeros on the axis, to either side of the focus, that a PSF holds where no shape is given
+_WIDTH = 10  # wavelengths / NA that it reaches aside there: the cone at that depth, and some rings
 _RADIAL_STEP = 0.016  # of the tables over r, in wavelength / NA: interpolation then errs by 1e-10 of the peak
 
 
@@ -64,7 +75,7 @@ def gaussian(
 
 
 def born_wolf(
-    shape: int | Sequence[int],
+    shape: int | Sequence[int] | None = None,
     *,
     voxel_size: ArrayLike,
     wavelength: float,
@@ -88,10 +99,11 @@ def born_wolf(
 
     Parameters
     ----------
-    shape : int, (int, int, int) or (int, int)
-        Size (z, y, x) in voxels, or (y, x) for the plane in focus; one number means a cube.
+    shape : int, (int, int, int) or (int, int), optional
+        Size (z, y, x) in voxels, or (y, x) for the plane in focus; one number means a cube. By default as far as the light
+        of a widefield microscope reaches: four zeros on the axis to either side of the focus, 10 wavelengths / NA aside.
     voxel_size : float, (float, float, float) or (float, float)
-        Size of a voxel along each axis of ``shape``, in micrometres.
+        Size of a voxel along each axis of ``shape``, in micrometres. Without ``shape``, (y, x) means the plane in focus.
     wavelength : float
         Of the emission in vacuum, in micrometres.
     na : float
@@ -145,9 +157,12 @@ def born_wolf(
     ((43, 69, 69), dtype('float32'), 1.0)
     >>> psf.born_wolf((69, 65), voxel_size=0.1, wavelength=0.52, na=1.49).shape  # in focus: images of two dimensions
     (69, 65)
+    >>> psf.born_wolf(voxel_size=(0.2, 0.1, 0.1), wavelength=0.52, na=1.4).shape  # as large as it need be
+    (35, 77, 77)
     """
-    size, dtype = as_shape_or_plane(shape), as_float_dtype(dtype)
-    voxel = as_lengths(voxel_size, "voxel_size", len(size))
+    dtype, given = as_float_dtype(dtype), None if shape is None else as_shape_or_plane(shape)
+    dimensions = len(given) if given else 2 if as_reals(voxel_size, "voxel_size", "lengths").shape == (2,) else 3
+    voxel = as_lengths(voxel_size, "voxel_size", dimensions)
     emission = _as_wavelength(wavelength, "wavelength")
     excitation = emission
     if excitation_wavelength is not None:
@@ -155,6 +170,7 @@ def born_wolf(
     na, index = _as_lens(na, refractive_index)
     _check_sampling(voxel, emission / na, index / na)
     pinhole = _as_pinhole(confocal, pinhole, excitation_wavelength)
+    size = given or _reached(voxel, emission, na, index)
     disc = pinhole * _AIRY_RADIUS * emission / na
     step = _RADIAL_STEP * min(emission, excitation) / na
     _check_room(size, voxel, dtype, disc, step, index / na)
@@ -170,6 +186,13 @@ def born_wolf(
         table = table * _intensity(radius[: len(table)], depth, excitation, na, index)
     planes = scipy.interpolate.make_interp_spline(radius[: len(table)], table, k=5)(distance)
     return _normalised(np.moveaxis(planes[..., plane.ravel()], -1, 0).reshape(size), dtype)
+
+
+def _reached(voxel: Sequence[float], wavelength: float, na: float, index: float) -> tuple[int, ...]:
+    """Return the shape of a PSF that leaves out next to no light."""
+    aside = _WIDTH * wavelength / na
+    reaches = (_DEPTH * 2 * index * wavelength / na**2, aside, aside)[-len(voxel) :]
+    return tuple(2 * math.ceil(reach / side) + 1 for reach, side in zip(reaches, voxel, strict=True))
 
 
 def _intensity(radius: NDArray, depth: NDArray, wavelength: float, na: float, index: float) -> NDArray:

@@ -65,7 +65,7 @@ class TestOneImage:
         options |= {"tol": 0, "workers": 1, "max_memory": 2**30}
         expected = fastmpr.deconvolve(image, PSF, voxel_size=VOXEL, psf_voxel_size=(0.2, 0.1, 0.1), **options)
         agree("sharp.ome.tif", expected)
-        assert record("sharp.json")["options"] == options
+        assert record("sharp.json")["options"] == options | {"timeout": None}
         assert record("sharp.json")["found"][0]["unseen"] == 1
 
     def test_defaults_are_those_of_python(self):
@@ -98,7 +98,9 @@ class TestOneImage:
         }
         (found,) = kept["found"]
         assert found == {**told[0], "index": []}
-        assert kept["versions"].keys() == {"fastmpr", "numpy", "numba"}
+        assert kept["versions"].keys() == {"fastmpr", "numpy", "numba", "pyfftw", "python", "scipy"}
+        assert any(text.startswith("deconvolve: lam = 10") for text in kept["log"])
+        assert kept["warnings"] == []
         assert 0 < kept["seconds"] < 600
 
     def test_a_record_is_plain(self):
@@ -335,6 +337,21 @@ class TestChannels:
                 read_image("sharp.ome.tif").values[k], read_image("one.ome.tif").values, atol=1e-5
             )
 
+    def test_the_wavelengths_that_the_file_says(self, two, capsys):
+        words = ["--na", "0.8", "--refractive-index", "1.33", *FEW]
+        assert main(["deconvolve", "two.ome.tif", "-o", "sharp.ome.tif", *words]) == 0
+        assert [one["wavelength"] for one in record("sharp.json")["psf"]] == [0.46, 0.67]
+        assert capsys.readouterr().err == ""
+        psfs = fastmpr.channel_psfs("two.ome.tif", na=0.8, refractive_index=1.33)
+        agree("sharp.ome.tif", fastmpr.deconvolve(two, psfs, axes="CZYX", voxel_size=VOXEL, **MANY), "CZYX")
+
+    def test_files_that_say_different_wavelengths_have_different_psfs(self, two):
+        write_image("other.ome.tif", two, "CZYX", VOXEL, about=self.ABOUT._replace(emission=(0.5, 0.6)))
+        words = ["--na", "0.8", "--refractive-index", "1.33", *FEW]
+        assert main(["deconvolve", "two.ome.tif", "other.ome.tif", "-o", "out", *words]) == 0
+        found = {name: [one["wavelength"] for one in record(f"out/{name}.json")["psf"]] for name in ("two", "other")}
+        assert found == {"two": [0.46, 0.67], "other": [0.5, 0.6]}
+
     def test_a_psf_for_each(self, two):
         wide = fastmpr.psf.gaussian((9, 7, 7), sigma=(2, 1.6, 1.6))
         write_image("wide.tif", wide, "ZYX", VOXEL)
@@ -349,21 +366,27 @@ class TestChannels:
     @pytest.mark.parametrize("words", [["0.52"], ["0.69", "0.45"]])
     def test_a_wavelength_that_the_file_contradicts_is_said(self, two, capsys, words):
         line = ["--na", "0.8", "--refractive-index", "1.33", "--wavelength", *words, *FEW]
-        assert main(["deconvolve", "two.ome.tif", "-o", "sharp.ome.tif", *line]) == 0
+        with warnings.catch_warnings():
+            warnings.simplefilter("default")
+            assert main(["deconvolve", "two.ome.tif", "-o", "sharp.ome.tif", *line]) == 0
         said = capsys.readouterr().err
-        assert f"found --wavelength {words[0]} for DAPI, whose emission the file says is 0.46 micrometres" in said
-        assert "for Cy5" in said
+        expected = (
+            f"two.ome.tif: found wavelength {words[0]} for DAPI, whose emission the file says is 0.46 micrometres"
+        )
+        assert said.startswith(f"fastmpr: warning: {expected}")
+        assert said.count("for Cy5") == 1
+        assert record("sharp.json")["warnings"][0].startswith(expected)
 
     @pytest.mark.parametrize(
         ("words", "message"),
         [
             (
                 ["--na", "0.8", "--wavelength", "0.4", "0.5", "0.6"],
-                "found 2 channel(s) beside 3 values of --wavelength",
+                "two.ome.tif: found 2 channels and 3 values of wavelength",
             ),
             (
-                ["--na", "1", "--wavelength", "0.5", "--excitation-wavelength", "0.4", "0.5"],
-                "--excitation-wavelength: found 2",
+                ["--na", "1", "--confocal", "--excitation-wavelength", "0.4", "0.5", "0.6"],
+                "two.ome.tif: found 2 channels and 3 values of excitation_wavelength",
             ),
             (["--psf", "psf.tif", "flat.tif"], "--psf: found files of different dimensions"),
             (["--psf", "psf.tif", "two.ome.tif"], "need a PSF of two or three dimensions"),

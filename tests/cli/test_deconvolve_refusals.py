@@ -84,7 +84,8 @@ class TestRefusals:
         ("words", "message"),
         [
             ([], "--psf: found none, need a file, or --na and --wavelength"),
-            (["--na", "1.2"], "--psf: found none, need a file, or --na and --wavelength"),
+            (["--wavelength", "0.5"], "--psf: found none, need a file, or --na and --wavelength"),
+            (["--na", "1.2"], "cell.tif: found no emission wavelength, need it (wavelength=, --wavelength)"),
             (["--na", "1.6", "--wavelength", "0.5"], "cell.tif: na: found 1.6, need less than refractive_index"),
             (["--na", "1.2", "--wavelength", "500"], "cell.tif: wavelength: found 500.0, need micrometres"),
             (
@@ -100,7 +101,8 @@ class TestRefusals:
     def test_optics_need_a_voxel_size(self, folder, capsys):
         change(Path("cell.tif"), blurred())
         line = ["deconvolve", "cell.tif", "-o", "out.ome.tif", "--na", "1.2", "--wavelength", "0.5"]
-        assert "cell.tif: found no voxel size to compute a PSF on, need --voxel-size" in refusal(line, capsys)
+        message = refusal(line, capsys)
+        assert "cell.tif: found no voxel size to compute a PSF on, need it (voxel_size=, --voxel-size)" in message
 
     @pytest.mark.parametrize(
         ("images", "output", "message"),

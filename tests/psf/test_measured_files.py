@@ -68,6 +68,8 @@ def test_the_command_takes_a_bead(folder, capsys):
         "10",
         "--max-iter",
         "2",
+        "--tol",
+        "0",
     ]
     line += ["--psf", str(folder / "bead.tif"), "--psf-measured", "--quiet", "-o"]
     assert main([*line, str(folder / "out.ome.tif")]) == 0

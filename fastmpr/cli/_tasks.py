@@ -1,21 +1,23 @@
-"""Which image becomes which file: all that can be known before the first is begun."""
+"""Which image becomes which file: all that can be checked before the first is deconvolved."""
 
 from __future__ import annotations
 
 import argparse
-import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from ..io.about import About, read_about
 from ..io.files import as_path, check_folder_writable, check_writable
-from ..io.formats import volumes, writable_format
+from ..io.formats import writable_format
 from ..io.images import look_at
+from ._records import beside, stem
+
+T = TypeVar("T")
 
 
-class Job(NamedTuple):
-    """One image.
+class Task(NamedTuple):
+    """One image, and the file that its result goes to.
 
     Attributes
     ----------
@@ -38,47 +40,40 @@ class Job(NamedTuple):
 
     @property
     def channels(self) -> int:
-        """How many there are."""
+        """The number of channels."""
         return self.shape[self.axes.index("C")] if "C" in self.axes else 1
 
     def beside(self, suffix: str) -> Path:
         """Return the name of what belongs to the output."""
-        return self.output.with_name(stem(self.output) + suffix)
+        return beside(self.output, suffix)
 
 
-def plan(args: argparse.Namespace, check: Callable[[Job], object]) -> tuple[list[Job], list[str]]:
-    """Return the images of a command, and what is wrong with them and with their outputs: a line each.
+def plan(args: argparse.Namespace, prepare: Callable[[Task], T]) -> tuple[list[tuple[Task, T]], list[str]]:
+    """Return the task of each image with what is prepared for it, and a line for each that cannot be done.
 
     Parameters
     ----------
     args : Namespace
-    check : callable
-        Raises an error where something else is wrong with an image.
+    prepare : callable
+        Of a task; raises an error where something is wrong with its image.
     """
-    jobs, wrong = [], []
+    tasks, wrong = [], []
     claimed = {Path(path).resolve(): "is read" for path in (*args.images, *(args.psf or ())) if path}
     for source, output in zip(map(Path, args.images), _outputs(args), strict=True):
         try:
-            job = _job(args, source, output)
-            for path in (output, job.beside(".json"), *([job.beside(".png")] if args.preview else [])):
+            task = _task(args, source, output)
+            for path in (output, task.beside(".json"), *([task.beside(".png")] if args.preview else [])):
                 if path.resolve() in claimed:
                     raise ValueError(
                         f"{source}: {path} {claimed[path.resolve()]} too, need another name for what comes of it"
                     )
                 claimed[path.resolve()] = f"comes of {source}"
-                if path.parent.is_dir():  # or is made
+                if path.parent.is_dir():  # or it is made later
                     check_writable(path, args.overwrite)
-            check(job)
-            jobs.append(job)
+            tasks.append((task, prepare(task)))
         except (ValueError, TypeError, OSError, ImportError, MemoryError) as error:
             wrong.append(str(error))
-    return jobs, wrong
-
-
-def stem(path: Path) -> str:
-    """Return a file's name without the suffix of a format, and OME's before it."""
-    known = "|".join(re.escape(suffix) for module in volumes() for suffix in module.SUFFIXES)
-    return re.sub(rf"(\.ome)?({known})$", "", path.name, flags=re.IGNORECASE) or path.name
+    return tasks, wrong
 
 
 def _outputs(args: argparse.Namespace) -> list[Path]:
@@ -92,6 +87,6 @@ def _outputs(args: argparse.Namespace) -> list[Path]:
     return [out / f"{stem(Path(image))}.ome.tif" for image in args.images]
 
 
-def _job(args: argparse.Namespace, source: Path, output: Path) -> Job:
+def _task(args: argparse.Namespace, source: Path, output: Path) -> Task:
     values, axes, voxel = look_at(source, args.voxel_size, args.axes)
-    return Job(source, output, values.shape, axes, str(values.dtype), voxel, read_about(source))
+    return Task(source, output, values.shape, axes, str(values.dtype), voxel, read_about(source))
