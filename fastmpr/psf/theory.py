@@ -100,8 +100,8 @@ def born_wolf(
     Parameters
     ----------
     shape : int, (int, int, int) or (int, int), optional
-        Size (z, y, x) in voxels, or (y, x) for the plane in focus; one number means a cube. By default as far as the light
-        of a widefield microscope reaches: four zeros on the axis to either side of the focus, 10 wavelengths / NA aside.
+        Size (z, y, x) in voxels, or (y, x) for the plane in focus; one number means a cube. By default the PSF
+        reaches to the fourth zero on the axis to either side of the focus, and 10 wavelengths / NA aside.
     voxel_size : float, (float, float, float) or (float, float)
         Size of a voxel along each axis of ``shape``, in micrometres. Without ``shape``, (y, x) means the plane in focus.
     wavelength : float
@@ -189,7 +189,7 @@ def born_wolf(
 
 
 def _reached(voxel: Sequence[float], wavelength: float, na: float, index: float) -> tuple[int, ...]:
-    """Return the shape of a PSF that leaves out next to no light."""
+    """Return the shape that `born_wolf` chooses: the planes that it holds leave out a few hundredths of their light."""
     aside = _WIDTH * wavelength / na
     reaches = (_DEPTH * 2 * index * wavelength / na**2, aside, aside)[-len(voxel) :]
     return tuple(2 * math.ceil(reach / side) + 1 for reach, side in zip(reaches, voxel, strict=True))

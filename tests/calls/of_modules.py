@@ -191,7 +191,7 @@ def gaussian(draw) -> Call:
 
 
 def is_psf(psf: Any, given: dict[str, Any]) -> None:
-    is_volume(psf, sizes(given["shape"]), given["dtype"])
+    is_volume(psf, psf.shape if given["shape"] is None else sizes(given["shape"]), given["dtype"])
     assert psf.min() >= 0
     assert math.isclose(psf.sum(dtype=float), 1, rel_tol=1e-4)
 
@@ -199,9 +199,12 @@ def is_psf(psf: Any, given: dict[str, Any]) -> None:
 @st.composite
 def born_wolf(draw) -> Call:
     confocal, shape = draw(st.booleans()), draw(st.one_of(SHAPES, SIZES, PLANES))
+    voxel = along(shape, 0.1, (0.3, 0.1, 0.1))
+    if draw(st.integers(0, 9)) == 0:
+        shape, voxel = None, st.sampled_from([0.4, (0.9, 0.4, 0.4), (0.4, 0.3)])
     arguments = {
         "shape": shape,
-        "voxel_size": draw(along(shape, 0.1, (0.3, 0.1, 0.1))),
+        "voxel_size": draw(voxel),
         "wavelength": draw(st.sampled_from([0.52, 0.6])),
         "na": draw(st.sampled_from([1.4, 1.0])),
         "refractive_index": 1.515,
@@ -211,6 +214,35 @@ def born_wolf(draw) -> Call:
         "dtype": draw(OF_RESULT),
     }
     return Call(fastmpr.psf.born_wolf, arguments, is_psf)
+
+
+@st.composite
+def channel_psfs(draw) -> Call:
+    channels, deep = draw(st.integers(1, 3)), draw(st.booleans())
+    path, axes = FOLDER / "channels.ome.tif", "C" * (channels > 1) + "Z" * deep + "YX"
+    about = fastmpr.io.About(emission=(0.5, 0.55, 0.6)[:channels])
+    voxel = (0.9, 0.3, 0.3) if deep else (0.3, 0.3)
+    shape = (*[channels] * (channels > 1), *[3] * deep, 4, 5)
+    fastmpr.io.write_image(path, np.ones(shape), axes, voxel, True, about)
+    confocal = draw(st.booleans())
+    arguments = {
+        "path": str(path),
+        "na": draw(st.sampled_from([1.0, 0.8])),
+        "wavelength": draw(st.sampled_from([None, 0.55, [0.5, 0.55, 0.6][:channels]])),
+        "refractive_index": 1.33,
+        "confocal": confocal,
+        "excitation_wavelength": draw(st.sampled_from([None, 0.488, [0.48] * channels])) if confocal else None,
+        "pinhole": draw(st.sampled_from([0.0, 1])) if confocal else 0,
+        "voxel_size": draw(st.sampled_from([None, (0.8, 0.3, 0.3)])),
+        "axes": None,
+    }
+
+    def check(psfs: Any, given: dict[str, Any]) -> None:
+        assert len(psfs) in (1, channels)
+        for psf in psfs:
+            is_volume(psf, psf.shape, np.float32)
+
+    return Call(fastmpr.channel_psfs, arguments, check, also=(OSError, ImportError), blamed=("channels.ome.tif",))
 
 
 @st.composite
@@ -309,6 +341,7 @@ CALLS: dict[str, tuple[Callable[[], st.SearchStrategy[Call]], int]] = {
     "phantom": (phantom, 200),
     "psf.gaussian": (gaussian, 150),
     "psf.born_wolf": (born_wolf, 300),
+    "channel_psfs": (channel_psfs, 100),
     "psf.centred": (centred, 100),
     "psf.measured": (measured, 150),
     "plot.sections": (sections, 20),

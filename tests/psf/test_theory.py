@@ -44,6 +44,28 @@ def half_width(position, line):
     return 2 * np.interp(-0.5, -line[: below + 1], position[: below + 1])
 
 
+# ---- Where no shape is given
+
+
+@pytest.mark.parametrize("voxel", [(0.2, 0.1, 0.1), (0.35, 0.08, 0.12), (0.1, 0.1), 0.2])
+def test_without_a_shape_it_reaches_to_the_fourth_zero_and_holds_the_rings(voxel):
+    options = {"wavelength": WAVELENGTH, "na": NA, "refractive_index": INDEX}
+    h = psf.born_wolf(voxel_size=voxel, **options)
+    sides = np.broadcast_to(voxel, 3 if np.ndim(voxel) == 0 else len(voxel))
+    reach = np.multiply(h.shape, sides) / 2
+    asked = np.array([4 * 2 * INDEX * WAVELENGTH / NA**2, *[10 * WAVELENGTH / NA] * 2])[-h.ndim :]
+    assert (reach >= asked).all()
+    assert (reach <= asked + 2 * sides).all()
+    np.testing.assert_array_equal(h, psf.born_wolf(h.shape, voxel_size=voxel, **options))
+
+
+def test_without_a_shape_its_planes_hold_their_light():
+    """Each plane of a widefield PSF holds the same light, whatever its depth."""
+    h = psf.born_wolf(voxel_size=(0.4, 0.1, 0.1), **OIL)
+    planes = h.sum(axis=(1, 2))
+    assert planes.min() > 0.97 * planes.max()
+
+
 # ---- Gaussian
 
 
