@@ -76,11 +76,6 @@ class Ending:
         """Seconds until the timeout, more than 0; None without one."""
         return None if self._timeout is None else max(self._start + self._timeout - time.monotonic(), 1e-3)
 
-    def check(self, success: bool, tol: float) -> bool:
-        """Return whether all is done that was asked for, right after the call: convergence, or with tol 0 all iterations."""
-        is_late = self._timeout is not None and time.monotonic() >= self._start + self._timeout
-        return success or (tol == 0 and not is_late and not self.is_set())
-
     def status(self, done: bool) -> int:
         """Return the exit status once all is written, or raise `Interrupted`."""
         if not done and self._signal is not None:
@@ -93,6 +88,11 @@ class Ending:
             self._signal, self._when = number, now
         elif number == signal.SIGINT and now > self._when + _TWICE:
             raise Interrupted(number)
+
+
+def is_done(status: str, tol: float) -> bool:
+    """Return whether all that was asked for is done: convergence, or with tol 0 all iterations."""
+    return status == "converged" or (status == "max_iter" and tol == 0)
 
 
 def add_ending(command: Any) -> None:

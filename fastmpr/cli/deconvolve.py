@@ -26,7 +26,7 @@ from ._arguments import (
     positive,
     positive_or_name,
 )
-from ._ending import Ending, add_ending
+from ._ending import Ending, add_ending, is_done
 from ._psfs import Psf, Psfs, take_images
 from ._records import Notes, draw, noting, write_record
 from ._tasks import Task, plan
@@ -289,8 +289,7 @@ class _Work:
     def _judge(self, found: list[dict[str, Any]]) -> None:
         """Warn where a result has not converged, of what was seen."""
         told = [one for one in found if one["lam"] is not None]
-        short = [one for one in told if not one["success"]]
-        if short and not self.ending.check(False, self.args.tol):
+        if short := [one for one in told if not is_done(one["status"], self.args.tol)]:
             self.done = False
             which = "" if len(told) == 1 else f" {len(short)} of {len(told)} channels or frames"
             iterations = max(one["nit"] for one in short)

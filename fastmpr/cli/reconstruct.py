@@ -11,7 +11,7 @@ import fastmpr
 from ..io.files import check_writable
 from ..io.formats import writable_format
 from ._arguments import add_solver, add_talk, new_command
-from ._ending import Ending, add_ending
+from ._ending import Ending, add_ending, is_done
 from ._records import Notes, noting, record_of, write_record
 from ._views import add_views, loaded, views_of
 from ._words import complain, explain, lengths, say, size, watched
@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
                 cancel=ending,
                 timeout=ending.left,
             )
-            done = ending.check(result.success, args.tol)
+            done = is_done(result.status, args.tol)
             for text in set(data.assumed).difference(told):  # what was recognised when the particles were read
                 explain(args, text)
             explain(args, f"lam {result.lam:.6g}, {result.nit} iterations: {result.message}")
@@ -73,14 +73,14 @@ def _write(
     """Write the volume and its record, and say so."""
     voxel = result.voxel_size if data.unit == "um" else None
     fastmpr.io.write(args.output, result.x, voxel, args.overwrite)
-    found = {name: getattr(result, name) for name in ("lam", "nit", "success", "message", "fit", "history")}
+    names = ("lam", "nit", "success", "status", "message", "fit", "history")
     record = {
         **views_of(args, data),
         "options": {name: getattr(args, name) for name in _OPTIONS},
         "output": {"file": args.output, "shape": result.x.shape, "voxel_size": voxel},
         "assumed": data.assumed,
         **notes.taken(),
-        "found": found,
+        "found": {name: getattr(result, name) for name in names},
         "seconds": round(seconds, 3),
     }
     write_record(record_of(args.output), record, args.overwrite)

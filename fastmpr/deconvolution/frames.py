@@ -26,7 +26,7 @@ from .targets import check_out
 _PAIRS = 8  # of neighbours, that tell whether an axis is time
 _MANY = 8  # planes, from which on what is the camera's is told from what is there
 _NAMED = 3  # frames that a warning names
-_NOTHING = {"tiles": 0, "nit": 0, "success": False, **dict.fromkeys(("lam", "lam_from", "background", "fit"))}
+_NOTHING = {"tiles": 0, "nit": 0, "success": False, **dict.fromkeys(("lam", "lam_from", "background", "status", "fit"))}
 
 
 class Images:

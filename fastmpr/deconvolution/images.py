@@ -108,7 +108,8 @@ def deconvolve(
     report : callable, optional
         Called after each channel or frame with a dict of what was found: its ``index`` along the axes that are not space, in
         the image's order, ``lam``, ``background`` (of a plane in the middle, with its ``slope`` per voxel along each axis of
-        the PSF), how many voxels were ``unseen``, ``tiles``, ``nit`` (the most iterations of a tile), ``success``.
+        the PSF), how many voxels were ``unseen``, ``tiles``, ``nit`` (the most iterations of a tile), ``success`` and
+        ``status`` as in `Result`.
         ``lam_from`` says what decided on ``lam``: "given", "whiteness", "noise", or a bound: "limit" (next to no noise was
         found) or "trials" (the last one tried, with no end in sight). ``fit`` is the power that is left of the image at the
         frequencies that the PSF passes, over that of the noise: about 1 where the result explains the image, several where

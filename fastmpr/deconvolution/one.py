@@ -51,8 +51,9 @@ Onward = Callable[[Image, float], tuple[ImageTerm, Result, float]]  # also: time
 
 
 class Ended(NamedTuple):
-    """How a tile ended: its iterations, the last residual over what it was to be, and what is left over the noise."""
+    """How a tile ended: why, its iterations, the last residual over what it was to be, and what is left over the noise."""
 
+    status: str
     nit: int
     residual: float
     fit: float | None
@@ -119,7 +120,10 @@ class Job:
             log.info("deconvolve: residuals %.2g times tol after %d iterations", worst, most)
         fits = [one.fit for one in ended if one.fit is not None]
         found = {"lam": lam, "lam_from": by, "background": image.level, "unseen": image.holes}
-        ending = {"nit": most, "success": success, "fit": float(np.median(fits)) if fits else None}
+        status = (
+            "converged" if success else next((one.status for one in ended if one.status != "converged"), "max_iter")
+        )
+        ending = {"nit": most, "success": success, "status": status, "fit": float(np.median(fits)) if fits else None}
         return {**found, "tiles": len(tiles), **ending}
 
     def _run_tile(self, image: Image, tile: Tile, count: int, lam: float, out: Any, onward: Onward | None) -> Ended:
@@ -135,7 +139,7 @@ class Job:
         out[tile.place] = result.x[tile.within]
         last = result.history[-1] if result.history else {"primal": math.inf, "dual": math.inf}
         residual = max(last["primal"], last["dual"]) / max(slack * self.until.tol, 1e-300)
-        return Ended(result.nit, residual, self._fit(term, result.x))
+        return Ended(result.status, result.nit, residual, self._fit(term, result.x))
 
     def _fit(self, term: ImageTerm, x: NDArray) -> float | None:
         """Return what x leaves of the liveliest part of an image, over its noise, where the PSF passes light."""

@@ -275,7 +275,17 @@ class TestManyImages:
         def dusty(images, psf, *, report, **options):
             for image in images:
                 warnings.warn("image: found dust, need none", fastmpr.FastmprWarning, stacklevel=1)
-                report({"index": (), "lam": 1.0, "background": 0.0, "unseen": 0, "tiles": 1, "nit": 3, "success": True})
+                report(
+                    {
+                        "index": (),
+                        "lam": 1.0,
+                        "background": 0.0,
+                        "unseen": 0,
+                        "tiles": 1,
+                        "nit": 3,
+                        "status": "converged",
+                    }
+                )
                 yield image
 
         monkeypatch.setattr(fastmpr, "deconvolve", dusty)

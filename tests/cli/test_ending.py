@@ -67,7 +67,7 @@ class TestReconstruct:
         at_iteration(4, an_hour_passes)
         assert main(arguments(views, timeout=1800, **ENDLESS)) == 3
         found = json.loads((views / "out.json").read_text())["found"]
-        assert (found["nit"], found["success"]) == (5, False)
+        assert (found["nit"], found["status"], found["success"]) == (5, "timeout", False)
         assert found["message"] in capsys.readouterr().err
         assert tiff.read(views / "out.ome.tif")[0].max() > 0
 
@@ -89,7 +89,7 @@ class TestReconstruct:
         assert main(arguments(views, **ENDLESS)) == 128 + number
         assert [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)] == before
         found = json.loads((views / "out.json").read_text())["found"]
-        assert (found["nit"], found["success"]) == (5, False)
+        assert (found["nit"], found["status"], found["success"]) == (5, "cancelled", False)
         word = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}[number]
         assert capsys.readouterr().err.splitlines() == [f"fastmpr: warning: {found['message']}", f"fastmpr: {word}"]
         np.testing.assert_allclose(tiff.read(views / "out.ome.tif")[0], expected, atol=1e-5 * expected.max())
@@ -160,7 +160,7 @@ class TestDeconvolve:
         assert capsys.readouterr().err == f"fastmpr: warning: {warning}\n"
         kept = json.loads(Path("sharp.json").read_text())
         assert kept["warnings"] == [warning]
-        assert kept["found"][0]["success"] is False
+        assert kept["found"][0]["status"] == "max_iter"
 
     @BOTH
     def test_a_signal(self, folder, capsys, at_iteration, number):

@@ -47,7 +47,8 @@ def test_it_tells_how_the_volume_came_about(views):
     assert kept["options"] == options
     assert kept["output"] == {"file": str(views / "out.ome.tif"), "shape": list(SHAPE), "voxel_size": [0.1] * 3}
     found = kept["found"]
-    assert {name: found[name] for name in ("lam", "nit", "success")} == {"lam": 10, "nit": 3, "success": False}
+    expected = {"lam": 10, "nit": 3, "success": False, "status": "max_iter"}
+    assert {name: found[name] for name in expected} == expected
     assert found["message"] == result.message
     assert found["fit"] == pytest.approx(result.fit, rel=1e-3)
     assert [entry["nit"] for entry in found["history"]] == [3]

@@ -262,7 +262,7 @@ def test_too_few_iterations_are_told(stack, caplog):
     caplog.set_level(logging.INFO, "fastmpr")
     found = []
     fastmpr.deconvolve(stack, PSF, **GIVEN, max_iter=12, report=found.append)
-    assert not found[0]["success"] and found[0]["nit"] == 12
+    assert (found[0]["success"], found[0]["status"], found[0]["nit"]) == (False, "max_iter", 12)
     assert any("times tol after 12 iterations" in record.message for record in caplog.records)
 
 
