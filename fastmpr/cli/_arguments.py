@@ -1,4 +1,4 @@
-"""What several commands' arguments have in common."""
+"""Arguments that several commands share."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ ZYX = ("Z", "Y", "X")
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose errors are one line, like all others."""
+    """A parser whose errors are one line, as all are."""
 
     def error(self, message: str) -> NoReturn:
-        """Raise what `main` prints."""
+        """Raise an error, which `main` prints."""
         raise ValueError(f"{message} (see {self.prog} --help)")
 
 
 def new_command(commands: Any, name: str, run: Callable, summary: str, *examples: str) -> Any:
-    """Add a command whose help shows an example, and return its parser."""
+    """Add a command whose help ends with examples, and return its parser."""
     command = commands.add_parser(
         name,
         help=summary,
@@ -34,18 +34,18 @@ def new_command(commands: Any, name: str, run: Callable, summary: str, *examples
 def add_talk(command: Any) -> None:
     """Add --quiet and --verbose."""
     talk = command.add_mutually_exclusive_group()
-    talk.add_argument("-q", "--quiet", action="store_true", help="say nothing but errors and warnings")
-    talk.add_argument("-v", "--verbose", action="store_true", help="say what was found, assumed and chosen")
+    talk.add_argument("-q", "--quiet", action="store_true", help="print only errors and warnings")
+    talk.add_argument("-v", "--verbose", action="store_true", help="print what is found, assumed and chosen too")
 
 
 def add_solver(command: Any, of: str, max_iter: int, tol: float) -> None:
-    """Add what a solve takes, given what it is of and the defaults of the call."""
+    """Add the options of a solve, given what it solves for and the defaults of the call."""
     add = command.add_argument
     add("--lam", type=lam, default="auto", help="weight of the data against the regularizer (default: %(default)s)")
-    add("--regularizer", default="hessian", metavar="NAME", help=f"what is asked of the {of} (default: %(default)s)")
-    until = "stop after so many iterations (default: %(default)s)"
+    add("--regularizer", default="hessian", metavar="NAME", help=f"prior on the {of} (default: %(default)s)")
+    until = "stop after this many iterations (default: %(default)s)"
     add("--max-iter", type=count, default=max_iter, metavar="N", help=until)
-    small = "stop at residuals as small as this; 0 runs all iterations (default: %(default)s)"
+    small = "stop when the residuals are below this; 0 runs all iterations (default: %(default)s)"
     add("--tol", type=not_negative, default=tol, help=small)
     add("--workers", type=count, metavar="N", help="threads (default: all that this process may use)")
 
@@ -56,7 +56,7 @@ def positive(text: str) -> float:
 
 
 def positive_or_name(text: str) -> float | str:
-    """Return a positive number, or what is none: an option of several values takes the names of images after them too."""
+    """Return a positive number, or any other text: an option of several values also takes the images that follow it."""
     try:
         float(text)
     except ValueError:
@@ -70,10 +70,10 @@ def not_negative(text: str) -> float:
 
 
 class Axes(argparse.Action):
-    """Takes three numbers, or two times three."""
+    """Take three numbers, or six."""
 
     def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
-        """Keep one vector, or two."""
+        """Store one vector, or two."""
         if len(values) not in (3, 6):
             raise argparse.ArgumentError(self, f"found {len(values)} numbers, need 3 (z y x), or 6 for two axes")
         setattr(namespace, self.dest, values if len(values) == 3 else (values[:3], values[3:]))

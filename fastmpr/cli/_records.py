@@ -10,6 +10,7 @@ import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -95,11 +96,12 @@ def stem(path: Path) -> str:
 
 def write_record(path: Path, record: dict[str, Any], overwrite: bool) -> None:
     """Write a record as JSON, whole or not at all."""
+    written = datetime.now(UTC).isoformat(timespec="seconds")
     versions = {"fastmpr": __version__, "python": platform.python_version()} | {
         name: version(name) for name in _PACKAGES
     }
     with written_whole(path, overwrite) as temporary:
-        text = json.dumps(plain({**record, "versions": versions}), indent=2, allow_nan=False)
+        text = json.dumps(plain({**record, "written": written, "versions": versions}), indent=2, allow_nan=False)
         temporary.write_text(text + "\n", encoding="utf-8")
 
 

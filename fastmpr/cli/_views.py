@@ -1,4 +1,4 @@
-"""The particles and what belongs to them, as several commands take them."""
+"""The views and what belongs to them: arguments that several commands share."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ._arguments import ZYX, Axes, background, positive
 
 
 def add_views(command: Any) -> None:
-    """Add all that a `fastmpr.Dataset` is made of."""
+    """Add the arguments that a `fastmpr.Dataset` is made of."""
     add = command.add_argument
     add(
         "particles",
@@ -38,7 +38,7 @@ def add_views(command: Any) -> None:
     add(
         "--psf-measured",
         action="store_true",
-        help="PSF is a bead as the camera gave it: take its offset off and centre it",
+        help="PSF is the raw image of a bead: subtract its background and centre it",
     )
     add("--symmetry", metavar="Cn|Dn", help="of the particle, such as C9 (default: none)")
     add(
@@ -47,45 +47,45 @@ def add_views(command: Any) -> None:
         nargs="+",
         action=Axes,
         metavar="Z Y X",
-        help="its direction in the model (default: z, 1 0 0); for Dn six numbers, of a two-fold axis besides",
+        help="direction of its axis in the model (default: z, 1 0 0); for Dn also six numbers, with a two-fold axis",
     )
     add(
         "--symmetry-centre",
         type=float,
         nargs=3,
         metavar=ZYX,
-        help="from the middle of the model, in micrometres, or voxels of unknown size (default: 0 0 0)",
+        help="its centre, from the middle of the model, in micrometres, or in voxels of unknown size (default: 0 0 0)",
     )
     add(
         "--seen",
         choices=("auto", "all"),
         default="auto",
-        help="auto: regions of one value, as around a crop, were not seen; all: they were (default: %(default)s)",
+        help="auto: regions of one value, as around a crop, were not seen; all: every voxel was (default: %(default)s)",
     )
     add(
         "--outside",
         choices=("auto", "dark", "unseen"),
         default="auto",
-        help="what is beyond the edge of an image (default: dark, but for crops)",
+        help="what lies beyond the edge of an image (auto: unseen around crops and where light leaves the image, else dark)",
     )
     add(
         "--radius",
         type=positive,
         metavar="R",
-        help="of the particle, in micrometres, or voxels of unknown size: use nothing beyond (default: all)",
+        help="of the particle, in micrometres, or in voxels of unknown size: ignore what lies beyond (default: use all)",
     )
     add(
         "--background",
         type=background,
         default="auto",
         metavar="auto|plane|none|LEVEL",
-        help="behind the particles (default: estimated for each)",
+        help="to subtract from each particle; plane: one that rises in some direction (default: estimated for each)",
     )
     add(
         "--gain",
         choices=("same", "fit"),
         default="same",
-        help="of the camera: fit it for each particle, which takes twice as long (default: %(default)s)",
+        help="of the camera; fit: for each particle, which takes twice as long (default: %(default)s)",
     )
 
 
@@ -93,7 +93,7 @@ _SAID = ("symmetry", "symmetry_axis", "symmetry_centre", "seen", "outside", "rad
 
 
 def views_of(args: argparse.Namespace, data: fastmpr.Dataset) -> dict[str, Any]:
-    """Return what a record tells of the views: the files, and what is said and known of them."""
+    """Return what a record tells of the views: their files, and what is given and known of them."""
     known = data.unit == "um"
     return {
         "input": {
@@ -110,9 +110,18 @@ def views_of(args: argparse.Namespace, data: fastmpr.Dataset) -> dict[str, Any]:
             "measured": args.psf_measured,
             "shape": data.psfs[0].shape,
             "voxel_size": data.psf_voxel_size if known else None,
-            "voxel_size_from": "given" if args.psf_voxel_size else None if data.known_psf_voxel is None else "file",
+            "voxel_size_from": _origin(args, data),
         },
     }
+
+
+def _origin(args: argparse.Namespace, data: fastmpr.Dataset) -> str | None:
+    """Return where the PSF's voxel size comes from."""
+    if args.psf_voxel_size:
+        return "given"
+    if data.known_psf_voxel is not None:
+        return "file"
+    return "particles" if data.unit == "um" else None
 
 
 def loaded(args: argparse.Namespace) -> fastmpr.Dataset:

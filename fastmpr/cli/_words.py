@@ -1,4 +1,4 @@
-"""What the commands say."""
+"""What the commands print."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def say(args: argparse.Namespace, text: str) -> None:
 
 
 def put(text: str, error: bool = False) -> None:
-    """Print, on stderr if it is an error; letters that nobody can show, or a reader who has gone, undo nothing."""
+    """Print, on stderr if it is an error; letters that the terminal lacks, or a closed pipe, do no harm."""
     stream = sys.stderr if error else sys.stdout
     if stream is None:  # closed by whoever started the program
         return
@@ -39,12 +39,12 @@ def explain(args: argparse.Namespace, text: str) -> None:
 
 
 def watched(args: argparse.Namespace) -> bool:
-    """Return whether somebody may want to see bars."""
+    """Return whether to show progress bars: on a terminal, without --quiet."""
     return not args.quiet and sys.stderr is not None and sys.stderr.isatty()
 
 
 def check_extras(*packages: str) -> None:
-    """Refuse at once where a package is missing that would be missed only at the end."""
+    """Raise an error now where a package is missing that is needed only at the end."""
     for package in packages:
         if find_spec(package) is None:
             raise ImportError(f'this command needs {package}: pip install "fastmpr[cli]"')
@@ -61,7 +61,7 @@ def lengths(voxel_size: Sequence[float]) -> str:
 
 
 def table(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Return rows as lines, their columns below one another; the first row is the head."""
+    """Return rows as lines with aligned columns; the first row is the head."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 

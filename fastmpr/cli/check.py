@@ -26,20 +26,24 @@ def add(commands: Any) -> None:
         commands,
         "check",
         run,
-        "tell whether views fit together, and which usual mistake keeps them from it",
+        "tell whether particles, PSF and poses fit together, and which usual mistake keeps them from it",
         "fastmpr check particles --psf psf.tif --poses poses.csv",
         "fastmpr check particles --psf psf.tif --poses poses.csv --fix fixed.csv",
     )
     add_views(check)
     add = check.add_argument
-    add("--fix", metavar="POSES", help="write poses that fit to this .csv or .star file, if the poses are the mistake")
+    add(
+        "--fix",
+        metavar="POSES",
+        help="where the poses are the mistake, write poses that fit to this .csv or .star file",
+    )
     add("--workers", type=count, metavar="N", help="threads (default: all that this process may use)")
     add("--overwrite", action="store_true", help="replace the poses to write if they are there")
     add_talk(check)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Load, diagnose, tell; return 0 where the views fit as given, else 1."""
+    """Load, diagnose, print; return 0 if the views fit as given, else 1."""
     if args.fix is not None:
         pose_format(args.fix)
         check_writable(args.fix, args.overwrite)
@@ -56,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _told(data: Any, found: list[Any], named: Any) -> Iterator[str]:
-    """Yield what was looked at, the verdict, the ranked few, and the change."""
+    """Yield what was looked at, the verdict, the best of what was tried, and what to change."""
     yield f"{repr(data).strip('<>')}: looked at {min(len(data.used), MOST_VIEWS)} of them in {len(found)} ways"
     given = next(finding for finding in found if not finding.code)
     if named is None:
@@ -73,7 +77,7 @@ def _told(data: Any, found: list[Any], named: Any) -> Iterator[str]:
 
 
 def _changes(named: Any) -> Iterator[str]:
-    """Yield what to give `reconstruct`, or to do before."""
+    """Yield what to give to `reconstruct`, or to do first."""
     mended = named.data
     for name in named.changed:
         if name == "poses":
@@ -89,7 +93,7 @@ def _changes(named: Any) -> Iterator[str]:
 
 
 def _fixed(args: argparse.Namespace, data: Any, named: Any) -> str:
-    """Write poses that fit, if that is what is wrong; return what was done."""
+    """Write poses that fit, if the poses are the mistake; return what was done."""
     if named is None or not named.code:
         return f"{args.fix}: not written, since no other poses are known to fit better"
     others = "; ".join(text for text in _changes(named) if not text.startswith("--poses"))

@@ -43,7 +43,7 @@ def add(commands: Any) -> None:
         commands,
         "deconvolve",
         run,
-        "deconvolve images of two or three dimensions, one or many, with one PSF or one for each channel",
+        "deconvolve 2-D or 3-D images, one or many, with one PSF or one for each channel",
         "fastmpr deconvolve cell.tif --psf psf.tif -o sharp.ome.tif --preview",
         "fastmpr deconvolve a.tif b.tif --na 1.4 --wavelength 0.52 --voxel-size 0.2 0.065 0.065 -o sharp",
         "fastmpr deconvolve two.ome.tif --na 1.4 --wavelength 0.46 0.52 -o sharp.ome.tif",
@@ -53,7 +53,7 @@ def add(commands: Any) -> None:
         "images",
         nargs="*",
         metavar="IN",
-        help="TIFF or MRC files, with channels and frames",
+        help="TIFF or MRC files, which may have channels and frames",
     )
     add(
         "-o",
@@ -74,43 +74,42 @@ def add(commands: Any) -> None:
     add(
         "--axes",
         metavar="AXES",
-        help="a letter for each axis of an array in IN, some of T, C, Z, Y and X: such as TYX for a plain stack of frames, "
-        "YXC for colours (default: what each IN says)",
+        help="a letter for each axis of the array in IN, out of T, C, Z, Y and X, such as TYX for a plain stack of frames "
+        "or YXC for colours (default: what each IN says)",
     )
     add(
         "--frames",
         choices=("auto", "alike", "each"),
         default="auto",
-        help="what those of a movie have in common: alike: background and lam; each: nothing; auto: what looks so "
-        "(default: %(default)s)",
+        help="of a movie: alike: they share background and lam; each: they share nothing; auto: they share what looks the "
+        "same (default: %(default)s)",
     )
     add(
         "--seen",
         choices=("auto", "all"),
         default="auto",
         help="auto: saturated, hot and dead voxels were not seen, nor regions of one value, as around a crop; "
-        "all: they were (default: %(default)s)",
+        "all: every voxel was (default: %(default)s)",
     )
     add(
         "--outside",
         choices=("unseen", "dark"),
         default="unseen",
-        help="what is beyond the edge of the image as it is given, blurred: dark says that no light reaches there "
-        "(default: %(default)s)",
+        help="what lies beyond the edge of the image; dark: no light reaches there (default: %(default)s)",
     )
     add(
         "--background",
         type=background,
         default="auto",
         metavar="auto|plane|none|LEVEL",
-        help="to take off before: of the camera, and haze; plane: one that rises in some direction (default: estimated for "
-        "each image, one for frames that are alike)",
+        help="to subtract first: the camera's offset and haze; plane: one that rises in some direction (default: estimated "
+        "for each image, one for frames that are alike)",
     )
     add(
         "--max-memory",
         type=memory,
         metavar="BYTES",
-        help="such as 4G or 500M, beside image and result; tiles where it needs them (default: some 32 a voxel)",
+        help="such as 4G or 500M, beside image and result; a larger image is cut into tiles (default: about 32 per voxel)",
     )
     add_solver(deconvolve, "result", 80, 8e-3)
     add_ending(deconvolve)
@@ -120,13 +119,13 @@ def add(commands: Any) -> None:
 
 
 def _add_psf(deconvolve: Any) -> None:
-    """Add what tells the PSF."""
+    """Add the options that tell the PSF."""
     add = deconvolve.add_argument
     add(
         "--psf",
         nargs="+",
         metavar="PSF",
-        help="the point spread function, a TIFF or MRC file of two or three dimensions; or a file for each channel",
+        help="the point spread function, a 2-D or 3-D TIFF or MRC file; or a file for each channel",
     )
     add(
         "--psf-voxel-size",
@@ -138,9 +137,9 @@ def _add_psf(deconvolve: Any) -> None:
     add(
         "--psf-measured",
         action="store_true",
-        help="PSF is a bead as the camera gave it: take its offset off and centre it",
+        help="PSF is the raw image of a bead: subtract its background and centre it",
     )
-    add("--na", type=positive, help="numerical aperture: in place of --psf, it is computed after Born and Wolf")
+    add("--na", type=positive, help="numerical aperture: without --psf, the PSF is computed after Born and Wolf")
     add(
         "--wavelength",
         type=positive_or_name,
@@ -157,7 +156,7 @@ def _add_psf(deconvolve: Any) -> None:
         metavar="L",
         help="of its laser or lasers (default: the emission's)",
     )
-    add("--pinhole", type=not_negative, metavar="D", help="its diameter, in Airy units (default: 0, a point)")
+    add("--pinhole", type=not_negative, metavar="D", help="its diameter in Airy units (default: 0, a point)")
 
 
 def run(args: argparse.Namespace) -> int:

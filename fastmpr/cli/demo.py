@@ -24,14 +24,14 @@ FILES = ("truth.ome.tif", "view.ome.tif", "average.ome.tif", "reconstruction.ome
 
 def add(commands: Any) -> None:
     """Add the command."""
-    summary = "simulate views of a centriole, reconstruct it and show both"
+    summary = "simulate views of a centriole, reconstruct it, and draw both"
     demo = new_command(commands, "demo", run, summary, "fastmpr demo --out fastmpr-demo --poses 60")
     demo.add_argument(
         "-o",
         "--out",
         default="fastmpr-demo",
         metavar="DIR",
-        help="where the files go; another demo there is replaced (default: %(default)s)",
+        help="folder for the files; an older demo there is replaced (default: %(default)s)",
     )
     demo.add_argument("--poses", type=count, default=60, metavar="N", help="number of views (default: %(default)s)")
     demo.add_argument("--seed", type=int, default=0, help="of the random poses and the noise (default: %(default)s)")

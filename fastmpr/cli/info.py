@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _rows() -> Iterator[tuple[str, str]]:
-    """Yield what to tell; what needs an import that may fail comes late."""
+    """Yield what to print; what needs an import that may fail comes last."""
     yield "fastmpr", __version__
     yield "python", f"{platform.python_version()} on {platform.platform()}"
     for package in PACKAGES:
@@ -62,7 +62,7 @@ def _memory() -> str:
 
 
 def _fftw() -> str:
-    """Return which FFTW, with which instructions: a wheel may hold older ones than this CPU has."""
+    """Return the FFTW in use and its instruction sets: a wheel may use older ones than this CPU has."""
     import pyfftw
 
     builds = getattr(pyfftw, "_fftw_version_dict", {})  # pyFFTW 0.14 has none
@@ -71,7 +71,7 @@ def _fftw() -> str:
 
 
 def _cpu() -> str:
-    """Return which CPU Numba compiles for."""
+    """Return the CPU that Numba compiles for."""
     from llvmlite.binding import get_host_cpu_name
     from numba import config
 
@@ -83,7 +83,7 @@ def _cpu() -> str:
 
 
 def _cache() -> str:
-    """Return where Numba keeps the kernels, and what is there."""
+    """Return where Numba keeps compiled kernels, and what is there."""
     from ..warming import cache_folder, can_write, contents
 
     folder = cache_folder()

@@ -16,7 +16,7 @@ from ._words import check_extras, explain, say, watched
 
 def add(commands: Any) -> None:
     """Add the command."""
-    summary = "make the table and the figures of the paper again, for the methods it compares"
+    summary = "reproduce the table and the figures of the paper, for the methods that it compares"
     paper = new_command(commands, "paper", run, summary, "fastmpr paper --out fastmpr-paper --quick")
     add = paper.add_argument
     add(
@@ -24,15 +24,15 @@ def add(commands: Any) -> None:
         "--out",
         default="fastmpr-paper",
         metavar="DIR",
-        help="where the files go; what is finished there is not done again (default: %(default)s)",
+        help="folder for the files; what is finished there is not computed again (default: %(default)s)",
     )
-    add("--quick", action="store_true", help="few poses, one noise draw: to see that it works")
+    add("--quick", action="store_true", help="few poses and one noise draw, to see that it works")
     add(
         "--volume",
         action="append",
         default=[],
         metavar="FILE",
-        help="a 3-D TIFF or MRC file in place of the built-in particles; may be repeated",
+        help="a 3-D TIFF or MRC file to use in place of the built-in particles; may be repeated",
     )
     add_talk(paper)
 

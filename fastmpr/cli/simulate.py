@@ -41,7 +41,7 @@ def add(commands: Any) -> None:
         type=float,
         default=2.0,
         metavar="T",
-        help="at most, along each axis, in voxels (default: %(default)s)",
+        help="largest translation along each axis, in voxels (default: %(default)s)",
     )
     add(
         "--noise",
@@ -86,7 +86,7 @@ def add(commands: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Write views, one at a time, with the poses, the PSF and the truth."""
+    """Write the views one at a time, then the poses, the PSF and the truth."""
     check_folder_writable(args.out, FILES, args.overwrite)
     truth, voxel_size = _truth(args)
     psf, psf_voxel_size = _psf(args, voxel_size)

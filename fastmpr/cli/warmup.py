@@ -14,19 +14,19 @@ from ._words import mebibytes, put, size
 
 def add(commands: Any) -> None:
     """Add the command."""
-    summary = "compile everything and keep it in Numba's cache, for images that are built once and run read-only"
+    summary = "compile everything ahead into Numba's cache, for container images that are built once and run read-only"
     warmup = new_command(commands, "warmup", run, summary, "fastmpr warmup --shape 36 72 72")
     warmup.add_argument(
         "--shape",
         type=count,
         nargs=3,
         metavar=ZYX,
-        help="of a grid, to run one iteration on it too; of a million voxels or more: to measure and keep its FFTs first",
+        help="of a grid: run one iteration on it too; from a million voxels on, measure its FFTs first and keep the plans",
     )
 
 
 def run(args: argparse.Namespace) -> None:
-    """Compile, and say where it is kept."""
+    """Compile, and print where the cache is."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", fastmpr.FastmprWarning)  # of the cache: the error says it
         warmed = fastmpr.warm_up(args.shape)

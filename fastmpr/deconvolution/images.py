@@ -61,7 +61,7 @@ def deconvolve(
         time is held.
     psf : (kz, ky, kx) or (ky, kx) array_like, or a list of them
         Centred at ``size // 2`` on each axis, of any sum above zero and any size. Of several, one is for each channel: along
-        C of ``axes``, along the image's first axis where those are not given.
+        C of ``axes``, along the image's first axis where those are not given. `channel_psfs` computes those of a file.
     axes : str, optional
         Which axis of the image is which, such as "ZCYX", as ImageJ's stacks come out of tifffile, or "YXC": a letter for
         each, some of T, C, Z, Y and X. All of space must be among them, Z if the PSF has three dimensions; beside one of two
@@ -109,12 +109,11 @@ def deconvolve(
         Called after each channel or frame with a dict of what was found: its ``index`` along the axes that are not space, in
         the image's order, ``lam``, ``background`` (of a plane in the middle, with its ``slope`` per voxel along each axis of
         the PSF), how many voxels were ``unseen``, ``tiles``, ``nit`` (the most iterations of a tile), ``success`` and
-        ``status`` as in `Result`.
-        ``lam_from`` says what decided on ``lam``: "given", "whiteness", "noise", or a bound: "limit" (next to no noise was
-        found) or "trials" (the last one tried, with no end in sight). ``fit`` is the power that is left of the image at the
-        frequencies that the PSF passes, over that of the noise: about 1 where the result explains the image, several where
-        PSF, ``background`` or ``lam`` are wrong, 0.5 where some noise is explained too; None where the PSF passes all
-        frequencies, so that none shows the noise alone. The median over tiles.
+        ``status`` as in `Result`. ``lam_from`` says what decided on ``lam``: "given", "whiteness", "noise", or a bound:
+        "limit" (next to no noise was found) or "trials" (the last one tried, with no end in sight). ``fit`` is the power
+        that is left of the image at the frequencies that the PSF passes, over that of the noise: about 1 where the result
+        explains the image, several where PSF, ``background`` or ``lam`` are wrong, 0.5 where some noise is explained too;
+        None where the PSF passes all frequencies, so that none shows the noise alone. The median over tiles.
 
     Returns
     -------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +55,7 @@ def test_it_tells_how_the_volume_came_about(views):
     assert [entry["nit"] for entry in found["history"]] == [3]
     assert kept["versions"].keys() == {"fastmpr", "numpy", "numba", "pyfftw", "python", "scipy"}
     assert 0 < kept["seconds"] < 600
+    assert abs((datetime.now(UTC) - datetime.fromisoformat(kept["written"])).total_seconds()) < 600
 
 
 def test_it_tells_what_was_assumed_chosen_and_doubted(views):
