@@ -1,1 +1,1 @@
-"""The benchmark suite of airspeed velocity (asv), and `peers`, which runs other libraries on the same problem."""
+"""What fastmpr costs and what its results are worth: asv's suite, the page that shows its history, and reports."""

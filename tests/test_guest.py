@@ -1,4 +1,4 @@
-"""Inside other programs: among their threads, under their signals, beside their forks. `benchmarks.guest` does more."""
+"""Inside other programs: among their threads, under their signals, beside their forks. `reports.guest` does more."""
 
 from __future__ import annotations
 

@@ -29,9 +29,9 @@ from .risk import error_weight, risk, weighted
 from .selection import START, guess_lam
 from .trials import Trials, least
 
-_PRIOR = 0.25  # of the way from there to the guess: both err, in octaves by 0.7 and 1.2 (`benchmarks.lam`)
+_PRIOR = 0.25  # of the way from there to the guess: both err, in octaves by 0.7 and 1.2 (`reports.lam`)
 _PUSH = 0.5  # of the noise, that is added
-_MORE = 4.0  # times the guess: no problem of `benchmarks.lam` wants more
+_MORE = 4.0  # times the guess: no problem of `reports.lam` wants more
 _FLOOR = 1e-8  # of the energy of the views: less noise is none
 _REST = 1.3  # times the noise, that a first volume may leave of the views
 _ABOVE = 0.5  # times the guess, where it leaves more: a little too low costs less than too high

@@ -30,9 +30,9 @@ from ..sums.normal_equations import half_sum
 from .leftover import Noise, heights
 
 _TRIALS = 10
-_MORE = math.log2(2.2)  # above the weight of the whitest residual: nearest the truth (`benchmarks.deconvolution`)
+_MORE = math.log2(2.2)  # above the weight of the whitest residual: nearest the truth (`reports.deconvolution`)
 _GIVE, _MANY = 0.6, 50_000  # octaves, and voxels
-_LEFT = 0.87  # of the noise, at faint frequencies, at least (`benchmarks.lam_one_image`)
+_LEFT = 0.87  # of the noise, at faint frequencies, at least (`reports.lam_one_image`)
 _LOUDEST = 20.0  # times the median: what few frequencies still lack after few iterations must not drown the rest
 
 

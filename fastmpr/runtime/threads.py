@@ -20,7 +20,7 @@ from .._validation import as_count
 from ..kernels.barrier import LINE, meet
 from .limits import available_workers
 
-_SHARE = 1 << 14  # voxels; see `python -m benchmarks.scaling`
+_SHARE = 1 << 14  # voxels; see `python -m benchmarks.reports.scaling`
 _SPINS = 20_000  # about 50 microseconds: longer than a phase's imbalance, shorter than a time slice
 _NAP = 0.005  # seconds between two looks whether to stop, for who waits
 

@@ -2,7 +2,7 @@
 
 Scaling x scales mu by the inverse, so all that matters is f = mu rms(D x) and the problem's stiffness
 q = lam max(S) rms(D x), the data term's curvature over the prior's: about 1 where noise rules, 1e5 where the data do. The
-rules below were found by search over volumes, numbers of views and noise (see ``benchmarks/convergence.py``):
+rules below were found by search over volumes, numbers of views and noise (see ``benchmarks/suite/convergence.py``):
 
 - f begins small, so that the shape is found in long steps, and grows geometrically; grown faster, what has been smoothed
   away at first comes back slowly.

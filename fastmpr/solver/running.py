@@ -24,7 +24,7 @@ from .quadratic import Quadratic, Split
 from .result import Result
 
 _FINE = 1e-3  # a tolerance below which rounding to 16 bits could be seen in the residuals
-_LOWER = 0.01  # times the penalties, to begin again with: `benchmarks.movie`
+_LOWER = 0.01  # times the penalties, to begin again with: `reports.movie`
 _TOUCHY = 1 << 15  # voxels above which a solve's arrays fill a core's cache
 
 Write = Callable[[NDArray, NDArray], Any]  # given a volume, fills the rhs that the data term has there

@@ -16,8 +16,8 @@ from .few import few_views
 
 _LEAST = 8  # voxels along each side: between fewer hardly anything was seen
 _WIDE = 0.15  # of a PSF, that lies farther than a quarter of a view from its centre
-_SHARE = 0.06  # of a view's light: it loses less with a compact PSF, more with a widefield one (`benchmarks.lam`)
-_LIT = 0.1  # of the mean of a view, on its faces: from there on half a decibel and more is gained (`benchmarks.boxes`)
+_SHARE = 0.06  # of a view's light: it loses less with a compact PSF, more with a widefield one (`reports.lam`)
+_LIT = 0.1  # of the mean of a view, on its faces: from there on half a decibel and more is gained (`reports.boxes`)
 _CUT = 0.4  # of it: from there on up to ten decibels are lost that no prediction brings back
 _CERTAIN = 3.0  # standard errors
 

@@ -1,7 +1,7 @@
 """The same ADMM on the same problem by other libraries, in one run, in turn: who needs how long for an iteration?
 
     pip install -e ".[peers]"
-    python -m benchmarks.peers
+    python -m benchmarks.reports.peers
 
 Every peer starts from nothing, does the same iterations with the same threads in float32, and must end at the same volume.
 They get the formulas of `whole_arrays`, with the best prox that could be written for them. The table goes to
@@ -11,7 +11,7 @@ Pyxu holds NumPy and Dask back, so it is run by the interpreter that FASTMPR_PYX
 answers in turn; it is skipped where that names none:
 
     python3.12 -m venv pyxu && pyxu/bin/pip install -e . "pyxu>=2,<3" "numpy<2.1" "dask<2024.9"
-    FASTMPR_PYXU_PYTHON=$PWD/pyxu/bin/python python -m benchmarks.peers
+    FASTMPR_PYXU_PYTHON=$PWD/pyxu/bin/python python -m benchmarks.reports.peers
 
 SCICO holds JAX back: for the newest of each, install without SCICO, and run ``--only SCICO`` in an environment of its own.
 """
@@ -37,7 +37,7 @@ from numpy.typing import NDArray
 
 import fastmpr
 
-from .common import GRID, LAM, MU, make_sums, seconds
+from ..suite.common import GRID, LAM, MU, make_sums, seconds
 from .pyxu_peer import Problem
 from .whole_arrays import (
     PAIRS,
@@ -60,7 +60,7 @@ from .whole_arrays import (
 
 READING = 0.2  # seconds
 ITERATIONS, TOLERANCE = 20, 1e-3  # after so many all volumes must agree, in L2; Pyxu swaps the halves of an iteration
-TABLE = Path(__file__).parent / "results" / "peers.md"
+TABLE = Path(__file__).parents[1] / "results" / "peers.md"
 
 Run = Callable[[int], NDArray]  # do n iterations from nothing and return max(x, 0)
 
@@ -238,8 +238,8 @@ def with_pyxu(sums: fastmpr.NormalEquations, workers: int) -> Run:
         raise ImportError("FASTMPR_PYXU_PYTHON names no interpreter")
     threads = {name: str(workers) for name in ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS")}
     process = subprocess.Popen(
-        [python, "-m", "benchmarks.pyxu_peer"],
-        cwd=Path(__file__).parents[1],
+        [python, "-m", "benchmarks.reports.pyxu_peer"],
+        cwd=Path(__file__).parents[2],
         env=os.environ | threads,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -377,7 +377,7 @@ def limit_threads(workers: int) -> None:
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.peers", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.reports.peers", description=__doc__.splitlines()[0])
     parser.add_argument("--workers", type=int, default=2, help="threads (default 2)")
     parser.add_argument("--rounds", type=int, default=15, help="readings of each peer (default 15)")
     parser.add_argument("--only", nargs="+", choices=list(PEERS), help="these peers (default all)")

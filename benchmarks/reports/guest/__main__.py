@@ -1,6 +1,6 @@
 """How good a guest fastmpr is in other programs: what was asked, and what is reached, line by line in Markdown.
 
-    python -m benchmarks.guest [part ...]
+    python -m benchmarks.reports.guest [part ...]
 
 Each part runs in a process of its own. The exit code is not 0 if a promise is not kept: other bits, threads left behind,
 children that hang, memory that grows. Times and ratios depend on the machine, which must have nothing else to do: where
@@ -41,7 +41,7 @@ def run(name: str, share: float) -> bool:
 
 def main() -> None:
     """Run parts, each in a process of its own."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.guest", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.reports.guest", description=__doc__.splitlines()[0])
     parser.add_argument("parts", nargs="*", metavar="part", help=f"{', '.join(PARTS)} (default all)")
     parser.add_argument("--share", type=float, default=1.0, help="of the counts of calls, for a quick look (default 1)")
     parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
@@ -51,7 +51,7 @@ def main() -> None:
     if arguments.here:
         sys.exit(not run(*arguments.parts, arguments.share))
     print("| | asked | reached | kept |", "|---|---|---|---|", sep="\n", flush=True)
-    command = [sys.executable, "-m", "benchmarks.guest", "--here", "--share", str(arguments.share)]
+    command = [sys.executable, "-m", "benchmarks.reports.guest", "--here", "--share", str(arguments.share)]
     sys.exit(max(subprocess.run([*command, name], cwd=ROOT).returncode != 0 for name in arguments.parts or PARTS))
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import fastmpr
 
-from ..common import LAM, MU, seconds
+from ...suite.common import LAM, MU, seconds
 from .load import WORKERS, Line, small_data, small_sums, use_threads
 
 Call = Callable[..., Any]

@@ -1,6 +1,6 @@
 """How far from the minimum a solve by the defaults ends, over many random problems.
 
-    python -m benchmarks.gap [--problems 500]
+    python -m benchmarks.reports.gap [--problems 500]
 
 Volumes are phantoms, blobs, planes, a single voxel and next to nothing; 1 to 1,000 views; noise, lam, precision,
 regulariser and what the solve starts from are drawn too. The gap is F(x) - F(x*), in phi(x*), or in 1e-4 F(x*) / 5e-3 where
@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 
 import fastmpr
 
-from .common import in_float64, sums_of
+from ..suite.common import in_float64, sums_of
 
-TABLE = Path(__file__).parent / "results" / "gap.md"
+TABLE = Path(__file__).parents[1] / "results" / "gap.md"
 FACTORS = (0.01, 0.1, 1.0, 10.0, 100.0)  # of the lam that `infer_lam` gives
 AGREEMENT = 2e-4  # of phi, between solves with other penalties
 BOUND = 5e-3  # of phi, what a success promises

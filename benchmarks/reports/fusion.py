@@ -1,7 +1,7 @@
 """The fusion of a few views with known poses: multiview-stitcher's deconvolution, BigStitcher's method, beside ours.
 
     pip install -e ".[dropins]"
-    python -m benchmarks.fusion
+    python -m benchmarks.reports.fusion
 
 multiview-stitcher gets the views resampled into the common frame, NaN where a view saw nothing, weights that share each
 voxel among those that saw it, and each view's own PSF, turned as the view was. The truth chooses the best of its kernels,
@@ -30,10 +30,10 @@ from numpy.typing import NDArray
 import fastmpr
 from fastmpr.metrics import psnr
 
-from .common import timed
+from ..suite.common import timed
 from .peers import limit_threads
 
-TABLE = Path(__file__).parent / "results" / "fusion.md"
+TABLE = Path(__file__).parents[1] / "results" / "fusion.md"
 SIZE, VIEWS = 36, 4
 NOISE = (0.01, 0.03, 0.1)  # of the brightest voxel of the views
 MOST = 100  # iterations
@@ -187,7 +187,7 @@ def conditions(count: int) -> str:
 
 def main() -> None:
     """Print the table line by line, and write it."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.fusion", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.reports.fusion", description=__doc__.splitlines()[0])
     parser.add_argument("--noise", type=float, nargs="+", default=NOISE, help="of the brightest voxel")
     parser.add_argument("--views", type=int, default=VIEWS, help=f"how many (default {VIEWS})")
     arguments = parser.parse_args()

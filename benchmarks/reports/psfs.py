@@ -1,6 +1,6 @@
 """What is said of PSFs and of beads: false alarms among right ones, and what defects and neighbours cost.
 
-    python -m benchmarks.psfs [--count 100] [--seed 0]
+    python -m benchmarks.reports.psfs [--count 100] [--seed 0]
 
 Planes of any optics, noisy ones among them, are looked at as `fastmpr.deconvolve` looks at them. Beads in two and three
 dimensions go to `fastmpr.psf.measured`, clean and with what spoils them; how far the PSF is off is told over its own size,
@@ -152,7 +152,7 @@ def beads(rng: np.random.Generator, count: int) -> Iterator[str]:
 
 def main() -> None:
     """Print the table line by line."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.psfs", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.reports.psfs", description=__doc__.splitlines()[0])
     parser.add_argument("--count", type=int, default=100, help="of scenes; twenty times as many planes")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()

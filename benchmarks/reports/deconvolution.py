@@ -1,7 +1,7 @@
 """What a single blurred image gives: `fastmpr.deconvolve` beside what scikit-image and deconwolf make of it.
 
     pip install -e ".[dropins]"
-    python -m benchmarks.deconvolution
+    python -m benchmarks.reports.deconvolution
 
 The problems are cut out of larger blurred fields, so that light from outside is in them, as in every microscope's image.
 scikit-image's Richardson-Lucy stops where the truth says that it should; fastmpr chooses lam without it. "mirrored" gives
@@ -31,11 +31,11 @@ from numpy.typing import NDArray
 import fastmpr
 from fastmpr.metrics import psnr
 
-from .common import seconds, timed
+from ..suite.common import seconds, timed
 from .peers import limit_threads
 
-DATA = Path(os.environ.get("FASTMPR_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data")
-TABLE = Path(__file__).parent / "results" / "deconvolution.md"
+DATA = Path(os.environ.get("FASTMPR_DATA") or Path(__file__).resolve().parents[3] / "shared" / "data")
+TABLE = Path(__file__).parents[1] / "results" / "deconvolution.md"
 FIELDS = ("centriole", "nuclear_pore", "both", "ribosome")
 NOISE = (0.01, 0.03, 0.1)  # of the brightest voxel of the blurred image
 SIZE, SURROUNDINGS = 64, 24  # voxels of an image, and of what lies beyond each of its faces
@@ -303,7 +303,9 @@ def conditions() -> str:
 
 def main() -> None:
     """Print the tables line by line, and write them."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.deconvolution", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.reports.deconvolution", description=__doc__.splitlines()[0]
+    )
     parser.add_argument("--field", nargs="+", choices=FIELDS, default=FIELDS, help="of which particles (default: all)")
     parser.add_argument("--noise", type=float, nargs="+", default=NOISE, help="of the brightest voxel")
     parser.add_argument("--part", choices=("scikit-image", "deconwolf"), help="only this part (default: both)")

@@ -1,7 +1,7 @@
 """What other programs did before, and what they do with fastmpr in its place: quality and time, side by side.
 
     pip install -e ".[dropins]"
-    FASTMPR_DATA=DATA python -m benchmarks.dropins [part ...]
+    FASTMPR_DATA=DATA python -m benchmarks.reports.dropins [part ...]
 
 One problem of each kind; `deconvolution`, `fusion` and `spfluo` have more. All on one thread but deconwolf, which is not run
 (its figures are on record, of two threads), and ours beside it. What was before is given what is best for it by the truth,
@@ -22,11 +22,11 @@ import numpy as np
 
 from fastmpr.metrics import psnr
 
+from ..suite.common import seconds, timed
 from . import deconvolution, fusion, spfluo
-from .common import seconds, timed
 from .peers import limit_threads
 
-TABLE = Path(__file__).parent / "results" / "dropins.md"
+TABLE = Path(__file__).parents[1] / "results" / "dropins.md"
 NOISE = 0.03
 
 
@@ -111,7 +111,7 @@ PARTS = {
 
 def main() -> None:
     """Print the table line by line, and write it."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.dropins", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.reports.dropins", description=__doc__.splitlines()[0])
     parser.add_argument("part", nargs="*", help=f"of {', '.join(PARTS)} (default: all)")
     wanted = parser.parse_args().part or list(PARTS)
     lines = ["| task | before | dB | s | now | dB | s |", "|---|---|---:|---:|---|---:|---:|"]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 import fastmpr
 
-from .common import LAM, MU
+from ..suite.common import LAM, MU
 
 RELAXATION = 1.8
 PAIRS = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))  # zz, yy, xx, zy, zx, yx: the last three count twice

@@ -1,6 +1,6 @@
 """What the estimate of the background costs, against a background that is known.
 
-    python -m benchmarks.background
+    python -m benchmarks.reports.background
 
 Two tables go to ``benchmarks/results/background.md``: the mean error of the estimate over many views, and the PSNR of
 `fastmpr.reconstruct` beside that from the same views less their true background. Beside both stands a plain rule, the
@@ -23,7 +23,7 @@ from fastmpr.metrics import psnr
 from fastmpr.sums.resampling import inner
 from fastmpr.views.background import without_background
 
-TABLE = Path(__file__).parent / "results" / "background.md"
+TABLE = Path(__file__).parents[1] / "results" / "background.md"
 PHANTOMS = (fastmpr.phantom.centriole, fastmpr.phantom.nuclear_pore)
 NOISE = (0.01, 0.1, 0.3, 1.0, 2.0)
 FACES = (0, 1, 2, 3, 4)

@@ -1,6 +1,6 @@
 """Whether a volume is said to explain its views where it does, and not where it does not.
 
-    python -m benchmarks.explained [--seeds 0 1] [--views 16] [--only right slight wrong single hard few]
+    python -m benchmarks.reports.explained [--seeds 0 1] [--views 16] [--only right slight wrong single hard few]
 
 Simulated views of 28 x 28 x 28 voxels with an offset, automatic lam. ``right`` sets have nothing wrong with them, ``slight``
 ones what any set may have (poses 2 degrees off, translations 0.1 voxel, a PSF 10 % off), ``wrong`` ones a usual mistake, of

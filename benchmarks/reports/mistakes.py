@@ -16,7 +16,7 @@ from scipy.spatial.transform import Rotation
 import fastmpr
 from fastmpr import Dataset, Poses
 
-DATA = Path(os.environ.get("FASTMPR_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data")
+DATA = Path(os.environ.get("FASTMPR_DATA") or Path(__file__).resolve().parents[3] / "shared" / "data")
 PARTICLES = ("centriole", "nuclear_pore", "helix", "ribosome")
 PSF = fastmpr.psf.gaussian((15, 9, 9), sigma=(3, 1, 1))
 VOXEL = 0.1

@@ -1,7 +1,7 @@
 """The times of SPFluo's reconstruction, of its drop-in and of this program's own, on ten particles, in one run, in turn.
 
     pip install -e ".[cli,spfluo]"
-    python -m benchmarks.spfluo DATA
+    python -m benchmarks.reports.spfluo DATA
 
 DATA is a folder with ``particles/``, ``poses.csv``, ``psf.tiff`` and ``gt.tiff``, in SPFluo's conventions: its own test data
 centriole-translations. Where it is not given, that folder is looked for in the one that FASTMPR_DATA names.
@@ -37,10 +37,10 @@ from fastmpr.io import tiff
 from fastmpr.io.particles import open_particles
 from fastmpr.metrics import psnr
 
-from .common import seconds
+from ..suite.common import seconds
 from .peers import limit_threads
 
-TABLE = Path(__file__).parent / "results" / "spfluo.md"
+TABLE = Path(__file__).parents[1] / "results" / "spfluo.md"
 LAMBDAS = 10.0 ** np.arange(-4, 2.5, 0.5)
 DEFAULT = 100.0  # SPFluo's lambda where nobody gives one
 FOLD = 9  # of the particle's symmetry
@@ -70,7 +70,7 @@ def spfluo_of(data: Data) -> Callable[[float], NDArray]:
         from spfluo.refinement import reconstruction_L2
     except ImportError as error:
         need = 'need it beside fastmpr: pip install "fastmpr[spfluo]"'
-        raise SystemExit(f"python -m benchmarks.spfluo: error: found no package {error.name}, {need}") from None
+        raise SystemExit(f"python -m benchmarks.reports.spfluo: error: found no package {error.name}, {need}") from None
     poses = as_spfluo(data.poses)
     return lambda lam: reconstruction_L2(data.views, data.psf, poses, np.asarray(lam, np.float32), device="cpu")
 
@@ -171,7 +171,7 @@ def conditions(data: Data, arguments: argparse.Namespace) -> str:
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.spfluo", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.reports.spfluo", description=__doc__.splitlines()[0])
     parser.add_argument(
         "data", type=Path, nargs="?", help="the folder (default: centriole-translations in FASTMPR_DATA)"
     )

@@ -1,6 +1,6 @@
 """What the automatic lam of views loses to the best one, by the truth.
 
-    python -m benchmarks.lam [SEED ...]
+    python -m benchmarks.reports.lam [SEED ...]
 
 Simulated views of phantoms (and of the ribosome, with ``FASTMPR_DATA`` set to the folder of shared data): 1 to 100 of them,
 noise from 0.01 to 0.3 of their brightest voxel, a quarter of them counts of photons, a long, a round and a widefield PSF, on

@@ -1,6 +1,6 @@
 """What crops are worth, beside the same views seen whole, and what happens where the rest counts as darkness.
 
-    python -m benchmarks.unseen
+    python -m benchmarks.reports.unseen
 
 Simulated views of 50 x 50 x 50 voxels, an offset of 20 % of the peak, true poses, automatic lam. The crops are as those that
 people cut out of confocal stacks: nearly all planes, a fifth to a third of each, off centre. With ``FASTMPR_DATA`` set to

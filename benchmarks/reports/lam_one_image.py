@@ -1,7 +1,7 @@
 """How near the best weight `fastmpr.deconvolve` comes by itself, on images as people have them.
 
     pip install -e ".[dropins]"
-    python -m benchmarks.lam_one_image [--seeds 0 1 2] [--only planes counts]
+    python -m benchmarks.reports.lam_one_image [--seeds 0 1 2] [--only planes counts]
 
 Each image is cut out of a larger blurred specimen, and spoilt: few photons, few planes, an offset that was clipped, filters,
 resampled noise, a PSF that is not quite the true one. Beside the automatic weight stand the best one (of powers of 2 around
@@ -29,7 +29,7 @@ from fastmpr.metrics import psnr
 
 from .deconvolution import PATIENCE, lucy
 
-TABLE = Path(__file__).parent / "results" / "lam_one_image.md"
+TABLE = Path(__file__).parents[1] / "results" / "lam_one_image.md"
 SIZE, MARGIN = (20, 48, 48), (8, 16, 16)  # voxels of an image, and of the specimen beyond each of its faces
 VOXEL = (0.2, 0.1, 0.1)
 LENS = {"voxel_size": VOXEL, "wavelength": 0.52, "na": 1.2, "refractive_index": 1.33}
@@ -237,7 +237,9 @@ def table(names: list[str], seeds: list[int]) -> Iterator[str]:
 
 def main() -> None:
     """Print the table line by line, and write it."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.lam_one_image", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.reports.lam_one_image", description=__doc__.splitlines()[0]
+    )
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of specimens and noise")
     parser.add_argument("--only", nargs="+", default=[""], help="images whose names begin so")
     arguments = parser.parse_args()

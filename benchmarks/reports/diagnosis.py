@@ -1,6 +1,6 @@
 """How often `fastmpr.diagnose` names the mistake that was made, and one that was not.
 
-    FASTMPR_DATA=DATA python -m benchmarks.diagnosis [part ...]
+    FASTMPR_DATA=DATA python -m benchmarks.reports.diagnosis [part ...]
 
 Parts: single, right, imprecise, wide, pairs, rows, centriole, widefield, anisotropic, symmetry, time; all by default. s is
 the noise over the brightest voxel of the views without. With the folder of shared data at ``../shared/data`` or where
@@ -268,7 +268,9 @@ PARTS = {
 
 def main() -> None:
     """Run the parts that are asked for."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.diagnosis", description="Which mistakes are found.")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.reports.diagnosis", description="Which mistakes are found."
+    )
     parser.add_argument("parts", nargs="*", metavar="part", help=", ".join(PARTS))
     print("| | sets | right cure first, or tied | named | s each |\n|---|---:|---:|---:|---:|")
     with warnings.catch_warnings():  # that a PSF lies beside its centre, say, is what it is about

@@ -1,6 +1,6 @@
 """Why the kernels run on a team of threads that belongs to the call, and not in Numba's own pool.
 
-    python -m benchmarks.prange
+    python -m benchmarks.reports.prange
 
 The same iteration, on the same arrays and by the same serial kernels: by the solver's team, with FFTs of one thread on each
 member's planes and columns; and as is usual, by prange loops over the same slabs between 3-D FFTs by pyfftw, with its
@@ -38,7 +38,7 @@ from fastmpr.runtime.threads import Team
 from fastmpr.solver.iteration import Iteration
 from fastmpr.solver.quadratic import Quadratic
 
-from .common import GRID, LAM, MU, SHAPES, iterations_for, make_sums, seconds
+from ..suite.common import GRID, LAM, MU, SHAPES, iterations_for, make_sums, seconds
 from .guest.load import strangers
 
 RELAXATION = 1.8
@@ -218,7 +218,7 @@ def elsewhere(measure: str, way: str, layer: str, rounds: int) -> dict[str, Any]
     command = [sys.executable, "-m", __spec__.name, "--measure", measure, "--way", way, "--rounds", str(rounds)]
     environment = os.environ | {"NUMBA_THREADING_LAYER": layer or "default", "NUMBA_NUM_THREADS": str(WORKERS)}
     done = subprocess.run(
-        command, env=environment, cwd=Path(__file__).parents[1], capture_output=True, text=True, timeout=1800
+        command, env=environment, cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=1800
     )
     if done.returncode == 0:
         return json.loads(done.stdout.splitlines()[-1])
@@ -246,7 +246,7 @@ def row(title: str, way: str, found: dict[str, Any]) -> str:
 
 def main() -> None:
     """Measure each pool, print the table."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.prange", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.reports.prange", description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=7, help="readings of each (default 7)")
     parser.add_argument("--measure", choices=list(MEASURES), help=argparse.SUPPRESS)
     parser.add_argument("--way", choices=list(WAYS), help=argparse.SUPPRESS)

@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 import fastmpr
 from fastmpr.runtime import threads
 
-from ..common import LAM, MU, available_cores, make_sums
+from ...suite.common import LAM, MU, available_cores, make_sums
 
 Shape = tuple[int, int, int]
 SHAPES: tuple[Shape, ...] = ((14, 16, 18), (24, 24, 24), (20, 33, 31), (36, 72, 72))
 WORKERS = 2
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 # It ends with its parent, however that ends.
 BUSY = "import os, sys\nwhile os.getppid() == int(sys.argv[1]):\n    for _ in range(10**6):\n        pass"
 

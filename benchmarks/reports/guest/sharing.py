@@ -15,7 +15,7 @@ import numpy as np
 
 import fastmpr
 
-from ..common import GRID, LAM, make_sums, seconds
+from ...suite.common import GRID, LAM, make_sums, seconds
 from .load import SHAPES, WORKERS, Line, digest, fresh, small_data, solution, strangers, use_threads
 
 THREADS = 8
@@ -34,7 +34,7 @@ def concurrent(share: float) -> Iterator[Line]:
     """Many solves from many Python threads, in a host that has one or the other of Numba's pools."""
     solves = round(50 * share) or 1
     for layer in LAYERS:
-        code = f"from benchmarks.guest.sharing import count_differing as count; print(count({solves}))"
+        code = f"from benchmarks.reports.guest.sharing import count_differing as count; print(count({solves}))"
         differing = int(fresh(code, NUMBA_THREADING_LAYER=layer))
         what = f"{THREADS} threads x {solves} solves in a host with {layer}: bits that differ from serial ones"
         yield Line(what, "0", str(differing), differing == 0)

@@ -11,7 +11,7 @@ import numpy as np
 
 import fastmpr
 
-from ..common import LAM
+from ...suite.common import LAM
 from .load import WORKERS, Line, fresh
 
 REGULARIZERS = ("hessian", "tv", "tikhonov")
@@ -56,7 +56,9 @@ def any_call(rng: np.random.Generator) -> None:
 def bytes_by_threads(share: float) -> Iterator[Line]:
     """The peak of the sums on many threads over that on two."""
     views = max(4, round(20 * share))
-    few, many = (int(fresh(f"from benchmarks.guest.lasting import peak; print(peak({n}, {views}))")) for n in (2, 16))
+    few, many = (
+        int(fresh(f"from benchmarks.reports.guest.lasting import peak; print(peak({n}, {views}))")) for n in (2, 16)
+    )
     reached = f"{many / few:.2f} ({many / MB:.0f} over {few / MB:.0f} MB)"
     yield Line(
         f"peak memory of accumulate ({views} views of 96^3), 16 threads over 2", "<= 1.5", reached, many <= 1.5 * few

@@ -1,6 +1,6 @@
 """Tight boxes: what is gained where light beyond the images is taken for unseen, and how lit their faces are.
 
-    python -m benchmarks.boxes
+    python -m benchmarks.reports.boxes
 
 Particles in boxes of 28^3, cut to smaller ones, behind compact PSFs: the mean of the faces over that of the view, as
 `fastmpr` reads it off a few views, the PSNR with darkness beyond and with what nobody saw, and what it takes by default.
@@ -13,10 +13,11 @@ import warnings
 import numpy as np
 
 import fastmpr
-from benchmarks.lam import PSFS, particle
 from fastmpr.metrics import psnr
 from fastmpr.views.few import few_views
 from fastmpr.views.leaving import faces_of
+
+from .lam import PSFS, particle
 
 SIDE, COUNT = 28, 14
 

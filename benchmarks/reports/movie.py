@@ -1,8 +1,9 @@
 """What a movie gains: the time of a frame in a series over its time alone, and how near the truth both come.
 
-    python -m benchmarks.movie [--frames 200] [--only still moving]
+    python -m benchmarks.reports.movie [--frames 200] [--only still moving]
 
-Frames of cells under a camera (`benchmarks.lam_one_image`): still, moving by two pixels each, fading to a fifth, and stacks.
+Frames of cells under a camera (`benchmarks.reports.lam_one_image`): still, moving by two pixels each, fading to a
+fifth, and stacks.
 ``fastmpr.deconvolve`` has all frames in one array, and some of them alone; the processor's time is told, of one thread. PSNR
 is the mean over the frames that were also done alone, flicker the spread of a frame's sum over its mean, where the truth's
 does not change. The table goes to ``benchmarks/results/movie.md``.
@@ -24,7 +25,7 @@ from fastmpr.metrics import psnr
 
 from .lam_one_image import OFFSET, READ, specimen
 
-TABLE = Path(__file__).parent / "results" / "movie.md"
+TABLE = Path(__file__).parents[1] / "results" / "movie.md"
 PEAK = 300.0  # photons
 ALONE = 9  # frames that are done alone, too
 STEP = 2  # pixels from frame to frame, of what moves

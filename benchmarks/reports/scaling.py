@@ -1,6 +1,6 @@
 """Beyond two threads: what this machine can measure, and what its measured parts say of more cores than it has.
 
-    python -m benchmarks.scaling
+    python -m benchmarks.reports.scaling
 
 Measured: iterations and sums on 1, 2, 4 ... threads up to the cores at hand; each phase of an iteration in its place, and
 the bytes of the arrays that it reads and writes; the memory's bandwidth at the size of the grid; a barrier; an iteration
@@ -37,7 +37,7 @@ from fastmpr.runtime.threads import Team
 from fastmpr.solver.iteration import Iteration
 from fastmpr.solver.quadratic import Quadratic
 
-from .common import GRID, LAM, MU, PSF_SIGMA, SHAPES, available_cores, iterations_for, make_sums, seconds
+from ..suite.common import GRID, LAM, MU, PSF_SIGMA, SHAPES, available_cores, iterations_for, make_sums, seconds
 
 Shape = tuple[int, int, int]
 GRIDS = {**SHAPES, "256x256x256": (256, 256, 256)}
@@ -274,7 +274,7 @@ def overheads(threads: list[int]) -> tuple[float, float]:
 
 def main() -> None:
     """Measure, predict, print."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.scaling", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.reports.scaling", description=__doc__.splitlines()[0])
     parser.add_argument("--sockets", type=float, default=1.0, help="memory of the server over that at hand (default 1)")
     parser.add_argument("--only", nargs="+", choices=list(GRIDS), default=list(GRIDS), help="grids (default all)")
     arguments = parser.parse_args()
