@@ -25,7 +25,7 @@ import fastmpr
 
 METHODS = [*multiprocessing.get_all_start_methods(), "loky"]
 PATIENCE = 60  # seconds
-HERE = Path(__file__).parent
+HERE = Path(__file__).parent / "helpers"  # where other processes find `guests`
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 

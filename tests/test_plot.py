@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from images import VOLUME, hide
+from image_files import VOLUME, hide
 
 from fastmpr import plot
 

@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from cli import stacks
+import stacks
 from commands import PSF, TRUTH, N, change
 
 from fastmpr.cli import main

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
-from cli.stacks import FEW, PSF, SHAPE, VOXEL, blurred, sides
 from commands import change, files, refusal
+from stacks import FEW, PSF, SHAPE, VOXEL, blurred, sides
 from tqdm import tqdm
 
 import fastmpr

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cli.stacks import FEW, PSF, VOXEL, blurred
 from commands import change, files, refusal, truncated
+from stacks import FEW, PSF, VOXEL, blurred
 
 from fastmpr.cli import main
 from fastmpr.io import write_image

@@ -9,8 +9,8 @@ import warnings
 
 import numpy as np
 import pytest
+from data_sets import Counting, fail
 from scipy import ndimage
-from views import Counting, fail
 
 import fastmpr
 from fastmpr import Dataset, FastmprWarning, Poses

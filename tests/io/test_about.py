@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from images import save
+from image_files import save
 
 import fastmpr
 from fastmpr.io import About, read_about, read_image, write_image

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 import tifffile
-from images import LAYOUTS, NANOMETRES, OME, STACK, UNCLEAR, VOLUME, imagej, ome_set, one_line, save, unclear
+from image_files import LAYOUTS, NANOMETRES, OME, STACK, UNCLEAR, VOLUME, imagej, ome_set, one_line, save, unclear
 
 import fastmpr
 from fastmpr.io import read_image, write_image

@@ -4,7 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
-from images import OME, STACK, UNCLEAR, VOLUME, ome_set, save, unclear
+from image_files import OME, STACK, UNCLEAR, VOLUME, ome_set, save, unclear
 
 from fastmpr import FastmprWarning, io
 from fastmpr.io import tiff

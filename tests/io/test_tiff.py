@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
-from images import (
+from image_files import (
     LAYOUTS,
     NANOMETRES,
     OME,

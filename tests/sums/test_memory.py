@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 import tracemalloc
 
+import data_sets
 import numpy as np
 import pyfftw
 import pytest
-import views
 
 import fastmpr
 from fastmpr.runtime import limits as _limits
@@ -83,7 +83,7 @@ def test_the_error_says_what_would_fit(two_gib):
 
 
 def test_a_solve_that_cannot_fit_is_refused(monkeypatch):
-    sums = fastmpr.accumulate(views.DATA, shape=64)
+    sums = fastmpr.accumulate(data_sets.DATA, shape=64)
     monkeypatch.setattr(_limits, "memory_limit", lambda: (0.0, "its control group's limit"))
     monkeypatch.setattr(_limits, "_UNCHECKED", 1)
     with pytest.raises(MemoryError, match=r"^sums: found \(\d+, \d+, \d+\), which takes "):
@@ -101,7 +101,7 @@ def solve_peak(sums: fastmpr.NormalEquations, regularizer: str) -> int:
 
 @pytest.mark.parametrize("regularizer", ["hessian", "tv"])
 def test_the_estimate_of_a_solve_is_what_it_takes(monkeypatch, regularizer):
-    sums, estimates = fastmpr.accumulate(views.DATA, shape=70, workers=1), []
+    sums, estimates = fastmpr.accumulate(data_sets.DATA, shape=70, workers=1), []
     monkeypatch.setattr("fastmpr.solver.running.check_memory", lambda name, found, need: estimates.append(need))
     peak = solve_peak(sums, regularizer)
     assert 0.9 < estimates[-1] / peak < 1.15
@@ -174,42 +174,44 @@ class TestCrews:
         ids=str,
     )
     def test_same_sums(self, workers, changes):
-        data = views.DATA.replace(weights=np.linspace(0.5, 1, len(views.DATA)), **changes)
+        data = data_sets.DATA.replace(weights=np.linspace(0.5, 1, len(data_sets.DATA)), **changes)
         alone, shared = (fastmpr.accumulate(data, workers=n) for n in (1, workers))
-        assert views.close(shared, alone)
+        assert data_sets.close(shared, alone)
         assert shared.energy == pytest.approx(alone.energy, rel=1e-6)
         assert shared.n_poses == alone.n_poses
 
     def test_more_threads_than_planes(self):
-        thin = fastmpr.Dataset(views.VIEWS[:, :2], PSF, views.POSES)
-        assert views.close(fastmpr.accumulate(thin, workers=30), fastmpr.accumulate(thin, workers=1))
+        thin = fastmpr.Dataset(data_sets.VIEWS[:, :2], PSF, data_sets.POSES)
+        assert data_sets.close(fastmpr.accumulate(thin, workers=30), fastmpr.accumulate(thin, workers=1))
 
     def test_one_view_is_shared_by_all(self):
-        assert views.close(fastmpr.accumulate(views.DATA[:1], workers=4), fastmpr.accumulate(views.DATA[:1], workers=1))
+        assert data_sets.close(
+            fastmpr.accumulate(data_sets.DATA[:1], workers=4), fastmpr.accumulate(data_sets.DATA[:1], workers=1)
+        )
 
     def test_same_bits_from_run_to_run(self):
-        first = fastmpr.accumulate(views.DATA, workers=5)
-        assert all(views.same(fastmpr.accumulate(views.DATA, workers=5), first) for _ in range(5))
+        first = fastmpr.accumulate(data_sets.DATA, workers=5)
+        assert all(data_sets.same(fastmpr.accumulate(data_sets.DATA, workers=5), first) for _ in range(5))
 
     def test_each_particle_is_read_once(self):
-        source = views.Counting()
-        fastmpr.accumulate(views.DATA.replace(particles=source), workers=6)
-        assert sorted(source.reads) == list(range(len(views.DATA)))
+        source = data_sets.Counting()
+        fastmpr.accumulate(data_sets.DATA.replace(particles=source), workers=6)
+        assert sorted(source.reads) == list(range(len(data_sets.DATA)))
 
     @pytest.mark.parametrize("workers", [3, 8])
     def test_an_error_in_a_reader_is_raised_and_nobody_waits(self, workers):
-        class Bad(views.Counting):
+        class Bad(data_sets.Counting):
             def __getitem__(self, i):
                 if i == 4:
                     raise OSError("gone")
                 return super().__getitem__(i)
 
         with pytest.raises(OSError, match=r"particles\[4\]: cannot be read \(gone\)"):
-            fastmpr.accumulate(views.DATA.replace(particles=Bad()), workers=workers)
+            fastmpr.accumulate(data_sets.DATA.replace(particles=Bad()), workers=workers)
 
     @pytest.mark.parametrize("size", [2, 3, 7])
     def test_an_aligner_gives_each_member_its_planes(self, size):
-        data = views.DATA
+        data = data_sets.DATA
         model = data.model_shape()
         grid = padded_shape(data, model)
         expected, whole = np.empty(grid, np.float32), Aligner(data, grid, model)

@@ -11,7 +11,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from views import DATA, POSES, PSF, VIEWS, Counting, N, close, same
+from data_sets import DATA, POSES, PSF, VIEWS, Counting, N, close, same
 
 import fastmpr
 from fastmpr import Dataset, Poses

@@ -8,7 +8,7 @@ import time
 
 import numpy as np
 import pytest
-from views import DATA, POSES, PSF, VIEWS, Counting, Failing, N, fail
+from data_sets import DATA, POSES, PSF, VIEWS, Counting, Failing, N, fail
 
 import fastmpr
 from fastmpr import Dataset, Poses

@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 import pytest
 import tifffile
-from images import UNCLEAR, imagej_text, unclear
+from image_files import UNCLEAR, imagej_text, unclear
 
 import fastmpr
 from fastmpr import Dataset, Poses

@@ -3,4 +3,4 @@
 import os
 from pathlib import Path
 
-DATA = Path(os.environ.get("FASTMPR_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data")
+DATA = Path(os.environ.get("FASTMPR_DATA") or Path(__file__).resolve().parents[3] / "shared" / "data")
