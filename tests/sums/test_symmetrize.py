@@ -7,7 +7,6 @@ import tracemalloc
 import numpy as np
 import pytest
 import scipy.ndimage
-from shared_data import DATA
 
 import fastmpr
 from fastmpr import Poses
@@ -17,7 +16,6 @@ from fastmpr.runtime.threads import Team
 from fastmpr.sums import symmetrize
 from fastmpr.sums.symmetrize import Symmetrizer
 
-CENTRIOLES = DATA / "centriole-translations"
 AXES = [(1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 2, 3)]
 OFF = (1.3, -0.6, 0.9)
 PSF = fastmpr.psf.gaussian((13, 9, 9), sigma=(2.5, 1.5, 1.5))
@@ -233,10 +231,8 @@ def test_the_volume_is_that_of_all_copies(symmetry):
         assert psnr(x, truth) == pytest.approx(psnr(copies, truth), abs=0.05)
 
 
-@pytest.mark.skipif(not CENTRIOLES.exists(), reason="needs the centrioles of FASTMPR_DATA or ../shared/data")
-def test_spfluos_centrioles_gain():
-    folder = CENTRIOLES
-    data = fastmpr.load(folder / "particles", folder / "psf.tiff", folder / "poses.csv")
-    truth = fastmpr.io.read(folder / "gt.tiff")[0]
+def test_centrioles_gain(centrioles):
+    data = fastmpr.load(centrioles / "particles", centrioles / "psf.tiff", centrioles / "poses.csv")
+    truth = fastmpr.io.read(centrioles / "gt.tiff")[0]
     plain, ninefold = (fastmpr.reconstruct(data.replace(symmetry=symmetry)).x for symmetry in (None, "C9"))
     assert psnr(ninefold, truth) > psnr(plain, truth) + 1.5  # 2.6
