@@ -114,6 +114,7 @@ def child_ending(is_well: Callable[[], bool]) -> str:
     return "hangs"
 
 
+@pytest.mark.slow
 @needs_fork
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_forks_beside_a_busy_thread_work():
@@ -199,6 +200,7 @@ def bits_elsewhere(method: str) -> str:
         return pool.submit(bits).result(timeout=PATIENCE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_other_processes_give_the_same_bits(method):

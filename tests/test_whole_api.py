@@ -79,11 +79,10 @@ def calls(draw, make) -> tuple[Call, set[str]]:
     return call._replace(arguments=call.arguments | changed), wrong
 
 
-@pytest.mark.parametrize("name", CALLS)
-def test_a_result_or_one_line_that_names_the_argument(name, monkeypatch):
-    monkeypatch.chdir(FOLDER)  # a path may be any word
-    make, examples = CALLS[name]
-    made = 0
+def try_calls(name: str, share: float = 1.0) -> None:
+    """Make a share of the calls of one function."""
+    make, most = CALLS[name]
+    examples, made = max(1, round(share * most)), 0
 
     @settings(
         max_examples=examples,
@@ -100,6 +99,19 @@ def test_a_result_or_one_line_that_names_the_argument(name, monkeypatch):
 
     one()
     assert made >= examples
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_a_tenth_of_the_calls(name, monkeypatch):
+    monkeypatch.chdir(FOLDER)  # a path may be any word
+    try_calls(name, 0.1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CALLS)
+def test_a_result_or_one_line_that_names_the_argument(name, monkeypatch):
+    monkeypatch.chdir(FOLDER)
+    try_calls(name)
 
 
 def test_enough_calls_are_made():

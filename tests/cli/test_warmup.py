@@ -116,6 +116,7 @@ def cache(tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_after_it_another_process_compiles_nothing(cache):
     (line,), warm = run(WARM, cache)
     (folder,) = cache.iterdir()

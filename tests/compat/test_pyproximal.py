@@ -79,6 +79,7 @@ def test_what_they_are_given_stays(pyproximal):
     np.testing.assert_array_equal(x, kept)
 
 
+@pytest.mark.slow
 def test_admm_of_pyproximal_with_our_parts_reaches_our_objective(pyproximal):
     pylops = pytest.importorskip("pylops", reason="pylops is not installed")
     shape, lam = (6, 7, 8), 5.0

@@ -20,7 +20,10 @@ from fastmpr.io import tiff
 from fastmpr.io.particles import open_particles
 
 pytest.importorskip("spfluo", reason='needs SPFluo: pip install "fastmpr[spfluo]"')
-pytestmark = pytest.mark.filterwarnings("default")  # of what SPFluo and its packages say
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("default"),  # of what SPFluo and its packages say
+]
 
 
 class Data(NamedTuple):

@@ -77,6 +77,7 @@ class Slow:
         return u2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dark", [False, True])
 @pytest.mark.parametrize("holes", [(), [(2, 3, 4), (0, 0, 0), (3, slice(2, 5), 6)]])
 @pytest.mark.parametrize("skewed", [False, True])

@@ -119,6 +119,7 @@ class Chunked:
         self.values[box] = part
 
 
+@pytest.mark.slow
 def test_arrays_that_are_read_and_written_in_parts(broad, tmp_path):
     stack, most = broad, 6e6
     expected = fastmpr.deconvolve(stack, PSF, **GIVEN, max_memory=most)
@@ -143,6 +144,7 @@ def test_arrays_that_are_read_and_written_in_parts(broad, tmp_path):
         fastmpr.deconvolve([stack], PSF, out=np.zeros(3))
 
 
+@pytest.mark.slow
 def test_tiles_come_to_what_the_whole_does(broad):
     options, found = {**GIVEN, "tol": 2e-4, "max_iter": 2000}, []
     whole = fastmpr.deconvolve(broad, PSF, **options)
@@ -153,6 +155,7 @@ def test_tiles_come_to_what_the_whole_does(broad):
     assert difference.max() < 5e-3  # at the image's own rim, where the light is not known so well
 
 
+@pytest.mark.slow
 def test_tiles_know_that_it_is_dark_beyond(broad):
     options = {**GIVEN, "outside": "dark", "max_iter": 300, "tol": 1e-3}
     whole = fastmpr.deconvolve(broad, PSF, **options)

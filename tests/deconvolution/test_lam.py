@@ -57,6 +57,7 @@ IMAGES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", IMAGES)
 def test_lam_does_not_run_off(kind):
     psf, planes, spoil = IMAGES[kind]

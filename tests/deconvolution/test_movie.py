@@ -164,6 +164,7 @@ def test_what_moves_is_no_worse_than_alone():
     assert errors[0] > errors[1] - 0.1
 
 
+@pytest.mark.slow
 def test_stacks_dark_beyond_and_with_holes():
     psf = fastmpr.psf.gaussian((7, 7, 7), sigma=(1.3, 1.3, 1.3))
     rng = np.random.default_rng(0)

@@ -50,6 +50,7 @@ def test_a_volume_is_told_from_its_views_alone():
     assert np.array_equal(fastmpr.residuals(data, result.x.tolist()).ratio, found.ratio)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("noise", [0.03, 0.2])
 @pytest.mark.parametrize("mistake", ["inverted", "other sign", "mirrored", "rows", "contrast", "gradient", "tight"])
 def test_wrong_geometry_is_said(mistake, noise):
@@ -73,6 +74,7 @@ def test_wrong_geometry_is_said(mistake, noise):
         assert fastmpr.reconstruct(views, PSF, poses, **options).fit > 1.2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("noise", [0.0, 0.03, 0.2, 1.0])
 @pytest.mark.parametrize("kind", ["as they are", "few", "crops", "photons", "gains", "interpolated", "float64"])
 def test_nothing_is_said_where_nothing_is_wrong(kind, noise):

@@ -10,6 +10,8 @@ from particles import POSES, PSF, SIZE, VIEWS, VOXEL, N, assert_same, data_of, h
 import fastmpr
 from fastmpr import Dataset, FastmprWarning, Poses
 
+pytestmark = pytest.mark.slow
+
 R, T = POSES.rotation, np.array(POSES.translation)
 RIGHT = data_of()
 SLOPE = np.linspace(-0.1, 0.1, SIZE, dtype=np.float32)[:, None, None]

@@ -288,6 +288,7 @@ class TestMatched:
             Poses(Rotation.identity(1)).matched(["a"])
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs Linux's count of memory")
 @pytest.mark.parametrize("make", ["Poses.random({n})", "Poses.random({n} // 500, rng=0).symmetrized('C500')"])
 def test_the_memory_that_is_asked_for_is_what_poses_take(make):

@@ -87,6 +87,7 @@ def found_in(image: np.ndarray, psf: np.ndarray = PSF) -> np.ndarray:
     return np.zeros(image.shape[1:], bool) if found is None else found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_camera_is_worth_as_much_as_one_whose_faults_are_told(kind):
     image, bad = spoilt(kind)
@@ -109,6 +110,7 @@ def test_one_plane_and_a_few_suffice_in_the_dark(kind):
         np.testing.assert_array_equal(found_in(planes), bad)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["blobs", "points", "threads along y", "threads along z", "texture"])
 @pytest.mark.parametrize("psf", [PSF, SHARP], ids=["soft", "sharp"])
 def test_what_is_there_is_no_fault(kind, psf):

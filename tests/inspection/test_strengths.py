@@ -31,6 +31,7 @@ def messages(function, *args, **options) -> list[str]:
     return [str(one.message) for one in said]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("times", [8, 1000])
 def test_a_stronger_view_is_named_once_and_fitted_where_gains_are(times):
     views = views_of()

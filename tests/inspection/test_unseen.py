@@ -260,6 +260,7 @@ class TestParticles:
             largest = labels == 1 + np.argmax(ndimage.sum(image, labels, range(1, count + 1)))
             yield ndimage.binary_dilation(largest, iterations=3)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("fill", ["zero", "mean", "zero above the offset"])
     @pytest.mark.parametrize("shape", ["sphere", "body"])
     def test_masks_are_worth_what_they_are_when_told(self, problem, shape, fill):

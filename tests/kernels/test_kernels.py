@@ -215,6 +215,7 @@ def adjoint(name: str, q: np.ndarray, parts: int) -> np.ndarray:
     return sweep(name, np.zeros(q.shape[1:]), q, 1.0, parts)[1]
 
 
+@pytest.mark.slow
 @EACH
 @pytest.mark.parametrize("shape", [*SHAPES, (6, 70, 40)])
 def test_operator_and_adjoint_are_the_naive_ones_and_pass_the_dot_test(name, shape):

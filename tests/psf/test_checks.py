@@ -39,6 +39,7 @@ def too_small(h):
 # ---- no false alarm
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", KINDS)
 @pytest.mark.parametrize("na, index", OPTICS)
 def test_nothing_is_said_of_a_computed_psf(na, index, options):

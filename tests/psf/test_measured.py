@@ -32,6 +32,7 @@ def test_a_bead_becomes_the_psf(shape, shift, offset):
     assert difference(found, gaussian(shape)) < 0.06  # what lay outside of the stack is as much
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shift", SHIFTS)
 def test_noise_neither_moves_nor_widens_it(shift):
     for seed in range(5):

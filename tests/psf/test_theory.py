@@ -369,6 +369,7 @@ def test_gaussian_says_what_is_wrong(change, message):
         psf.gaussian((5, 5, 5), **{"sigma": 1, **change})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("shape", [(110, 120, 130), (900, 2, 3), (1, 2, 1200)])
 @pytest.mark.parametrize("options", [{}, {"confocal": True, "pinhole": 1}, {"confocal": True, "pinhole": 40}])

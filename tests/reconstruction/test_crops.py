@@ -68,6 +68,7 @@ def small():
 
 
 class TestOptimality:
+    @pytest.mark.slow
     def test_the_minimiser_is_that_of_an_independent_solver(self, small, monkeypatch):
         data, lam = small
         monkeypatch.setattr(module, "_MOST", 60)
@@ -124,6 +125,7 @@ class TestOptimality:
             fastmpr.reconstruct(cropped(views), PSF, poses, regularizer="tikhonov")
 
 
+@pytest.mark.slow
 class TestWorth:
     @pytest.mark.parametrize("name", ["centriole", "nuclear_pore"])
     @pytest.mark.parametrize("noise", [0.05, 0.2])
@@ -327,6 +329,7 @@ class TestGains:
         assert psnr(fitted.x, truth) > psnr(same.x, truth) + 1
         assert fitted.x.max() == pytest.approx(given.x.max(), rel=0.1)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("kind", ["noise", "neighbour", "bleached"])
     @pytest.mark.parametrize("seed", [0, 1, 2])
     def test_a_view_that_does_not_match_does_no_harm(self, kind, seed):

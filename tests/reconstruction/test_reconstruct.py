@@ -181,6 +181,7 @@ def best_of_spfluo(particles, psf, poses, truth) -> float:
     return max(psnr(reconstruction_L2(particles, psf, poses, weight), truth) for weight in lambdas)
 
 
+@pytest.mark.slow
 def test_centrioles_at_the_best_lam_of_a_sweep(centrioles):
     particles = open_particles(centrioles / "particles")
     poses = Poses.read(centrioles / "poses.csv").matched(particles.names)

@@ -114,6 +114,7 @@ CASES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_the_minimum_is_that_of_an_independent_method(name):
     regularizer, order, project, voxel_size = CASES[name]
@@ -152,6 +153,7 @@ def test_a_function_in_single_precision_keeps_to_it_and_a_large_grid_packs_its_s
     assert most == pytest.approx(least, rel=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "regularizer, order, project", [("hessian", 2, nuclear), ("tv", 1, None), ("tikhonov", 1, None)]
 )

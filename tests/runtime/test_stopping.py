@@ -75,6 +75,7 @@ def test_an_event_that_never_happens_changes_nothing(name):
     assert bits(call(cancel=threading.Event(), timeout=1e6)) == bits(call())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("name", ["accumulate", "average", "deconvolve_average", "simulate"])
 def test_the_event_is_asked_between_views_and_while_sums_are_turned(name, workers):

@@ -93,6 +93,7 @@ def turned_slowly(volume, group, centre):
     return (waves @ volume.ravel()).reshape(f.shape[:3]) * np.exp(-2j * np.pi * f @ centre)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("axis", AXES)
 @pytest.mark.parametrize("symmetry", ["C3", "D3"])
 def test_one_spectrum_alone_as_its_definition_says(axis, symmetry, monkeypatch):
@@ -231,6 +232,7 @@ def test_the_volume_is_that_of_all_copies(symmetry):
         assert psnr(x, truth) == pytest.approx(psnr(copies, truth), abs=0.05)
 
 
+@pytest.mark.slow
 def test_centrioles_gain(centrioles):
     data = fastmpr.load(centrioles / "particles", centrioles / "psf.tiff", centrioles / "poses.csv")
     truth = fastmpr.io.read(centrioles / "gt.tiff")[0]
