@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ._version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from . import io, metrics, operators, paper, phantom, plot, prox, psf, regularizers
+    from . import io, metrics, operators, paper, phantom, plot, prox, psf, regularizers, testing
     from ._messages import FastmprWarning
     from .deconvolution.images import deconvolve
     from .deconvolution.optics import channel_psfs
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from .views.loading import load
     from .warming import warm_up
 
-_MODULES = {"io", "metrics", "operators", "paper", "phantom", "plot", "prox", "psf", "regularizers"}
+_MODULES = {"io", "metrics", "operators", "paper", "phantom", "plot", "prox", "psf", "regularizers", "testing"}
 # The module that each other public name stands in; none has the name of a function, or one would hide the other.
 _HOME = {
     "Cancelled": "runtime.stopping",
@@ -85,6 +85,7 @@ __all__ = [
     "select_lam",
     "simulate",
     "solve",
+    "testing",
     "warm_up",
 ]
 

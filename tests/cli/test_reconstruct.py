@@ -202,6 +202,7 @@ class TestCrops:
             tiff.write(path, volume, voxel_size, overwrite=True)
         return views
 
+    @pytest.mark.slow
     def test_what_surrounds_them_is_not_seen_unless_it_is_said_so(self, crops, capsys):
         args = [str(crops / "particles"), "--psf", str(crops / "psf.tiff"), "--poses", str(crops / "poses.csv")]
         results = []

@@ -165,6 +165,7 @@ class TestRefused:
         assert message in refusal(["warmup", "--shape", *shape], capsys)
 
 
+@pytest.mark.slow
 def test_what_was_compiled_but_not_kept_is_an_error(capsys, monkeypatch):
     """A full disk, or a cache that was emptied since this process compiled."""
     add(np.ones(3), 2.0, np.ones(3))

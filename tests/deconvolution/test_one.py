@@ -89,6 +89,7 @@ def test_voxels_that_tell_nothing_do_not_spoil_their_neighbourhood(cut_out, clea
         assert psnr(spoilt, truth) < psnr(clean, truth) - 3
 
 
+@pytest.mark.slow
 def test_dark_outside_is_what_solve_does_on_the_sums():
     truth = fastmpr.phantom.centriole(24).astype(np.float64)
     blur = Blur(PSF, (1, 1, 1), (1, 1, 1))

@@ -71,6 +71,7 @@ def test_the_transfer_function_of_a_smooth_psf(psf, voxel):
     assert found.highest < plain.highest
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 3])
 @pytest.mark.parametrize("psf", [PSF, SKEW], ids=["even", "skew"])
 @pytest.mark.parametrize("frame", ["particle", "model"])

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from fastmpr.io import files
+from fastmpr.io import files, poses_csv, poses_star, tiff
 from fastmpr.io.files import (
     check_fits_memory,
     check_folder_writable,
@@ -13,6 +13,12 @@ from fastmpr.io.files import (
     folder_written_whole,
     written_whole,
 )
+from fastmpr.testing import check_format
+
+
+@pytest.mark.parametrize("module", [tiff, poses_csv, poses_star], ids=lambda module: module.__name__)
+def test_ours_are_what_we_ask_of_others(module, tmp_path):
+    check_format(module, tmp_path)
 
 
 class TestFiles:

@@ -14,6 +14,7 @@ from shared_data import DATA
 
 from fastmpr import FastmprWarning
 from fastmpr.io import mrc
+from fastmpr.testing import check_format
 
 mrcfile = pytest.importorskip("mrcfile")
 
@@ -56,6 +57,10 @@ def test_volume_and_voxel_size_in_micrometres(tmp_path):
     np.testing.assert_array_equal(volume, VOLUME)
     assert volume.dtype == np.float32
     assert voxel_size == pytest.approx((0.003, 0.002, 0.001))
+
+
+def test_it_is_what_we_ask_of_others(tmp_path):
+    check_format(mrc, tmp_path, written(tmp_path / "a.mrc", voxel_size=(10.0, 20.0, 30.0)))
 
 
 def test_no_voxel_size_is_none(tmp_path):

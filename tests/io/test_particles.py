@@ -9,6 +9,7 @@ from image_files import OME, STACK, UNCLEAR, VOLUME, ome_set, save, unclear
 from fastmpr import FastmprWarning, io
 from fastmpr.io import tiff
 from fastmpr.io.particles import ParticleFolder, natural_key, open_particles
+from fastmpr.testing import check_source
 
 
 class TestParticles:
@@ -44,6 +45,12 @@ class TestParticles:
         for path in (folder, save(tmp_path / "s.tif", STACK)):
             sent = pickle.dumps(open_particles(path))
             np.testing.assert_array_equal(pickle.loads(sent)[2], open_particles(path)[2])
+
+    def test_both_are_what_we_ask_of_others(self, folder, tmp_path):
+        for path in (folder, save(tmp_path / "s.tif", STACK)):
+            particles = open_particles(path)
+            assert particles.thread_safe
+            check_source(particles)
 
     def test_nothing_there(self, tmp_path):
         with pytest.raises(FileNotFoundError, match="nowhere: does not exist"):

@@ -73,6 +73,7 @@ def whole(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["*.nbi", "*.nbc"])
 @pytest.mark.parametrize("kept", [0, 300])
 def test_a_damaged_cache_is_mended_with_one_warning(whole, tmp_path, kind, kept):

@@ -27,6 +27,7 @@ def test_average_of_aligned_views_is_their_mean():
     np.testing.assert_allclose(average(views, POSES, frame="model"), views.mean(axis=0), atol=1e-12)
 
 
+@pytest.mark.slow
 def test_views_in_the_models_frame_are_deconvolved_one_by_one_then_averaged():
     views = views_of("model")
     one_by_one = [

@@ -391,6 +391,7 @@ class TestGains:
 class TestOddSets:
     """What a review found to go wrong."""
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("workers", [2, 3])
     def test_a_crew_of_several_and_views_of_which_nothing_was_seen(self, workers, monkeypatch):
         monkeypatch.setattr("fastmpr.sums.accumulator.crew_count", lambda *_: 1)

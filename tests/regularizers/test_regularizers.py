@@ -12,7 +12,8 @@ import scipy.fft
 import fastmpr
 from fastmpr import NormalEquations
 from fastmpr.kernels import iteration as kernels
-from fastmpr.regularizers import Tikhonov, TotalVariation, as_regularizer
+from fastmpr.regularizers import KNOWN, Hessian, SchattenInfinity, Tikhonov, TotalVariation, as_regularizer
+from fastmpr.testing import check_regularizer
 
 SHAPES = [(10, 10, 10), (9, 12, 11), (7, 9, 16), (2, 5, 3)]
 
@@ -65,6 +66,16 @@ def primal_dual(sums: NormalEquations, project: Callable, lam: float, iterations
         p = project(p + sigma * naive.differences(2 * ahead - x), 1.0)
         x = ahead
     return x
+
+
+LONG = [kind((3.0, 1.5, 1.0)) for kind in (Hessian, TotalVariation, Tikhonov, SchattenInfinity)]
+
+
+@pytest.mark.parametrize(
+    "regularizer", [*KNOWN, *LONG], ids=lambda one: one if isinstance(one, str) else f"{type(one).__name__}, long"
+)
+def test_ours_are_what_we_ask_of_others(regularizer):
+    check_regularizer(regularizer)
 
 
 @pytest.mark.parametrize("workers", [1, 2])

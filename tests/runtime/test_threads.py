@@ -226,7 +226,7 @@ def test_works_in_a_process_bound_to_one_cpu():
     )
     here = Path(__file__).parent
     environment = os.environ | {
-        "PYTHONPATH": os.pathsep.join([str(here), str(here.parent), str(Path(fastmpr.__file__).parents[1])])
+        "PYTHONPATH": os.pathsep.join(map(str, [here, here.parent / "helpers", Path(fastmpr.__file__).parents[1]]))
     }
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=300, env=environment

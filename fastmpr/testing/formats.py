@@ -1,0 +1,243 @@
+"""Whether a module of files keeps what the table of formats asks of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+
+from ..io.conventions import CENTRES
+from .needs import called, need
+
+_VOLUME = np.random.default_rng(0).random((5, 6, 7)).astype(np.float32)
+_LARGE = np.random.default_rng(0).random((40, 64, 64))  # of 1.3 MB at least: more than the limit below lets through
+_LIMIT = 100_000  # bytes
+_VOXEL = (0.3, 0.11, 0.1)
+_POSES = 4
+
+
+def check_format(module: Any, folder: str | os.PathLike[str], sample: str | os.PathLike[str] | None = None) -> None:
+    """Check that a module reads and writes files as `fastmpr.io.formats` asks for, whose head says what it must hold.
+
+    - What is written is read again: a volume bit by bit in float32 with its voxel size, or none; poses with their names.
+    - A voxel size that is given goes before what the file says.
+    - A file that is there stays as it is unless it is to be overwritten; after an error, a full disk too, no file is left
+      behind, and the old one is whole.
+    - Files that are missing, empty, cut short or hold something else are refused, in one line that names the file.
+
+    Parameters
+    ----------
+    module : module
+        Of volumes, or of poses if it has ``UNIT``.
+    folder : path
+        An empty folder, where files are written.
+    sample : path, optional
+        A right file, for a module of volumes that has no ``write``.
+
+    Raises
+    ------
+    AssertionError
+        One line: what was found, and what is needed.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from fastmpr.io import poses_csv, tiff
+    >>> from fastmpr.testing import check_format
+    >>> for module in (tiff, poses_csv):
+    ...     with tempfile.TemporaryDirectory() as folder:
+    ...         check_format(module, folder)
+    """
+    _check_suffixes(module)
+    place = Path(folder)
+    for suffix in module.SUFFIXES:
+        path = place / f"right{suffix}"
+        if hasattr(module, "UNIT"):
+            _check_poses(module, path)
+        elif hasattr(module, "write"):
+            _check_volumes(module, path)
+        if hasattr(module, "write"):
+            _check_files(module, path)
+    if not hasattr(module, "write"):
+        need(sample is not None, "check_format: found a module without write and no sample", "sample=, a right file")
+        _check_sample(module, Path(str(sample)))
+    _check_refusals(module, place, path if sample is None else Path(sample))
+
+
+def _check_suffixes(module: Any) -> None:
+    suffixes = getattr(module, "SUFFIXES", None)
+    need(
+        isinstance(suffixes, tuple) and suffixes and all(s.startswith(".") and s == s.lower() for s in suffixes),
+        f"SUFFIXES: found {suffixes!r}",
+        "a tuple of suffixes in small letters, each with its dot",
+    )
+    need(hasattr(module, "read"), "read: found none", "read(path, voxel_size=None), or read(path) of poses")
+
+
+# ----------------------------------------------------------------------------------------------------
+# What is written comes back
+# ----------------------------------------------------------------------------------------------------
+
+
+def _check_volumes(module: Any, path: Path) -> None:
+    """Check that volumes come back."""
+    for voxel_size in (_VOXEL, None):
+        called("write", module.write, path, _VOLUME, voxel_size, True)
+        volume, said = called("read", module.read, path)
+        _check_volume(volume, _VOLUME, path.name)
+        _check_voxel(said, voxel_size, f"{path.name}: read")
+        _check_voxel(called("voxel_size_in", module.voxel_size_in, path), voxel_size, f"{path.name}: voxel_size_in")
+        _check_voxel(
+            called("read", module.read, path, (1.0, 2.0, 3.0))[1], (1.0, 2.0, 3.0), f"{path.name}: read, given one"
+        )
+    for other in (_VOLUME.astype(">f8"), (1000 * _VOLUME).astype(np.uint16), _VOLUME[:, ::-1, ::2]):
+        called("write", module.write, path, other, None, True)
+        _check_volume(called("read", module.read, path)[0], other, f"{path.name}, written from {other.dtype}")
+
+
+def _check_volume(volume: Any, expected: NDArray, what: str) -> None:
+    kind = f"{type(volume).__name__} of shape {np.shape(volume)} and {getattr(volume, 'dtype', None)}"
+    native = isinstance(volume, np.ndarray) and volume.dtype in (np.float32, np.float64) and volume.dtype.isnative
+    need(native and volume.shape == expected.shape, f"{what}: found {kind}", f"float32 or float64 of {expected.shape}")
+    apart = float(np.abs(volume - expected.astype(np.float32)).max())
+    need(apart == 0, f"{what}: found values that differ by {apart:g}", "the same in float32")
+
+
+def _check_voxel(found: Any, expected: tuple[float, ...] | None, what: str) -> None:
+    if expected is None:
+        need(found is None, f"{what}: found the voxel size {found} where none was said", "None")
+        return
+    same = found is not None and np.shape(found) == (3,) and np.allclose(found, expected, rtol=1e-5, atol=0)
+    need(same, f"{what}: found the voxel size {found}", f"{expected} (z, y, x) in micrometres")
+
+
+def _check_sample(module: Any, path: Path) -> None:
+    """Check what is read of a file that was not written here."""
+    volume, said = called("read", module.read, path)
+    _check_volume(volume, called("read", module.read, path)[0], path.name)
+    _check_voxel(called("voxel_size_in", module.voxel_size_in, path), said, f"{path.name}: voxel_size_in")
+    _check_voxel(
+        called("read", module.read, path, (1.0, 2.0, 3.0))[1], (1.0, 2.0, 3.0), f"{path.name}: read, given one"
+    )
+
+
+def _some_poses() -> tuple[Rotation, NDArray[np.float64]]:
+    return Rotation.random(_POSES, random_state=0), np.random.default_rng(0).normal(size=(_POSES, 3))
+
+
+def _check_poses(module: Any, path: Path) -> None:
+    """Check that poses come back."""
+    need(module.UNIT in ("voxel", "um"), f"UNIT: found {module.UNIT!r}", "'voxel' or 'um'")
+    need(
+        getattr(module, "CENTRE", None) in CENTRES,
+        f"CENTRE: found {getattr(module, 'CENTRE', None)!r}",
+        f"one of {CENTRES}",
+    )
+    rotation, translation = _some_poses()
+    for names in (("a.tif", "a b.tif", "c/d.tif", "ü.tif"), None):
+        called("write", module.write, path, rotation, translation, names, True)
+        table = called("read", module.read, path)
+        apart = float((table.rotation * rotation.inv()).magnitude().max())
+        need(apart < 1e-6, f"{path.name}: found rotations that differ by {apart:.2g} rad", "those that were written")
+        moved = float(np.abs(table.translation - translation).max())
+        need(moved < 1e-6, f"{path.name}: found translations that differ by {moved:.2g}", "those that were written")
+        if names:
+            need(table.names == names, f"{path.name}: found the names {table.names}", f"{names}")
+
+
+# ----------------------------------------------------------------------------------------------------
+# What is there stays, and nothing is left half
+# ----------------------------------------------------------------------------------------------------
+
+
+def _writes(module: Any) -> Callable[..., Any]:
+    """Return write(path, overwrite, large) of something right."""
+    if not hasattr(module, "UNIT"):
+        return lambda path, overwrite, large=False: module.write(path, _LARGE if large else _VOLUME, None, overwrite)
+    rotation, translation = _some_poses()
+    many = np.arange(20_000) % _POSES
+    return lambda path, overwrite, large=False: (
+        module.write(path, rotation[many], translation[many], None, overwrite)
+        if large
+        else module.write(path, rotation, translation, None, overwrite)
+    )
+
+
+def _check_files(module: Any, path: Path) -> None:
+    """Check what happens to files."""
+    write, before = _writes(module), path.read_bytes()
+    _check_refused(
+        lambda: write(path, False), path, f"{path.name}, written without overwrite where it is already", OSError
+    )
+    missing = path.parent / "no folder" / path.name
+    _check_refused(lambda: write(missing, False), missing, "a folder that is not there", OSError)
+    there = set(os.listdir(path.parent))
+    with _small_disk() as is_small:
+        if is_small:
+            _check_refused(lambda: write(path, True, large=True), path, "a disk that is full", OSError)
+    left = sorted(set(os.listdir(path.parent)) - there)
+    need(not left, f"{path.name}: found {', '.join(left)} after errors", "no new file")
+    need(path.read_bytes() == before, f"{path.name}: found other bytes after errors", "the old file, whole")
+    called("write", write, path, True)
+
+
+@contextmanager
+def _small_disk() -> Iterator[bool]:
+    """Let files of this process grow to some size only, and say whether that can be done here."""
+    try:
+        import resource
+    except ImportError:  # on Windows
+        yield False
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (_LIMIT, hard))
+    try:
+        yield True
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+# ----------------------------------------------------------------------------------------------------
+# What is wrong is refused
+# ----------------------------------------------------------------------------------------------------
+
+
+def _check_refusals(module: Any, folder: Path, right: Path) -> None:
+    """Check that files that are wrong are refused."""
+    content, suffix = right.read_bytes(), module.SUFFIXES[0] if right.parent == folder else right.suffix
+    wrong = {
+        "an empty file": b"",
+        "a file of text": b"this is no such file\n" * 20,
+        "a file of random bytes": np.random.default_rng(0).bytes(4000),
+        "a right file's first bytes": content[:10],
+    }
+    if not hasattr(module, "UNIT"):  # half of a table is a table
+        wrong["half of a right file"] = content[: len(content) // 2]
+    for what, data in wrong.items():
+        path = folder / f"wrong{suffix}"
+        path.write_bytes(data)
+        _check_refused(partial(module.read, path), path, what, (ValueError, OSError))
+    path = folder / f"missing{suffix}"
+    _check_refused(partial(module.read, path), path, "a file that is not there", OSError)
+
+
+def _check_refused(call: Callable[[], Any], path: Path, what: str, kinds: Any) -> None:
+    """Check that a call ends with an error of one line that names the file."""
+    needed = f"{' or '.join(kind.__name__ for kind in np.atleast_1d(kinds))}, in one line that names the file"
+    try:
+        call()
+    except kinds as error:
+        text = str(error)
+        need(str(path) in text, f"{what}: found {text[:200]!r}", needed)
+        need("\n" not in text, f"{what}: found an error of {len(text.splitlines())} lines", needed)
+    except Exception as error:
+        need(False, f"{what}: found {type(error).__name__} ({' '.join(str(error).split())[:200]})", needed)
+    else:
+        need(False, f"{what}: found no error", needed)

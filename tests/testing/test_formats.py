@@ -1,0 +1,135 @@
+"""What `check_format` finds wrong, each with one line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from fastmpr.io import poses_csv, tiff
+from fastmpr.io.files import written_whole
+from fastmpr.testing import check_format
+
+
+def npy(**changes) -> SimpleNamespace:
+    """A format of one's own, NumPy's files with a voxel size behind: right, but for what a test changes."""
+
+    def read(path, voxel_size=None):
+        with open(path, "rb") as file:
+            try:
+                volume, said = np.load(file), np.load(file)
+            except (ValueError, EOFError) as error:
+                raise ValueError(f"{path}: cannot be read ({' '.join(str(error).split())}), need a volume") from None
+        return volume, voxel_size or (tuple(said.tolist()) if said.size else None)
+
+    def write(path, volume, voxel_size=None, overwrite=False):
+        with written_whole(path, overwrite) as temporary, open(temporary, "wb") as file:
+            np.save(file, np.asarray(volume, np.float32))
+            np.save(file, np.array(voxel_size or (), float))
+
+    right = {"SUFFIXES": (".npy",), "read": read, "write": write, "voxel_size_in": lambda path: read(path)[1]}
+    return SimpleNamespace(**right | changes)
+
+
+RIGHT, POSES = npy(), {name: getattr(poses_csv, name) for name in ("SUFFIXES", "UNIT", "CENTRE", "read", "write")}
+
+
+def in_place(path, volume, voxel_size=None, overwrite=False):
+    """Write without a temporary file, so that half of one may stay."""
+    if Path(path).exists() and not overwrite:
+        raise FileExistsError(f"{path}: exists already")
+    Path(path).write_bytes(b"")
+    with open(path, "wb") as file:
+        np.save(file, np.asarray(volume, np.float32))
+        np.save(file, np.array(voxel_size or (), float))
+
+
+def anything(path, voxel_size=None):
+    """Take an empty file for a volume."""
+    return RIGHT.read(path, voxel_size) if Path(path).stat().st_size else (np.zeros((2, 2, 2), np.float32), None)
+
+
+def in_two_lines(path, voxel_size=None):
+    try:
+        return RIGHT.read(path, voxel_size)
+    except ValueError as error:
+        raise ValueError(f"{error}\nor so") from None
+
+
+WRONG = {
+    "no suffixes": ({"SUFFIXES": None}, "SUFFIXES: found None, need a tuple"),
+    "capital letters": ({"SUFFIXES": (".NPY",)}, r"SUFFIXES: found \('.NPY',\), need a tuple of suffixes in small"),
+    "axes in another order": (
+        {"read": lambda path, size=None: (RIGHT.read(path)[0].T, size)},
+        r"right.npy: found ndarray of shape \(7, 6, 5\) and float32, need float32 or float64 of \(5, 6, 7\)",
+    ),
+    "rounded": (
+        {"read": lambda path, size=None: (np.round(RIGHT.read(path)[0], 2), size)},
+        "found values that differ by 0.00.*, need the same in float32",
+    ),
+    "voxels in another unit": (
+        {"read": lambda path, size=None: (RIGHT.read(path)[0], size or (300.0, 110.0, 100.0))},
+        r"found the voxel size \(300.0, 110.0, 100.0\), need \(0.3, 0.11, 0.1\) \(z, y, x\) in micrometres",
+    ),
+    "what is given does not count": (
+        {"read": lambda path, size=None: RIGHT.read(path)},
+        r"read, given one: found the voxel size \(0.3, 0.11, 0.1\), need \(1.0, 2.0, 3.0\)",
+    ),
+    "another size in voxel_size_in": ({"voxel_size_in": lambda path: None}, "voxel_size_in: found the voxel size None"),
+    "overwritten unasked": (
+        {"write": lambda path, volume, size=None, overwrite=False: RIGHT.write(path, volume, size, True)},
+        "written without overwrite where it is already: found no error, need OSError",
+    ),
+    "half a file": ({"write": in_place}, "a disk that is full: found|found other bytes after errors"),
+    "an empty file": ({"read": anything}, "an empty file: found no error, need ValueError or OSError, in one line"),
+    "two lines": ({"read": in_two_lines}, "found an error of 2 lines, need ValueError or OSError, in one line"),
+    "a file without a name": (
+        {"read": lambda path, size=None: RIGHT.read(path, size) if Path(path).stat().st_size else int("none")},
+        "an empty file: found .*, need ValueError or OSError, in one line that names the file",
+    ),
+    "poses in feet": (POSES | {"UNIT": "foot"}, "UNIT: found 'foot', need 'voxel' or 'um'"),
+    "poses about a corner": (POSES | {"CENTRE": "0"}, r"CENTRE: found '0', need one of \('\(n - 1\) / 2', 'n // 2'\)"),
+    "rotations inverted": (
+        POSES | {"read": lambda path: poses_csv.read(path)._replace(rotation=poses_csv.read(path).rotation.inv())},
+        "found rotations that differ by .* rad, need those that were written",
+    ),
+    "translations reversed": (
+        POSES | {"read": lambda path: poses_csv.read(path)._replace(translation=-poses_csv.read(path).translation)},
+        "found translations that differ by .*, need those that were written",
+    ),
+    "names forgotten": (
+        POSES | {"read": lambda path: poses_csv.read(path)._replace(names=None)},
+        "found the names None",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_what_is_wrong_is_said_in_one_line(name, tmp_path):
+    changes, message = WRONG[name]
+    with pytest.raises(AssertionError, match=message) as caught:
+        check_format(npy(**changes), tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_format_of_ones_own(tmp_path):
+    check_format(npy(), tmp_path)
+
+
+def test_a_format_that_is_only_read_needs_a_sample(tmp_path):
+    only_read = npy()
+    del only_read.write
+    with pytest.raises(AssertionError, match="found a module without write and no sample, need sample=, a right file"):
+        check_format(only_read, tmp_path)
+    RIGHT.write(tmp_path / "a.npy", np.ones((3, 4, 5)), (1.0, 2.0, 2.0))
+    check_format(only_read, tmp_path, tmp_path / "a.npy")
+
+
+@pytest.mark.parametrize("module", [tiff, poses_csv], ids=lambda module: module.__name__)
+def test_files_may_grow_again_afterwards(module, tmp_path):
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    check_format(module, tmp_path)
+    assert resource.getrlimit(resource.RLIMIT_FSIZE) == before
