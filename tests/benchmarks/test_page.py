@@ -17,7 +17,7 @@ SPEC = importlib.util.spec_from_file_location("benchmarks_page", PATH)
 page = importlib.util.module_from_spec(SPEC)
 SPEC.loader.exec_module(page)
 
-READINGS, SAMPLES = page.HEADLINE_BENCHMARKS
+FIRST = page.HEADLINE_BENCHMARK
 ENVIRONMENT = {"machine": "m", "cpu": "<c>", "python": "3.12"}
 COMMITS = {3: "aaaaaaaa of 2026-01-01", 5: "bbbbbbbb of 2026-01-02", 9: "cccccccc of 2026-01-03"}
 
@@ -48,11 +48,11 @@ def publish(tmp_path):
     return run
 
 
-def test_headline_compares_a_thousand_views_with_one_at_the_newest_commit():
-    readings, samples = {3: [1.0, 1.0, 9.0], 5: [2.0, 2.5, 3.0]}, {3: [1.0, None, 1.014]}
-    sentence = page._headline(*results(**{READINGS: readings, SAMPLES: samples}))
-    assert "cost 1.50 (per iteration) and 1.01 (per solve of a hundred iterations) times" in sentence
-    assert page._headline(*results(memory=readings)) == ""
+def test_headline_is_the_newest_ratio_of_a_thousand_views_to_one():
+    ratios = {name: {3: [1.5], 5: [1.014], 9: [None]} for name in [page.HEADLINE_BENCHMARK]}
+    _, graphs = results(**ratios, memory={9: [1.0, 1.0, 1.0]})
+    assert "A solve of 1,000 views takes 1.01 times as long as one of a single view" in page._headline(graphs)
+    assert page._headline(GraphSet()) == ""
 
 
 def test_regressions_are_a_table_with_the_worst_first():
@@ -67,10 +67,10 @@ def test_regressions_are_a_table_with_the_worst_first():
 
 def test_page_shows_all_public_names_first_and_without_scripts(publish, tmp_path):
     values = {3: [1.0, 2.0, 3.0], 9: [1.0, None, 3.0]}
-    names = ["internals.T.time", "startup.T.time", "memory.T.time", READINGS]
+    names = ["internals.T.time", "startup.T.time", "memory.T.time", FIRST]
     benchmarks, graphs = results(**{name: values for name in [*names, "without.results"]} | {"without.results": {}})
     shown = publish(benchmarks, graphs)
-    assert re.findall('<h3 id="(.*?)"', shown) == [READINGS, "memory.T.time", "startup.T.time", "internals.T.time"]
+    assert re.findall('<h3 id="(.*?)"', shown) == [FIRST, "memory.T.time", "startup.T.time", "internals.T.time"]
     pictures = re.findall('<img src="(.*?)"', shown)
     assert len(pictures) == 8
     assert all((tmp_path / path).stat().st_size for path in pictures)
@@ -92,7 +92,9 @@ def test_asvs_own_page_stays_where_asv_tachyon_is_not_installed(publish, tmp_pat
 
 def test_asv_tachyon_is_the_interactive_page(publish, tmp_path):
     pytest.importorskip("asv_tachyon", reason="asv-tachyon is in the extra bench")
-    assert "without internet" in publish({}, GraphSet())
-    needed = re.findall('(?:src|href)="(.*?)"', (tmp_path / "interactive.html").read_text())
+    assert "run <code>asv preview</code>, which needs no internet" in publish({}, GraphSet())
+    shell = (tmp_path / "interactive.html").read_text()
+    assert page.NEEDS_SERVER in shell  # or it would be blank where it is opened as a file
+    needed = re.findall('(?:src|href)="(.*?)"', shell)
     assert len(needed) >= 2
     assert all((tmp_path / path).is_file() for path in needed)
