@@ -60,6 +60,7 @@ EMPTY = '<div id="root"></div>'  # of asv-tachyon's page, until its scripts run:
 NEEDS_SERVER = (
     '<div id="root"><p>This page needs a web server: run <code>asv preview</code> beside asv.conf.json.</p></div>'
 )
+MOST_NAMED = 14  # lines: more names would not fit beside a picture
 STYLE = {"svg.fonttype": "none", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
 COLOURS = ["#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#000000"]  # for the colour-blind too
 ENVIRONMENT = ("machine", "cpu", "num_cpu", "python", "numba")  # a machine's record may lack any
@@ -237,7 +238,9 @@ def _plot(
         if there.any():
             label = ", ".join(choice).replace("'", "")
             axes.plot(places[there], heights[there], linestyle=linestyle, label=label)
-    if len(axes.lines) > 1:
+    if len(axes.lines) > MOST_NAMED:
+        axes.set_title(f"{len(axes.lines)} lines: see the interactive page", loc="right", fontsize=7)
+    elif len(axes.lines) > 1:
         axes.legend(title=", ".join(names), title_fontsize=7, fontsize=7, loc="upper left", bbox_to_anchor=(1, 1))
 
 

@@ -80,6 +80,15 @@ def test_page_shows_all_public_names_first_and_without_scripts(publish, tmp_path
     assert all(benchmark["less_is_better"] for benchmark in benchmarks.values())
 
 
+def test_a_picture_with_too_many_lines_to_name_is_drawn_all_the_same(publish, tmp_path):
+    benchmarks, graphs = results(many={})
+    labels = [str(k) for k in range(60)]
+    benchmarks["many"]["params"] = [labels]
+    graphs.get_graph("many", ENVIRONMENT).add_data_point(3, list(map(float, labels)))
+    publish(benchmarks, graphs)
+    assert "60 lines: see the interactive page" in (tmp_path / "plots" / "many-0.svg").read_text()
+
+
 def test_page_before_there_are_results(publish):
     assert "Commits with results: 0; the newest is none." in publish({}, GraphSet())
 
