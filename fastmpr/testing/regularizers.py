@@ -1,4 +1,4 @@
-"""Whether a regulariser is what the solver needs: tried on small problems, by what minimisers have in common."""
+"""Whether the solver finds minimisers with a regulariser: tried on small problems, by what all minimisers have in common."""
 
 from __future__ import annotations
 
@@ -21,18 +21,17 @@ _WITHIN = {np.float64: 1e-3, np.float32: 1e-2}  # of the regulariser's value
 
 
 def check_regularizer(regularizer: Any) -> None:
-    """Check that a regulariser is one: that what the solver finds with it is the minimiser of what its ``value`` says.
+    """Check that the solver, given a regulariser phi, finds the minimiser of what its ``value`` says.
 
-    Tried are both precisions, rows of even and odd length, with and without positivity, one thread and two. The checks hold
-    for all convex functions phi of differences:
+    It solves small problems in both precisions, on grids with rows of even and of odd length, with positivity and without, on
+    one thread and on two. What it checks holds for any convex function of differences:
 
     - ``value`` is finite, not negative, 0 for a constant volume, and twice as large for twice the volume (or four times, for
       a square, which then has a closed form);
-    - it grows with the frequency of a wave as differences of its ``order`` do;
-    - with g = lam H^T (y - H x), the descent of the data term at the minimiser x, no volume w lies below the tangent there:
+    - ``value`` grows with the frequency of a wave as differences of its ``order`` do;
+    - g = lam H^T (y - H x), the descent of the data term, is a subgradient of phi at the minimiser x: for any volume w,
       phi(w) >= phi(x) + <g, w - x>;
-    - two minimisers x1 and x2 lie no further apart than their data: <g1 - g2, x1 - x2> >= 0, as a proximal map is firmly
-      non-expansive.
+    - the solver is as monotone as a proximal map: of two minimisers x1 and x2, <g1 - g2, x1 - x2> >= 0.
 
     Parameters
     ----------
