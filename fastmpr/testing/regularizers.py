@@ -23,7 +23,7 @@ _WITHIN = {np.float64: 1e-3, np.float32: 1e-2}  # of the regulariser's value
 def check_regularizer(regularizer: Any) -> None:
     """Check that the solver, given a regulariser phi, finds the minimiser of what its ``value`` says.
 
-    It solves small problems in both precisions, on grids with rows of even and of odd length, with positivity and without, on
+    It solves small problems in both precisions, with rows of even and of odd length, with positivity and without, on
     one thread and on two. What it checks holds for any convex function of differences:
 
     - ``value`` is finite, not negative, 0 for a constant volume, and twice as large for twice the volume (or four times, for
