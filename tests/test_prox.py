@@ -78,6 +78,7 @@ def test_nuclear_and_the_projection_of_its_dual_add_up(dtype):
     one()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_nuclear_is_firmly_nonexpansive(dtype):
     @always

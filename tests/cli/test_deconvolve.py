@@ -45,6 +45,7 @@ class TestOneImage:
         assert "sharp.ome.tif: 12 x 20 x 22 voxels of 0.3 x 0.1 x 0.1 micrometres, lam 10" in out
         assert err == ""
 
+    @pytest.mark.slow
     def test_the_options_are_those_of_python(self, folder):
         image = blurred().astype(np.float32)
         image[3, 4, 5] = np.nan

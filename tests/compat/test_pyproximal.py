@@ -34,6 +34,7 @@ def moreau(operator, x, tau):
     return np.abs(x - operator.prox(x, tau) - tau * operator.proxdual(x / tau, 1 / tau)).max()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tau", [0.1, 1.0, 7.0])
 def test_moreau_holds_with_a_dual_that_is_its_own(pyproximal, tau):
     from pyproximal.utils.moreau import moreau as theirs

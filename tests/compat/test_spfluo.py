@@ -400,6 +400,7 @@ def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=folder, timeout=120)
 
 
+@pytest.mark.slow
 def test_a_module_runs_on_it_in_a_process_of_its_own(stand_in):
     done = run(stand_in, "-m", "spfluo.refinement", "-m", "--regularizer", "x y")
     assert done.returncode == 0, done.stderr

@@ -253,6 +253,7 @@ def test_a_psf_whose_voxels_are_in_another_unit_is_refused(stack):
         fastmpr.deconvolve(stack, PSF, **GIVEN, psf_voxel_size=1e6)
 
 
+@pytest.mark.slow
 def test_progress_counts_tiles_and_images(broad):
     told = []
     fastmpr.deconvolve([broad, broad], PSF, **GIVEN, max_memory=6e6, progress=lambda *args: told.append(args))

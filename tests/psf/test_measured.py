@@ -42,6 +42,7 @@ def test_noise_neither_moves_nor_widens_it(shift):
         assert np.abs(np.subtract(center_of_mass(found), np.array(found.shape) // 2)).max() < 0.05
 
 
+@pytest.mark.slow
 def test_the_offset_is_unbiased():
     """Over a large stack a bias of one count would be a tenth of the light; the mean over draws shows a smaller one."""
     shape, offset = (43, 49, 49), 100.3
@@ -133,6 +134,7 @@ def test_a_bead_that_is_cut_or_saturated_is_told():
     psf.measured(np.rint(200 * gaussian((41, 31, 31), sigma=(5, 4, 4))).astype(np.uint8))  # flat by its few grey levels
 
 
+@pytest.mark.slow
 def test_reconstructions_are_as_good_as_with_the_clean_psf():
     truth = fastmpr.phantom.centriole(24)
     clean = gaussian(ODD, sigma=(2.5, 1, 1)).astype(np.float32)

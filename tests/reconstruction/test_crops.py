@@ -81,6 +81,7 @@ class TestOptimality:
         middle = inner(grid, (12, 12, 12))
         assert np.abs(result.x - x[middle]).max() < 1e-3 * x.max()
 
+    @pytest.mark.slow
     def test_the_objective_never_rises_but_where_it_starts_anew(self, small, objectives, monkeypatch):
         data, lam = small
         monkeypatch.setattr(module, "_MOST", 12)

@@ -143,6 +143,7 @@ def test_a_function_for_one_voxel_and_one_for_whole_arrays_come_to_the_same():
     np.testing.assert_allclose(*free, atol=1e-10)
 
 
+@pytest.mark.slow
 def test_a_function_in_single_precision_keeps_to_it_and_a_large_grid_packs_its_state(monkeypatch):
     sums = sums_of((12, 14, 16))
     small = fastmpr.solve(sums, LAM, SchattenInfinity()).x
