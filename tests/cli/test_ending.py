@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
-from cli.stacks import blurred
 from commands import SHAPE, arguments, change, files
+from stacks import blurred
 
 import fastmpr
 from fastmpr.cli import _ending, main
