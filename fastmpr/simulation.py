@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import scipy.fft
@@ -27,18 +27,19 @@ from .runtime.stopping import Event, as_stop
 from .runtime.threads import Team, as_workers
 from .sums.resampling import SplineVolume, inner, middle, model_samples
 from .sums.transfer import TransferFunction, table_bytes
+from .views.types import Frame, Volume, VoxelSize
 
 
 def simulate(
-    x: ArrayLike,
-    psf: ArrayLike,
+    x: Volume,
+    psf: Volume,
     poses: Poses,
     *,
     noise_sigma: float = 0.0,
-    frame: str = "particle",
-    voxel_size: float | Vector = 1.0,
-    psf_voxel_size: float | Vector | None = None,
-    model_voxel_size: float | Vector | None = None,
+    frame: Frame = "particle",
+    voxel_size: VoxelSize = 1.0,
+    psf_voxel_size: VoxelSize | None = None,
+    model_voxel_size: VoxelSize | None = None,
     shape: int | Size | None = None,
     boxes: ArrayLike | None = None,
     rng: np.random.Generator | int | None = None,
@@ -107,7 +108,7 @@ def simulate(
     """
     stop = as_stop("simulate", cancel, timeout)
     x = as_intensities(x, "x")
-    frame = as_choice(frame, "frame", ("particle", "model"))
+    as_choice(frame, "frame", get_args(Frame))
     if not isinstance(poses, Poses):
         raise TypeError(f"poses: found {type(poses).__name__}, need fastmpr.Poses")
     most = 0.01 * float(np.finfo(x.dtype).max)

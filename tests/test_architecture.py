@@ -18,7 +18,7 @@ import fastmpr
 ROOT = Path(fastmpr.__file__).parent
 # From the ground to the roof: a file or folder imports only what stands below it. A new one is put in its place here.
 FLOORS = [
-    "_version _validation _messages",
+    "_version _validation _messages _keywords",
     "kernels",
     "runtime",
     "phantom psf operators prox metrics",

@@ -73,8 +73,7 @@ PARTICLES = {
 @pytest.mark.parametrize("particles", PARTICLES)
 def test_particles(function, particles):
     value, name = PARTICLES[particles]
-    arguments = (value, POSES) if function is fastmpr.average else (value, PSF, POSES)
-    refuse(lambda: function(*arguments), name)
+    refuse(lambda: function(value, PSF, POSES), name)
 
 
 @pytest.mark.parametrize("function", [fastmpr.reconstruct, fastmpr.accumulate])
@@ -309,7 +308,7 @@ def short(call: Callable, name: str, *errors: type[Exception]) -> str:
         ),
         ("voxel_size", lambda: DATA.replace(voxel_size=HUGE)),
         ("voxel_size", lambda: DATA.replace(voxel_size=1e300)),
-        ("voxel_size", lambda: fastmpr.average(VIEWS, POSES, voxel_size=(1e12, 1, 1e-3))),
+        ("voxel_size", lambda: fastmpr.average(VIEWS, poses=POSES, voxel_size=(1e12, 1, 1e-3))),
         ("weights", lambda: DATA.replace(weights=[1e300] * 3)),
         ("weights", lambda: DATA.replace(weights=[1e-300] * 3)),
         ("weights", lambda: DATA.replace(weights=[HUGE] * 3)),
@@ -324,10 +323,10 @@ def short(call: Callable, name: str, *errors: type[Exception]) -> str:
         ("psf", lambda: DATA.replace(psf=PSF.astype(float) * 1e300)),
         ("psf", lambda: fastmpr.psf.centred(PSF.astype(float) * 1e300)),
         ("stack", lambda: fastmpr.psf.measured(PSF.astype(float) * 1e300)),
-        ("particles[0]", lambda: fastmpr.average(VIEWS * np.float32(1e38), POSES, workers=1)),
+        ("particles[0]", lambda: fastmpr.average(VIEWS * np.float32(1e38), poses=POSES, workers=1)),
         (
             "particles[1]",
-            lambda: fastmpr.average([VIEWS[0], VIEWS[1].astype(float) * 1e100, VIEWS[2]], POSES, workers=1),
+            lambda: fastmpr.average([VIEWS[0], VIEWS[1].astype(float) * 1e100, VIEWS[2]], poses=POSES, workers=1),
         ),
         ("particles[0]", lambda: fastmpr.reconstruct(VIEWS.astype(float) * 1e300, PSF, POSES, workers=1)),
     ],

@@ -211,7 +211,7 @@ def main() -> None:
             "fastmpr.accumulate": lambda: fastmpr.accumulate(data.views, **given),
             "fastmpr.reconstruct, lam given": lambda: fastmpr.reconstruct(data.views, **given, lam=auto.lam),
             'fastmpr.reconstruct, lam="auto"': lambda: fastmpr.reconstruct(data.views, **given),
-            "fastmpr.average": lambda: fastmpr.average(data.views, data.poses, workers=arguments.workers),
+            "fastmpr.average": lambda: fastmpr.average(data.views, poses=data.poses, workers=arguments.workers),
         },
         arguments.rounds,
     )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Literal, Unpack, overload
 
-from numpy.typing import ArrayLike
+from numpy.typing import NDArray
 
+from .._keywords import check_keywords
 from .._messages import Progress, telling
 from .._validation import as_choice
 from ..inspection.lengths import check_sampling
@@ -16,35 +17,48 @@ from ..runtime.stopping import Event, as_stop
 from ..solver.options import Run, as_callback, as_until, counting
 from ..solver.result import Result
 from ..sums.blur import Blur
+from ..views.types import BackgroundWord, VoxelSize
 from .axes import as_axes
 from .frames import Images
 from .given import as_iterated, as_psfs_of, as_voxel, is_one, upright
 from .one import Job, as_memory
+from .types import Image, Many, Options, Psfs, Report, Seen, T
 
 
+@overload
+def deconvolve(image: Image, psf: Psfs, *, out: None = None, **options: Unpack[Options]) -> NDArray: ...
+@overload
+def deconvolve(image: Image, psf: Psfs, *, out: T, **options: Unpack[Options]) -> T: ...
+@overload
+def deconvolve(  # type: ignore[overload-overlap]  # a list is an iterable too, and this one is asked first
+    image: list[Many] | tuple[Many, ...], psf: Psfs, **options: Unpack[Options]
+) -> list[NDArray]: ...
+@overload
+def deconvolve(image: Iterable[Many], psf: Psfs, **options: Unpack[Options]) -> Iterator[NDArray]: ...
 def deconvolve(
     image: Any,
-    psf: ArrayLike | Sequence[ArrayLike],
+    psf: Psfs,
     *,
     axes: str | None = None,
-    frames: str = "auto",
-    lam: float | str = "auto",
+    frames: Literal["auto", "alike", "each"] = "auto",
+    lam: float | Literal["auto"] = "auto",
     regularizer: str | Regularizer = "hessian",
-    voxel_size: ArrayLike = 1.0,
-    psf_voxel_size: ArrayLike | None = None,
-    seen: Any = "auto",
-    outside: str = "unseen",
-    background: float | str = "auto",
+    voxel_size: VoxelSize = 1.0,
+    psf_voxel_size: VoxelSize | None = None,
+    seen: Seen = "auto",
+    outside: Literal["unseen", "dark"] = "unseen",
+    background: BackgroundWord | float = "auto",
     max_memory: float | None = None,
     out: Any = None,
     max_iter: int = 80,
     tol: float = 8e-3,
     workers: int | None = None,
     callback: Callable[[Result], Any] | None = None,
-    report: Callable[[dict[str, Any]], Any] | None = None,
+    report: Report | None = None,
     progress: bool | Progress | None = None,
     cancel: Event | None = None,
     timeout: float | None = None,
+    **unknown: Any,
 ) -> Any:
     """Deconvolve images: minimise (lam / 2) ||y - H x||^2 + phi(x) over x >= 0, the norm over what was seen.
 
@@ -140,6 +154,7 @@ def deconvolve(
     >>> fastmpr.deconvolve(image, psf).shape
     (24, 24, 24)
     """
+    check_keywords(deconvolve, unknown)
     stop = as_stop("deconvolve", cancel, timeout)
     until, called = as_until(max_iter, tol), as_callback(callback)
     psfs, dimensions = as_psfs_of(psf)

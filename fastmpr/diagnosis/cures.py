@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from .._validation import Vector
 from ..geometry.symmetry import Axes, is_odd_dihedral
 from ..sums.transfer import energy_radius
+from ..views.types import BackgroundWord
 from .setup import MARGIN, Cure, Setup
 from .turns import of_angles, of_poses
 
@@ -46,7 +47,7 @@ def _of_stacks(setup: Setup) -> Iterator[Cure]:
         yield _stacks("stacks' axes reversed", mistake, "np.transpose(view)", np.transpose)
     yield _contrast(setup)
     margin = _HAZE_MARGIN if _is_cut_off(setup) else MARGIN
-    other = "auto" if isinstance(setup.background, str) and setup.background == "plane" else "plane"
+    other: BackgroundWord = "auto" if isinstance(setup.background, str) and setup.background == "plane" else "plane"
     yield Cure(
         "background a plane" if other == "plane" else "background a constant",
         f"the background behind the particles {'rises in some direction' if other == 'plane' else 'is a constant'}",
@@ -72,7 +73,7 @@ def _contrast(setup: Setup) -> Cure:
     lines += f"data = data.replace(particles=views, background={level})"
 
     def undo(now: Setup) -> Setup:
-        background = "auto" if isinstance(now.background, str) else -now.background
+        background: BackgroundWord | NDArray = "auto" if isinstance(now.background, str) else -now.background
         return replace(now, steps=(*now.steps, np.negative), background=background)
 
     return Cure("contrast inverted", "the particles are dark on bright", lines, undo, of_light=True)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Unpack, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._messages import Progress, log, telling, warn
 from .._validation import Size, as_intensities
+from ..geometry.poses import Poses
 from ..runtime.stopping import Cancelled, Event, Stop, as_stop
 from ..solver.options import Run
 from ..solver.result import Result
@@ -17,6 +18,9 @@ from ..sums.frame import padded_shape
 from ..sums.resampling import inner
 from ..sums.transfer import TransferFunction, transfer_functions
 from ..views.dataset import Dataset
+from ..views.keywords import ViewKeywords
+from ..views.shorthand import Running, RunningShorthand, as_dataset
+from ..views.types import Particles, Psf
 from .comparison import Measured, Residuals, measured
 from .verdict import tell
 
@@ -25,14 +29,27 @@ _SEED = 22  # by which they are drawn
 _ENOUGH = 60  # iterations, after which what is wrong with a volume is not that it is unfinished
 
 
+@overload
+def residuals(data: Dataset, x: ArrayLike | Result, **options: Unpack[Running]) -> Residuals: ...
+@overload
 def residuals(
-    data: Dataset,
+    data: Particles,
     x: ArrayLike | Result,
+    psf: Psf | None = None,
+    poses: Poses | None = None,
+    **options: Unpack[RunningShorthand],
+) -> Residuals: ...
+def residuals(
+    data: Dataset | Particles,
+    x: ArrayLike | Result,
+    psf: Psf | None = None,
+    poses: Poses | None = None,
     *,
     workers: int | None = None,
     progress: bool | Progress | None = None,
     cancel: Event | None = None,
     timeout: float | None = None,
+    **views: Unpack[ViewKeywords],
 ) -> Residuals:
     """Hold a volume against all views: how much of each it explains.
 
@@ -42,7 +59,8 @@ def residuals(
     Parameters
     ----------
     data : Dataset
-        With a PSF and poses; each particle is read once.
+        With a PSF and poses; each particle is read once. ``residuals(particles, x, psf, poses)`` and further keywords of
+        `Dataset` are its shorthand.
     x : (nz, ny, nx) array_like or Result
         A volume as `reconstruct` returns it: in the middle of the model's frame, with cubic voxels as large as the smallest
         side of ``voxel_size``. What is beyond it is dark.
@@ -64,7 +82,7 @@ def residuals(
     Raises
     ------
     ValueError, TypeError
-        Naming the argument, if it is no Dataset with a PSF and poses, or the volume is not finite or of another voxel.
+        As `Dataset` does, if a PSF or poses are missing, or the volume is not finite or of another voxel.
     MemoryError
         At once, if it cannot fit in the memory that this process may use.
     Cancelled
@@ -83,9 +101,7 @@ def residuals(
     (7, True)
     """
     stop = as_stop("residuals", cancel, timeout)
-    if not isinstance(data, Dataset):
-        raise TypeError(f"data: found {type(data).__name__}, need a fastmpr.Dataset")
-    data = data.require()
+    data = as_dataset(residuals, data, psf, poses, views).require()
     volume = _as_volume(x, data)
     grid = padded_shape(data, volume.shape)
     padded = np.zeros(grid, data.dtype)

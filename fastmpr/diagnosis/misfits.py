@@ -24,6 +24,7 @@ from ..sums.resampling import inner_centre
 from ..sums.symmetrize import Symmetrizer, symmetrizer
 from ..sums.transfer import TransferFunction
 from ..views.dataset import Dataset
+from ..views.keywords import some_of
 from .glance import Glance
 from .setup import Setup, stepped
 
@@ -137,26 +138,23 @@ class Trials:
         """Return the views less their background."""
         key = (*map(id, setup.steps), id(setup.background))
         if key not in self._levelled:
-            given, background = setup.given, setup.background
+            background, chosen = setup.background, self.glance.chosen
             views = np.stack([stepped(view, setup.steps) for view in self.glance.views])
             few = self._few.replace(
                 particles=views,
-                background=background if isinstance(background, str) else self._few_of(background) / self.glance.unit,
-                gain=given.gain if isinstance(given.gain, str) else self._few_of(given.gain),
+                background=background if isinstance(background, str) else background[chosen] / self.glance.unit,
+                gain=some_of(setup.given.gain, chosen),
             ).levelled()
             self._levelled[key] = setup, np.stack([few.read(i) for i in range(len(few))])
         return self._levelled[key][1]
-
-    def _few_of(self, values: NDArray) -> NDArray:
-        return values[self.glance.chosen]
 
     def _symmetric(self, setup: Setup) -> Dataset:
         """Return the few views with the symmetry of a setup, if it has one."""
         symmetry = setup.given.symmetry
         if symmetry is None:
             return self._few
-        where = {"symmetry_axis": setup.symmetry_axis, "symmetry_centre": setup.symmetry_centre}
-        return self._few.replace(symmetry=symmetry, **where)
+        axis, centre = setup.symmetry_axis, setup.symmetry_centre
+        return self._few.replace(symmetry=symmetry, symmetry_axis=axis, symmetry_centre=centre)
 
     def _transfers_of(self, setup: Setup) -> list[TransferFunction]:
         key = (*map(id, setup.psfs), setup.psf_scale)

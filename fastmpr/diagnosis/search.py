@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable
+from typing import Unpack, overload
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
 from .._messages import Progress, telling
 from .._validation import as_count
 from ..geometry.poses import Poses
 from ..runtime.limits import available_workers
 from ..runtime.stopping import Event, Stop, as_stop
-from ..views.dataset import Dataset, as_dataset
+from ..views.dataset import Dataset
+from ..views.keywords import ViewKeywords
+from ..views.shorthand import Running, RunningShorthand, as_dataset
+from ..views.types import Particles, Psf
 from .cures import about_light, cures_of
 from .findings import Finding, ranked
 from .glance import LEAST_VIEWS
@@ -29,16 +31,22 @@ _BEAM = 3  # of the best first cures, that a second one is tried on top of
 _NEAR = 1.5  # times the misfit of the best, at most
 
 
+@overload
+def diagnose(data: Dataset, **options: Unpack[Running]) -> list[Finding]: ...
+@overload
 def diagnose(
-    data: Dataset | Sequence[ArrayLike] | NDArray,
-    psf: ArrayLike | None = None,
+    data: Particles, psf: Psf | None = None, poses: Poses | None = None, **options: Unpack[RunningShorthand]
+) -> list[Finding]: ...
+def diagnose(
+    data: Dataset | Particles,
+    psf: Psf | None = None,
     poses: Poses | None = None,
     *,
     workers: int | None = None,
     progress: bool | Progress | None = None,
     cancel: Event | None = None,
     timeout: float | None = None,
-    **views: Any,
+    **views: Unpack[ViewKeywords],
 ) -> list[Finding]:
     """Find which usual mistake, undone, makes the views fit together.
 
@@ -92,7 +100,7 @@ def diagnose(
     >>> result = fastmpr.reconstruct(best.data)
     """
     stop = as_stop("diagnose", cancel, timeout)
-    data = as_dataset(data, psf, poses, views).require()
+    data = as_dataset(diagnose, data, psf, poses, views).require()
     if len(data.used) < LEAST_VIEWS:
         raise ValueError(
             f"particles: found {len(data.used)} to look at, need at least {LEAST_VIEWS} to hold against one another"

@@ -14,6 +14,7 @@ from .._validation import Vector
 from ..geometry.poses import Poses
 from ..geometry.symmetry import Axes, as_group
 from ..views.dataset import Dataset
+from ..views.types import BackgroundWord
 
 Step = Callable[[NDArray], NDArray]
 MARGIN = 1.004  # times the misfit must fall by what undoes a mistake: by chance it fell 1.003 times at most in 100 sets
@@ -38,7 +39,7 @@ class Setup:
     given: Dataset
     poses: Poses
     psfs: tuple[NDArray, ...]
-    background: str | NDArray
+    background: BackgroundWord | NDArray
     symmetry_axis: Axes
     symmetry_centre: Vector
     psf_scale: float = 1.0
@@ -95,7 +96,7 @@ class Setup:
             changes["voxel_size"] = data.voxel_size
         if "particles" in changes:
             changes["thread_safe"] = data.source.thread_safe
-            if not isinstance(data.seen, str):  # the masks are in what is read
+            if data.masks is not None:  # the masks are in what is read
                 changes["seen"] = "auto"
         return data.replace(**changes) if changes else data
 

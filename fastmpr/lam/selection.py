@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Unpack
+from typing import Any, Literal, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .._keywords import check_keywords
 from .._messages import log
 from .._validation import as_positive
 from ..regularizers import Regularizer, as_regularizer
@@ -28,7 +29,7 @@ _SEEN = 1e-6  # of the strongest frequency: below, no view has passed anything
 _INFORMATIVE = 16.0  # times the noise: a frequency that strong counts as a degree of freedom of the particle
 
 
-def as_lam(lam: Any) -> float | str:
+def as_lam(lam: Any) -> float | Literal["auto"]:
     """Return ``"auto"`` or a positive finite number."""
     return "auto" if isinstance(lam, str) and lam == "auto" else as_positive(lam, "lam")
 
@@ -88,6 +89,7 @@ def select_lam(
     >>> lam > 0
     True
     """
+    check_keywords(select_lam, options, SolveOptions.__annotations__)
     trial = Trials("select_lam", regularizer, cancel, timeout, options, *_ITERATIONS)
     whole = as_sums(half, "half") + as_sums(other, "other")
     workers = trial.workers(whole)
@@ -131,6 +133,7 @@ def infer_lam(
     .. [1] M. Pereyra, J. M. Bioucas-Dias, M. A. T. Figueiredo, "Maximum-a-posteriori estimation with unknown
        regularisation parameters", EUSIPCO 2015.
     """
+    check_keywords(infer_lam, options, SolveOptions.__annotations__)
     trial = Trials("infer_lam", regularizer, cancel, timeout, options)
     phi = as_regularizer(regularizer).value
     noise = noise_energy(as_sums(sums)) if noise is None else as_positive(noise, "noise")

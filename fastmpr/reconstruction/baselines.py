@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal, Unpack, overload
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from .._messages import Progress, telling
 from .._validation import Size
 from ..geometry.poses import Poses
 from ..kernels import seen as seen_kernels
@@ -20,33 +21,45 @@ from ..runtime.threads import Team, as_workers
 from ..solver.options import Run, Until, as_until
 from ..sums.accumulator import Accumulator
 from ..sums.aligner import Aligner, tell_blind
+from ..sums.bench import counted
 from ..sums.frame import check_in_frame, padded_shape
 from ..sums.memory import check_fits, check_tables_fit, crew_count, image_bytes, part_bytes, spline_bytes
 from ..sums.noise import noise_sums
 from ..sums.observation import observe
 from ..sums.resampling import inner
 from ..sums.transfer import transfer_functions
-from ..views.dataset import Dataset, as_dataset
+from ..views.dataset import Dataset
+from ..views.keywords import Belongings, ViewKeywords
+from ..views.shorthand import Summing, SummingShorthand, as_dataset
+from ..views.types import Particles, Psf
 from .problem import problem_of
 
 
+@overload
+def average(data: Dataset, **options: Unpack[Summing]) -> NDArray: ...
+@overload
 def average(
-    data: Dataset | Sequence[ArrayLike] | NDArray,
+    data: Particles, psf: Psf | None = None, poses: Poses | None = None, **options: Unpack[SummingShorthand]
+) -> NDArray: ...
+def average(
+    data: Dataset | Particles,
+    psf: Psf | None = None,
     poses: Poses | None = None,
     *,
     shape: int | Size | None = None,
     workers: int | None = None,
+    progress: bool | Progress | None = None,
     cancel: Event | None = None,
     timeout: float | None = None,
-    **views: Any,
+    **views: Unpack[ViewKeywords],
 ) -> NDArray:
     """Average the aligned views, by their weights, voxel by voxel over the views that saw it.
 
     Parameters
     ----------
     data : Dataset
-        With poses; it needs no PSF. ``particles, poses`` and further keywords of `Dataset` are its shorthand.
-    shape, workers, cancel, timeout
+        With poses; it needs no PSF. ``particles, psf, poses`` and further keywords of `Dataset` are its shorthand.
+    shape, workers, progress, cancel, timeout
         As in `fastmpr.accumulate`; so is the grid, without its padding.
 
     Returns
@@ -64,11 +77,11 @@ def average(
     >>> import numpy as np
     >>> import fastmpr
     >>> poses = fastmpr.Poses.random(3, rng=0)
-    >>> round(float(fastmpr.average(np.ones((3, 8, 8, 8)), poses)[4, 4, 4]), 6)
+    >>> round(float(fastmpr.average(np.ones((3, 8, 8, 8)), poses=poses)[4, 4, 4]), 6)
     1.0
     """
     stop = as_stop("average", cancel, timeout)
-    data = as_dataset(data, None, poses, views)
+    data = as_dataset(average, data, psf, poses, views)
     used = data.require(psf=False).used
     model, dtype = data.model_shape(shape), data.dtype
     check_in_frame(data, model)
@@ -98,9 +111,12 @@ def average(
                     out[:] = 1
                 counts[member] += weight * out
                 team.check()
+            tick()
         blind.update(aligner.blind)
 
-    team.run(add_share)
+    with telling(progress) as tell:
+        tick = counted(tell, "particles", len(used))
+        team.run(add_share)
     tell_blind(data, blind, len(used))
     data.tell()
     total, count = sums.sum(axis=0), counts.sum(axis=0)
@@ -108,20 +124,40 @@ def average(
     return np.divide(total, count, out=np.zeros_like(total), where=count > half)
 
 
+class _Options(Summing, total=False):
+    """The keywords of `deconvolve_average` beside a Dataset."""
+
+    lam: float | Literal["auto"]
+    regularizer: str | Regularizer
+    max_iter: int
+    tol: float
+
+
+class _Shorthand(_Options, ViewKeywords, total=False):
+    """The same beside particles."""
+
+
+@overload
+def deconvolve_average(data: Dataset, **options: Unpack[_Options]) -> NDArray: ...
+@overload
 def deconvolve_average(
-    data: Dataset | Sequence[ArrayLike] | NDArray,
-    psf: ArrayLike | None = None,
+    data: Particles, psf: Psf | None = None, poses: Poses | None = None, **options: Unpack[_Shorthand]
+) -> NDArray: ...
+def deconvolve_average(
+    data: Dataset | Particles,
+    psf: Psf | None = None,
     poses: Poses | None = None,
     *,
-    lam: float | str = "auto",
+    lam: float | Literal["auto"] = "auto",
     regularizer: str | Regularizer = "tv",
     shape: int | Size | None = None,
     max_iter: int = 200,
     tol: float = 1e-3,
     workers: int | None = None,
+    progress: bool | Progress | None = None,
     cancel: Event | None = None,
     timeout: float | None = None,
-    **views: Any,
+    **views: Unpack[ViewKeywords],
 ) -> NDArray:
     """Deconvolve each view alone, then average: what one does without a solver for all views at once.
 
@@ -153,21 +189,22 @@ def deconvolve_average(
     >>> psf = fastmpr.psf.gaussian((15, 9, 9), sigma=(3, 1, 1))
     >>> poses = fastmpr.Poses.random(6, rng=0)
     >>> views = fastmpr.simulate(truth, psf, poses, noise_sigma=0.02, rng=0)
-    >>> sharp, blurred = fastmpr.deconvolve_average(views, psf, poses), fastmpr.average(views, poses)
+    >>> data = fastmpr.Dataset(views, psf, poses)
+    >>> sharp, blurred = fastmpr.deconvolve_average(data), fastmpr.average(data)
     >>> fastmpr.metrics.psnr(sharp, truth) > fastmpr.metrics.psnr(blurred, truth)
     True
     """
     stop = as_stop("deconvolve_average", cancel, timeout)
-    data = as_dataset(data, psf, poses, views).require()
-    if isinstance(data.gain, str) and data.gain == "fit":
+    data = as_dataset(deconvolve_average, data, psf, poses, views).require()
+    if data.fits_gain:
         raise ValueError(
             "gain: found 'fit', which needs a volume of all views, need numbers or 'same' to deconvolve each alone"
         )
     data = (data.replace(background="plane") if data.rises else data).levelled()
     run = Run(workers=1, stop=stop)
     alone = Deconvolved(data, as_lam(lam), as_regularizer(regularizer), as_until(max_iter, tol), run)
-    cubic = {
-        "seen": data.seen if isinstance(data.seen, str) else "all",
+    cubic: Belongings = {
+        "seen": data.seen if data.masks is None else "all",
         "psf": None,
         "psf_voxel_size": None,
         "voxel_size": data.model_voxel,
@@ -175,7 +212,7 @@ def deconvolve_average(
         "names": None,
     }
     turned = data.replace(particles=alone, **cubic)
-    mean = average(turned, shape=data.model_shape(shape), workers=workers, cancel=stop)
+    mean = average(turned, shape=data.model_shape(shape), workers=workers, progress=progress, cancel=stop)
     data.tell()
     return mean
 

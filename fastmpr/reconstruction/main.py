@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal, Unpack, overload
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from .._messages import Progress, telling
 from .._validation import Size, as_flag
 from ..diagnosis.fit import checked
 from ..geometry.poses import Poses
 from ..lam.selection import ENOUGH_VIEWS, as_lam
-from ..regularizers import Regularizer, as_regularizer
+from ..regularizers import ClosedForm, Regularizer, as_regularizer
 from ..runtime.stopping import WORDS, Cancelled, Event, as_stop
 from ..solver.options import Run, Until, as_run, as_until, counting
 from ..solver.result import Result
@@ -25,18 +25,43 @@ from ..sums.noise import noise_sums
 from ..sums.observation import Observation, observe
 from ..sums.resampling import inner
 from ..sums.transfer import TransferFunction
-from ..views.dataset import Dataset, as_dataset
+from ..views.dataset import Dataset
+from ..views.keywords import ViewKeywords
+from ..views.shorthand import Summing, as_dataset
+from ..views.types import Particles, Psf
 from .gains import fit_gains
 from .problem import problem_of
 
 
+class _Options(Summing, total=False):
+    """The keywords of `reconstruct` beside a Dataset."""
+
+    lam: float | Literal["auto"]
+    regularizer: str | Regularizer | ClosedForm
+    positivity: bool
+    max_iter: int
+    tol: float
+    check: bool
+    callback: Callable[[Result], Any] | None
+
+
+class _Shorthand(_Options, ViewKeywords, total=False):
+    """The same beside particles."""
+
+
+@overload
+def reconstruct(data: Dataset, **options: Unpack[_Options]) -> Result: ...
+@overload
 def reconstruct(
-    data: Dataset | Sequence[ArrayLike] | NDArray,
-    psf: ArrayLike | None = None,
+    data: Particles, psf: Psf | None = None, poses: Poses | None = None, **options: Unpack[_Shorthand]
+) -> Result: ...
+def reconstruct(
+    data: Dataset | Particles,
+    psf: Psf | None = None,
     poses: Poses | None = None,
     *,
-    lam: float | str = "auto",
-    regularizer: str | Regularizer = "hessian",
+    lam: float | Literal["auto"] = "auto",
+    regularizer: str | Regularizer | ClosedForm = "hessian",
     shape: int | Size | None = None,
     positivity: bool = True,
     max_iter: int = 1000,
@@ -47,16 +72,14 @@ def reconstruct(
     progress: bool | Progress | None = None,
     cancel: Event | None = None,
     timeout: float | None = None,
-    **views: Any,
+    **views: Unpack[ViewKeywords],
 ) -> Result:
     """Reconstruct one isotropic volume from many blurred views of a particle.
 
     Subtracts each view's background (not with ``frame="model"``), sums the normal equations (`accumulate`), chooses ``lam``
-            return reconstruct_partial(accumulator, lam, regularizer, until, options, noise), transfers
-        groups = accumulator.sums
-        accumulator.free()
-        del accumulator
-        return _solved(groups, noise, lam, {"regularizer": regularizer, **options}, until), transfers
+    (by cross-validation of halves of the views, `select_lam`; with fewer than 6 views by `infer_lam`), minimises (`solve`)
+    and crops the padding. Where views did not see all of their images (see ``seen`` of `Dataset`), the data term covers
+    what they saw: the rest is predicted from the volume, in rounds between which the solver goes on.
 
     Parameters
     ----------
@@ -122,13 +145,13 @@ def reconstruct(
     stop = as_stop("reconstruct", cancel, timeout)
     lam, chosen, until = as_lam(lam), as_regularizer(regularizer), as_until(max_iter, tol)
     run, check = as_run(workers, positivity, callback, stop), as_flag(check, "check")
-    data = as_dataset(data, psf, poses, views).require().supposed()
+    data = as_dataset(reconstruct, data, psf, poses, views).require().supposed()
     model = data.model_shape(shape)
     check_in_frame(data, model)
     with telling(progress) as tell:
         asked = Asked(model, lam, chosen, until, replace(run, callback=counting(run.callback, tell)), tell)
         result, transfers = _reconstructed(data, asked)
-        if isinstance(data.gain, str) and data.gain == "fit":
+        if data.fits_gain:
             if strong := data.source.strong():  # such a view would be all that the first volume shows
                 alike = data.replace(weights=np.where(np.isin(np.arange(len(data)), strong), 0, data.weights))
                 result, _ = _reconstructed(alike, asked)

@@ -44,9 +44,17 @@ class Regularizer(Protocol):
         first: `kernels.close_planes` adds carry[1] - carry[0] to the next plane and carry[0] to the one after.
     """
 
-    components: int
-    order: int
-    sweep: Any
+    @property
+    def components(self) -> int:
+        """Distinct components of D x at each voxel."""
+
+    @property
+    def order(self) -> int:
+        """Half the order of D^T D."""
+
+    @property
+    def sweep(self) -> Any:
+        """All the work between two FFTs."""
 
     def value(self, x: NDArray) -> float:
         """Return phi(D x)."""
@@ -63,8 +71,13 @@ class ClosedForm(Protocol):
         ``minimiser(gram, rhs, shape, lam, positivity)`` returns the volume, given S and B as `NormalEquations` has them.
     """
 
-    closed_form: bool
-    minimiser: Any
+    @property
+    def closed_form(self) -> bool:
+        """True."""
+
+    @property
+    def minimiser(self) -> Any:
+        """The volume, given S and B."""
 
     def value(self, x: NDArray) -> float:
         """Return phi(D x)."""

@@ -36,7 +36,7 @@ class Cancelled(Exception):
     >>> cancel.set()
     >>> views, poses = np.ones((3, 8, 8, 8)), fastmpr.Poses.random(3, rng=0)
     >>> try:
-    ...     fastmpr.average(views, poses, cancel=cancel)
+    ...     fastmpr.average(views, poses=poses, cancel=cancel)
     ... except fastmpr.Cancelled as stopped:
     ...     print(stopped)
     average: cancelled

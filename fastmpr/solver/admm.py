@@ -20,7 +20,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from .._validation import as_finite, as_flag, as_number, as_positive
-from ..regularizers import Regularizer, as_regularizer, has_closed_form
+from ..regularizers import ClosedForm, Regularizer, as_regularizer, has_closed_form
 from ..runtime.stopping import Event, as_stop
 from ..sums.normal_equations import RANGE, NormalEquations, as_sums, sizes
 from .options import as_run, as_until
@@ -29,7 +29,9 @@ from .result import Result
 from .running import Running, closed_form
 
 
-def objective(x: NDArray, sums: NormalEquations, lam: float, regularizer: str | Regularizer = "hessian") -> float:
+def objective(
+    x: NDArray, sums: NormalEquations, lam: float, regularizer: str | Regularizer | ClosedForm = "hessian"
+) -> float:
     """Return (lam / 2) sum_i w_i ||y_i - H_i x||^2 + phi(x), the function that `solve` minimises over x >= 0."""
     as_sums(sums)
     x = as_finite(x, "x")
@@ -41,7 +43,7 @@ def objective(x: NDArray, sums: NormalEquations, lam: float, regularizer: str | 
 def solve(
     sums: NormalEquations,
     lam: float,
-    regularizer: str | Regularizer = "hessian",
+    regularizer: str | Regularizer | ClosedForm = "hessian",
     *,
     x0: NDArray | None = None,
     max_iter: int = 1000,

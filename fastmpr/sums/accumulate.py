@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
-from numpy.typing import ArrayLike, NDArray
+from typing import Unpack, overload
 
 from .._messages import Progress, telling, warn
 from .._validation import Size
 from ..geometry.poses import Poses
 from ..runtime.stopping import Event, as_stop
-from ..views.dataset import Dataset, as_dataset
+from ..views.dataset import Dataset
+from ..views.keywords import ViewKeywords
+from ..views.shorthand import Summing, SummingShorthand, as_dataset
+from ..views.types import Particles, Psf
 from .accumulator import Accumulator
 from .frame import check_in_frame
 from .normal_equations import NormalEquations
 from .observation import observe
 
 
+@overload
+def accumulate(data: Dataset, **options: Unpack[Summing]) -> NormalEquations: ...
+@overload
 def accumulate(
-    data: Dataset | Sequence[ArrayLike] | NDArray,
-    psf: ArrayLike | None = None,
+    data: Particles, psf: Psf | None = None, poses: Poses | None = None, **options: Unpack[SummingShorthand]
+) -> NormalEquations: ...
+def accumulate(
+    data: Dataset | Particles,
+    psf: Psf | None = None,
     poses: Poses | None = None,
     *,
     shape: int | Size | None = None,
@@ -28,7 +34,7 @@ def accumulate(
     progress: bool | Progress | None = None,
     cancel: Event | None = None,
     timeout: float | None = None,
-    **views: Any,
+    **views: Unpack[ViewKeywords],
 ) -> NormalEquations:
     """Sum the normal equations of all views: one FFT each, whatever the poses.
 
@@ -77,7 +83,7 @@ def accumulate(
     3
     """
     stop = as_stop("accumulate", cancel, timeout)
-    data = as_dataset(data, psf, poses, views).require()
+    data = as_dataset(accumulate, data, psf, poses, views).require()
     model = data.model_shape(shape)
     check_in_frame(data, model)
     with telling(progress) as tell:

@@ -270,7 +270,7 @@ def _peak(image: NDArray) -> float:
 
 def _source(data: Dataset) -> Source:
     """Return the views as they are compared: up to an offset and a slope."""
-    source = data.source if isinstance(data.gain, str) else data.source.over(data.gain)
+    source = data.source if data.gains is None else data.source.over(data.gains)
     return source.then(without_plane) if data.fits_background and (data.background == "plane" or data.rises) else source
 
 

@@ -75,7 +75,7 @@ def half_of(data: Dataset, images: NDArray, least: int) -> NDArray[np.intp] | No
     count = int(bound.max()) + 1
     if count < least:
         return None
-    gain = 1.0 if isinstance(data.gain, str) else np.square(data.gain)
+    gain = 1.0 if data.gains is None else np.square(data.gains)
     first = np.unique(bound, return_index=True)[1]
     strength = np.bincount(bound, data.weights * gain)
     order = np.lexsort((_lots(data)[first], strength.round(9), data.psf_of[first]))
@@ -107,7 +107,7 @@ def _lots(data: Dataset) -> NDArray:
 def _merged(data: Dataset, images: NDArray) -> tuple[Dataset, NDArray]:
     """Make one view of those that show one image in one pose, with the sum of their weights."""
     own = [images, data.psf_of, data.source.mask_of]
-    own += [numbers for numbers in (data.background, data.gain) if not isinstance(numbers, str)]
+    own += [numbers for numbers in (data.levels, data.gains) if numbers is not None]
     poses = np.column_stack([*own, data.placed.matrix.reshape(-1, 9), data.placed.translation])
     _, first, which = np.unique(poses, axis=0, return_index=True, return_inverse=True)
     if len(first) == len(data):

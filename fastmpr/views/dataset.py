@@ -2,37 +2,44 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
+from .._keywords import check_keywords, naming_keywords
 from .._messages import log
-from .._validation import MOST, Size, Vector, as_places, as_shape
+from .._validation import MOST, Size, Vector, as_count, as_places, as_rng, as_shape
 from ..geometry.poses import Poses
 from ..geometry.symmetry import Axes, as_group
 from ..inspection.lengths import check_boxes, check_voxels
 from ..inspection.strengths import tell_strong
-from .arguments import (
-    SHOWN,
-    as_psfs,
-    check_keywords,
-    check_order,
-    crops_text,
-    frozen,
-    lengths_beside,
-    own,
-    poses_beside,
-)
+from .arguments import check_order, frozen, own
 from .background import without_background, without_plane
-from .fields import described, fields, parts
+from .fields import fields, kept_beside
+from .keywords import KEYWORDS, PER_VIEW, Changes, some_of
 from .leaving import leaves
 from .rising import rises
 from .source import Source
+from .types import (
+    Axis,
+    Background,
+    BackgroundWord,
+    Frame,
+    Gain,
+    GainWord,
+    HasArray,
+    Numbers,
+    Outside,
+    Particles,
+    Psf,
+    Seen,
+    VoxelSize,
+)
+from .wording import SHOWN, crops_text, described
 
 
 @dataclass(frozen=True, init=False, eq=False, repr=False)
@@ -130,7 +137,7 @@ class Dataset:
     psf_of: NDArray[np.intp]
     poses: Poses | None
     weights: NDArray[np.float64]
-    frame: str
+    frame: Frame
     symmetry: str | None
     symmetry_axis: Axes
     symmetry_centre: Vector
@@ -138,32 +145,33 @@ class Dataset:
     known_voxel: Vector | None
     known_psf_voxel: Vector | None
     seen: Any
-    outside: str
+    outside: Outside
     radius: float | None
-    background: str | NDArray[np.float64]
-    gain: str | NDArray[np.float64]
+    background: BackgroundWord | NDArray[np.float64]
+    gain: GainWord | NDArray[np.float64]
     stated: tuple[str, ...]
 
+    @naming_keywords
     def __init__(
         self,
-        particles: Sequence[ArrayLike] | NDArray | Source,
-        psf: ArrayLike | Sequence[ArrayLike] | None = None,
+        particles: Particles | Source,
+        psf: Psf | None = None,
         poses: Poses | None = None,
         *,
-        psf_of: ArrayLike | None = None,
-        voxel_size: float | Vector | None = None,
-        psf_voxel_size: float | Vector | None = None,
-        weights: ArrayLike | None = None,
-        frame: str = "particle",
+        psf_of: Sequence[int] | HasArray | None = None,
+        voxel_size: VoxelSize | None = None,
+        psf_voxel_size: VoxelSize | None = None,
+        weights: Numbers | None = None,
+        frame: Frame = "particle",
         symmetry: str | None = None,
-        symmetry_axis: ArrayLike | None = None,
-        symmetry_centre: ArrayLike | None = None,
+        symmetry_axis: Axis | None = None,
+        symmetry_centre: Numbers | None = None,
         names: Sequence[str] | None = None,
-        seen: str | Sequence[Any] | NDArray = "auto",
-        outside: str = "auto",
+        seen: Seen = "auto",
+        outside: Outside = "auto",
         radius: float | None = None,
-        background: str | ArrayLike = "auto",
-        gain: str | ArrayLike = "same",
+        background: Background = "auto",
+        gain: Gain = "same",
         thread_safe: bool | None = None,
     ):
         given = {name: value for name, value in locals().items() if name != "self"}
@@ -234,8 +242,11 @@ class Dataset:
 
     def supposed(self) -> Dataset:
         """Return the same views with what a few of them show of what nobody said, which is told."""
-        changes = {"background": "plane"} if self.rises else {}
-        changes |= {"outside": "unseen"} if self.loses_light else {}
+        changes: Changes = {}
+        if self.rises:
+            changes["background"] = "plane"
+        if self.loses_light:
+            changes["outside"] = "unseen"
         if not changes:
             return self
         self.tell()
@@ -285,41 +296,14 @@ class Dataset:
     def __getitem__(self, index: Any) -> Dataset:
         """Return some of the views, by a slice, places (repeats allowed) or a mask; an integer gives one view."""
         chosen = as_places(index, len(self))
-        return self._with(
-            source=self.source.select(chosen),
-            poses=None if self.poses is None else self.poses[chosen],
-            names=None if self.names is None else tuple(self.names[i] for i in chosen),
-            psf_of=frozen(self.psf_of[chosen]),
-            weights=frozen(self.weights[chosen]),
-            background=self.background if isinstance(self.background, str) else frozen(self.background[chosen]),
-            gain=self.gain if isinstance(self.gain, str) else frozen(self.gain[chosen]),
-        )
+        per_view = {name: some_of(getattr(self, name), chosen) for name in ("poses", *PER_VIEW)}
+        return self._with(source=self.source.select(chosen), **per_view)
 
-    def replace(self, **changes: Any) -> Dataset:
+    def replace(self, **changes: Unpack[Changes]) -> Dataset:
         """Return the same views with other values of some of the keywords that a Dataset is made of."""
-        given = {
-            "particles": self.source,
-            "psf": self.psf,
-            "poses": self.poses,
-            "psf_of": self.psf_of,
-            "voxel_size": self.known_voxel,
-            "psf_voxel_size": self.known_psf_voxel,
-            "weights": self.weights,
-            "frame": self.frame,
-            **lengths_beside(changes, self),
-            "names": self.names,
-            "seen": self.seen,
-            "outside": self.outside,
-            "background": self.background,
-            "gain": self.gain,
-            "thread_safe": None,
-        }
-        check_keywords(changes, given)
-        if "psf" in changes and "psf_of" not in changes and len(as_psfs(changes["psf"])) != len(self.psfs):
-            given["psf_of"] = None
-        if self.poses is not None and "poses" not in changes:
-            given["poses"] = poses_beside(changes, self)
-        other = self._with(**fields(**{**given, **changes}))
+        check_keywords(Dataset.replace, changes, ("particles", "psf", "poses", *KEYWORDS))
+        given: dict[str, Any] = {**changes}
+        other = self._with(**fields(**given, **kept_beside(given, self)))
         if self.names is None and "poses" in changes:
             check_order(other.names if changes.get("names") is not None else None, other.poses)
         return other
@@ -330,11 +314,11 @@ class Dataset:
 
     def levelled(self) -> Dataset:
         """Return the same views, each less its ``background``, and over its ``gain`` if that is given, when it is read."""
-        source = self.source if isinstance(self.gain, str) else self.source.over(self.gain)
+        source = self.source if self.gains is None else self.source.over(self.gains)
         if self.fits_background:
             source = source.then(without_plane if self.background == "plane" else without_background)
-        elif not isinstance(self.background, str):
-            source = source.less(self.background)
+        elif self.levels is not None:
+            source = source.less(self.levels)
         return self if source is self.source else self._with(source=source)
 
     def tell(self) -> None:
@@ -346,9 +330,29 @@ class Dataset:
                 log.info(text)
 
     @property
+    def levels(self) -> NDArray[np.float64] | None:
+        """The background of each view, where it was given."""
+        return None if isinstance(self.background, str) else self.background
+
+    @property
+    def gains(self) -> NDArray[np.float64] | None:
+        """The gain of each view, where it was given."""
+        return None if isinstance(self.gain, str) else self.gain
+
+    @property
+    def masks(self) -> Sequence[Any] | None:
+        """The masks of what was seen of each view as it was given, where they were."""
+        return None if isinstance(self.seen, str) else self.seen
+
+    @property
     def fits_background(self) -> bool:
         """Whether the background of a view is estimated, so that it may be fitted too."""
-        return self.frame == "particle" and isinstance(self.background, str) and self.background != "none"
+        return self.frame == "particle" and self.levels is None and self.background != "none"
+
+    @property
+    def fits_gain(self) -> bool:
+        """Whether the gain of each view is to be fitted."""
+        return self.gains is None and self.gain == "fit"
 
     def split(self, n: int, rng: np.random.Generator | int | None = None) -> list[Dataset]:
         """Return ``n`` disjoint parts, as equal as can be, drawn at random; together they hold every view once.
@@ -358,7 +362,14 @@ class Dataset:
         ValueError
             If there are fewer views than parts, or all views of a part weigh nothing.
         """
-        return [self[part] for part in parts(self.weights, n, rng)]
+        if len(self) < (n := as_count(n, "n", 2)):
+            found = f"{n} parts for {len(self)} particle{'s' * (len(self) > 1)}"
+            raise ValueError(f"n: found {found}, need no more than one each")
+        order = as_rng(rng).permutation(len(self))
+        parts = [np.sort(order[k::n]) for k in range(n)]
+        if not all(self.weights[part].any() for part in parts):
+            raise ValueError("weights: found a part whose views all weigh nothing, need some that weigh more in each")
+        return [self[part] for part in parts]
 
     def __repr__(self) -> str:
         return described(self)
@@ -377,18 +388,7 @@ class Dataset:
         return {name: value for name, value in vars(self).items() if name in Dataset.__dataclass_fields__}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        for name in ("weights", "psf_of", "background", "gain"):  # a pickled array can be written to again
-            if not isinstance(state[name], str):
+        for name in PER_VIEW:  # a pickled array can be written to again
+            if isinstance(state[name], np.ndarray):
                 frozen(state[name])
         vars(self).update(state | {"psfs": tuple(own(psf) for psf in state["psfs"])})
-
-
-def as_dataset(data: Any, psf: Any = None, poses: Any = None, views: dict[str, Any] | None = None) -> Dataset:
-    """Return a Dataset: ``data`` itself, or what the shorthand ``(particles, psf, poses, **keywords)`` means."""
-    given = {"psf": psf, "poses": poses, **(views or {})}
-    check_keywords(given, inspect.signature(Dataset).parameters)
-    if not isinstance(data, Dataset):
-        return Dataset(data, **given)
-    if names := [name for name, value in given.items() if value is not None]:
-        raise TypeError(f"{names[0]}: found beside a Dataset, which holds its own, need data.replace({names[0]}=...)")
-    return data

@@ -41,7 +41,7 @@ def leaves(data: Any) -> bool:
     light = sum(faces.inside for faces, _ in views)
     lit, error = sum(faces.lit for faces, _ in views), np.sqrt(sum(faces.error**2 for faces, _ in views))
     is_lit = bool(light > 0 and lit > _LIT * light and lit > _CERTAIN * error)
-    nothing_said = data.radius is None and isinstance(data.seen, str) and data.seen == "auto"
+    nothing_said = data.radius is None and data.masks is None and data.seen == "auto"
     if is_lit and lit > _CUT * light and nothing_said and data.source.is_new("cut"):
         warn(
             f"particles: found faces {lit / light:.2g} times as bright as the images on the whole, so these cut the "
@@ -52,7 +52,7 @@ def leaves(data: Any) -> bool:
 
 def _faces(data: Any) -> Iterator[tuple[int, Faces]]:
     """Yield what some of the views show on their faces, less their background."""
-    is_level = data.fits_background and data.background == "auto" and isinstance(data.gain, str)
+    is_level = data.fits_background and data.background == "auto" and data.gains is None
     for i, view in few_views(data, data.source if is_level else data.levelled().source):
         if view.shape == data.particle_shape:
             yield i, faces_of(view).above(dark_level(view) if is_level else 0.0)

@@ -4,33 +4,36 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, Unpack, cast
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from .. import io
 from .. import psf as psfs
+from .._keywords import check_keywords
 from .._validation import Vector, as_flag, as_voxel_size
 from ..geometry.poses import Poses
 from ..io.files import as_path
 from ..io.particles import are_in_order, unmatched
 from .dataset import Dataset
+from .keywords import KEYWORDS, Belongings, Changes, OtherKeywords
 from .source import Source
+from .types import Particles, Psf, VoxelSize
 
 _NEED_SIZE = "need it in micrometres (voxel_size=, --voxel-size)"
 _ALIKE = 1.001  # pixels that differ by no more are one, up to the digits that a file keeps
 
 
 def load(
-    particles: str | os.PathLike | Iterable[str | os.PathLike] | Sequence[ArrayLike] | NDArray | Dataset,
-    psf: str | os.PathLike | ArrayLike | None = None,
-    poses: str | os.PathLike | Poses | None = None,
+    particles: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] | Particles | Dataset,
+    psf: str | os.PathLike[str] | Psf | None = None,
+    poses: str | os.PathLike[str] | Poses | None = None,
     *,
-    voxel_size: float | Vector | None = None,
-    psf_voxel_size: float | Vector | None = None,
+    voxel_size: VoxelSize | None = None,
+    psf_voxel_size: VoxelSize | None = None,
     psf_measured: bool = False,
-    **views: Any,
+    **views: Unpack[OtherKeywords],
 ) -> Dataset:
     """Return a data set of files, or of some files and some arrays, in one unit.
 
@@ -75,36 +78,46 @@ def load(
     >>> data
     <Dataset: 2 particles of 4 x 5 x 6, voxels of 0.3 x 0.1 x 0.1 um, no PSF, with poses>
     """
+    check_keywords(load, views, KEYWORDS)
     if as_flag(psf_measured, "psf_measured") and psf is None:
         raise ValueError("psf_measured: found True and no psf, need the bead")
     given_size = voxel_size
     if isinstance(particles, Dataset):
-        for name, given in (("psf", psf), ("poses", poses)):
-            if given is not None and getattr(particles, name) is not None:
-                raise ValueError(f"{name}: found one beside a Dataset that has its own, need data.replace({name}=...)")
+        _check_completes(particles, psf, poses)
         voxel_size = particles.known_voxel if voxel_size is None else voxel_size
-        opened, names, where = particles.source, views.get("names", particles.names), "particles"
+        source, names, where = particles.source, views.get("names", particles.names), "particles"
     else:
         opened, where = _opened(particles, voxel_size)
         if opened is not particles:
             views, voxel_size = {"names": opened.names, **views}, opened.voxel_size
-        opened, names = Source(opened), views.get("names")
-    found = {"psf": psf, "poses": poses, "voxel_size": voxel_size, "psf_voxel_size": psf_voxel_size, **views}
+        source, names = Source(opened), views.get("names")
+    found: Belongings = {"voxel_size": voxel_size, "psf_voxel_size": psf_voxel_size, **views}
     if isinstance(psf, str | os.PathLike):
         found["psf"], found["psf_voxel_size"] = _psf_of(psf, psf_voxel_size)
         if voxel_size is None and found["psf_voxel_size"] is not None:
             raise ValueError(f"{where}: found no voxel size, but lengths in {psf}, {_NEED_SIZE}")
+    else:
+        found["psf"] = psf
     if psf_measured:
         found["psf"] = _measured(found["psf"], psf)
     if isinstance(poses, str | os.PathLike):
-        found["poses"] = _poses_of(poses, opened, names, where, voxel_size)
+        found["poses"] = _poses_of(poses, source, names, where, voxel_size)
         _check_optics(poses, found["poses"], given_size)
-    if isinstance(particles, Dataset):
-        return particles.replace(**{name: value for name, value in found.items() if value is not None})
-    return Dataset(opened, **found)
+    else:
+        found["poses"] = poses
+    if not isinstance(particles, Dataset):
+        return Dataset(source, **found)
+    return particles.replace(**cast(Changes, {name: value for name, value in found.items() if value is not None}))
 
 
-def _opened(particles: Any, voxel_size: float | Vector | None) -> tuple[Any, str]:
+def _check_completes(data: Dataset, psf: Any, poses: Any) -> None:
+    """Refuse a PSF or poses beside a data set that has its own."""
+    for name, given in (("psf", psf), ("poses", poses)):
+        if given is not None and getattr(data, name) is not None:
+            raise ValueError(f"{name}: found one beside a Dataset that has its own, need data.replace({name}=...)")
+
+
+def _opened(particles: Any, voxel_size: Any) -> tuple[Any, str]:
     """Return the particles of files, what else is given as it is, and what errors call them."""
     if isinstance(particles, Iterator):  # such as that of Path.glob
         first = next(particles, None)
@@ -119,7 +132,7 @@ def _opened(particles: Any, voxel_size: float | Vector | None) -> tuple[Any, str
     return particles, "particles"
 
 
-def _psf_of(path: str | os.PathLike, voxel_size: float | Vector | None) -> tuple[NDArray, Vector | None]:
+def _psf_of(path: str | os.PathLike, voxel_size: Any) -> tuple[NDArray, Vector | None]:
     """Return the PSF in a file and its voxel size: the one given, else what the file says."""
     given = None if voxel_size is None else as_voxel_size(voxel_size, "psf_voxel_size")
     return io.read(as_path(path, "psf"), given)

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import nullcontext
-from os import PathLike
-from threading import Lock
+from collections.abc import Callable, Iterable
 from typing import Any
-from weakref import WeakSet
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +11,12 @@ from numpy.typing import NDArray
 from .._messages import warn
 from .._validation import Size, as_flag, as_float_type, as_intensities, check_intensities
 from ..inspection.inverted import INVERTED, leaves_out_light
-from ..inspection.strengths import Extent, coarse, extent, too_dark
-from ..inspection.suspects import fingerprint, sample, suspicion, warn_of, warn_of_numbers
+from ..inspection.strengths import Extent
+from ..inspection.suspects import warn_of, warn_of_numbers
 from ..runtime.stopping import Cancelled
 from .seen import NothingSeenError, Seen, as_mask, seen_in
+from .sequences import as_sequence, is_reader, is_safe, is_stack
+from .shared import Shared
 
 _MASKS = 5  # of which it is asked whether they are inverted
 
@@ -46,8 +43,8 @@ class Source:
     """
 
     def __init__(self, particles: Any, thread_safe: bool | None = None):
-        self.particles = particles = _as_sequence(particles)
-        self.thread_safe = _is_safe(particles) if thread_safe is None else as_flag(thread_safe, "thread_safe")
+        self.particles = particles = as_sequence(particles)
+        self.thread_safe = is_safe(particles) if thread_safe is None else as_flag(thread_safe, "thread_safe")
         self.steps: tuple[Callable[[NDArray], NDArray], ...] = ()
         self.rule: tuple[Any, str] = ("auto", "auto")
         self.mask_of = np.full(len(particles), -1)  # which of the rule's masks belongs to each, where it holds some
@@ -55,7 +52,7 @@ class Source:
         self._inverted: dict[int, bool] = {}
         self._levels, self._gains = np.zeros(len(particles)), np.ones(len(particles))
         self.which = self.places = np.arange(len(particles))  # in the sequence; in that which was first given
-        self._share = _Shared(self.thread_safe)
+        self._share = Shared(self.thread_safe)
 
     def __len__(self) -> int:
         return len(self.which)
@@ -68,7 +65,7 @@ class Source:
     def guarded(self, thread_safe: bool) -> Source:
         """Return the same particles, for threads that may or may not read them side by side."""
         safe = as_flag(thread_safe, "thread_safe")
-        return self._with(thread_safe=safe, _share=_Shared(safe))
+        return self._with(thread_safe=safe, _share=Shared(safe))
 
     def then(self, step: Callable[[NDArray], NDArray]) -> Source:
         """Return the same particles, what was seen of each to go through a function when it is read."""
@@ -91,18 +88,18 @@ class Source:
 
     def name(self, i: int) -> str:
         """Return what errors call particle ``i``: its place in the sequence that was given, and its file's name."""
-        names = getattr(self.particles, "names", None) if _is_reader(self.particles) else None
+        names = getattr(self.particles, "names", None) if is_reader(self.particles) else None
         return f"particles[{self.places[i]}]" + (f" ({names[self.which[i]]})" if names else "")
 
     def known(self) -> tuple[Size, type] | None:
         """Return shape and precision where they are known without reading a particle."""
-        if self._share.look is None and _is_stack(self.particles):
+        if self._share.look is None and is_stack(self.particles):
             self._share.look = self.particles.shape[1:], as_float_type(self.particles.dtype)
         return self._share.look
 
     def known_shape(self) -> Size | None:
         """Return the shape of a particle where it is known without reading one: files tell it."""
-        told = self.particles.shape if _is_reader(self.particles) else None
+        told = self.particles.shape if is_reader(self.particles) else None
         return known[0] if (known := self.known()) else told
 
     def look(self, i: int = 0) -> tuple[Size, type]:
@@ -269,121 +266,3 @@ class Source:
         other = object.__new__(Source)
         other.__dict__.update(self.__dict__ | changes)
         return other
-
-
-class _Shared:
-    """What all selections of one sequence share: its locks, and what was learnt of it."""
-
-    def __init__(self, thread_safe: bool):
-        self.thread_safe = thread_safe
-        self.look: tuple[Size, type] | None = None
-        self.fingerprints: dict[int, int | None] = {}
-        self.suspects: dict[int, str] = {}
-        self.spoilt: dict[int, str] = {}
-        self.extents: dict[int, Extent] = {}
-        self.levels: dict[int, float] = {}
-        self.strong: set[int] = set()
-        self.wrong: set[int] = set()
-        self.kept: dict[int, NDArray] = {}
-        self.told: set[str] = set()
-        self.unlock()
-        _ALL.add(self)
-
-    def unlock(self) -> None:
-        """Take new locks."""
-        self.learning: Any = Lock()
-        self.reading: Any = nullcontext() if self.thread_safe else Lock()
-
-    def note(self, place: int, particle: NDArray, part: NDArray, seen: Seen | None) -> None:
-        """Keep what may have to be said of a particle that is read for the first time, and of the part that was seen."""
-        if place not in self.fingerprints:
-            self.fingerprints[place] = fingerprint(particle)
-            if (wrong := suspicion(part if seen is None else seen.evened(part))) is not None:
-                self.suspects[place] = wrong
-            self.extents[place] = found = extent(sample(part))
-            if (wrong := coarse(found)) is not None:
-                self.spoilt[place] = wrong
-
-    def note_level(self, place: int, part: NDArray, level: float) -> None:
-        """Keep what may have to be said of a background that was given."""
-        is_new, self.levels[place] = self.levels.get(place) != level, level
-        if is_new and too_dark(sample(part), level):
-            self.spoilt[place] = f"hardly a voxel above its background of {level:g}: need what lies behind the particle"
-
-    def __reduce__(self) -> Any:  # locks do not travel to other processes
-        return _Shared, (self.thread_safe,)
-
-
-_ALL: WeakSet[_Shared] = WeakSet()
-
-
-def _unlock_all() -> None:
-    """In a forked child: what other threads had locked stays locked, for they are not there to let go of it."""
-    for shared in list(_ALL):
-        shared.unlock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_unlock_all)
-
-
-def _as_sequence(particles: Any) -> Any:
-    """Return something whose ``[i]`` is the i-th particle, whatever it is in itself."""
-    if type(particles) in (list, tuple) and particles and isinstance(particles[0], str | PathLike):
-        particles = particles[0]
-    if isinstance(particles, str | PathLike):
-        raise TypeError(f"particles: found the path {str(particles)!r}, need arrays, or fastmpr.load for files")
-    if type(particles).__name__ == "Series" and hasattr(particles, "to_list"):  # pandas' [i] goes by labels
-        return particles.to_list()
-    if isinstance(particles, Mapping):
-        kind = type(particles).__name__
-        raise TypeError(f"particles: found a {kind}, need a sequence: list(particles.values()), names=list(particles)")
-    if getattr(particles, "shape", None) == ():
-        raise TypeError("particles: found an array without dimensions, need a sequence of 3-D arrays")
-    particles = with_length(particles)
-    if hasattr(particles, "__len__") and hasattr(particles, "__getitem__") and not hasattr(particles, "iloc"):
-        return particles
-    raise TypeError(f"particles: found {type(particles).__name__}, need a sequence of 3-D arrays")
-
-
-def with_length(values: Any) -> Any:
-    """Return what has a length: itself, or an array that tells it by its shape alone, as those of Zarr 3 do."""
-    shape = getattr(values, "shape", None)
-    if hasattr(values, "__len__") or not hasattr(values, "__getitem__") or not isinstance(shape, tuple) or not shape:
-        return values
-    return _Indexed(values)
-
-
-class _Indexed:
-    """An array without ``len``, as a sequence."""
-
-    def __init__(self, array: Any):
-        self.array = array
-        self.thread_safe = getattr(array, "thread_safe", False)
-
-    def __len__(self) -> int:
-        return int(self.array.shape[0])
-
-    def __getitem__(self, i: int) -> Any:
-        return self.array[i]
-
-
-def _is_reader(particles: Any) -> bool:
-    """Return whether it reads files: then it tells ``names``, ``shape`` and ``voxel_size``."""
-    return hasattr(particles, "voxel_size") and hasattr(particles, "names")
-
-
-def _is_stack(particles: Any) -> bool:
-    """Return whether it is one array whose every particle is a volume of real numbers."""
-    return (
-        isinstance(particles, np.ndarray)
-        and particles.ndim == 4
-        and particles.size > 0
-        and particles.dtype.kind in "fiub"
-    )
-
-
-def _is_safe(particles: Any) -> bool:
-    if isinstance(particles, list | tuple):
-        return all(isinstance(particle, np.ndarray) for particle in particles)
-    return isinstance(particles, np.ndarray) or getattr(particles, "thread_safe", False) is True

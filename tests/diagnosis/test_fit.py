@@ -210,10 +210,11 @@ def test_a_volume_solved_from_sums_has_no_fit():
 
 def test_bad_input_in_one_line():
     data = Dataset(seen(0.05), PSF, POSES)
-    with pytest.raises(TypeError, match=r"^data: found ndarray, need a fastmpr.Dataset"):
-        fastmpr.residuals(seen(0.05), TRUTH)
-    with pytest.raises(ValueError, match=r"^poses: found none"):
-        fastmpr.residuals(Dataset(seen(0.05), PSF), TRUTH)
+    for incomplete in (lambda: (seen(0.05), TRUTH), lambda: (Dataset(seen(0.05), PSF), TRUTH)):
+        with pytest.raises(ValueError, match=r"^poses: found none"):
+            fastmpr.residuals(*incomplete())
+    with pytest.raises(TypeError, match=r"^particles: found Result, need a sequence of 3-D arrays"):
+        fastmpr.residuals(fastmpr.reconstruct(data, lam=10.0, max_iter=1), data)
     with pytest.raises(ValueError, match=r"^x: "):
         fastmpr.residuals(data, np.full((4, 4, 4), np.nan))
     with pytest.raises(ValueError, match=r"^x: found voxels of 0.1 x 0.1 x 0.1, need 1 x 1 x 1"):

@@ -164,7 +164,7 @@ def test_one_view_reconstructs_in_the_frame_of_the_model(pose):
     view = phantom((26, 26, 27), rotation=poses.matrix[0], shift=np.array(shift))
     result = fastmpr.reconstruct(view[None], SHARP, poses, lam=1000.0, max_iter=60)
     assert np.abs(displacement(result.x, phantom(view.shape))).max() < 0.1
-    average = fastmpr.average(view[None], poses)
+    average = fastmpr.average(view[None], poses=poses)
     assert np.abs(displacement(average, phantom(view.shape))).max() < 0.1
 
 
@@ -181,7 +181,7 @@ def test_spfluos_csv_means_what_the_conventions_say(tmp_path):
         for axis, degrees in zip((0, 2, 0), rows[name][:3], strict=True):
             matrix = matrix @ about(axis, degrees)
         views.append(phantom((26, 26, 26), rotation=matrix, shift=np.array(rows[name][3:])))
-    average = fastmpr.average(views, poses)
+    average = fastmpr.average(views, poses=poses)
     truth = phantom((26, 26, 26))
     assert np.abs(displacement(average, truth)).max() < 0.05
     assert fastmpr.metrics.psnr(average, truth) > 30
@@ -209,7 +209,7 @@ def test_relion_turns_boxes_about_voxel_n_half(shape, tmp_path):
     for matrix, origin in zip(TO_IMAGE, ORIGINS[:, ::-1], strict=True):
         offset = centre - matrix.T @ (centre - origin)
         views.append(scipy.ndimage.affine_transform(truth, matrix.T, offset, order=5))
-    average = fastmpr.average(np.array(views), relion(tmp_path / "p.star"), voxel_size=1.0)
+    average = fastmpr.average(np.array(views), poses=relion(tmp_path / "p.star"), voxel_size=1.0)
     assert fastmpr.metrics.psnr(average, truth) > 40
     assert np.abs(displacement(average, truth)).max() < 0.05
     for p in BLOBS:
@@ -226,7 +226,7 @@ def test_a_box_of_long_voxels_turns_about_its_voxel_n_half(shape, voxel, tmp_pat
     for matrix, origin in zip(TO_IMAGE, ORIGINS[:, ::-1], strict=True):
         squares = {p: ((index - matrix @ p + origin) ** 2).sum(axis=-1) for p in BLOBS}
         views.append(sum(weight * np.exp(-squares[p] / (2 * 1.8**2)) for p, weight in BLOBS.items()))
-    average = fastmpr.average(np.array(views), relion(tmp_path / "p.star"), voxel_size=voxel)
+    average = fastmpr.average(np.array(views), poses=relion(tmp_path / "p.star"), voxel_size=voxel)
     truth = phantom(average.shape, shift=off, sigma=1.8)
     assert fastmpr.metrics.psnr(average, truth) > 35
     assert np.abs(displacement(average, truth)).max() < 0.1
@@ -247,13 +247,13 @@ def test_the_axes_of_a_symmetric_particle_pass_through_the_middle(symmetry, free
 
     views = [drawn(matrix, -origin) for matrix, origin in zip(TO_IMAGE, ORIGINS[:, ::-1], strict=True)]
     poses = relion(tmp_path / "p.star")
-    average = fastmpr.average(np.array(views), poses, voxel_size=1.0, symmetry=symmetry)
+    average = fastmpr.average(np.array(views), poses=poses, voxel_size=1.0, symmetry=symmetry)
     truth = drawn(np.eye(3), 0.5 * np.array(free) - 0.5)
     assert fastmpr.metrics.psnr(average, truth) > 60  # 74; half a voxel beside the axis leaves 44
     assert np.abs(displacement(average, truth)).max() < 0.05
     # written out, pose by pose, the axis stays where RELION has it
     copies = np.repeat(views, len(group), axis=0)
-    average = fastmpr.average(copies, poses.symmetrized(symmetry), voxel_size=1.0)
+    average = fastmpr.average(copies, poses=poses.symmetrized(symmetry), voxel_size=1.0)
     assert np.abs(displacement(average, drawn(np.eye(3), 0))).max() < 0.05
 
 
@@ -267,7 +267,7 @@ def test_simulate_and_reconstruct_turn_about_the_same_point(shape, tmp_path):
         for p in BLOBS:
             expected = np.array(shape) // 2 + matrix @ (p - off) - origin
             np.testing.assert_allclose(found_near(view, expected, 3.0, np.ones(3)), expected, atol=0.1)
-    average = fastmpr.average(views, poses, voxel_size=0.1)
+    average = fastmpr.average(views, poses=poses, voxel_size=0.1)
     assert np.abs(displacement(average, truth)).max() < 0.05
 
 

@@ -51,7 +51,7 @@ def test_a_stronger_view_is_named_once_and_fitted_where_gains_are(times):
 def test_an_average_names_it_too():
     views = views_of()
     views[7] *= 8
-    assert messages(fastmpr.average, views, POSES)[0].startswith("particles[7] (8 times as bright)")
+    assert messages(fastmpr.average, views, None, POSES)[0].startswith("particles[7] (8 times as bright)")
 
 
 @pytest.mark.parametrize("spread", [0.0, 0.3])

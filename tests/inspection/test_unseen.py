@@ -328,12 +328,12 @@ class TestInverted:
         views = fastmpr.simulate(truth, PSF, poses, noise_sigma=0.03, rng=1)
         sphere = sum((axis - 11.5) ** 2 for axis in np.indices((24,) * 3)) <= 110
         with pytest.warns(FastmprWarning, match=r"seen\[0\]: found that the mask leaves out what is brightest"):
-            fastmpr.average(views, poses, seen=[~sphere] * 6)
+            fastmpr.average(views, poses=poses, seen=[~sphere] * 6)
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            fastmpr.average(views, poses, seen=[sphere] * 6)
-            fastmpr.average(views, poses, seen=[255 * sphere.astype(np.uint8)] * 6)
-            fastmpr.average(views, poses, seen=[~sphere, *[sphere] * 5])  # one may well leave out dirt
+            fastmpr.average(views, poses=poses, seen=[sphere] * 6)
+            fastmpr.average(views, poses=poses, seen=[255 * sphere.astype(np.uint8)] * 6)
+            fastmpr.average(views, poses=poses, seen=[~sphere, *[sphere] * 5])  # one may well leave out dirt
 
     def test_images(self, raw):
         mask = SEEN["a round field"]

@@ -24,7 +24,17 @@ def views_of(frame: str, poses=POSES, noise: float = 0.01) -> np.ndarray:
 
 def test_average_of_aligned_views_is_their_mean():
     views = views_of("model")
-    np.testing.assert_allclose(average(views, POSES, frame="model"), views.mean(axis=0), atol=1e-12)
+    np.testing.assert_allclose(average(views, poses=POSES, frame="model"), views.mean(axis=0), atol=1e-12)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_progress_counts_the_views_that_weigh_anything(workers):
+    views, weights = views_of("particle"), [1, 0, 1, 1]
+    for function, options in ((average, {}), (deconvolve_average, {"lam": LAM, "max_iter": 2})):
+        told = []
+        data = fastmpr.Dataset(views, PSF, POSES, weights=weights)
+        function(data, workers=workers, progress=lambda *args, told=told: told.append(args), **options)
+        assert told == [("particles", k, 3) for k in (1, 2, 3)]
 
 
 @pytest.mark.slow
@@ -50,7 +60,7 @@ def test_particles_are_deconvolved_in_their_own_frame_then_aligned(voxel_size):
         ).x
         for view in views
     ]
-    expected = average(one_by_one, POSES, voxel_size=np.min(voxel_size))
+    expected = average(one_by_one, poses=POSES, voxel_size=np.min(voxel_size))
     together = deconvolve_average(views, PSF, POSES, lam=LAM, voxel_size=voxel_size, **OPTIONS)
     np.testing.assert_allclose(together, expected, atol=1e-9)
 
@@ -60,12 +70,12 @@ def test_it_is_better_than_the_average_and_worse_than_all_views_at_once():
     views = views_of("model", poses, noise=0.05)
     alone = max(score(deconvolve_average(views, PSF, poses, lam=lam, frame="model")) for lam in (100.0, 300.0))
     joint = max(score(fastmpr.reconstruct(views, PSF, poses, lam=lam, frame="model").x) for lam in (30.0, 100.0))
-    assert score(average(views, poses, frame="model")) + 3 < alone < joint
+    assert score(average(views, poses=poses, frame="model")) + 3 < alone < joint
 
 
 def test_particles_come_out_sharper_than_their_average():
     views = views_of("particle")
-    assert score(deconvolve_average(views, PSF, POSES, lam=LAM)) > score(average(views, POSES)) + 3
+    assert score(deconvolve_average(views, PSF, POSES, lam=LAM)) > score(average(views, poses=POSES)) + 3
 
 
 def score(x: np.ndarray) -> float:
@@ -74,7 +84,9 @@ def score(x: np.ndarray) -> float:
 
 def test_lam_is_found_where_it_is_not_given():
     views = views_of("model")
-    assert score(deconvolve_average(views, PSF, POSES, frame="model")) > score(average(views, POSES, frame="model"))
+    assert score(deconvolve_average(views, PSF, POSES, frame="model")) > score(
+        average(views, poses=POSES, frame="model")
+    )
 
 
 def test_threads_and_precision():

@@ -260,7 +260,7 @@ class TestBaselines:
     def test_an_average_is_over_the_views_that_saw_a_voxel(self):
         _, poses, views = problem(offset=0.0)
         crops = cropped(views, np.nan)
-        found, whole = fastmpr.average(crops, poses), fastmpr.average(views, poses)
+        found, whole = fastmpr.average(crops, poses=poses), fastmpr.average(views, poses=poses)
         zeros = fastmpr.average(Dataset(np.nan_to_num(crops), poses=poses, seen="all"))
         centre = (slice(8, 16),) * 3
         assert psnr(found[centre], whole[centre]) > psnr(zeros[centre], whole[centre]) + 3

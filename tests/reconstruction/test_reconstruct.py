@@ -40,7 +40,7 @@ def reconstruction():
 def test_auto_beats_the_average_by_6_db():
     truth, poses, views = experiment()
     result = reconstruction()
-    assert psnr(result.x, truth) > psnr(fastmpr.average(views, poses), truth) + 6
+    assert psnr(result.x, truth) > psnr(fastmpr.average(views, poses=poses), truth) + 6
     assert result.success is True
     assert result.x.shape == SHAPE
     assert result.x.dtype == np.float32
@@ -128,7 +128,7 @@ def test_aligned_views_reconstruct_too():
     truth, poses, _ = experiment()
     views = fastmpr.simulate(truth, PSF, poses, frame="model", noise_sigma=0.05 * float(truth.max()), rng=4)
     result = fastmpr.reconstruct(views, PSF, poses, frame="model")
-    average = fastmpr.average(views, poses, frame="model")
+    average = fastmpr.average(views, poses=poses, frame="model")
     np.testing.assert_allclose(average, views.mean(axis=0), atol=1e-5 * float(views.max()))
     assert psnr(result.x, truth) > psnr(average, truth) + 6
 

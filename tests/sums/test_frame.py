@@ -16,7 +16,7 @@ VIEWS = fastmpr.simulate(fastmpr.phantom.centriole(16), PSF, RANDOM, noise_sigma
 FUNCTIONS = [
     lambda poses, **o: fastmpr.accumulate(VIEWS, PSF, poses, **o),
     lambda poses, **o: fastmpr.reconstruct(VIEWS, PSF, poses, max_iter=2, **o),
-    lambda poses, **o: fastmpr.average(VIEWS, poses, **o),
+    lambda poses, **o: fastmpr.average(VIEWS, poses=poses, **o),
 ]
 
 

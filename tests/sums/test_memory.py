@@ -52,7 +52,7 @@ def calls():
     huge = np.broadcast_to(np.float32(1), (2, 3000, 3000, 3000))
     yield "shape", lambda: fastmpr.reconstruct(particles, PSF, poses, shape=4000)
     yield "shape", lambda: fastmpr.accumulate(particles, PSF, poses, shape=(4000, 4000, 4000))
-    yield "shape", lambda: fastmpr.average(particles, poses, shape=4000)
+    yield "shape", lambda: fastmpr.average(particles, poses=poses, shape=4000)
     yield "shape", lambda: fastmpr.deconvolve_average(particles, PSF, poses, shape=4000)
     yield "shape", lambda: fastmpr.simulate(particles[0], PSF, poses, shape=4000)
     yield "shape", lambda: fastmpr.reconstruct(particles, PSF, poses, shape=10**9)

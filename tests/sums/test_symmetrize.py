@@ -196,7 +196,7 @@ def test_memory_is_told_before(axis, dtype):
 @pytest.mark.parametrize("axis", AXES)
 def test_views_in_the_frame_of_the_model(axis):
     where = {"symmetry": "C5", "symmetry_axis": axis, "symmetry_centre": OFF}
-    views = np.stack([fastmpr.average(VIEWS[i : i + 1], POSES[i : i + 1]) for i in range(3)])
+    views = np.stack([fastmpr.average(VIEWS[i : i + 1], poses=POSES[i : i + 1]) for i in range(3)])
     sums = fastmpr.accumulate(views, PSF, POSES, frame="model", **where)
     assert_close(sums, fastmpr.accumulate(VIEWS, PSF, POSES, **where), 1e-9, 5e-3)
 
@@ -205,11 +205,11 @@ def test_views_in_the_frame_of_the_model(axis):
 def test_averages_have_axis_and_centre_too(frame):
     views, poses = VIEWS, POSES
     copies = poses.symmetrized("D3", (1, 2, 3), OFF)
-    expected = fastmpr.average(np.repeat(views, 6, axis=0), copies)
+    expected = fastmpr.average(np.repeat(views, 6, axis=0), poses=copies)
     if frame == "model":
-        views = np.stack([fastmpr.average(views[i : i + 1], poses[i : i + 1]) for i in range(3)])
+        views = np.stack([fastmpr.average(views[i : i + 1], poses=poses[i : i + 1]) for i in range(3)])
     where = {"symmetry": "D3", "symmetry_axis": (1, 2, 3), "symmetry_centre": OFF}
-    mean = fastmpr.average(views, poses, frame=frame, **where)
+    mean = fastmpr.average(views, poses=poses, frame=frame, **where)
     tolerance = 1e-9 if frame == "particle" else 0.02  # resampled twice, and cut at the edge of the image
     inside = (slice(6, -6),) * 3
     np.testing.assert_allclose(mean[inside], expected[inside], rtol=0, atol=tolerance * expected.max())

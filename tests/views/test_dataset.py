@@ -152,7 +152,7 @@ class TestMeaning:
         for function in (fastmpr.reconstruct, fastmpr.deconvolve_average):
             a, b = function(data, max_iter=3), function(VIEWS, PSF, POSES, max_iter=3, **options)
             assert np.array_equal(getattr(a, "x", a), getattr(b, "x", b))
-        assert np.array_equal(fastmpr.average(data), fastmpr.average(VIEWS, POSES, **options))
+        assert np.array_equal(fastmpr.average(data), fastmpr.average(VIEWS, poses=POSES, **options))
 
     def test_several_psfs(self):
         other = fastmpr.psf.gaussian((11, 11, 9), sigma=(2.5, 1.5, 1))
@@ -181,7 +181,7 @@ class TestMeaning:
         views = fastmpr.simulate(truth, PSF, poses, frame="particle")
         expected = fastmpr.accumulate(np.repeat(views, n, axis=0), PSF, copies)
         if frame == "model":  # the same views, brought into the frame of the model
-            views = np.stack([fastmpr.average(views[i : i + 1], poses[i : i + 1]) for i in range(3)])
+            views = np.stack([fastmpr.average(views[i : i + 1], poses=poses[i : i + 1]) for i in range(3)])
         sums = fastmpr.accumulate(views, PSF, poses, symmetry=symmetry, frame=frame)
         assert sums.n_poses == expected.n_poses == 3 * n
         np.testing.assert_allclose(sums.gram, expected.gram, rtol=1e-9, atol=1e-12 * expected.gram.max())
@@ -205,10 +205,10 @@ class TestMeaning:
 
     def test_average_by_weights(self):
         weights = np.array([0, 2.0, 1.0])
-        mean = fastmpr.average(VIEWS[:3], POSES[:3], weights=weights)
-        twice = fastmpr.average(VIEWS[[1, 1, 2]], POSES[[1, 1, 2]])
+        mean = fastmpr.average(VIEWS[:3], poses=POSES[:3], weights=weights)
+        twice = fastmpr.average(VIEWS[[1, 1, 2]], poses=POSES[[1, 1, 2]])
         np.testing.assert_allclose(mean, twice, atol=1e-5)
-        small = fastmpr.average(VIEWS[:3], POSES[:3], weights=1e-3 * weights)
+        small = fastmpr.average(VIEWS[:3], poses=POSES[:3], weights=1e-3 * weights)
         np.testing.assert_allclose(small, mean, atol=1e-5)
 
     @pytest.mark.parametrize(

@@ -78,7 +78,7 @@ def reconstruction_L2(
     >>> views = fastmpr.simulate(truth, psf, poses, noise_sigma=0.02, rng=0)
     >>> given = np.hstack([poses.rotation.as_euler("XZX", degrees=True), poses.translation])
     >>> x = reconstruction_L2(views, psf, given, 1e-3)
-    >>> fastmpr.metrics.psnr(x, truth) > fastmpr.metrics.psnr(fastmpr.average(views, poses), truth)
+    >>> fastmpr.metrics.psnr(x, truth) > fastmpr.metrics.psnr(fastmpr.average(views, poses=poses), truth)
     True
     """
     check_device(device)
