@@ -104,6 +104,11 @@ def views(draw, psf: bool = True, least: int = 1) -> dict[str, Any]:
         "names": st.just([f"{i}.tif" for i in range(n)]),
         "psf_of": st.just(np.zeros(n, int)),
         "thread_safe": st.booleans(),
+        "seen": st.sampled_from(["auto", "all"]),
+        "outside": st.sampled_from(["auto", "dark", "unseen"]),
+        "radius": st.just(20.0),
+        "background": st.sampled_from(["auto", "none", 0.001, [0.0, 0.001, 0.002, 0.0, 0.001, 0.0, 0.001][:n]]),
+        "gain": st.sampled_from(["same", [1.0, 0.5, 2.0, 1.0, 1.0, 0.7, 1.5][:n]]),
         "psf_voxel_size": st.just(0.1 if given["voxel_size"] is not None else None),
     }
     for name in draw(st.sets(st.sampled_from(sorted(rare)), max_size=3)):

@@ -101,7 +101,12 @@ def of_views(function: Callable, arguments: dict[str, Any], check: Callable) -> 
 @st.composite
 def options(draw) -> dict[str, Any]:
     """What calls that work on views have in common."""
-    return {"shape": draw(st.one_of(st.none(), SHAPES)), "workers": draw(WORKERS), **draw(PATIENCE)}
+    return {
+        "shape": draw(st.one_of(st.none(), SHAPES)),
+        "workers": draw(WORKERS),
+        "progress": draw(st.sampled_from([None, False, progress])),
+        **draw(PATIENCE),
+    }
 
 
 def progress(what: str, done: int, total: int | None) -> None:
@@ -110,7 +115,7 @@ def progress(what: str, done: int, total: int | None) -> None:
 
 @st.composite
 def accumulated(draw) -> Call:
-    arguments = draw(views()) | draw(options()) | {"progress": draw(st.sampled_from([None, False, progress]))}
+    arguments = draw(views()) | draw(options())
 
     def check(sums: Any, given: dict[str, Any]) -> None:
         are_sums(sums)
@@ -136,7 +141,6 @@ def reconstructed(draw) -> Call:
             "tol": 0.1,
             "check": draw(st.booleans()),
             "callback": draw(st.sampled_from([None, len_of_history])),
-            "progress": draw(st.sampled_from([None, progress])),
         }
     )
     if arguments["regularizer"] == "tikhonov":
@@ -151,10 +155,9 @@ def reconstructed(draw) -> Call:
 
 @st.composite
 def compared(draw) -> Call:
-    given = draw(views())
-    data, shape = dataset(given), draw(SHAPES)
-    arguments = {
-        "data": data,
+    arguments = draw(views())
+    data, shape = dataset(arguments), draw(SHAPES)
+    arguments |= {
         "x": draw(volumes(data.particle_shape if data.frame == "model" else shape)),
         "workers": draw(WORKERS),
         "progress": draw(st.sampled_from([None, False, progress])),
@@ -163,10 +166,10 @@ def compared(draw) -> Call:
 
     def check(found: Any, given: dict[str, Any]) -> None:
         for numbers in vars(found).values():
-            assert numbers.shape == (len(given["data"]),)
+            assert numbers.shape == (len(given["poses"]),)
             assert numbers.dtype == np.float64
 
-    return Call(fastmpr.residuals, arguments, check, also=(fastmpr.Cancelled,))
+    return of_views(fastmpr.residuals, arguments, check)
 
 
 @st.composite
