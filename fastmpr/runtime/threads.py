@@ -21,6 +21,7 @@ from ..kernels.barrier import LINE, meet
 from .limits import available_workers
 
 _SHARE = 1 << 14  # voxels; see `python -m benchmarks.reports.scaling`
+_MOST = 128  # threads, unless the process may use more cores: beyond, they mostly wait for one another
 _SPINS = 20_000  # about 50 microseconds: longer than a phase's imbalance, shorter than a time slice
 _NAP = 0.005  # seconds between two looks whether to stop, for who waits
 
@@ -32,7 +33,7 @@ def as_workers(workers: int | None, voxels: int) -> int:
     """
     useful = max(1, voxels // _SHARE)
     if workers is not None:
-        return min(as_count(workers, "workers"), useful)
+        return min(as_count(workers, "workers"), useful, max(_MOST, available_workers()))
     return min(available_workers(), useful) if useful > 1 else 1
 
 
