@@ -23,7 +23,7 @@ def found(tmp_path_factory) -> list[str]:
     folder = tmp_path_factory.mktemp("mypy")
     strict = ["--config-file=", "--strict", "--follow-imports=silent", f"--cache-dir={folder}"]
     files = [str(HERE / name) for name in ("right.py", "wrong.py")]
-    where = {} if ROOT.name == "site-packages" else {"MYPYPATH": str(ROOT)}  # where mypy looks by itself
+    where = {} if ROOT.name.endswith("-packages") else {"MYPYPATH": str(ROOT)}  # where mypy looks by itself
     command = [sys.executable, "-m", "mypy", *strict, "--no-error-summary", *files]
     done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env={**os.environ, **where}, check=False)
     assert done.returncode in (0, 1), done.stderr
