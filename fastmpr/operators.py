@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ._validation import Vector, as_ratios
-from .kernels import operators as operator_kernels
+from .kernels import differences
 from .runtime.arrays import as_input, as_output, filled
 
 _PAIRS = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))
@@ -63,7 +63,7 @@ def hessian(
     """
     x, ratios = _as_volume(x, 4), as_ratios(voxel_size)
     weights = [ratios[i] * ratios[j] for i, j in _PAIRS]
-    return _applied(operator_kernels.hessian, x, weights, (6, *x.shape), out, workers)
+    return _applied(differences.hessian, x, weights, (6, *x.shape), out, workers)
 
 
 def hessian_adjoint(
@@ -101,7 +101,7 @@ def hessian_adjoint(
     """
     h, ratios = _as_components(h, "h", 6, 36), as_ratios(voxel_size)
     weights = [w * ratios[i] * ratios[j] for w, (i, j) in zip(_TWICE, _PAIRS, strict=True)]
-    return _applied(operator_kernels.hessian_adjoint, h, weights, h.shape[1:], out, workers)
+    return _applied(differences.hessian_adjoint, h, weights, h.shape[1:], out, workers)
 
 
 def gradient(
@@ -136,7 +136,7 @@ def gradient(
     array([4., 2., 1.])
     """
     x = _as_volume(x, 2)
-    return _applied(operator_kernels.gradient, x, as_ratios(voxel_size), (3, *x.shape), out, workers)
+    return _applied(differences.gradient, x, as_ratios(voxel_size), (3, *x.shape), out, workers)
 
 
 def gradient_adjoint(
@@ -172,7 +172,7 @@ def gradient_adjoint(
     True
     """
     g = _as_components(g, "g", 3, 6)
-    return _applied(operator_kernels.gradient_adjoint, g, as_ratios(voxel_size), g.shape[1:], out, workers)
+    return _applied(differences.gradient_adjoint, g, as_ratios(voxel_size), g.shape[1:], out, workers)
 
 
 def _as_volume(x: ArrayLike, gain: float) -> NDArray:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ._validation import as_number
-from .kernels import prox as prox_kernels
+from .kernels.shrinkage import shrink_entries, shrink_matrices, sum_nuclear_norms
 from .runtime.arrays import as_input, as_output, filled
 
 _ASYMMETRY = {np.float32: 1e-4, np.float64: 1e-10}  # of the largest entry: what rounding may do
@@ -66,9 +66,9 @@ def nuclear(
     out = as_output(out, h.shape, dtype)
     if h.ndim >= 2 and h.shape[-2:] == (3, 3):
         _check_symmetric(h)
-        kernel, layout, count = prox_kernels.shrink_matrices, (-1, 9), h.size // 9
+        kernel, layout, count = shrink_matrices, (-1, 9), h.size // 9
     elif h.shape[:1] == (6,):
-        kernel, layout, count = prox_kernels.shrink_entries, (6, -1), h.size // 6
+        kernel, layout, count = shrink_entries, (6, -1), h.size // 6
     else:
         raise ValueError(f"h: found shape {h.shape}, need (6, ...) or (..., 3, 3)")
     scale = _scale(float(max(h.max(), -h.min())), bound, dtype)
@@ -109,7 +109,7 @@ def nuclear_norm(h: ArrayLike) -> float:
         raise ValueError(f"h: found shape {h.shape}, need (6, ...)")
     largest = float(max(h.max(), -h.min()))
     scale = _scale(largest, largest, h.dtype.type)
-    return prox_kernels.nuclear_norm(h.reshape(6, -1), scale) / float(scale)
+    return sum_nuclear_norms(h.reshape(6, -1), scale) / float(scale)
 
 
 def nonnegative(x: ArrayLike, *, out: NDArray | None = None, workers: int | None = None) -> NDArray[np.floating]:

@@ -23,7 +23,7 @@ from .compat.spfluo import reconstruction_L2
 from .deconvolution.images import deconvolve
 from .diagnosis.fit import residuals
 from .geometry.poses import Poses
-from .kernels.jit import ForgivingCache, takes_a_function
+from .kernels.cache import ForgivingCache, takes_a_function
 from .psf import gaussian
 from .reconstruction.baselines import average, deconvolve_average
 from .reconstruction.main import reconstruct

@@ -40,7 +40,6 @@ FLOORS = [
     "cli __main__",
 ]
 MOST_LINES = 400
-KERNELS = {"iteration.py"}  # they call each other, and are still to be split by what they compute
 ORDER = [module for floor in FLOORS for module in floor.split()]
 CORE = {"numba", "llvmlite", "numpy", "pyfftw", "scipy"}  # llvmlite is a part of numba
 EXTRAS = {re.split(r"[^\w-]", line)[0] for line in requires("fastmpr") or [] if "extra ==" in line} - {"fastmpr"}
@@ -91,7 +90,7 @@ def test_every_file_and_folder_has_a_floor():
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_no_file_is_too_long_to_find_the_way_in(path):
     lines = len(path.read_text(encoding="utf-8").splitlines())
-    assert lines <= MOST_LINES or path.name in KERNELS
+    assert lines <= MOST_LINES
 
 
 def test_no_module_has_the_name_of_a_public_function():

@@ -31,8 +31,9 @@ import numpy as np
 import pyfftw
 
 import fastmpr
-from fastmpr.kernels import fourier as fourier_kernels
-from fastmpr.kernels import iteration as kernels
+from fastmpr.kernels.hessian_sweep import hessian_sweep
+from fastmpr.kernels.periodic_edges import close_planes, wrap_edges
+from fastmpr.kernels.x_step import solve_columns
 from fastmpr.regularizers import as_regularizer
 from fastmpr.runtime.threads import Team
 from fastmpr.solver.iteration import Iteration
@@ -76,7 +77,7 @@ def solve_all(spectrum, gram, rhs, lz, ly, lx, numbers, slabs):
     lam, mu, mu2, scale = numbers
     for k in numba.prange(len(slabs)):
         start, stop = slabs[k]
-        fourier_kernels.solve_columns(
+        solve_columns(
             spectrum[start:stop],
             gram[start:stop],
             rhs[start:stop],
@@ -97,18 +98,16 @@ def solve_all(spectrum, gram, rhs, lz, ly, lx, numbers, slabs):
 def wrap_all(x, ny, nx, slabs):
     """Every slab's edges: the next loop reads them across slabs."""
     for k in numba.prange(len(slabs)):
-        kernels.wrap_edges(x, ny, nx, slabs[k, 0], slabs[k, 1])
+        wrap_edges(x, ny, nx, slabs[k, 0], slabs[k, 1])
 
 
 @numba.njit(**OPTIONS)
 def sweep_all(x, nx, state, v2, out, carries, steps, norms, slabs, ones):
     """Every slab's sweep, then what each owes the next."""
     for k in numba.prange(len(slabs)):
-        kernels.hessian_sweep(
-            x, nx, state, v2, out, carries[k], steps, True, norms, slabs[k, 0], slabs[k, 1], ones, None
-        )
+        hessian_sweep(x, nx, state, v2, out, carries[k], steps, True, norms, slabs[k, 0], slabs[k, 1], ones, None)
     for k in range(len(slabs)):
-        kernels.close_planes(out, carries[k - 1], slabs[k, 0])
+        close_planes(out, carries[k - 1], slabs[k, 0])
 
 
 def in_prange(sums: fastmpr.NormalEquations, threads: int = WORKERS) -> Callable[[int], Iteration]:

@@ -86,7 +86,7 @@ def adjoint(q: list, xp: Any) -> Any:
 
 
 def closed_form(matrices: Six, bound: float, xp: Any, two_cos_third: Callable) -> Six:
-    """Clip eigenvalues to [-bound, bound] without eigenvectors: the formulas of `fastmpr.kernels.iteration`."""
+    """Clip eigenvalues to [-bound, bound] without eigenvectors: the formulas of `fastmpr.kernels.eigenvalues`."""
     zz, yy, xx, d, e, f = matrices
     mean = (zz + yy + xx) / 3
     a, b, c = zz - mean, yy - mean, xx - mean

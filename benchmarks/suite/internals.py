@@ -13,8 +13,11 @@ from typing import Any
 import numpy as np
 
 import fastmpr
-from fastmpr.kernels import iteration as kernels
-from fastmpr.kernels import views as view_kernels
+from fastmpr.kernels.eigenvalue_steps import WORK, deviators
+from fastmpr.kernels.jit import JIT, njit
+from fastmpr.kernels.projection import project_chunk
+from fastmpr.kernels.rows import CHUNK
+from fastmpr.kernels.transfer_functions import add_columns
 from fastmpr.regularizers import as_regularizer
 from fastmpr.runtime.fft import SlabFFT, ViewFFT, half_shape
 from fastmpr.runtime.threads import Team, available_workers
@@ -64,12 +67,24 @@ def own_ffts(shape: Shape, workers: int) -> Callable[[int], None]:
     return lambda n: team.run(lambda member: repeat(member, n))
 
 
+@njit(**JIT)
+def clip_spectra(entries, out):
+    """Clip the eigenvalues of symmetric matrices, (6, n) entries in float32, to [-1, 1]."""
+    work, ignored = np.empty(WORK, np.float32), np.empty((6, CHUNK), np.float32)
+    zero, one = np.float32(0), np.float32(1)
+    for at in range(0, entries.shape[1], CHUNK):
+        size = min(CHUNK, entries.shape[1] - at)
+        zz, yy, xx = entries[0, at : at + size], entries[1, at:], entries[2, at:]
+        deviators(zz, yy, xx, entries[3, at:], entries[4, at:], entries[5, at:], one, work)
+        project_chunk(work, size, None, (zero, one, zero, zero, zero), out, at, ignored, 0)
+
+
 @functools.lru_cache(maxsize=1)
 def prox(shape: Shape) -> Callable[[], None]:
     """Return the pointwise prox alone: eigenvalues of one symmetric 3x3 matrix per voxel clipped to [-1, 1]."""
     source = np.random.default_rng(0).standard_normal((6, int(np.prod(shape))), np.float32)
     target = np.empty_like(source)
-    return lambda: kernels.clip_spectra(source, np.float32(1), target)
+    return lambda: clip_spectra(source, target)
 
 
 @functools.lru_cache(maxsize=1)
@@ -120,7 +135,7 @@ def view_steps() -> dict[str, Callable[[], Any]]:
     def add():
         for block in fft.blocks[0]:
             rows = block.first, block.last
-            view_kernels.add_columns(*transfer.table, matrix, GRID, block.columns, np.float32(1), gram, rhs, *rows)
+            add_columns(*transfer.table, matrix, GRID, block.columns, np.float32(1), gram, rhs, *rows)
 
     return {
         "prefilter": lambda: spline.load(volume),

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from .._validation import Size
 from ..images.image import Image
-from ..kernels import observation as kernels
+from ..kernels.blurred_image import blur, blur_back, observe_plane
 from ..runtime.fft import Block, SlabFFT, irfftn, rfftn
 from ..runtime.threads import Team
 from ..solver.quadratic import Quadratic
@@ -77,7 +77,7 @@ class ImageTerm:
         self.state = continued(self.image, self.grid, self.dtype, self.dark)
         energy = float(np.square(self.state, dtype=np.float64).sum())
         rhs = rfftn(self.state, self.workers)
-        kernels.blur_back(rhs, self.transfer, rhs, 0, self.grid[1])
+        blur_back(rhs, self.transfer, rhs, 0, self.grid[1])
         self.state *= self.dtype(1 - _RELAXATION)
         return rhs, energy
 
@@ -118,7 +118,7 @@ class ImageTerm:
         scale = self.dtype(1 / math.prod(self.grid))
         for block in fft.blocks[member]:
             block.forward()
-            kernels.blur(block.columns, self.transfer, scale, block.first, block.last)
+            blur(block.columns, self.transfer, scale, block.first, block.last)
             block.inverse()
         self.team.barrier(member)
         fft.inverse_planes(member)
@@ -139,11 +139,11 @@ class ImageTerm:
         """Do a plane's step of z and d."""
         plane = plane_of(self.image, z, self.grid, self.dtype, self.dark)
         relaxation, share = self.dtype(_RELAXATION), self.dtype(SHARE)
-        kernels.observe_plane(blurred, plane, self.state[z], relaxation, share, self._norms[z])
+        observe_plane(blurred, plane, self.state[z], relaxation, share, self._norms[z])
 
     def _back(self, block: Block) -> None:
         block.forward()
-        kernels.blur_back(block.columns, self.transfer, self.quadratic.rhs, block.first, block.last)
+        blur_back(block.columns, self.transfer, self.quadratic.rhs, block.first, block.last)
 
 
 def plane_of(image: Image, z: int, grid: Size, dtype: Any, dark: bool) -> NDArray:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..kernels.comparison import SQUARES
+from ..kernels.smooth_comparison import SQUARES
 from ..sums.comparison import Compared
 
 _FEWEST = 30  # points of the lattice that a mean square is made of

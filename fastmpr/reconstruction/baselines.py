@@ -13,7 +13,7 @@ from scipy.spatial.transform import Rotation
 from .._messages import Progress, telling
 from .._validation import Size
 from ..geometry.poses import Poses
-from ..kernels import seen as seen_kernels
+from ..kernels.masks import SEEN
 from ..lam.selection import as_lam
 from ..regularizers import Regularizer, as_regularizer
 from ..runtime.stopping import Event, as_stop
@@ -104,7 +104,7 @@ def average(
             for k, _ in enumerate(aligner.align(i, out)):
                 sums[member] += weight * out
                 if aligner.seen is not None:
-                    np.equal(aligner.mask, seen_kernels.SEEN, out=out)
+                    np.equal(aligner.mask, SEEN, out=out)
                 elif data.frame == "particle" or k > 0:
                     seen.sample(i, k, out)
                 else:

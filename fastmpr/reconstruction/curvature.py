@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._validation import Size
-from ..kernels import curvature as kernels
+from ..kernels import weighted_spectra
 from ..runtime.fft import Block, ViewFFT
 from ..runtime.threads import Team
 
@@ -71,7 +71,7 @@ class Curvature:
                 self._to_space(block, gram, secants, out, own)
             self.team.barrier(member)
             self.fft.inverse_planes(member)
-            own[1] = kernels.share_planes(self.fft.image, share, first, last)
+            own[1] = weighted_spectra.share_planes(self.fft.image, share, first, last)
             self._forward(member)
             factors = products[:, 2:].sum(axis=0) / size
             for block in blocks:
@@ -93,17 +93,17 @@ class Curvature:
         block.forward()
         rows, nx = (block.first, block.last), self.grid[2]
         for k, secant in enumerate(secants):
-            products[2 + 2 * k] += kernels.product(block.columns, secant.found, nx, *rows)
-            products[3 + 2 * k] += kernels.product(block.columns, secant.guessed, nx, *rows)
+            products[2 + 2 * k] += weighted_spectra.product(block.columns, secant.found, nx, *rows)
+            products[3 + 2 * k] += weighted_spectra.product(block.columns, secant.guessed, nx, *rows)
         scale = gram.dtype.type(1 / math.prod(self.grid))
-        products[0] += kernels.weigh(block.columns, gram, out, scale, nx, *rows)
+        products[0] += weighted_spectra.weigh(block.columns, gram, out, scale, nx, *rows)
         block.inverse()
 
     def _back(self, block: Block, gram: NDArray, secants: tuple[Secant, ...], factors: NDArray, out: NDArray) -> None:
         """Take P times the step off a block of ``out``."""
         block.forward()
         rows, real = (block.first, block.last), gram.dtype.type
-        kernels.take_off(block.columns, gram, out, *rows)
+        weighted_spectra.take_off(block.columns, gram, out, *rows)
         for k, secant in enumerate(secants):
-            kernels.add_scaled(out, secant.found, real(-factors[2 * k]), *rows)
-            kernels.add_scaled(out, secant.guessed, real(factors[2 * k + 1]), *rows)
+            weighted_spectra.add_scaled(out, secant.found, real(-factors[2 * k]), *rows)
+            weighted_spectra.add_scaled(out, secant.guessed, real(factors[2 * k + 1]), *rows)

@@ -1,4 +1,4 @@
-"""Regularisers whose work between two FFTs is one compiled sweep, and the two that are compiled ahead."""
+"""Regularisers whose work between two FFTs is one compiled sweep, and the two that it is written for."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._validation import Vector, as_ratios
-from ..kernels import iteration as kernels
+from ..kernels.gradient_sweep import gradient_sweep, gradient_value
+from ..kernels.hessian_sweep import hessian_sweep, hessian_value
 
 
 class Fused:
@@ -20,25 +21,28 @@ class Fused:
     voxel_size : float or (z, y, x)
         Of the grid, in any unit: a difference along an axis is divided by the side of the voxel there, and multiplied by the
         smallest.
+    rules : pair of `fastmpr.kernels.rules.Rule`, optional
+        Projection and value at a voxel; by default those of the nuclear norm or of total variation.
     """
 
     packs = False
 
-    def __init__(self, operator: str, voxel_size: float | Vector = 1.0):
+    def __init__(self, operator: str, voxel_size: float | Vector = 1.0, rules: tuple[Any, Any] = (None, None)):
+        self._given = rules
         self.ratios = rz, ry, rx = as_ratios(voxel_size)
         if operator == "hessian":
             self.components, self.order, self.packs = 6, 2, True
-            self._sweep, self._value = kernels.hessian_sweep, kernels.hessian_value
+            self._sweep, self._value = hessian_sweep, hessian_value
             scales: tuple[float, ...] = rz * rz, ry * ry, rx * rx, rz * ry, rz * rx, ry * rx
         else:
             self.components, self.order = 3, 1
-            self._sweep, self._value = kernels.gradient_sweep, kernels.gradient_value
+            self._sweep, self._value = gradient_sweep, gradient_value
             scales = rz, ry, rx
         self._scales = {dtype: tuple(map(dtype, scales)) for dtype in (np.float32, np.float64)}
 
     def _rules(self, dtype: Any) -> tuple[Any, Any]:
-        """Return projection and value at a voxel as the kernels take them: None are the operator's own."""
-        return None, None
+        """Return projection and value at a voxel as the kernels take them in a precision."""
+        return self._given
 
     def sweep(self, x: NDArray, *rest: Any) -> None:
         """Handle the planes of a slab, see `Regularizer`."""

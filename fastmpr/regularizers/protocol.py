@@ -33,7 +33,7 @@ class Regularizer(Protocol):
         beside others that handle theirs; a compiled function without the GIL makes that parallel. Rows have
         width = nx + 2 columns, nx + 3 for odd nx. ``x`` (nz, ny + 3, width) has its first columns and rows repeated
         behind the last; ``state`` (nz, components, ny * width) is s; ``v2`` and ``out`` are (nz, ny, width), the first for
-        the positivity, see `kernels._positivity`, and empty without; ``steps`` is (r, mu, weight, t, t2). With
+        the positivity, see `kernels.positivity`, and empty without; ``steps`` is (r, mu, weight, t, t2). With
         v = r mu D x + s, d = P(v) and u = v - d:
 
             s <- (1 - r) t u + d        out <- D^T (t u - d) + weight (u2 - d2 / t2)
@@ -41,7 +41,7 @@ class Regularizer(Protocol):
         if ``moves``. Otherwise s and v2 stay, out <- D^T (mu D x - d) + weight (x - d2), and norms[z] <- the squares of
         mu D x - u and mu D x, <u, d>, and the squares of d, then of x - u2, x, u2, d2, over the true columns of plane z.
         What D^T of the slab's last plane owes to the planes behind the slab goes to ``carry`` (2, ny * width), set to zero
-        first: `kernels.close_planes` adds carry[1] - carry[0] to the next plane and carry[0] to the one after.
+        first: `periodic_edges.close_planes` adds carry[1] - carry[0] to the next plane and carry[0] to the one after.
     """
 
     @property

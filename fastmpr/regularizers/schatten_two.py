@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-import math
-
 from .._validation import Vector
-from .pointwise import Pointwise
+from ..kernels.schatten import frobenius, shorten
+from .fused import Fused
 
 
-def _size(zz, yy, xx, zy, zx, yx):
-    return math.sqrt(zz * zz + yy * yy + xx * xx + 2.0 * (zy * zy + zx * zx + yx * yx))
-
-
-def _project(zz, yy, xx, zy, zx, yx):
-    square = zz * zz + yy * yy + xx * xx + 2.0 * (zy * zy + zx * zx + yx * yx)
-    shrink = 1.0 / math.sqrt(square if square > 1.0 else 1.0)
-    return shrink * zz, shrink * yy, shrink * xx, shrink * zy, shrink * zx, shrink * yx
-
-
-class SchattenTwo(Pointwise):
-    """Sum over voxels of the Frobenius norm of the Hessian; compiled once per process.
+class SchattenTwo(Fused):
+    """Sum over voxels of the Frobenius norm of the Hessian.
 
     Parameters
     ----------
@@ -28,4 +17,4 @@ class SchattenTwo(Pointwise):
     """
 
     def __init__(self, voxel_size: float | Vector = 1.0):
-        super().__init__("hessian", _project, _size, voxel_size)
+        super().__init__("hessian", voxel_size, rules=(shorten, frobenius))

@@ -185,7 +185,7 @@ class SlabFFT(_Plans):
     follows, so it is slow on memory, and copies cost little beside that.
 
     Rows of the real arrays are two or three columns wider than the grid, an even number, and ``image`` has three rows more
-    per plane, for what `kernels.wrap_edges` writes there. (Planes at a power of two would share their places in cache.)
+    per plane, for what `wrap_edges` writes there. (Planes at a power of two would share their places in cache.)
 
     Attributes
     ----------

@@ -25,7 +25,7 @@ from numpy.typing import DTypeLike
 
 from .._validation import Size
 from .._version import __version__
-from ..kernels import jit
+from ..kernels.rows import add
 
 LEAST = 1_000_000  # voxels of a grid that may have wisdom: smaller ones keep their bits, whoever warms up
 _PLACES = {"float64": 0, "float32": 1}  # in pyFFTW's triples of wisdom
@@ -33,7 +33,7 @@ _PLACES = {"float64": 0, "float32": 1}  # in pyFFTW's triples of wisdom
 
 def cache_folder() -> Path | None:
     """Return the folder that Numba keeps the kernels in, None where it has none."""
-    path = getattr(getattr(jit.add, "_cache", None), "cache_path", None)
+    path = getattr(getattr(add, "_cache", None), "cache_path", None)
     return None if path is None else Path(path)
 
 

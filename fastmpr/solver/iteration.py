@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._validation import Size, as_finite, as_positive, shown
-from ..kernels import fourier as fourier_kernels
-from ..kernels import iteration as kernels
+from ..kernels.periodic_edges import close_planes, wrap_edges
+from ..kernels.x_step import column_products, solve_columns, squares, wiener_norm
 from ..regularizers import Regularizer, axis_symbols, ratios_of
 from ..runtime.fft import Block, SlabFFT, wide_size
 from ..runtime.threads import Team
@@ -46,7 +46,7 @@ def wiener_size(sums: NormalEquations | Quadratic, regularizer: Regularizer) -> 
     dtype = sums.gram.dtype.type
     symbols = [axis.astype(dtype) for axis in axis_symbols(regularizer, sums.shape)]
     floor = dtype(0.01 * max(float(sums.gram.max()), float(np.finfo(dtype).tiny)))
-    norm = fourier_kernels.wiener_norm(sums.gram, sums.rhs, *symbols, regularizer.order, floor, sums.shape[2])
+    norm = wiener_norm(sums.gram, sums.rhs, *symbols, regularizer.order, floor, sums.shape[2])
     return math.sqrt(norm) / math.prod(sums.shape) or 1.0
 
 
@@ -128,7 +128,7 @@ class Iteration:
         start = np.maximum(x0, 0) if self.positivity else x0
         start = start / (np.abs(start).max() or 1)  # its products stay in range
         self.fft.image[:, :ny, :nx] = start * (self.data.best_scale(start) / self.relaxation)
-        kernels.wrap_edges(self.fft.image, ny, nx, 0, nz)
+        wrap_edges(self.fft.image, ny, nx, 0, nz)
         for member in range(self.team.size):
             self._sweep(member, *self.fft.slabs[member])
 
@@ -146,7 +146,7 @@ class Iteration:
             block.inverse()
         self.team.barrier(member)
         fft.inverse_planes(member)
-        kernels.wrap_edges(fft.image, *self.data.shape[1:], start, stop)
+        wrap_edges(fft.image, *self.data.shape[1:], start, stop)
         self.team.barrier(member)
 
     def u_step(self, member: int) -> None:
@@ -175,11 +175,11 @@ class Iteration:
             if owed is None:
                 owed = np.empty_like(self.carries[member])
             else:
-                kernels.close_planes(fft.feedback, owed, first)
+                close_planes(fft.feedback, owed, first)
             owed[:] = self.carries[member]
         self.team.barrier(member)
         self._close_planes(member)
-        fourier_kernels.squares(fft.feedback, self.data.shape[2], self.dual_norms, start, stop)
+        squares(fft.feedback, self.data.shape[2], self.dual_norms, start, stop)
         self.team.barrier(member)
 
     def residuals(self) -> tuple[float, float]:
@@ -257,10 +257,10 @@ class Iteration:
 
     def _close_planes(self, member: int) -> None:
         start, _ = self.fft.slabs[member]
-        kernels.close_planes(self.fft.feedback, self.carries[member - 1], start)
+        close_planes(self.fft.feedback, self.carries[member - 1], start)
 
     def _solve_columns(self, block: Block) -> None:
-        fourier_kernels.solve_columns(
+        solve_columns(
             block.columns,
             self.data.gram,
             self.data.rhs,
@@ -272,7 +272,7 @@ class Iteration:
         )
 
     def _measure_columns(self, block: Block) -> None:
-        fourier_kernels.column_products(
+        column_products(
             block.columns,
             self.data.gram,
             self.data.rhs,

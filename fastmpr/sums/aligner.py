@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from .._messages import warn
 from .._validation import Size
-from ..kernels import seen as seen_kernels
+from ..kernels.masks import keep_seen, mark_seen
 from ..runtime.threads import Crew
 from ..views.dataset import Dataset
 from ..views.seen import NothingSeenError, Seen
@@ -60,7 +60,7 @@ class Aligner:
     blind : set of int
         The views of which nothing was seen.
     mask : (nz, ny, nx) uint8
-        Where it saw something of the grid, see `seen_kernels.mark_seen`; it is made for the first view that did not see all.
+        Where it saw something of the grid, see `mark_seen`; it is made for the first view that did not see all.
 
     Raises
     ------
@@ -111,7 +111,7 @@ class Aligner:
                 yield Aligned(rotation, square)
             else:
                 count = self.mark(i, k, member)
-                total, square = seen_kernels.keep_seen(out, self.mask, *self.crew.share(self.grid[0], member))
+                total, square = keep_seen(out, self.mask, *self.crew.share(self.grid[0], member))
                 yield Aligned(rotation, square, total, count)
 
     def look(self, i: int, member: int = 0) -> Iterator[NDArray]:
@@ -130,9 +130,7 @@ class Aligner:
         planes = self.crew.share(self.grid[0], member)
         size, beyond = np.array(self.seen.shape, float), self.seen.beyond
         matrix, voxels = np.ascontiguousarray(matrix), self._voxels
-        return seen_kernels.mark_seen(
-            self.mask, matrix, origin, self.centre, size, low, high, beyond, voxels, self._reach, *planes
-        )
+        return mark_seen(self.mask, matrix, origin, self.centre, size, low, high, beyond, voxels, self._reach, *planes)
 
     def _samples(self, i: int, k: int) -> tuple[NDArray, NDArray]:
         """Return (matrix, origin) of view ``i`` in its ``k``-th rotation, in samples of what was seen of the particle."""

@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 
 from .._messages import Progress
 from .._validation import Size
-from ..kernels import seen as seen_kernels
-from ..kernels import views as view_kernels
-from ..kernels.seen import SEEN
+from ..kernels.masks import SEEN, count_seen, keep_unseen
+from ..kernels.transfer_functions import add_columns, predict_columns
 from ..runtime.fft import ViewFFT, complex_dtype, half_shape
 from ..runtime.threads import Crew
 from ..views.dataset import Dataset
@@ -127,7 +126,7 @@ class Bench:
                 self.crew.check()
                 self._predict_image(i, rotation, spectrum, place)
                 count = self.aligner.mark(i, k, place)
-                total, squares = seen_kernels.keep_unseen(self.fft.image, self.aligner.mask, level, *planes)
+                total, squares = keep_unseen(self.fft.image, self.aligner.mask, level, *planes)
                 tally.add(place, i, count, total, squares)
                 self._transform(i, rotation, part, place)
             tally.done(place)
@@ -155,7 +154,7 @@ class Bench:
             part.counts = np.zeros(part.grid, part.dtype)
         self.crew.barrier(place)
         planes = self.crew.share(self.grid[0], place)
-        seen_kernels.count_seen(part.counts, self.aligner.mask, part.dtype(weight), *planes)
+        count_seen(part.counts, self.aligner.mask, part.dtype(weight), *planes)
 
     def _predict_image(self, i: int, rotation: NDArray, spectrum: NDArray, place: int) -> None:
         """Fill a member's planes of the image with what a view shows of a volume with a spectrum."""
@@ -166,7 +165,7 @@ class Bench:
         )
         for block in self.fft.blocks[place]:
             rows = block.first, block.last
-            view_kernels.predict_columns(*transfer.table, matrix, self.grid, spectrum, scale, block.columns, *rows)
+            predict_columns(*transfer.table, matrix, self.grid, spectrum, scale, block.columns, *rows)
             block.inverse()
         self.crew.barrier(place)
         self.fft.inverse_planes(place)
@@ -180,9 +179,7 @@ class Bench:
         for block in self.fft.blocks[place]:
             block.forward()
             rows = block.first, block.last
-            view_kernels.add_columns(
-                *transfer.table, matrix, self.grid, block.columns, weight, part.gram, part.rhs, *rows
-            )
+            add_columns(*transfer.table, matrix, self.grid, block.columns, weight, part.gram, part.rhs, *rows)
         self.crew.barrier(place)
 
 

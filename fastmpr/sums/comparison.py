@@ -15,9 +15,8 @@ from numpy.typing import NDArray
 
 from .._messages import Progress
 from .._validation import Size
-from ..kernels import comparison as kernels
-from ..kernels import views as view_kernels
-from ..kernels.comparison import REACH, STEP
+from ..kernels.smooth_comparison import NUMBERS, REACH, STEP, compare_smooth, third_differences
+from ..kernels.transfer_functions import predict_columns
 from ..runtime.fft import ViewFFT, fast_shape, half_shape, rfftn
 from ..runtime.stopping import Stop
 from ..runtime.threads import Crew, Team, as_workers
@@ -41,7 +40,7 @@ class Compared(NamedTuple):
     Attributes
     ----------
     sums : (N, 2, NUMBERS) ndarray
-        What `comparison_kernels` notes, inside and outside; zeros of other views.
+        What `kernels.smooth_comparison` notes, inside and outside; zeros of other views.
     levels, peaks : (N,) ndarray
         What was taken off each view, and what it was divided by then: squares would overflow.
     peak : float
@@ -119,7 +118,7 @@ class Comparer:
         self._voxels = self._seen = self._lattice = _NO_VOXELS
 
     def compare(self, which: NDArray, found: Tally, place: int) -> None:
-        """Note what `comparison_kernels` tells of each view, a member's share of it."""
+        """Note what `kernels.smooth_comparison` tells of each view, a member's share of it."""
         for i in which:
             self.crew.check()
             if place == 0:
@@ -187,7 +186,7 @@ class Comparer:
         table, matrix = transfer.table, transfer.matrix(rotation, shown.grid, shown.voxel)
         for block in fft.blocks[place]:
             rows = block.first, block.last
-            view_kernels.predict_columns(*table, matrix, shown.grid, shown.spectrum, shown.scale, block.columns, *rows)
+            predict_columns(*table, matrix, shown.grid, shown.spectrum, shown.scale, block.columns, *rows)
             block.inverse()
         self.crew.barrier(place)
         fft.inverse_planes(place)
@@ -202,12 +201,12 @@ class Comparer:
 
     def _compared(self, i: int, image: NDArray, place: int) -> NDArray:
         """Return what a member's planes of a view tell."""
-        sums = np.zeros((2, kernels.NUMBERS))
+        sums = np.zeros((2, NUMBERS))
         centre = middle(self.data.particle_shape) - self._corner
         half = np.array(self.data.particle_shape) / 2
         planes = self.crew.share(self._lattice.shape[0], place)
-        kernels.compare_smooth(image, self._lattice, self._seen, centre, half, *planes, sums)
-        kernels.third_differences(image, self._voxels, centre, half, *self.crew.share(image.shape[0], place), sums)
+        compare_smooth(image, self._lattice, self._seen, centre, half, *planes, sums)
+        third_differences(image, self._voxels, centre, half, *self.crew.share(image.shape[0], place), sums)
         return sums
 
 
@@ -244,7 +243,7 @@ def compare_views(
     shown = Shown(data, x, model, transfers, team.size)
     comparers = [Comparer(data, shown, model, crew) for crew in crews]
     tick = counted(tell, "checks", len(which))
-    tallies = [Tally(len(data), crew.size, tick, 2 * kernels.NUMBERS) for crew in crews]
+    tallies = [Tally(len(data), crew.size, tick, 2 * NUMBERS) for crew in crews]
     places = [(k, place) for k, crew in enumerate(crews) for place in range(crew.size)]
 
     def work(member: int) -> None:

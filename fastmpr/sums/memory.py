@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from .._validation import Size
-from ..kernels.splines import MARGIN
+from ..kernels.spline_coefficients import MARGIN
 from ..runtime.fft import half_shape, wide_size
 from ..runtime.limits import check_memory
 from ..views.dataset import Dataset

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._validation import Size, Vector
-from ..kernels import comparison as comparison_kernels
-from ..kernels import splines as spline_kernels
-from ..kernels import views as view_kernels
+from ..kernels.periodic_edges import wrap_ends, wrap_planes
+from ..kernels.spline_coefficients import MARGIN, spline_columns, spline_planes
+from ..kernels.spline_sampling import gather
 from ..runtime.threads import Crew
 
 _HORIZON = {
@@ -39,27 +39,27 @@ class SplineVolume:
 
     def __init__(self, shape: Size, dtype: Any, crew: Crew | None = None):
         self.dtype, self.crew = np.dtype(dtype).type, crew or Crew(1)
-        self._buffer = np.zeros(math.prod(n + 2 * spline_kernels.MARGIN for n in shape), dtype)
+        self._buffer = np.zeros(math.prod(n + 2 * MARGIN for n in shape), dtype)
         self._coefficients = self._buffer
 
     def load(self, volume: NDArray, member: int = 0) -> None:
         """Take a volume in; it is copied."""
         a = self._room(volume.shape, member)
-        horizon, inside = _HORIZON[self.dtype], slice(spline_kernels.MARGIN, -spline_kernels.MARGIN)
+        horizon, inside = _HORIZON[self.dtype], slice(MARGIN, -MARGIN)
         first, last = self.crew.share(volume.shape[0], member)
         a[inside, inside, inside][first:last] = volume[first:last]
-        spline_kernels.spline_planes(a, horizon, first, last)
+        spline_planes(a, horizon, first, last)
         self.crew.barrier(member)
-        spline_kernels.spline_columns(a, horizon, *self.crew.share(a[0].size, member))
+        spline_columns(a, horizon, *self.crew.share(a[0].size, member))
         self.crew.barrier(member)
 
     def hold(self, image: NDArray, shape: Size, member: int = 0) -> None:
         """Take in what are coefficients already, those of a periodic volume of a shape; rows may be longer."""
         a = self._room(shape, member)
-        comparison_kernels.wrap_planes(image, a, *self.crew.share(shape[0], member))
+        wrap_planes(image, a, *self.crew.share(shape[0], member))
         self.crew.barrier(member)
         if member == 0:
-            comparison_kernels.wrap_ends(a)
+            wrap_ends(a)
         self.crew.barrier(member)
 
     def sample(
@@ -70,17 +70,17 @@ class SplineVolume:
         Each member fills its share of the planes, and returns the squares of those; rows only up to ``nx``, if given.
         """
         matrix, planes = np.ascontiguousarray(matrix), self.crew.share(out.shape[0], member)
-        return view_kernels.gather(self._coefficients, matrix, origin, out, nx or out.shape[2], centre, *planes)
+        return gather(self._coefficients, matrix, origin, out, nx or out.shape[2], centre, *planes)
 
     @property
     def coefficients(self) -> NDArray:
         """The coefficients of what was taken in, without margins."""
-        inside = slice(spline_kernels.MARGIN, -spline_kernels.MARGIN)
+        inside = slice(MARGIN, -MARGIN)
         return self._coefficients[inside, inside, inside]
 
     def _room(self, shape: Size, member: int) -> NDArray:
         """Return as much of the buffer as a volume and its margins take."""
-        sizes = [n + 2 * spline_kernels.MARGIN for n in shape]
+        sizes = [n + 2 * MARGIN for n in shape]
         a = self._buffer[: math.prod(sizes)].reshape(sizes)
         if member == 0:
             self._coefficients = a

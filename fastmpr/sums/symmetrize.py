@@ -21,8 +21,8 @@ import scipy  # scipy.fft is slow to import: this loads it at its first use
 from numpy.typing import NDArray
 
 from .._validation import Size
-from ..kernels import planes as plane_kernels
-from ..kernels import views as view_kernels
+from ..kernels.transfer_functions import add_turned
+from ..kernels.turned_planes import add_turned_planes
 from ..runtime.fft import PaddedPlanes, half_shape
 from ..runtime.threads import Team
 from ..views.dataset import Dataset
@@ -164,7 +164,7 @@ class _PlaneTurner:
         for part in ffts.parts:
             np.multiply(ffts.planes[part], weights[part], out=ffts.padded[part])
         ffts.forward()
-        plane_kernels.add_turned_planes(ffts.padded.view(weights.dtype), self.steps, factors, out.view(weights.dtype))
+        add_turned_planes(ffts.padded.view(weights.dtype), self.steps, factors, out.view(weights.dtype))
         if wave is not None:
             out *= wave.conj()
         _write_planes(half, self.grid[2], self.axis, planes, out)
@@ -208,7 +208,7 @@ class _Turner:
             for k, step in enumerate(self.steps):
                 self.team.check()
                 factor = real(1 if k else 1 - len(self.turns))
-                view_kernels.add_turned(table, everywhere, step, self.grid, factor, half, *planes)
+                add_turned(table, everywhere, step, self.grid, factor, half, *planes)
 
         self.team.run(turn_share)
         for wave in waves:

@@ -10,7 +10,7 @@ import scipy  # scipy.fft is slow to import: this loads it at its first use
 from numpy.typing import NDArray
 
 from .._validation import Size, Vector, as_volume
-from ..kernels import views as view_kernels
+from ..kernels.transfer_functions import sample_transfer
 from ..runtime.fft import complex_dtype, half_shape, rfftn
 from ..views.dataset import Dataset
 from .resampling import SplineVolume
@@ -53,7 +53,7 @@ class TransferFunction:
         self._samples_per_frequency = np.array(sizes) * voxel_size
 
     def smoothed(self, voxel_size: Vector) -> TransferFunction:
-        """Return that of the PSF smoothed along each axis by `comparison_kernels.TAPS`, of voxels of a size."""
+        """Return that of the PSF smoothed along each axis by `smooth_comparison.TAPS`, of voxels of a size."""
         table, factors = self.table[0], []
         for axis, (n, samples, length) in enumerate(
             zip(table.shape, self._samples_per_frequency, voxel_size, strict=True)
@@ -84,7 +84,7 @@ class TransferFunction:
     def sample(self, rotation: NDArray, shape: Size, voxel_size: Vector) -> NDArray:
         """Return the transfer function of the rotated PSF on the half spectrum of a grid, complex."""
         out = np.empty(half_shape(shape), complex_dtype(self.table[0].dtype))
-        view_kernels.sample_transfer(*self.table, self.matrix(rotation, shape, voxel_size), shape, out)
+        sample_transfer(*self.table, self.matrix(rotation, shape, voxel_size), shape, out)
         return out
 
 

@@ -17,7 +17,7 @@ from commands import refusal
 
 import fastmpr
 from fastmpr import warming
-from fastmpr.kernels.jit import add
+from fastmpr.kernels.rows import add
 from fastmpr.runtime import wisdom
 from fastmpr.solver.running import threads_for
 

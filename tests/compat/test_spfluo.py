@@ -19,7 +19,7 @@ from scipy.spatial.transform import Rotation
 
 import fastmpr
 from fastmpr.compat.spfluo import patch, reconstruction_L2
-from fastmpr.kernels import linear as linear_kernels
+from fastmpr.kernels.closed_form import add_pair, turn
 
 
 def problem(size: int, psf_shape: tuple[int, int, int] = (9, 7, 7), seed: int = 0, views: int = 3) -> Any:
@@ -102,7 +102,7 @@ def test_turning_by_linear_interpolation(dtype):
     for rotation in (Rotation.random(random_state=1).as_matrix(), np.eye(3), np.eye(3)[::-1].copy()):
         origin = rng.uniform(-1, 3, 3)
         out = np.full((6, 5, 11, 2), 7, dtype)
-        linear_kernels.turn(np.pad(volume, (0, 1)), rotation, origin, out, 1)
+        turn(np.pad(volume, (0, 1)), rotation, origin, out, 1)
         expected = naive.scipy.ndimage.affine_transform(
             volume, rotation, origin, out.shape[:3], order=1, prefilter=False
         )
@@ -116,7 +116,7 @@ def test_the_sums_of_a_pair_are_those_of_two_transforms():
         h, y = rng.random((2, *shape))
         h_hat, y_hat = np.fft.rfftn(h), np.fft.rfftn(y)
         gram, rhs = np.ones(h_hat.shape), np.ones_like(h_hat)
-        linear_kernels.add_pair(np.fft.fftn(h + 1j * y), gram, rhs)
+        add_pair(np.fft.fftn(h + 1j * y), gram, rhs)
         np.testing.assert_allclose(gram - 1, np.abs(h_hat) ** 2, atol=1e-9)
         np.testing.assert_allclose(rhs - 1, np.conj(h_hat) * y_hat, atol=1e-9)
 

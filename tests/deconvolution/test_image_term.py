@@ -10,7 +10,7 @@ import scipy.fft
 from fastmpr.deconvolution.image_term import ImageTerm, continued
 from fastmpr.deconvolution.one import minimise
 from fastmpr.images.image import Image
-from fastmpr.kernels import observation as kernels
+from fastmpr.kernels.blurred_image import observe_plane
 from fastmpr.psf import gaussian
 from fastmpr.regularizers import as_regularizer
 from fastmpr.solver.options import Run, Until
@@ -124,7 +124,7 @@ def test_step_of_z(rng):
     z = np.where(np.isnan(y), v, (y + share * v) / (1 + share))
     d, norms = v - z, np.zeros(2)
     gap = ((blurred - z) ** 2).sum()
-    kernels.observe_plane(blurred, image, state, r, share, norms)
+    observe_plane(blurred, image, state, r, share, norms)
     np.testing.assert_allclose(blurred, z - d)
     np.testing.assert_allclose(state, (1 - r) * z + d)
     np.testing.assert_allclose(norms, [gap, (z**2).sum()])

@@ -278,7 +278,7 @@ def smooth(image):
 
 
 def comparison(view, shown, seen, corner=(0, 0, 0)):
-    """What is noted inside and outside of the ellipsoid that touches the faces: see `comparison_kernels.NUMBERS`.
+    """What is noted inside and outside of the ellipsoid that touches the faces: see `smooth_comparison.NUMBERS`.
 
     Every second voxel of the smooth images is looked at, from a corner on.
     """

@@ -48,7 +48,7 @@ if limit:
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 with warnings.catch_warnings(record=True) as seen:
     warnings.simplefilter("always")
-    from fastmpr.kernels.jit import add, copy
+    from fastmpr.kernels.rows import add, copy
 
     out = np.ones(3, np.float32)
     add(out, np.float32(2), np.ones(3, np.float32))

@@ -10,14 +10,15 @@ import naive
 import numpy as np
 import pytest
 import scipy.ndimage
+from compiled_steps import clip_spectra, spline_coefficients
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from rotations import random_rotations
 
 from fastmpr import psf
-from fastmpr.kernels import fourier as fourier_kernels
-from fastmpr.kernels import iteration as kernels
-from fastmpr.kernels import splines as spline_kernels
+from fastmpr.kernels.periodic_edges import close_planes, wrap_edges
+from fastmpr.kernels.spline_coefficients import MARGIN
+from fastmpr.kernels.x_step import column_products, solve_columns, wiener_norm
 from fastmpr.regularizers import Hessian, TotalVariation, symbol
 from fastmpr.sums.resampling import SplineVolume
 from fastmpr.sums.transfer import TransferFunction
@@ -35,10 +36,7 @@ GAPS = [10.0**-k for k in range(2, 13)]
 
 def clipped(entries: np.ndarray, bound: float, dtype: type) -> np.ndarray:
     """The kernel on (6, n) entries."""
-    rows = np.ascontiguousarray(entries, dtype)
-    out = np.empty_like(rows)
-    kernels.clip_spectra(rows, dtype(bound), out)
-    return out
+    return clip_spectra(np.ascontiguousarray(entries, dtype), bound)
 
 
 def frobenius(entries: np.ndarray) -> np.ndarray:
@@ -190,7 +188,7 @@ def sweep(name: str, x: np.ndarray, state: np.ndarray, relaxation: float, parts:
     (nz, ny, nx), dtype = x.shape, x.dtype.type
     image = np.zeros((nz, ny + 3, nx + 2), dtype)
     image[:, :ny, :nx] = x
-    kernels.wrap_edges(image, ny, nx, 0, nz)
+    wrap_edges(image, ny, nx, 0, nz)
     wide = np.pad(state, ((0, 0), (0, 0), (0, 0), (0, 2))).transpose(1, 0, 2, 3)
     states = np.ascontiguousarray(mu * wide, dtype).reshape(nz, len(state), -1)
     out, positive = np.zeros((nz, ny, nx + 2), dtype), np.zeros((nz, ny, nx + 2), dtype)
@@ -201,7 +199,7 @@ def sweep(name: str, x: np.ndarray, state: np.ndarray, relaxation: float, parts:
         slab = edges[k], edges[k + 1]
         REGULARIZERS[name].sweep(image, nx, states, positive, out, carry, steps, True, np.zeros((nz, 8)), *slab)
     for k in range(parts):
-        kernels.close_planes(out, carries[k - 1], edges[k])
+        close_planes(out, carries[k - 1], edges[k])
     return states.reshape(wide.shape).transpose(1, 0, 2, 3)[..., :nx] / mu, -out[:, :, :nx] / mu
 
 
@@ -255,17 +253,14 @@ def test_symbol_is_what_the_operator_does_to_every_fourier_mode(name, shape):
 @pytest.mark.parametrize("shape", [(9, 8, 7), (2, 3, 20), (3, 9, 20), (2, 17, 8), (1, 6, 5), (1, 1, 1)])
 def test_spline_coefficients_are_scipys(shape, dtype):
     volume = np.random.default_rng(3).standard_normal(shape)
-    margin = spline_kernels.MARGIN
-    buffer = np.zeros([n + 2 * margin for n in shape], dtype)
-    buffer[tuple(slice(margin, margin + n) for n in shape)] = volume
-    spline_kernels.spline_coefficients(buffer, 30)
+    found, margin = spline_coefficients(volume, dtype, 30), MARGIN
     expected = volume
     for axis, n in enumerate(shape):
         if n > 1:
             expected = scipy.ndimage.spline_filter1d(expected, axis=axis, mode="mirror")
     expected = np.pad(expected, margin, mode="reflect") if min(shape) > 1 else expected
     inside = slice(None) if min(shape) > 1 else tuple(slice(margin, margin + n) for n in shape)
-    np.testing.assert_allclose(buffer[inside], expected, atol=20 * WITHIN[dtype] * np.abs(expected).max())
+    np.testing.assert_allclose(found[inside], expected, atol=20 * WITHIN[dtype] * np.abs(expected).max())
 
 
 @BOTH
@@ -334,7 +329,7 @@ def test_wiener_norm_counts_every_frequency(shape, order, dtype):
     volume = np.fft.irfftn(rhs / (gram + dtype(0.5)), shape, axes=(0, 1, 2))
     symbol = (full[0][:, None, None] + full[1][None, :, None] + full[2]) ** order
     expected = (symbol * np.abs(np.fft.fftn(volume)) ** 2).sum()
-    found = fourier_kernels.wiener_norm(gram, rhs, lz, ly, lx, order, dtype(0.5), shape[2])
+    found = wiener_norm(gram, rhs, lz, ly, lx, order, dtype(0.5), shape[2])
     assert found == pytest.approx(expected, rel=1e-5)
 
 
@@ -352,12 +347,10 @@ def test_the_x_step_and_its_gradient_are_the_formulas(shape, dtype, order):
     lam, mu, mu2, scale = 3.0, 2.0, 0.5, 0.1
     total = (lz[:, None, None] + ly[None, :, None] + lx) ** order
     expected = scale * (columns + lam * rhs[:, 1:4]) / (mu * total + mu2 + lam * gram)[:, 1:4]
-    fourier_kernels.solve_columns(
-        columns, gram, rhs, lz, ly, lx, order, *map(dtype, (lam, mu, mu2, scale)), first, last
-    )
+    solve_columns(columns, gram, rhs, lz, ly, lx, order, *map(dtype, (lam, mu, mu2, scale)), first, last)
     np.testing.assert_allclose(columns, expected, rtol=10 * WITHIN[dtype])
     sums = np.full((ny, 3), 7.0)
-    fourier_kernels.column_products(columns, gram, rhs, lz, ly, lx, order, nx, sums, first, last)
+    column_products(columns, gram, rhs, lz, ly, lx, order, nx, sums, first, last)
     twice = np.where((np.arange(half) == 0) | (2 * np.arange(half) == nx), 1, 2)
     power = np.abs(expected) ** 2
     products = total[:, 1:4] * power, (rhs[:, 1:4].conj() * expected).real, gram[:, 1:4] * power

@@ -11,7 +11,7 @@ import scipy.fft
 
 import fastmpr
 from fastmpr import NormalEquations
-from fastmpr.kernels import iteration as kernels
+from fastmpr.kernels.gradient_sweep import _project_gradients
 from fastmpr.regularizers import KNOWN, Hessian, SchattenInfinity, Tikhonov, TotalVariation, as_regularizer
 from fastmpr.testing import check_regularizer
 
@@ -124,7 +124,7 @@ def test_vectors_are_shortened_at_any_scale(dtype):
         rows = (v * 10.0**exponent).astype(dtype)
         expected = on_ball(rows.astype(np.float64), 1.0)
         just_d = tuple(dtype(value) for value in (0, 1, 0, 0))
-        kernels._project_gradients(nothing, nothing, nothing, ones, None, just_d, ones, tuple(rows), ignored)
+        _project_gradients(nothing, nothing, nothing, ones, None, just_d, ones, tuple(rows), ignored)
         np.testing.assert_allclose(rows, expected, rtol=0, atol=2e-6 * np.abs(expected).max())
 
 

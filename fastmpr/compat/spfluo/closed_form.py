@@ -18,7 +18,7 @@ import scipy
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from ...kernels import linear as linear_kernels
+from ...kernels.closed_form import add_pair, turn
 from ...runtime.fft import complex_dtype
 from ...runtime.threads import Crew, Team, as_workers
 from .problem import Problem
@@ -136,9 +136,9 @@ class _Adder:
                 (0, form.psf[c], form.psf_places),
                 (1, self.view, form.view_places),
             ):
-                linear_kernels.turn(volume, matrices[m, k, n], origins[m, k, n], parts, part)
+                turn(volume, matrices[m, k, n], origins[m, k, n], parts, part)
             spectrum = scipy.fft.fftn(self.pair, overwrite_x=True, workers=1)
-            linear_kernels.add_pair(spectrum, sums.gram[place], sums.rhs[place])
+            add_pair(spectrum, sums.gram[place], sums.rhs[place])
             crew.check()
 
 
@@ -164,7 +164,7 @@ def _power(views: NDArray, psf: NDArray) -> float:
 
 
 def with_margin(volume: NDArray) -> NDArray:
-    """Return a volume with zeros behind the last sample on each axis, as `linear_kernels.turn` takes it."""
+    """Return a volume with zeros behind the last sample on each axis, as `turn` takes it."""
     return np.pad(volume, (0, 1))
 
 

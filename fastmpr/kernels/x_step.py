@@ -1,7 +1,4 @@
-"""The kernels of Fourier space: the x-step's pointwise work on columns, and the norms that penalties and residuals need.
-
-All of them are serial and release the GIL.
-"""
+"""The x-step in Fourier space: pointwise work on columns, and the norms that penalties and residuals need."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""The kernels of what a view saw: its mask in the model's frame, and what becomes of an image there and elsewhere.
-
-All of them are serial and release the GIL.
-"""
+"""What a view saw: its mask in the model's frame, and what becomes of an image inside it and elsewhere."""
 
 from __future__ import annotations
 
@@ -9,7 +6,8 @@ import math
 
 import numpy as np
 
-from .jit import JIT, JIT_INLINE, inside, njit
+from .jit import JIT, JIT_INLINE, njit
+from .rows import inside
 
 UNSEEN, SEEN, DARK = 0, 1, 2  # dark: beyond the image, where it was seen that there is nothing
 

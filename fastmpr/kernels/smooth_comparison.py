@@ -1,7 +1,4 @@
-"""The kernels that hold a view against what a volume shows of it.
-
-All of them are serial and release the GIL.
-"""
+"""A view held against what a volume shows of it: sums over both where they are smooth, and third differences."""
 
 from __future__ import annotations
 
@@ -10,7 +7,6 @@ import math
 import numpy as np
 
 from .jit import JIT, JIT_INLINE, JIT_SUM, like, njit
-from .splines import MARGIN
 
 STEP = 2  # voxels between two points of the lattice on which smooth images are compared: they hold no more
 REACH = 2  # voxels on each side of a point that its smooth value is made of
@@ -20,29 +16,6 @@ SQUARES = sum(tap * tap for tap in TAPS) ** 3  # what smoothing leaves of the va
 # What is noted of a view y and its prediction p, inside and outside of an ellipsoid: n and the sums of p, y, p^2, p y
 # and y^2 where both are smooth; how many third differences, and the sum of their squares.
 NUMBERS = 8
-
-
-@njit(**JIT)
-def wrap_planes(source, target, first, last):
-    """Copy the planes first <= z < last of a periodic volume, whose rows may be longer, between margins that go round."""
-    ny, nx = target.shape[1] - 2 * MARGIN, target.shape[2] - 2 * MARGIN
-    for k in range(first, last):
-        for j in range(target.shape[1]):
-            row = (j - MARGIN) % ny
-            for i in range(nx):
-                target[k + MARGIN, j, i + MARGIN] = source[k, row, i]
-            for i in range(MARGIN):
-                target[k + MARGIN, j, i] = source[k, row, (i - MARGIN) % nx]
-                target[k + MARGIN, j, i + MARGIN + nx] = source[k, row, i % nx]
-
-
-@njit(**JIT)
-def wrap_ends(target):
-    """Fill the planes before the first and after the last that `wrap_planes` filled."""
-    nz = target.shape[0] - 2 * MARGIN
-    for k in range(MARGIN):
-        target[k] = target[MARGIN + (k - MARGIN) % nz]
-        target[k + MARGIN + nz] = target[MARGIN + k % nz]
 
 
 @njit(**JIT_INLINE)

@@ -1,14 +1,15 @@
-"""The kernels of `fastmpr.operators`: the Hessian, the gradient and their adjoints of a periodic volume, array to array.
+"""The Hessian, the gradient and their adjoints of a periodic volume, array to array.
 
-They are serial, release the GIL, and fill the planes of a slab, row by row. Rows that are differentiated along x are
-copied to where their first elements follow the last, or their last come before the first.
+They fill the planes of a slab, row by row. Rows that are differentiated along x are copied to where their first elements
+follow the last, or their last come before the first.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from .jit import JIT, copy, like, njit
+from .jit import JIT, like, njit
+from .rows import copy
 
 
 @njit(**JIT)

@@ -1,7 +1,6 @@
-"""The kernels of products with S and with what is guessed of the curvature over what views saw: see `sums.curvature`.
+"""Products of spectra with S, and with what is guessed of the curvature over what views saw: see `sums.curvature`.
 
-All of them are serial and release the GIL. Rows of a spectrum are those from ``start`` to ``stop``; ``columns`` hold them
-alone. All rows of a plane are one long loop.
+Rows of a spectrum are those from ``start`` to ``stop``; ``columns`` hold them alone. All rows of a plane are one long loop.
 """
 
 from __future__ import annotations

@@ -1,38 +1,31 @@
-"""The kernels of `fastmpr.prox`: eigenvalues of symmetric 3x3 matrices made smaller.
-
-They are serial and release the GIL. Loops and formulas are those of `kernels`: after a change there, empty Numba's cache.
-"""
+"""Eigenvalues of symmetric 3x3 matrices shrunk towards zero: the prox of the nuclear norm, and that norm."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from .iteration import (
-    _A,
-    _B,
-    _C,
-    _D,
-    _E,
-    _F,
-    _LEVEL,
-    _MEAN,
-    _REST,
-    _ROOT,
-    _SCALE,
-    _WORK,
-    _deviators,
-    _rest_squares,
-    _separated_roots,
-    absolute_sum,
-    adjugate,
-    clip,
-    eigenvalues,
-    larger,
-    with_eigenvalues,
+from .eigenvalue_steps import (
+    LEVEL,
+    MEAN,
+    REST,
+    ROOT,
+    SCALE,
+    WORK,
+    A,
+    B,
+    C,
+    D,
+    E,
+    F,
+    deviators,
+    rest_squares,
+    separated_roots,
 )
+from .eigenvalues import adjugate, clip, eigenvalues, larger, with_eigenvalues
 from .jit import JIT, JIT_INLINE, JIT_SUM, like, njit
+from .rules import absolute_sum
 
-_CHUNK = 256  # matrices: as many as stay in a core's first cache; more than 3200 `kernels` has no room for
+_CHUNK = 256  # matrices: as many as stay in a core's first cache; `eigenvalue_steps` has room for no more than 3200
 
 
 @njit(**JIT_INLINE)
@@ -51,17 +44,17 @@ def shrunk(mean, root, s, square, bound):
 @njit(**JIT)
 def _shrink(work, size, bound):
     for i in range(size):
-        work[_LEVEL + i], work[_SCALE + i], work[_REST + i] = shrunk(
-            work[_MEAN + i], work[_ROOT + i], work[_SCALE + i], work[_REST + i], bound
+        work[LEVEL + i], work[SCALE + i], work[REST + i] = shrunk(
+            work[MEAN + i], work[ROOT + i], work[SCALE + i], work[REST + i], bound
         )
 
 
 @njit(**JIT)
 def _combine(work, back, zz, yy, xx, zy, zx, yx):
     for i in range(zz.size):
-        a, b, c, d, e, f = work[_A + i], work[_B + i], work[_C + i], work[_D + i], work[_E + i], work[_F + i]
-        k0, k1, k2 = back * work[_LEVEL + i], back * work[_SCALE + i], back * work[_REST + i]
-        pa, pb, pc, pd, pe, pf = adjugate(work[_ROOT + i], a, b, c, d, e, f)
+        a, b, c, d, e, f = work[A + i], work[B + i], work[C + i], work[D + i], work[E + i], work[F + i]
+        k0, k1, k2 = back * work[LEVEL + i], back * work[SCALE + i], back * work[REST + i]
+        pa, pb, pc, pd, pe, pf = adjugate(work[ROOT + i], a, b, c, d, e, f)
         zz[i], yy[i], xx[i] = k0 + k1 * pa + k2 * a, k0 + k1 * pb + k2 * b, k0 + k1 * pc + k2 * c
         zy[i], zx[i], yx[i] = k1 * pd + k2 * d, k1 * pe + k2 * e, k1 * pf + k2 * f
 
@@ -69,9 +62,9 @@ def _combine(work, back, zz, yy, xx, zy, zx, yx):
 @njit(**JIT)
 def _shrink_chunk(h, at, scale, bound, out, to, size, work):
     """All five steps for ``size`` matrices, from ``at`` on in the six rows of h and from ``to`` on in those of out."""
-    _deviators(h[0, at : at + size], h[1, at:], h[2, at:], h[3, at:], h[4, at:], h[5, at:], scale, work)
-    _separated_roots(work, size)
-    _rest_squares(work, size)
+    deviators(h[0, at : at + size], h[1, at:], h[2, at:], h[3, at:], h[4, at:], h[5, at:], scale, work)
+    separated_roots(work, size)
+    rest_squares(work, size)
     _shrink(work, size, bound)
     one = like(1.0, scale)
     _combine(work, one / scale, out[0, to : to + size], out[1, to:], out[2, to:], out[3, to:], out[4, to:], out[5, to:])
@@ -83,7 +76,7 @@ def shrink_entries(h, scale, bound, out, start, stop):
 
     ``scale`` is a power of 2 that makes entries 1e12 at most; ``out`` may be h.
     """
-    work = np.empty(_WORK, out.dtype)
+    work = np.empty(WORK, out.dtype)
     for at in range(start, stop, _CHUNK):
         _shrink_chunk(h, at, scale, bound, out, at, min(_CHUNK, stop - at), work)
 
@@ -109,7 +102,7 @@ def _put(rows, out, at, size):
 @njit(**JIT)
 def shrink_matrices(h, scale, bound, out, start, stop):
     """`shrink_entries` for rows of (n, 9) whole matrices, of which the symmetric part is taken."""
-    work, rows = np.empty(_WORK, out.dtype), np.empty((6, _CHUNK), out.dtype)
+    work, rows = np.empty(WORK, out.dtype), np.empty((6, _CHUNK), out.dtype)
     for at in range(start, stop, _CHUNK):
         size = min(_CHUNK, stop - at)
         _take(h, at, size, rows)
@@ -121,19 +114,19 @@ def shrink_matrices(h, scale, bound, out, start, stop):
 def _sum_norms(work, size):
     total = like(0.0, work[0])
     for i in range(size):
-        first, high, low = eigenvalues(work[_MEAN + i], work[_ROOT + i], work[_REST + i])
+        first, high, low = eigenvalues(work[MEAN + i], work[ROOT + i], work[REST + i])
         total += absolute_sum(first, high, low)
     return total
 
 
 @njit(**JIT)
-def nuclear_norm(h, scale):
+def sum_nuclear_norms(h, scale):
     """Return the sum of the absolute eigenvalues of scale times (6, n) entries."""
-    work, total = np.empty(_WORK, h.dtype), 0.0
+    work, total = np.empty(WORK, h.dtype), 0.0
     for at in range(0, h.shape[1], _CHUNK):
         size = min(_CHUNK, h.shape[1] - at)
-        _deviators(h[0, at : at + size], h[1, at:], h[2, at:], h[3, at:], h[4, at:], h[5, at:], scale, work)
-        _separated_roots(work, size)
-        _rest_squares(work, size)
+        deviators(h[0, at : at + size], h[1, at:], h[2, at:], h[3, at:], h[4, at:], h[5, at:], scale, work)
+        separated_roots(work, size)
+        rest_squares(work, size)
         total += _sum_norms(work, size)
     return total

@@ -1,7 +1,6 @@
-"""The kernels of one blurred image in a running solve: products with its transfer function, and the image's own step.
+"""One blurred image in a running solve: products with its transfer function, and the image's own step.
 
-All of them are serial and release the GIL. Rows of a spectrum are those from ``start`` to ``stop``; ``columns`` hold them
-alone.
+Rows of a spectrum are those from ``start`` to ``stop``; ``columns`` hold them alone.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""The kernels of SPFluo's reconstruction: rotation by linear interpolation, and the sums of its closed form.
-
-All of them are serial and release the GIL.
-"""
+"""What SPFluo's closed form needs: volumes turned by linear interpolation, and the sums over their spectra."""
 
 from __future__ import annotations
 

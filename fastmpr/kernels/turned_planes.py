@@ -1,7 +1,4 @@
-"""The kernel that turns planes of a spectrum about an axis of the grid, many of them side by side.
-
-It is serial and releases the GIL.
-"""
+"""Planes of a spectrum turned about an axis of the grid, many of them side by side."""
 
 from __future__ import annotations
 

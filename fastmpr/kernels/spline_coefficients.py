@@ -1,6 +1,6 @@
-"""The kernels that turn a volume into the coefficients of cubic B-splines, for `view_kernels` to sample.
+"""A volume turned into the coefficients of cubic B-splines, for `spline_sampling`.
 
-All of them are serial and release the GIL.
+The recursion is that of Unser, Aldroubi and Eden (1993).
 """
 
 from __future__ import annotations
@@ -133,7 +133,11 @@ def _turn(source, at, stride, target, begin, width, rows, columns):
 
 @njit(**JIT)
 def spline_planes(a, horizon, first, last):
-    """Turn samples into spline coefficients along x and y, in the planes first <= z < last inside ``a``."""
+    """Turn samples into spline coefficients along x and y, in the planes first <= z < last inside ``a``, in place.
+
+    ``a`` is C-ordered and has `MARGIN` extra planes, rows and columns on every side, which are filled by mirroring. After
+    ``horizon`` terms the pole's powers are below the precision.
+    """
     ny, nx = a.shape[1] - 2 * MARGIN, a.shape[2] - 2 * MARGIN
     flat, row = a.reshape(-1), a.shape[2]
     turned = np.empty(nx * ny, a.dtype)
@@ -171,14 +175,3 @@ def spline_columns(a, horizon, first, last):
         width = min(_COLUMNS, last - start)
         _filter_rows(flat, MARGIN * plane + start, plane, nz, width, horizon)
         _mirror_rows(flat, start, plane, nz, width)
-
-
-@njit(**JIT)
-def spline_coefficients(a, horizon):
-    """Turn the samples inside ``a`` into cubic B-spline coefficients, in place, and fill its margins by mirroring.
-
-    ``a`` is C-ordered and has `MARGIN` extra planes, rows and columns on every side; ``horizon`` is the number of terms
-    after which the pole's powers are below the precision. The recursion is that of Unser, Aldroubi and Eden (1993).
-    """
-    spline_planes(a, horizon, 0, a.shape[0] - 2 * MARGIN)
-    spline_columns(a, horizon, 0, a.shape[1] * a.shape[2])
