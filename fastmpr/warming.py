@@ -27,6 +27,7 @@ from .kernels.cache import ForgivingCache, takes_a_function
 from .psf import gaussian
 from .reconstruction.baselines import average, deconvolve_average
 from .reconstruction.main import reconstruct
+from .regularizers import KNOWN, as_regularizer
 from .runtime.fft import half_shape, measure_plans
 from .runtime.limits import check_memory
 from .runtime.wisdom import cache_folder
@@ -68,9 +69,9 @@ class Warmed:
 def warm_up(shape: int | Size | None = None) -> Warmed:
     """Compile all that views, images, sums, solves and the parts need, in both precisions, and keep it in Numba's cache.
 
-    From then on no process compiles anything that finds this cache, with the same versions, on the same kind of CPU
-    (``NUMBA_CPU_NAME`` and ``NUMBA_CPU_FEATURES`` say which; by default that of this machine). Where all is in the cache
-    already, this takes about a second.
+    From then on a process that finds this cache compiles nothing, with the same versions, on the same kind of CPU
+    (``NUMBA_CPU_NAME`` and ``NUMBA_CPU_FEATURES`` say which; by default that of this machine), except functions of your own
+    (`regularizers.Pointwise`). Where everything is in the cache already, this takes about two seconds.
 
     Parameters
     ----------
@@ -106,7 +107,9 @@ def warm_up(shape: int | Size | None = None) -> Warmed:
         warnings.simplefilter("ignore", FastmprWarning)  # that volumes after two iterations do not fit is no news
         for dtype in (np.float32, np.float64):
             _run_all(dtype)
-    _solve_once(_LARGE)
+    for name in KNOWN:
+        if getattr(as_regularizer(name), "packs", False):
+            _solve_once(_LARGE, name)
     if grid is not None:
         _measure(grid, folder)
     solve_seconds = None if grid is None else _solve_once(grid)
@@ -158,7 +161,9 @@ def _run_all(dtype: Any) -> None:
         residuals(data, truth, workers=2)
     reconstruction_L2(np.ones((1, 8, 8, 8), dtype), even, np.zeros((1, 6)), 1.0)
     accumulate(data.replace(symmetry_axis=(1, 1, 1)))  # beside the grid, whose axes have kernels of their own
-    for name in ("hessian", "tv", "tikhonov"):  # others are compiled once per process
+    crops = data.replace(seen=[np.indices(view.shape)[0] > 4 for view in views])
+    reconstruct(crops, lam=1.0, workers=2)  # to the end: the later rounds know more of the curvature
+    for name in KNOWN:
         reconstruct(data, lam=1.0, regularizer=name, max_iter=2, workers=2)
         objective(np.ones(sums.shape, dtype), sums, 1.0, name)
     for locked in itertools.product((False, True), repeat=2):
@@ -187,12 +192,12 @@ def _measure(shape: Size, folder: Path) -> None:
             ) from error
 
 
-def _solve_once(shape: Size) -> float:
+def _solve_once(shape: Size, regularizer: str = "hessian") -> float:
     """Return the seconds that planning and one iteration take on a grid."""
     half = half_shape(shape)
     sums = NormalEquations(np.ones(half, np.float32), np.ones(half, np.complex64), 1.0, 1, shape, (1, 1, 1))
     start = time.perf_counter()
-    solve(sums, 1.0, max_iter=1)
+    solve(sums, 1.0, regularizer, max_iter=1)
     return time.perf_counter() - start
 
 

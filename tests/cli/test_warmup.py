@@ -60,7 +60,7 @@ for dtype in ("f4", "f8"):
                     sums = fastmpr.accumulate(part, workers=3)
     cubes, turned = np.asfortranarray(np.ones((2, 9, 9, 9), dtype)), np.ones((3, 2, 6), "f4")
     fastmpr.compat.spfluo.reconstruction_L2(cubes, round_psf, turned, 1.0, symmetry=True, exact=True)
-    for name in ("hessian", "tv", "tikhonov"):
+    for name in fastmpr.regularizers.KNOWN:
         for part in (data, data[3:6]):  # lam by cross-validation, and inferred
             fastmpr.reconstruct(part, regularizer=name, workers=2, max_iter=12, callback=lambda result: None)
         fastmpr.deconvolve_average(part, regularizer=name, max_iter=2)
@@ -72,8 +72,21 @@ for dtype in ("f4", "f8"):
             given = fastmpr.NormalEquations(*arrays, sums.energy, 9, sums.shape, 1.0)
             x = fastmpr.solve(given, 9.0, name, x0=np.ones(sums.shape, order="F"), max_iter=11, tol=0, mu=(1, 2)).x
             fastmpr.objective(np.asfortranarray(x), given, 9.0, name)
+    low, high = np.indices(views[0].shape)[0] > 4, np.indices(views[0].shape)[1] < 28
+    for cut in ([low, high] * 4 + [low], [np.where(low, view, np.nan) for view in views]):
+        given = dict(seen=cut) if cut[0].dtype == bool else dict(particles=cut)
+        for symmetry in (None, "C3"):
+            for part in (data.replace(**given, symmetry=symmetry), data.replace(**given, symmetry=symmetry)[2:5]):
+                fastmpr.reconstruct(part, workers=2, max_iter=4)
     for psf in (round_psf, round_psf * np.linspace(0.95, 1.05, 9)[:, None, None]):
         fastmpr.deconvolve(views[0], psf, workers=2)
+        fastmpr.deconvolve(np.where(low, views[0], np.nan), psf, workers=2, max_iter=4)
+    for name in set(fastmpr.regularizers.KNOWN) - {{"tikhonov"}}:
+        for outside in ("unseen", "dark"):
+            fastmpr.deconvolve(views[0], psf, lam=9.0, regularizer=name, outside=outside, max_iter=4)
+    fastmpr.deconvolve(np.stack(views[:2]), psf, axes="TZYX", max_iter=4)
+    fastmpr.deconvolve(views[0][3], psf[4], axes="YX", max_iter=4)
+    fastmpr.diagnose(data[1:6], workers=2), fastmpr.residuals(data[1:4], truth)
     truth.flags.writeable = False
     h, g = fastmpr.operators.hessian(truth, voxel_size=(2, 1, 1)), fastmpr.operators.gradient(truth)
     for array in (h, g):
@@ -87,6 +100,12 @@ print(known())
 
 READ_ONLY = """
 import tempfile
+from numba.core import compiler
+
+def compiled(typing, target, function, *rest, **options):
+    raise AssertionError(f"{function.__module__}.{function.__qualname__} is compiled")
+
+compiler.compile_extra = compiled
 
 def refused(**options):
     raise OSError(30, "Read-only file system")
