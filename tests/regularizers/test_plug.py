@@ -6,6 +6,7 @@ What they minimise is compared with Condat's and Vu's method (`primal_dual`), wh
 from __future__ import annotations
 
 import math
+import pickle
 from collections.abc import Callable
 
 import naive
@@ -14,6 +15,7 @@ import pytest
 
 import fastmpr
 from fastmpr import FastmprWarning, NormalEquations
+from fastmpr.kernels import schatten
 from fastmpr.regularizers import (
     Hessian,
     Pointwise,
@@ -22,7 +24,9 @@ from fastmpr.regularizers import (
     Tikhonov,
     TotalVariation,
     WholeArrays,
+    as_regularizer,
 )
+from fastmpr.regularizers.checks import check_rule
 from fastmpr.regularizers.pointwise import compiled
 from fastmpr.solver import iteration
 
@@ -203,6 +207,20 @@ def test_long_voxels_weigh_differences_as_lengths_do():
         tall = np.ascontiguousarray(np.swapaxes(x, 0, 2))  # constant along x, and rough along z
         assert known((2, 2, 1)).value(tall) < known().value(tall)
     assert Hessian(2.0).value(x) == Hessian(1.0).value(x)
+
+
+def test_rules_of_ours_are_what_is_asked_of_others():
+    check_rule(schatten.shorten, schatten.frobenius, 6, spectral=False)
+    check_rule(schatten.shrink_to_simplex, schatten.largest, 3, spectral=True)
+
+
+@pytest.mark.parametrize("name", ["schatten-2", "schatten-inf"])
+def test_a_regulariser_travels_with_its_rule(name):
+    """To a process of a pool, which must not take it for somebody else's and compile it."""
+    there = pickle.loads(pickle.dumps(as_regularizer(name)))
+    assert there._rules(np.float32) == as_regularizer(name)._rules(np.float32)
+    x = np.random.default_rng(0).standard_normal((5, 6, 7))
+    assert there.value(x) == as_regularizer(name).value(x)
 
 
 def half(a, b, c):

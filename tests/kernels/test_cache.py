@@ -1,16 +1,23 @@
 """The compiler's cache: none, damaged or full, or no compiler at all: everything works, with one warning."""
 
 import ast
+import gc
+import importlib
 import os
+import pkgutil
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import numba
 import numpy as np
 import pytest
+from numba.core.caching import NullCache
+from numba.core.dispatcher import Dispatcher
 
 import fastmpr
+from fastmpr.kernels.cache import ForgivingCache
 
 PACKAGE = Path(fastmpr.__file__).parent  # installed, perhaps
 
@@ -128,6 +135,32 @@ def test_what_was_compiled_does_not_outlive_what_it_called(tmp_path):
         done = subprocess.run(run, capture_output=True, text=True, check=True, env=environment, cwd=tmp_path)
         assert done.stdout.split()[0] == str(number)
         assert ("1: 1" in done.stdout or "): 1" in done.stdout) == hits
+
+
+def test_kernels_take_nothing_from_elsewhere():
+    """What they inline and the constants they freeze are in files that the stamp reads."""
+    taken = {
+        (path.name, name)
+        for path in (PACKAGE / "kernels").glob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for name in ([a.name for a in node.names] if isinstance(node, ast.Import) else [])
+        + (["." * node.level + (node.module or "")] if isinstance(node, ast.ImportFrom) else [])
+        if name.startswith(("..", "fastmpr"))
+    }
+    assert taken == {("cache.py", ".._messages")}  # a warning, that nothing compiled gives
+
+
+@pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="needs the compiler")
+def test_nothing_that_is_kept_stands_elsewhere():
+    for module in pkgutil.walk_packages(fastmpr.__path__, "fastmpr."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+    ours = [
+        one for one in gc.get_objects() if issubclass(type(one), Dispatcher) and one.__module__.startswith("fastmpr.")
+    ]
+    kept = {one.__module__.rpartition(".")[0] for one in ours if isinstance(one._cache, ForgivingCache)}
+    assert kept == {"fastmpr.kernels"}
+    assert all(isinstance(one._cache, ForgivingCache | NullCache) for one in ours)
 
 
 SMALL = """
