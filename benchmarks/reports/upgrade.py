@@ -1,7 +1,7 @@
 """Whether an upgrade leaves old machine code behind: each file of the compiled folder changed in turn, and installed.
 
-    python -m benchmarks.upgrade            # the newest versions of what fastmpr needs
-    python -m benchmarks.upgrade lowest     # the lowest that it allows
+    python -m benchmarks.reports.upgrade            # the newest versions of what fastmpr needs
+    python -m benchmarks.reports.upgrade lowest     # the lowest that it allows
 
 The package is installed in a fresh virtual environment. Then, for each file of ``fastmpr/kernels``, a program prints a
 number, a line of the file is changed (names stay), the package is installed with ``--upgrade``, and the program prints its
@@ -19,7 +19,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 START = """
 import math, sys, warnings
 import numpy as np
@@ -141,7 +141,7 @@ def main(lowest: bool) -> int:
     """Print a table, and return how many numbers were old ones."""
     files = {path.stem for path in (ROOT / "fastmpr" / "kernels").glob("*.py")}
     if missed := files - NOT_COMPILED - {file for file, *_ in CHANGES}:
-        raise SystemExit(f"benchmarks/upgrade.py: found no change of {', '.join(sorted(missed))}, need one")
+        raise SystemExit(f"benchmarks/reports/upgrade.py: found no change of {', '.join(sorted(missed))}, need one")
     wrong = 0
     with tempfile.TemporaryDirectory() as folder:
         installed = Installed(Path(folder), lowest)
