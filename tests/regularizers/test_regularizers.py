@@ -138,7 +138,9 @@ def test_tikhonov_is_its_closed_form():
     sums, lam = sums_of((9, 10, 8)), 20.0
     spectrum = lam * sums.rhs / (lam * sums.gram + symbol(sums.shape))
     unclipped = scipy.fft.irfftn(spectrum, sums.shape)
-    np.testing.assert_allclose(Tikhonov().minimiser(sums.gram, sums.rhs, sums.shape, lam), np.maximum(unclipped, 0), atol=1e-12)
+    np.testing.assert_allclose(
+        Tikhonov().minimiser(sums.gram, sums.rhs, sums.shape, lam), np.maximum(unclipped, 0), atol=1e-12
+    )
     slope = naive.data_slope(unclipped, sums.gram, sums.rhs, lam) + naive.differences_adjoint(
         naive.differences(unclipped)
     )
