@@ -94,9 +94,7 @@ def translations_for(path: str | Path, form: Any, poses: Any, shape: Any, voxel:
     translation = poses.translation * _factor(path, form.UNIT, poses.unit, voxel)
     if poses.centre == form.CENTRE:
         return translation
-    found = (
-        f"{path}: found rotations about {poses.centre} of a box of n voxels, where this format keeps {form.CENTRE}"
-    )
+    found = f"{path}: found rotations about {poses.centre} of a box of n voxels, where this format keeps {form.CENTRE}"
     if shape is None:
         raise ValueError(f"{found}, need shape=(nz, ny, nx) of a particle to move them")
     if not off_middle(shape).any():
