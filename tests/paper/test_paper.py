@@ -341,7 +341,10 @@ def test_a_table_holds_any_name(tmp_path, monkeypatch, capsys, volume, finished)
 @pytest.mark.parametrize(
     "files, message",
     [
-        (["a b.tif", "a_b.tif"], "volumes: found the names 'a b' and 'a_b', need names that differ in their letters"),
+        (
+            ["a b.tif", "a_b.tif"],
+            "volumes: found the names 'a b' and 'a_b', need names that differ in more than case and punctuation",
+        ),
         (["a.tif", "a.ome.tif"], "--volume: found two files of the same name, need different ones"),
     ],
 )
