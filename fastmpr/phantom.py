@@ -106,7 +106,7 @@ def centriole(shape: int | Size, *, voxel_size: ArrayLike | None = None, dtype: 
     ------
     ValueError
         If ``shape`` or ``voxel_size`` is not positive, if voxels are larger than the particle or so small that
-        no part of it is in the box, or if ``dtype`` is another one.
+        no part of it is in the box, or if ``dtype`` is neither float32 nor float64.
     MemoryError
         If the memory that this process may use is too small for the volume.
 
@@ -165,7 +165,7 @@ def nuclear_pore(shape: int | Size, *, voxel_size: ArrayLike | None = None, dtyp
     ------
     ValueError
         If ``shape`` or ``voxel_size`` is not positive, if voxels are larger than the particle or so small that
-        no part of it is in the box, or if ``dtype`` is another one.
+        no part of it is in the box, or if ``dtype`` is neither float32 nor float64.
     MemoryError
         If the memory that this process may use is too small for the volume.
 

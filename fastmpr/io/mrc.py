@@ -25,9 +25,9 @@ _HEADER = 1024  # bytes
 _STAMP_AT, _IMOD, _SIGNED = 40, b"IMOD", 1  # place and text of IMOD's stamp in extra2, and its flag for signed bytes
 _MOST_SIGNED = 127  # the largest signed byte
 _GREYS = 16  # an image of bytes has at least this many distinct values
-# Ratio of the mean step between voxels, read as signed over read as unsigned bytes, above which the sign is wrong. In noisy
+# Bytes have the wrong sign if the mean step between voxels is more than this many times smaller as unsigned bytes. In noisy
 # particles the ratio is 1.4 with the wrong sign and 0.7 with the right one.
-_TORN = 1.15
+_WRONG_SIGN = 1.15
 _UNIT = 1e-4  # angstroms: tolerance of a voxel side of 1
 _FLAT, _SLENDER = 0.7, 20.0  # range of a microscope voxel's side along z over its side along y
 # bytes per voxel for each mode in the header; modes 3 and 4 are complex
@@ -199,7 +199,7 @@ def _with_sign(path: Path, data: NDArray, header: Any) -> NDArray:
     unsigned = data.view(np.uint8)
     if header["dmax"] > _MOST_SIGNED and [unsigned.min(), unsigned.max()] == [header["dmin"], header["dmax"]]:
         return unsigned
-    if _is_torn(data):
+    if _has_wrong_sign(data):
         _say(warn, path.parent, "bytes jump from 127 to -128, so they may be unsigned: need IMOD's stamp, or mode 6")
     return data
 
@@ -210,12 +210,12 @@ def _say(how: Callable[[str], None], folder: Path, what: str) -> None:
     how(f"{folder}: found that {what}")
 
 
-def _is_torn(data: NDArray) -> bool:
+def _has_wrong_sign(data: NDArray) -> bool:
     """Return whether bytes vary much less from voxel to voxel as unsigned than as signed; a mask does not count."""
     if data.size < 2 or len(np.unique(data)) < _GREYS:
         return False
     as_signed, as_unsigned = (np.abs(np.diff(data.view(kind).astype(np.int16))).mean() for kind in (np.int8, np.uint8))
-    return bool(as_signed > _TORN * as_unsigned)
+    return bool(as_signed > _WRONG_SIGN * as_unsigned)
 
 
 def _voxel_size(path: Path, lengths: Any, header: Any, depth: int) -> Vector | None:

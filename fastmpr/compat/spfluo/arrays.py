@@ -29,7 +29,7 @@ def as_numpy(value: Any, name: str) -> Any:
         RuntimeError,
         TypeError,
         ValueError,
-    ) as error:  # what each library says of what it cannot share
+    ) as error:  # libraries raise different errors for an array that they cannot share
         if hasattr(value, "__array__"):
             return np.asarray(value)
         raise TypeError(f"{name}: found an array that cannot be read ({' '.join(str(error).split())})") from None
