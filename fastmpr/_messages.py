@@ -1,4 +1,4 @@
-"""What is said beside a result: likely mistakes as warnings, assumptions to the log, progress to whom asked for it."""
+"""Messages besides a result: likely mistakes as warnings, assumptions in the log, and progress."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ Progress = Callable[[str, int, int | None], object]
 
 
 class FastmprWarning(UserWarning):
-    """A likely mistake: what was found, why it looks wrong, what to do."""
+    """A likely mistake; the message tells what was found, why it looks wrong, and what to do."""
 
 
 def warn(message: str) -> None:
-    """Warn, in the name of the first caller outside this package."""
+    """Issue a warning, attributed to the first caller outside of this package."""
     frame, level = sys._getframe(1), 2
     while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] == __package__:
         frame, level = frame.f_back, level + 1
@@ -30,9 +30,10 @@ def warn(message: str) -> None:
 
 @contextmanager
 def telling(progress: bool | Progress | None) -> Iterator[Progress | None]:
-    """Give the function to tell progress to, None where nobody asked.
+    """Yield the function that receives progress, None if the caller wants none.
 
-    It takes what is counted, how many are done, and of how many (None where that is not known). True shows a bar each.
+    Its arguments are the counted noun, the number done, and the number in all (None if unknown). True shows a bar for each
+    noun.
     """
     if progress is None or progress is False:
         yield None

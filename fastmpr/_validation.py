@@ -1,4 +1,4 @@
-"""Errors that name the argument, say what was found and what is needed, in one line."""
+"""Checks of arguments; an error is one line with the argument's name, what was found and what is needed."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from numpy.typing import NDArray
 Size = tuple[int, int, int]
 Vector = tuple[float, float, float]
 
-MOST = 1 << 40  # of voxels along an axis, and of whatever is counted: no machine holds more
-LONGEST = 1e12  # length in any unit, and one over it the shortest: what is computed from them stays finite
+MOST = 1 << 40  # largest count, and largest number of voxels along an axis: no machine holds more
+LONGEST = 1e12  # largest length in any unit; the smallest is 1 over it, so that results stay finite
 _REAL = "fiubOUS"  # kinds of dtypes that may hold real numbers
-_FLOATS = ("f", "d", "s")  # what the names of dtypes begin with: float, double, single; numpy warns of some others
+_FLOATS = ("f", "d", "s")  # first letters of float, double and single; numpy warns about some other names
 _SHOWN = 80  # characters of a value in an error
-# What the largest intensity may be: squares of it, and sums of many, are formed.
+# Range of the largest intensity, since squares of intensities and sums of many squares must stay finite.
 _INTENSITIES: dict[type, tuple[float, float]] = {np.float32: (1e-30, 1e15), np.float64: (1e-140, 1e140)}
 
 
 def shown(value: Any) -> str:
-    """Return what was found, in a short line."""
+    """Return a value as one short line of text."""
     if isinstance(value, int) and value.bit_length() > 100:
         return f"an integer of {int(value.bit_length() * 0.30103) + 1} digits"
     try:
         text = " ".join(repr(value).split())
-    except Exception:  # whatever the value's own class raises; Python itself for an integer of 5000 digits in a list
+    except Exception:  # repr may raise anything; Python does for an integer of 5000 digits in a list
         return f"a {type(value).__name__}"
     return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
 
@@ -48,8 +48,8 @@ def times(sizes: Sequence[float]) -> str:
 def as_volume(value: Any, name: str, gaps: bool = False) -> NDArray:
     """Return a finite 3-D array in C order and native float32 or float64; float64 stays, all else is float32.
 
-    The caller's array is returned itself where it already fits, and is never written to. With ``gaps``, voxels may be NaN
-    or masked, which becomes NaN.
+    If the caller's array already fits, it is returned itself; it is never written to. With ``gaps``, voxels may be NaN or
+    masked; masked voxels become NaN.
     """
     array = _unmasked(value) if gaps and np.ma.is_masked(value) else as_array(value, name)
     if array.ndim != 3:
@@ -58,14 +58,14 @@ def as_volume(value: Any, name: str, gaps: bool = False) -> NDArray:
 
 
 def as_intensities(value: Any, name: str, gaps: bool = False) -> NDArray:
-    """Return what `as_volume` does, of values that can be computed with."""
+    """Return what `as_volume` does, and check the range of the intensities."""
     volume = as_volume(value, name, gaps)
     check_intensities(volume, name, volume.dtype.type)
     return volume
 
 
 def as_volume_or_plane(value: Any, name: str) -> NDArray:
-    """Return what `as_intensities` does, of a plane (y, x) too."""
+    """Return what `as_intensities` does; a plane (y, x) is allowed as well."""
     array = as_array(value, name)
     if array.ndim not in (2, 3):
         need = "a 3-D one (z, y, x) or a 2-D one (y, x)"
@@ -76,7 +76,7 @@ def as_volume_or_plane(value: Any, name: str) -> NDArray:
 
 
 def check_intensities(volume: NDArray, name: str, dtype: type) -> None:
-    """Refuse values that cannot be computed with in a precision."""
+    """Refuse values that are too large or too small for a precision."""
     largest = float(max(volume.max(), -volume.min()))
     if np.isnan(largest):
         largest = float(np.nan_to_num(np.fmax.reduce(np.abs(volume), axis=None)))
@@ -87,14 +87,14 @@ def check_intensities(volume: NDArray, name: str, dtype: type) -> None:
 
 
 def moderate(volume: NDArray) -> NDArray:
-    """Return a volume over the power of 2 that makes its largest value about 1, which changes no digit of it."""
+    """Divide a volume by a power of 2 so that its largest value is about 1; the digits stay the same."""
     _, exponent = np.frexp(np.abs(volume).max())
     return np.ldexp(volume, -int(exponent))
 
 
 def as_array(value: Any, name: str) -> NDArray:
-    """Return any array that hides nothing behind a mask."""
-    if count := sum(map(np.ma.count_masked, _masked(value))):  # numpy would drop the mask
+    """Return a value as an array; masked values are refused."""
+    if count := sum(map(np.ma.count_masked, _masked(value))):  # numpy would silently drop the mask
         raise ValueError(f"{name}: found {count} masked values, need all of them")
     try:
         return np.asarray(value)
@@ -103,31 +103,31 @@ def as_array(value: Any, name: str) -> NDArray:
 
 
 def _masked(value: Any) -> Iterator[NDArray]:
-    """Yield the arrays with a mask that hides something, in lists of any depth too."""
+    """Yield the arrays with masked values, also from nested lists."""
     if isinstance(value, np.ma.MaskedArray):
         if np.ma.is_masked(value):
             yield value
     elif isinstance(value, list | tuple):
-        for one in value:
-            if isinstance(one, list | tuple | np.ma.MaskedArray):
-                yield from _masked(one)
+        for item in value:
+            if isinstance(item, list | tuple | np.ma.MaskedArray):
+                yield from _masked(item)
 
 
 def _unmasked(value: Any) -> NDArray:
-    """Return a masked array's numbers, NaN where they are masked."""
+    """Return a masked array's numbers, with NaN for masked ones."""
     if value.dtype.kind not in "fiub":
         return np.asarray(value)
     return value.astype(as_float_type(value.dtype)).filled(np.nan)
 
 
 def as_finite(value: Any, name: str, gaps: bool = False) -> NDArray:
-    """Return ``value`` as a finite, native, C-ordered real array that holds something; ``gaps`` may be NaN."""
+    """Return a finite, native, C-ordered real array that is not empty; with ``gaps``, NaN is allowed."""
     array = as_array(value, name)
     if array.size == 0:
         raise ValueError(f"{name}: found an empty array of shape {array.shape}, need at least one voxel")
     if array.dtype.kind not in "fiub":
         raise TypeError(f"{name}: found dtype {array.dtype}, need real numbers")
-    with np.errstate(over="ignore"):  # of what is longer than float64: found below
+    with np.errstate(over="ignore"):  # a longdouble may overflow; the check below finds it
         array = np.ascontiguousarray(array, dtype=as_float_type(array.dtype))
     if not np.isfinite(array).all():
         count = int(np.isinf(array).sum() if gaps else array.size - np.isfinite(array).sum())
@@ -139,7 +139,7 @@ def as_finite(value: Any, name: str, gaps: bool = False) -> NDArray:
 
 
 def as_reals(value: Any, name: str, need: str) -> NDArray[np.float64]:
-    """Return a new float64 array of any real numbers, finite or not; they may be text where float reads it."""
+    """Return a new float64 array of real numbers, finite or not; text that float() reads is allowed."""
     array = as_array(value, name)
     if array.dtype.kind not in _REAL or (array.dtype == object and not all(map(_is_real, array.flat))):
         raise TypeError(f"{name}: found dtype {array.dtype}, need {need}")
@@ -151,12 +151,12 @@ def as_reals(value: Any, name: str, need: str) -> NDArray[np.float64]:
 
 
 def _is_real(value: Any) -> bool:
-    """Return whether something in an array of objects is a real number, of whatever size, or may be one as text."""
+    """Return whether an element of an object array is a real number of any size, or text that may be one."""
     return isinstance(value, str | numbers.Real)
 
 
 def as_float_type(dtype: np.dtype) -> type:
-    """Return the precision in which numbers of a dtype are computed with: float64 stays, all else is float32."""
+    """Return the precision of computations with a dtype: float64 stays, all else is float32."""
     return np.float64 if dtype.kind == "f" and dtype.itemsize >= 8 else np.float32
 
 
@@ -189,7 +189,7 @@ def as_shape_or_plane(value: Any, name: str = "shape") -> tuple[int, ...]:
 
 def _as_sizes(value: Any, name: str, counts: tuple[int, ...], need: str) -> tuple[int, ...]:
     sizes: tuple[int, ...] = ()
-    with contextlib.suppress(TypeError):  # what holds no integers is refused below
+    with contextlib.suppress(TypeError):  # values that are no integers are refused below
         given = itertools.islice(value, 4) if np.iterable(value) else (value,) * 3
         sizes = tuple(map(_integer, given))
     if len(sizes) not in counts or min(sizes) < 1:
@@ -206,7 +206,7 @@ def as_voxel_size(value: Any, name: str = "voxel_size") -> Vector:
 
 
 def as_lengths(value: Any, name: str, dimensions: int) -> tuple[float, ...]:
-    """Return a positive finite length for each of two or three dimensions; one number means all of them."""
+    """Return a positive finite length for each of two or three dimensions; one number stands for all."""
     need = f"one or {'three' if dimensions == 3 else 'two'} positive lengths {axes(dimensions)}"
     lengths = as_reals(value, name, need)
     if lengths.shape not in ((), (1,), (dimensions,)) or not (lengths > 0).all() or not np.isfinite(lengths).all():
@@ -222,7 +222,7 @@ def axes(dimensions: int) -> str:
 
 
 def as_ratios(voxel_size: Any) -> Vector:
-    """Return what differences along each axis are multiplied by: a voxel's smallest side over its side there."""
+    """Return the factors of the differences along each axis: a voxel's smallest side over its side along the axis."""
     voxel = as_voxel_size(voxel_size)
     z, y, x = (min(voxel) / side for side in voxel)
     return z, y, x
@@ -245,7 +245,7 @@ def as_positive(value: Any, name: str) -> float:
 
 
 def _real(value: Any) -> float:
-    """Return a number as a float, NaN for what is none: a complex one, an array of one, one that is masked."""
+    """Return a number as a float, NaN for anything else, such as a complex or masked number or an array of one."""
     try:
         array = as_array(value, "")
         return float(value) if array.ndim == 0 and array.dtype.kind in _REAL else np.nan
@@ -254,7 +254,7 @@ def _real(value: Any) -> float:
 
 
 def _integer(value: Any) -> int:
-    """Return an integer, or raise a TypeError; numpy's booleans were integers once."""
+    """Return an integer, or raise a TypeError; old versions of numpy accept numpy booleans as integers."""
     if isinstance(value, np.bool_):
         raise TypeError
     return operator.index(value)
@@ -274,12 +274,12 @@ def as_count(value: Any, name: str, minimum: int = 1) -> int:
 
 
 # ----------------------------------------------------------------------------------------------------
-# All else
+# Other arguments
 # ----------------------------------------------------------------------------------------------------
 
 
 def as_choice(value: Any, name: str, choices: Collection[str]) -> str:
-    """Return one of several words."""
+    """Return a word that must be one of ``choices``."""
     if not (isinstance(value, str) and value in choices):
         raise ValueError(f"{name}: found {shown(value)}, need {' or '.join(map(repr, choices))}")
     return value
@@ -293,7 +293,7 @@ def as_flag(value: Any, name: str) -> bool:
 
 
 def as_names(value: Any, count: int | None = None) -> tuple[str, ...]:
-    """Return names, in an order; ``count`` of them where that is known."""
+    """Return names in the order of a sequence; there must be ``count`` of them, if it is given."""
     need = "them in a sequence" if count is None else f"{count} of them in a sequence, one each"
     if isinstance(value, str | bytes):
         raise TypeError(f"names: found the text {shown(value)}, need {need}")
@@ -301,7 +301,7 @@ def as_names(value: Any, count: int | None = None) -> tuple[str, ...]:
         raise ValueError(f"names: found {shown(value)}, need {need}")
     try:
         names = tuple(map(str, value))
-    except ValueError:  # an integer of 5000 digits
+    except ValueError:  # Python refuses to print an integer of 5000 digits
         raise ValueError(f"names: found {shown(value)}, need {need}") from None
     if len(names) != (count or max(len(names), 1)):
         raise ValueError(f"names: found {len(names)}, need {need}")
@@ -309,7 +309,7 @@ def as_names(value: Any, count: int | None = None) -> tuple[str, ...]:
 
 
 def as_rng(value: Any) -> np.random.Generator:
-    """Return the source of randomness that a seed, None or a generator stands for."""
+    """Return the random generator for a seed, None or a generator."""
     try:
         return np.random.default_rng(value)
     except (TypeError, ValueError, OverflowError):
@@ -318,12 +318,12 @@ def as_rng(value: Any) -> np.random.Generator:
 
 
 def as_places(index: Any, count: int) -> NDArray[np.intp]:
-    """Return the places that an index of ``count`` things means, none negative and at least one.
+    """Return the places (at least one, none negative) that an index into ``count`` items selects.
 
     Raises
     ------
     IndexError
-        If one is out of range.
+        If a place is out of range.
     """
     chosen = _sliced(index, count) if isinstance(index, slice) else _as_integers(index, count)
     if len(chosen) == 0:
@@ -342,7 +342,7 @@ def _sliced(index: slice, count: int) -> NDArray[np.intp]:
 
 
 def _as_integers(index: Any, count: int) -> NDArray:
-    """Return an integer, several of them or a mask as integers."""
+    """Return an index as integers; it is an integer, several integers or a mask."""
     with contextlib.suppress(TypeError):
         if not isinstance(index, bool):
             return np.array([_integer(index)], dtype=object)  # of any size

@@ -1,4 +1,4 @@
-"""How good a volume is: against the truth, or against another one of the same particle."""
+"""Measures of a volume's quality against the truth, or against another volume of the same particle."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from ._validation import as_volume, moderate
 def psnr(a: ArrayLike, truth: ArrayLike) -> float:
     """Return the peak signal-to-noise ratio of a volume in dB, after scaling it to the truth by least squares.
 
-    10 log10(max(truth)^2 / mean((s a - truth)^2)), with the s that makes it largest: a reconstruction is known up to the
-    camera's gain.
+    The ratio is 10 log10(max(truth)^2 / mean((s a - truth)^2)) with the scale s that makes it largest, since a
+    reconstruction is known up to the camera's gain.
 
     Parameters
     ----------
     a, truth : (nz, ny, nx) array_like
-        Volumes of one shape.
+        Volumes of the same shape.
 
     Returns
     -------

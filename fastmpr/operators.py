@@ -1,4 +1,4 @@
-"""The operators of the regularisers, array to array: Hessian and gradient by periodic forward differences, and adjoints."""
+"""The operators of the regularisers on arrays: Hessian and gradient by periodic forward differences, and their adjoints."""
 
 from __future__ import annotations
 
@@ -19,36 +19,36 @@ _TWICE = (1, 1, 1, 2, 2, 2)
 def hessian(
     x: ArrayLike, *, voxel_size: float | Vector = 1.0, out: NDArray | None = None, workers: int | None = None
 ) -> NDArray[np.floating]:
-    """The second forward differences of a periodic volume, such as x[n + 2] - 2 x[n + 1] + x[n].
+    """Return the second forward differences of a periodic volume, such as x[n + 2] - 2 x[n + 1] + x[n].
 
     Parameters
     ----------
     x : (nz, ny, nx) array_like
-        Integers are computed with in float32.
+        Integers become float32.
     voxel_size : float or (z, y, x), optional
-        Sides of a voxel, in any unit: a difference along an axis is multiplied by the smallest side over that axis's own,
-        so that lengths are in the smallest side. One number, the default, means cubes and leaves differences as they are.
+        Sides of a voxel, in any unit. A difference along an axis is multiplied by the smallest side over the side along
+        this axis, so the unit of length is the smallest side. One number, as by default, means cubes: all factors are 1.
     out : (6, nz, ny, nx) ndarray, optional
-        Where the result goes, float32 or float64 as the result is.
+        Array for the result, in the dtype of the result.
     workers : int, optional
-        Threads at most; by default all that this process may use. Little work takes fewer.
+        Number of threads at most; by default all that this process may use. Small tasks take fewer.
 
     Returns
     -------
     (6, nz, ny, nx) ndarray
-        The distinct entries zz, yy, xx, zy, zx, yx; float64 for float64, else float32. The last three stand for two of the
-        matrix each, and count twice in products: <a, b> = sum(w a b), w = 1, 1, 1, 2, 2, 2.
+        The distinct entries zz, yy, xx, zy, zx, yx; float64 if the input is float64, else float32. Each of the last three
+        stands for two entries of the matrix, so it counts twice in products: <a, b> = sum(w a b), w = 1, 1, 1, 2, 2, 2.
 
     Raises
     ------
     ValueError, TypeError
-        If ``x`` is not 3-D, not finite or so large that a difference would not be; if ``out`` does not fit.
+        If ``x`` is not 3-D, not finite or so large that a difference would overflow; if ``out`` does not fit.
 
     Notes
     -----
-    With these products and cubic voxels, H^T H is diagonal in Fourier space: the sum over axes of 2 - 2 cos w, squared. All
-    differences are forward ones as in S. Lefkimmiatis, J. P. Ward and M. Unser, "Hessian Schatten-norm regularization for
-    linear inverse problems", IEEE Transactions on Image Processing 22, 2013.
+    With these products and cubic voxels, H^T H is diagonal in Fourier space: it is the square of the sum over axes of
+    2 - 2 cos w. All differences are forward differences, as in S. Lefkimmiatis, J. P. Ward and M. Unser, "Hessian
+    Schatten-norm regularization for linear inverse problems", IEEE Transactions on Image Processing 22, 2013.
 
     Examples
     --------
@@ -69,7 +69,7 @@ def hessian(
 def hessian_adjoint(
     h: ArrayLike, *, voxel_size: float | Vector = 1.0, out: NDArray | None = None, workers: int | None = None
 ) -> NDArray[np.floating]:
-    """The adjoint of `hessian` where mixed entries count twice: <H x, h> = <x, H^T h> with the products given there.
+    """Apply the adjoint of `hessian`, with mixed entries counted twice: <H x, h> = <x, H^T h> with the products there.
 
     Parameters
     ----------
@@ -78,12 +78,12 @@ def hessian_adjoint(
     voxel_size, workers
         As in `hessian`.
     out : (nz, ny, nx) ndarray, optional
-        Where the result goes, float32 or float64 as the result is.
+        Array for the result, in the dtype of the result.
 
     Returns
     -------
     (nz, ny, nx) ndarray
-        float64 for float64, else float32.
+        float64 if the input is float64, else float32.
 
     Raises
     ------
@@ -107,21 +107,21 @@ def hessian_adjoint(
 def gradient(
     x: ArrayLike, *, voxel_size: float | Vector = 1.0, out: NDArray | None = None, workers: int | None = None
 ) -> NDArray[np.floating]:
-    """The forward differences x[n + 1] - x[n] of a periodic volume.
+    """Return the forward differences x[n + 1] - x[n] of a periodic volume.
 
     Parameters
     ----------
     x : (nz, ny, nx) array_like
-        Integers are computed with in float32.
+        Integers become float32.
     voxel_size, workers
         As in `hessian`.
     out : (3, nz, ny, nx) ndarray, optional
-        Where the result goes, float32 or float64 as the result is.
+        Array for the result, in the dtype of the result.
 
     Returns
     -------
     (3, nz, ny, nx) ndarray
-        Along z, y and x; float64 for float64, else float32.
+        Differences along z, y and x; float64 if the input is float64, else float32.
 
     Raises
     ------
@@ -142,21 +142,21 @@ def gradient(
 def gradient_adjoint(
     g: ArrayLike, *, voxel_size: float | Vector = 1.0, out: NDArray | None = None, workers: int | None = None
 ) -> NDArray[np.floating]:
-    """The adjoint of `gradient`: minus a divergence, by backward differences.
+    """Apply the adjoint of `gradient`: minus the divergence, by backward differences.
 
     Parameters
     ----------
     g : (3, nz, ny, nx) array_like
-        Along z, y and x.
+        Components along z, y and x.
     voxel_size, workers
         As in `hessian`.
     out : (nz, ny, nx) ndarray, optional
-        Where the result goes, float32 or float64 as the result is.
+        Array for the result, in the dtype of the result.
 
     Returns
     -------
     (nz, ny, nx) ndarray
-        float64 for float64, else float32.
+        float64 if the input is float64, else float32.
 
     Raises
     ------

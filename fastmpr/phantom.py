@@ -1,4 +1,4 @@
-"""Particles to try things on, a centriole and a nuclear pore, built from published dimensions."""
+"""Test particles, a centriole and a nuclear pore, built from published dimensions."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from ._validation import Size, Vector, as_float_dtype, as_shape, as_voxel_size, 
 from .runtime.limits import check_memory
 
 _LEAST_VOXEL = 1e-4  # micrometres: an atom's radius
-_FILL = 0.7  # share of the box that a particle takes where no voxel size is given
+_FILL = 0.7  # share of the box that a particle takes if no voxel size is given
 
 
 class _Strand(NamedTuple):
-    """A thread of Gaussian section, repeated on each part of a particle.
+    """A strand with a Gaussian cross-section, repeated on each part of a particle.
 
-    An end is (height in nm, angle in degrees, radius in nm). All three change evenly from end to end, so
-    that a strand is a straight line, an arc or a helix.
+    An end is (height in nm, angle in degrees, radius in nm). All three change linearly from end to end, so
+    a strand is a straight line, an arc or a helix.
     """
 
     start: tuple[float, float, float]
     end: tuple[float, float, float]
-    width: float  # standard deviation of the section in nm
-    density: float = 1.0  # on the thread, before the voxel blurs it
-    parts: tuple[int, ...] | None = None  # which of the particle's equal parts have it; None: all
+    width: float  # standard deviation of the cross-section in nm
+    density: float = 1.0  # on the strand's axis, before the blur by the voxel
+    parts: tuple[int, ...] | None = None  # the parts of the particle that have the strand; None means all
 
 
 class _Particle(NamedTuple):
-    """Strands that are repeated ``fold`` times around the axis, and the box that holds them, in nm."""
+    """Strands, repeated ``fold`` times around the axis, and the size of the particle in nm."""
 
     fold: int
     bottom: float
@@ -65,10 +65,10 @@ _NUCLEAR_PORE = _Particle(
     top=60,
     diameter=130,
     strands=[
-        # nuclear and cytoplasmic ring: arcs, head to tail; each the other one turned over
+        # nuclear and cytoplasmic ring: arcs, head to tail; half a turn takes one ring to the other
         _Strand((-34, 0, 54), (-24, 50, 44), width=6),
         _Strand((34, 0, 54), (24, -50, 44), width=6),
-        # spokes of the inner ring, in two layers turned over likewise
+        # spokes of the inner ring, in two layers; half a turn takes one layer to the other
         _Strand((-5, -8, 24), (-12, 8, 46), width=6),
         _Strand((5, 8, 24), (12, -8, 46), width=6),
         # cytoplasmic filaments
@@ -84,42 +84,42 @@ _NUCLEAR_PORE = _Particle(
 
 
 def centriole(shape: int | Size, *, voxel_size: ArrayLike | None = None, dtype: Any = np.float32) -> NDArray:
-    """Build a centriole: a barrel of nine triplets of microtubules, its axis along z.
+    """Build a centriole: a barrel of nine triplets of microtubules, with its axis along z.
 
     Parameters
     ----------
     shape : int or (int, int, int)
         Size (z, y, x) in voxels; one number means a cube.
     voxel_size : float or (float, float, float), optional
-        Size of a voxel (z, y, x) in micrometres. Where not given, voxels are cubes that make the particle
-        take 70 % of the box along the axis where it is tightest: 10 nm at (64, 64, 64).
+        Size of a voxel (z, y, x) in micrometres. By default voxels are cubes, so large that the particle takes
+        70 % of the box along the axis with the least room: 10 nm at (64, 64, 64).
     dtype : numpy.float32 or numpy.float64
-        Of the result.
+        Dtype of the result.
 
     Returns
     -------
     ndarray
-        From 0 to 1. The middle of the barrel is at (size - 1) / 2 on each axis. Every detail is blurred by a
-        Gaussian with a standard deviation of one voxel, so that splines resample it well.
+        Values from 0 to 1. The middle of the barrel is at (size - 1) / 2 on each axis. Every detail is blurred
+        by a Gaussian with a standard deviation of one voxel, so that splines resample it well.
 
     Raises
     ------
     ValueError
-        If ``shape`` or ``voxel_size`` is not positive, voxels are larger than the particle or so small that
-        the box holds none of it, or for another ``dtype``.
+        If ``shape`` or ``voxel_size`` is not positive, if voxels are larger than the particle or so small that
+        no part of it is in the box, or if ``dtype`` is neither float32 nor float64.
     MemoryError
-        If the volume cannot fit into what this process may use.
+        If the memory that this process may use is too small for the volume.
 
     Notes
     -----
     The barrel is 450 nm long and 250 nm wide [1]_ [2]_. Its triplets form a pinwheel, inclined by about 40
-    degrees to the tangent [3]_: outwards they turn counter-clockwise for who looks along +z with x to the
-    right and y down. From the proximal end (low z) to the distal one they twist and straighten, and the
-    third tubule ends early, which narrows the barrel. At the proximal end is a cartwheel of a hub and nine
-    spokes, in layers 17 nm apart [4]_; at the distal end nine appendages point outwards [2]_. So top and
-    bottom differ, and so do mirror images. **Three subdistal appendages, on triplets 0, 1 and 3, break the
-    nine-fold symmetry**; real ones often lack it too [5]_. Triplet 0 begins at +x, the others follow towards
-    +y.
+    degrees to the tangent [3]_: seen along +z, with x to the right and y down, they bend counter-clockwise
+    outwards. From the proximal end (low z) to the distal end they twist and straighten, and the third tubule
+    ends early, which narrows the barrel. At the proximal end is a cartwheel of a hub and nine spokes, in
+    layers 17 nm apart [4]_. At the distal end nine appendages point outwards [2]_. So the two ends differ, and
+    the particle differs from its mirror image. **Three subdistal appendages, on triplets 0, 1 and 3, break the
+    nine-fold symmetry**; real centrioles often lack it too [5]_. Triplet 0 begins at +x, and the others follow
+    towards +y.
 
     References
     ----------
@@ -142,42 +142,42 @@ def centriole(shape: int | Size, *, voxel_size: ArrayLike | None = None, dtype: 
 
 
 def nuclear_pore(shape: int | Size, *, voxel_size: ArrayLike | None = None, dtype: Any = np.float32) -> NDArray:
-    """Build a nuclear pore complex: eight-fold rings, spokes, filaments and basket, its axis along z.
+    """Build a nuclear pore complex: eight-fold rings, spokes, filaments and basket, with its axis along z.
 
     Parameters
     ----------
     shape : int or (int, int, int)
         Size (z, y, x) in voxels; one number means a cube.
     voxel_size : float or (float, float, float), optional
-        Size of a voxel (z, y, x) in micrometres. Where not given, voxels are cubes that make the particle
-        take 70 % of the box along the axis where it is tightest: 3.5 nm at (64, 64, 64).
+        Size of a voxel (z, y, x) in micrometres. By default voxels are cubes, so large that the particle takes
+        70 % of the box along the axis with the least room: 3.5 nm at (64, 64, 64).
     dtype : numpy.float32 or numpy.float64
-        Of the result.
+        Dtype of the result.
 
     Returns
     -------
     ndarray
-        From 0 to 1. The middle of its height is at (size - 1) / 2 along z, its axis at (size - 1) / 2 along y
-        and x. Every detail is blurred by a Gaussian with a standard deviation of one voxel, so that splines
-        resample it well.
+        Values from 0 to 1. The middle of the pore's height is at (size - 1) / 2 along z, its axis at
+        (size - 1) / 2 along y and x. Every detail is blurred by a Gaussian with a standard deviation of one
+        voxel, so that splines resample it well.
 
     Raises
     ------
     ValueError
-        If ``shape`` or ``voxel_size`` is not positive, voxels are larger than the particle or so small that
-        the box holds none of it, or for another ``dtype``.
+        If ``shape`` or ``voxel_size`` is not positive, if voxels are larger than the particle or so small that
+        no part of it is in the box, or if ``dtype`` is neither float32 nor float64.
     MemoryError
-        If the volume cannot fit into what this process may use.
+        If the memory that this process may use is too small for the volume.
 
     Notes
     -----
-    The core is a vertebrate's, 120 nm wide [1]_ [2]_ and 80 nm high, around a channel of 40 nm: a nuclear
+    The core is that of a vertebrate, 120 nm wide [1]_ [2]_ and 80 nm high, around a channel of 40 nm: a nuclear
     ring (low z), an inner ring of eight spokes, and a cytoplasmic ring (high z). The outer rings are arcs
-    laid head to tail, and half a turn about an axis across the pore takes one half of the core into the
-    other [3]_ [4]_, which gives it a hand. Eight filaments lean inwards on the cytoplasmic side; on the
-    nuclear side eight struts end in the ring of a basket 60 nm high [5]_. So top and bottom differ, and so
-    do mirror images. **Two cargoes, one on the filament of part 0 and one in the basket at part 2, break the
-    eight-fold symmetry.** Part 0 lies at +x, the others follow towards +y.
+    laid head to tail. Half a turn about an axis across the pore takes one half of the core to the other
+    [3]_ [4]_, so the core is chiral. Eight filaments lean inwards on the cytoplasmic side; on the nuclear side
+    eight struts end in the ring of a basket 60 nm high [5]_. So the two sides differ, and the particle differs
+    from its mirror image. **Two cargoes, one on the filament of part 0 and one in the basket at part 2, break
+    the eight-fold symmetry.** Part 0 lies at +x, and the others follow towards +y.
 
     References
     ----------
@@ -201,7 +201,7 @@ def nuclear_pore(shape: int | Size, *, voxel_size: ArrayLike | None = None, dtyp
 
 
 def _render(particle: _Particle, shape: Any, voxel_size: Any, dtype: Any) -> NDArray:
-    """Sum the Gaussians of all the strands' points, each blurred by the voxel, and scale the maximum to 1."""
+    """Sum the Gaussians of all points on the strands, each blurred by the voxel, and scale the maximum to 1."""
     size, dtype = as_shape(shape), as_float_dtype(dtype)
     voxel = _as_particle_voxel(particle, size, voxel_size)
     points, widths, masses = _points(particle, min(voxel))
@@ -210,25 +210,25 @@ def _render(particle: _Particle, shape: Any, voxel_size: Any, dtype: Any) -> NDA
     z, y, x = (_gaussians(points[a], np.hypot(widths, voxel[a]), size[a], voxel[a]) for a in range(3))
     z *= masses
     for row in range(size[1]):
-        near = y[row] > 0  # a row sees few of the points
+        near = y[row] > 0  # few points are near a row
         volume[:, row] = (z[:, near] * y[row, near]) @ x[:, near].T
     share = volume.sum() * np.prod(voxel) / masses.sum()
     if share < 1e-4:
         raise ValueError(
-            f"voxel_size: found {shown(voxel_size)}, too small to have the particle in {size}; need micrometres"
+            f"voxel_size: found {shown(voxel_size)}, too small to show the particle in {size}; need micrometres"
         )
     volume /= volume.max()
     return volume.astype(dtype, copy=False)
 
 
 def _peak(size: Size, dtype: np.dtype, points: int) -> int:
-    """Return how many bytes it takes: the volume, its copy in float32, the Gaussians, and the longest while it is made."""
+    """Return the peak memory in bytes: the volume, its float32 copy, the Gaussians, and temporaries on the longest axis."""
     copy = 4 if dtype == np.float32 else 0
     return (8 + copy) * math.prod(size) + 8 * points * (sum(size) + 3 * max(size))
 
 
 def _as_particle_voxel(particle: _Particle, shape: Size, voxel_size: Any) -> Vector:
-    """Return the size of a voxel, in micrometres; where none is given, the one that fills the box."""
+    """Return the voxel size in micrometres; by default the size with which the particle fills the box."""
     extent = (particle.top - particle.bottom, particle.diameter, particle.diameter)
     if voxel_size is None:
         return (max(length / n for length, n in zip(extent, shape, strict=True)) / _FILL / 1000,) * 3
@@ -244,16 +244,16 @@ def _as_particle_voxel(particle: _Particle, shape: Size, voxel_size: Any) -> Vec
 def _points(particle: _Particle, voxel: float) -> tuple[NDArray, NDArray, NDArray]:
     """Sample the strands: positions (3, n) from the particle's middle, widths and masses, in micrometres.
 
-    They are Gauss-Legendre nodes, close enough for a blurred strand to be smooth and its ends to be right.
+    The samples are Gauss-Legendre nodes, so dense that a blurred strand is smooth and its ends are right.
     """
     samples = []
     for start, end, width, density, parts in particle.strands:
-        rise, turn, reach = np.subtract(end, start)
-        length = np.sqrt(rise**2 + reach**2 + (np.deg2rad(turn) * (start[2] + end[2]) / 2) ** 2)
+        rise, sweep, reach = np.subtract(end, start)
+        length = np.sqrt(rise**2 + reach**2 + (np.deg2rad(sweep) * (start[2] + end[2]) / 2) ** 2)
         nodes, weights = roots_legendre(3 + int(1.5 * length / np.hypot(width, 1000 * voxel)))
         along = (nodes[:, None] + 1) / 2
         part = np.arange(particle.fold) if parts is None else np.array(parts)
-        angle = np.deg2rad(start[1] + turn * along + 360 / particle.fold * part)
+        angle = np.deg2rad(start[1] + sweep * along + 360 / particle.fold * part)
         radius = start[2] + reach * along
         height = start[0] + rise * along - (particle.bottom + particle.top) / 2
         mass = density * np.pi * width**2 * length * weights[:, None]
@@ -264,7 +264,7 @@ def _points(particle: _Particle, voxel: float) -> tuple[NDArray, NDArray, NDArra
 
 
 def _gaussians(centres: NDArray, sigmas: NDArray, size: int, voxel: float) -> NDArray:
-    """Return a column per Gaussian of unit mass, on an axis centred at (size - 1) / 2; 0 from 6 sigma."""
+    """Return a column per Gaussian of unit mass on an axis centred at (size - 1) / 2; values beyond 6 sigma are 0."""
     position = (np.arange(size)[:, None] - (size - 1) / 2) * voxel
     distance = (position - centres) / sigmas
     return np.where(np.abs(distance) < 6, np.exp(-0.5 * distance**2), 0) / (np.sqrt(2 * np.pi) * sigmas)

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from ._validation import Vector, as_volume, as_voxel_size, moderate, shown
 from .io.files import as_path, written_whole
 
-_SECTIONS = {"xy": 0, "xz": 1, "yz": 2}  # name -> the array axis that is cut across
+_SECTIONS = {"xy": 0, "xz": 1, "yz": 2}  # name -> the array axis perpendicular to the section
 _COLOURS = "inferno"  # perceptually uniform, and safe for the colour-blind
 
 
@@ -21,24 +21,24 @@ def sections(
 ) -> None:
     """Draw the central xy, xz and yz sections of several volumes side by side.
 
-    One column per volume, one row per section (xy alone where all are of one plane), one scale bar. Every volume has its
-    own intensity scale: from 0, or from its 1st percentile where that is below, to its 99.9th percentile.
+    The picture has a column per volume, a row per section (only xy if every volume has one plane), and one scale bar. Every
+    volume has its own intensity scale, from 0 (or its 1st percentile, if that is negative) to its 99.9th percentile.
 
     Parameters
     ----------
     volumes : mapping of str to array_like, shape (z, y, x)
-        The volumes under their titles; their shapes may differ, their voxel size may not.
+        Title -> volume. Shapes may differ, but all volumes have the same voxel size.
     voxel_size : float or (float, float, float) or None
-        (z, y, x) in micrometres. None where it is not known: cubes are drawn, and no scale bar.
+        (z, y, x) in micrometres. None means unknown: voxels are drawn as cubes, without a scale bar.
     path : path
-        The picture; its suffix (``.png``, ``.pdf``, ``.svg``) tells the format.
+        The picture's file; its suffix (``.png``, ``.pdf``, ``.svg``) gives the format.
     overwrite : bool
-        Whether a file that is there already may be replaced.
+        Whether an existing file may be replaced.
 
     Raises
     ------
     ValueError
-        If there is no volume, or one is not 3-D and finite.
+        If there is no volume, or a volume is not 3-D and finite.
     OSError
         If the file exists already, or its folder is missing or cannot be written in.
     ImportError
@@ -54,7 +54,7 @@ def sections(
     ['noise.png']
     """
     if not isinstance(volumes, Mapping):
-        raise TypeError(f"volumes: found {shown(volumes)}, need volumes under their titles")
+        raise TypeError(f"volumes: found {shown(volumes)}, need a dict of volumes by title")
     if not volumes:
         raise ValueError("volumes: found none, need at least one")
     arrays = {title: moderate(as_volume(volume, f"volumes[{title!r}]")) for title, volume in volumes.items()}
@@ -76,7 +76,7 @@ def _figure(volumes: dict[str, NDArray], voxel_size: Vector, known: bool = True)
     names = list(_SECTIONS) if any(len(volume) > 1 for volume in volumes.values()) else ["xy"]
     widths = [max(x, y) if len(names) > 1 else x for _, y, x in extents]
     heights = [tallest, deepest, deepest][: len(names)]
-    inches = 2.2 * len(volumes) / sum(widths)  # per micrometre: 2.2 inches per column on average
+    inches = 2.2 * len(volumes) / sum(widths)  # per micrometre, for 2.2 inches per column on average
     figure = Figure(
         figsize=(inches * sum(widths) + 0.5, inches * sum(heights) + 0.25 + 0.15 * len(names)),
         layout="constrained",
@@ -98,7 +98,7 @@ def _figure(volumes: dict[str, NDArray], voxel_size: Vector, known: bool = True)
 
 
 def _draw_section(ax: Any, volume: NDArray, axis: int, voxel_size: Vector, limits: tuple[float, float]) -> None:
-    """Draw the section through the centre across ``axis``, in micrometres."""
+    """Draw the central section perpendicular to ``axis``, in micrometres."""
     section = volume.take(volume.shape[axis] // 2, axis=axis)
     height, width = np.multiply(section.shape, np.delete(voxel_size, axis))
     ax.imshow(
@@ -114,7 +114,7 @@ def _draw_section(ax: Any, volume: NDArray, axis: int, voxel_size: Vector, limit
 
 
 def _draw_scale_bar(ax: Any, at_most: float) -> None:
-    """Draw a bar of 1, 2 or 5 times a power of ten micrometres in the lower left corner."""
+    """Draw a scale bar of 1, 2 or 5 times a power of ten micrometres in the lower left corner."""
     power = 10.0 ** np.floor(np.log10(at_most))
     length = power * max(step for step in (1, 2, 5) if step * power <= at_most)
     (left, right), (bottom, top) = ax.get_xlim(), ax.get_ylim()

@@ -1,4 +1,4 @@
-"""Proximal maps of arrays: the steps of a solver, for solvers of one's own."""
+"""Proximal maps on arrays, for use in your own solvers."""
 
 from __future__ import annotations
 
@@ -12,36 +12,36 @@ from ._validation import as_number
 from .kernels.shrinkage import shrink_entries, shrink_matrices, sum_nuclear_norms
 from .runtime.arrays import as_input, as_output, filled
 
-_ASYMMETRY = {np.float32: 1e-4, np.float64: 1e-10}  # of the largest entry: what rounding may do
+_ASYMMETRY = {np.float32: 1e-4, np.float64: 1e-10}  # of the largest entry: tolerance for rounding
 _NEED = "a finite number of at least 0"
-_TOP = 39  # binary digits of the largest entry that the kernels are given
+_TOP = 39  # binary digits of the largest entry after scaling
 
 
 def nuclear(
     h: ArrayLike, threshold: float, *, out: NDArray | None = None, workers: int | None = None
 ) -> NDArray[np.floating]:
-    """Singular value thresholding of symmetric 3x3 matrices: the prox of ``threshold`` times their nuclear norm.
+    """Threshold the singular values of symmetric 3x3 matrices: the prox of ``threshold`` times their nuclear norm.
 
-    Every eigenvalue s becomes sign(s) max(|s| - threshold, 0), in closed form, without eigenvectors.
+    Every eigenvalue s becomes sign(s) max(|s| - threshold, 0), in closed form and without eigenvectors.
 
     Parameters
     ----------
     h : (6, ...) or (..., 3, 3) array_like
-        Entries in the order zz, yy, xx, zy, zx, yx, as `fastmpr.operators.hessian` returns them, or whole matrices. What
-        ends in (3, 3) is the latter, (6, 3, 3) too. Integers are computed with in float32.
+        Entries in the order zz, yy, xx, zy, zx, yx, as `fastmpr.operators.hessian` returns them, or whole matrices. An array
+        whose shape ends in (3, 3) is read as matrices, also (6, 3, 3). Integers become float32.
     threshold : float
         At least 0, in the unit of ``h``.
     out : ndarray, optional
-        Where the result goes, of the same shape, float32 or float64 as the result is; may be ``h`` itself.
+        Array for the result, in the shape of ``h`` and the dtype of the result; may be ``h`` itself.
     workers : int, optional
-        Threads at most; by default all that this process may use. Little work takes fewer.
+        Number of threads at most; by default all that this process may use. Small tasks take fewer.
 
     Returns
     -------
     ndarray
-        Of the shape of ``h``; float64 for float64, else float32. In float32 it is right to 2e-6 of the largest eigenvalue of
-        each matrix, in float64 to 1e-14, unless that lies below 1e-18 of the threshold or 1e-30 of the largest of all; a
-        matrix without an eigenvalue above the threshold becomes 0.
+        In the shape of ``h``; float64 if the input is float64, else float32. The error is below 2e-6 (float32) or 1e-14
+        (float64) of each matrix's largest eigenvalue, unless this eigenvalue is below 1e-18 of the threshold or 1e-30 of the
+        largest eigenvalue of all matrices. A matrix without an eigenvalue above the threshold becomes 0.
 
     Raises
     ------
@@ -81,7 +81,7 @@ def nuclear(
 
 
 def nuclear_norm(h: ArrayLike) -> float:
-    """The sum of the nuclear norms of symmetric 3x3 matrices, what `nuclear` is the prox of.
+    """Return the sum of the nuclear norms of symmetric 3x3 matrices; `nuclear` is its prox.
 
     Parameters
     ----------
@@ -113,21 +113,21 @@ def nuclear_norm(h: ArrayLike) -> float:
 
 
 def nonnegative(x: ArrayLike, *, out: NDArray | None = None, workers: int | None = None) -> NDArray[np.floating]:
-    """The projection on what is not negative: max(x, 0).
+    """Project on nonnegative values: max(x, 0).
 
     Parameters
     ----------
     x : array_like
-        Of any shape; integers are computed with in float32.
+        Of any shape; integers become float32.
     out : ndarray, optional
-        Where the result goes, of the same shape, float32 or float64 as the result is; may be ``x`` itself.
+        Array for the result, in the shape of ``x`` and the dtype of the result; may be ``x`` itself.
     workers : int, optional
-        Threads at most; by default all that this process may use. Little work takes fewer.
+        Number of threads at most; by default all that this process may use. Small tasks take fewer.
 
     Returns
     -------
     ndarray
-        float64 for float64, else float32.
+        float64 if the input is float64, else float32.
 
     Raises
     ------
@@ -150,14 +150,14 @@ def nonnegative(x: ArrayLike, *, out: NDArray | None = None, workers: int | None
 
 
 def _scale(largest: float, bound: float, dtype: Any) -> Any:
-    """Return the power of 2 that brings the bound near 1 or, where that is less, the largest entry to what can be cubed."""
-    most = np.finfo(dtype).maxexp - 8  # so that one over it is a number too
+    """Return the power of 2 that scales the bound to about 1, or less if the cube of the largest entry would overflow."""
+    most = np.finfo(dtype).maxexp - 8  # so that the inverse is finite too
     exponent = min(-math.frexp(bound)[1], _TOP - math.frexp(largest or bound)[1])
     return dtype(math.ldexp(1.0, min(max(exponent, -most), most)))
 
 
 def _check_symmetric(h: NDArray) -> None:
-    """Raise an error where matrices are not symmetric, but for rounding."""
+    """Refuse matrices that are not symmetric within rounding."""
     most = _ASYMMETRY[h.dtype.type] * float(max(h.max(), -h.min()))
     for i, j in ((0, 1), (0, 2), (1, 2)):
         gap = float(np.abs(h[..., i, j] - h[..., j, i]).max())

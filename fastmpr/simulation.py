@@ -1,4 +1,4 @@
-"""What a microscope would see of a particle in given poses."""
+"""Simulate the views that a microscope takes of a particle in given poses."""
 
 from __future__ import annotations
 
@@ -47,37 +47,37 @@ def simulate(
     cancel: Event | None = None,
     timeout: float | None = None,
 ) -> NDArray:
-    """Simulate views of a particle: pose it, blur it with the microscope's PSF, add white Gaussian noise.
+    """Simulate views of a particle: move it to each pose, blur it with the PSF, add white Gaussian noise.
 
     Parameters
     ----------
     x : (nz, ny, nx) ndarray
         The particle, in the frame of the model.
     psf : (nz, ny, nx) ndarray
-        PSF in the frame of the microscope, centred at ``size // 2``; normalised here.
+        PSF in the frame of the microscope, centred at ``size // 2``; it is normalised to a sum of 1.
     poses : Poses
         N poses.
     noise_sigma : float
         Standard deviation of the noise.
     frame : {"particle", "model"}
-        ``"particle"``: what the microscope sees. ``"model"``: the views already aligned, the particle blurred by the
-        rotated PSF, as in eq. (3) of [1]_; translations are then not used.
+        ``"particle"``: views as the microscope sees them. ``"model"``: views that are already aligned, that is, the particle
+        blurred by the rotated PSF, as in eq. (3) of [1]_; translations are then ignored.
     voxel_size : float or (z, y, x)
-        Voxel of the views.
+        Voxel size of the views.
     psf_voxel_size, model_voxel_size : float or (z, y, x), optional
-        Voxels of ``psf`` and of ``x``; by default those of the views.
+        Voxel sizes of ``psf`` and of ``x``; by default that of the views.
     shape : int or (nz, ny, nx), optional
         Shape of a view; by default that of ``x``.
     boxes : (N, 3, 2) array_like of int, optional
-        What is seen of each view, as (first, last + 1) voxel along z, y and x: the rest is NaN, as of a crop.
+        The part of each view that is seen, as (first, last + 1) voxel along z, y and x. All other voxels are NaN.
     rng : numpy.random.Generator or int, optional
         Source of the noise, or its seed.
     workers : int, optional
-        Threads at most; by default all that this process may use. Little work takes fewer.
+        Number of threads at most; by default all that this process may use. Small tasks take fewer.
     cancel : threading.Event, optional
-        Or anything with ``is_set()``, asked between views: once it is set, the call ends.
+        Or any object with ``is_set()``. It is checked between views; the call ends once it is set.
     timeout : float, optional
-        Seconds after which to give up.
+        Seconds after which the call ends.
 
     Returns
     -------
@@ -89,9 +89,9 @@ def simulate(
     ValueError
         If an argument is not finite or out of its range.
     MemoryError
-        At once, if the views cannot fit in the memory that this process may use.
+        At once, if the memory that this process may use is too small for the views.
     Cancelled
-        If ``cancel`` is set or ``timeout`` is over before all views are there.
+        If ``cancel`` is set or the ``timeout`` passes before all views are simulated.
 
     References
     ----------
@@ -157,7 +157,7 @@ def simulate(
 
 
 def _as_boxes(boxes: ArrayLike, count: int, shape: Size) -> NDArray:
-    """Return one box in the shape of a view for each."""
+    """Check the boxes: one per view, inside of the view's shape."""
     array = as_array(boxes, "boxes")
     if array.shape != (count, 3, 2) or array.dtype.kind not in "iu":
         raise ValueError(f"boxes: found {array.dtype} of shape {array.shape}, need integers of shape ({count}, 3, 2)")
@@ -171,19 +171,19 @@ def _crop(views: NDArray, boxes: NDArray) -> None:
     """Set views to NaN outside of their boxes."""
     for view, (z, y, x) in zip(views, boxes, strict=True):
         for axis, (first, last) in enumerate((z, y, x)):
-            turned = np.moveaxis(view, axis, 0)
-            turned[:first] = turned[last:] = np.nan
+            planes = np.moveaxis(view, axis, 0)
+            planes[:first] = planes[last:] = np.nan
 
 
 def _unwrapped(shape: Size, voxel: Vector, psf_shape: Size, psf_voxel: Vector) -> Size:
-    """Return a grid with fast FFTs that is padded so that nothing wraps, in whatever pose the PSF is."""
+    """Return a grid with fast FFTs, padded so that no light wraps around in any rotation of the PSF."""
     reach = np.ceil(np.max(np.multiply(psf_shape, psf_voxel)) / np.array(voxel) / 2)
     z, y, x = (scipy.fft.next_fast_len(int(n + r), real=True) for n, r in zip(shape, reach, strict=True))
     return z, y, x
 
 
 class _Microscope:
-    """Convolution with a PSF in any pose."""
+    """Convolution with a PSF in any rotation."""
 
     def __init__(self, transfer: TransferFunction, grid: Size, shape: Size, voxel: Vector, dtype: Any):
         self.transfer, self.grid, self.voxel, self.dtype = transfer, grid, voxel, dtype

@@ -1,1 +1,1 @@
-"""What other programs call, by their names and in their terms: each module is named after one, and imports it late."""
+"""Drop-in replacements and adapters for other programs; each module is named after a program and imports it late."""

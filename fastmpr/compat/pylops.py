@@ -1,8 +1,8 @@
 """The Hessian and the gradient as PyLops operators; needs ``pip install "fastmpr[pylops]"``.
 
-The Hessian's mixed components, zy, zx and yx, are sqrt(2) times the differences: each stands for two entries of a symmetric
-matrix, so the plain inner product of vectors, to which PyLops' adjoints belong, is that of the matrices, and the length of
-six components a matrix's Frobenius norm. `fastmpr.compat.pyproximal` takes components so.
+The Hessian's mixed components, zy, zx and yx, are the differences times sqrt(2), since each stands for two entries of a
+symmetric matrix. So the inner product of two vectors, which defines PyLops' adjoints, equals that of the matrices, and the
+norm of six components is a matrix's Frobenius norm. `fastmpr.compat.pyproximal` expects components in this form.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ def Hessian(
     Returns
     -------
     pylops.LinearOperator
-        Of the components zz, yy, xx, and sqrt(2) times zy, zx, yx.
+        The operator; its components are zz, yy, xx, and sqrt(2) times zy, zx, yx.
 
     Raises
     ------
     ImportError
-        Without PyLops.
+        If PyLops is not installed.
     ValueError
         If an argument is not as above.
 
@@ -75,7 +75,7 @@ def Gradient(
     Returns
     -------
     pylops.LinearOperator
-        Of the differences along z, y and x.
+        The operator; its components are the differences along z, y and x.
 
     Raises
     ------
@@ -100,7 +100,7 @@ def Gradient(
 
 
 def weighted(h: NDArray, factor: float) -> NDArray:
-    """Multiply the mixed of six components, in place."""
+    """Multiply the three mixed components by a factor, in place."""
     h[3:] *= h.dtype.type(factor)
     return h
 

@@ -14,27 +14,27 @@ from .pylops import weighted
 
 
 def HessianNuclear(dims: int | Size, sigma: float = 1.0, *, workers: int | None = None) -> Any:
-    """Return sigma times the sum over voxels of the nuclear norm of the Hessian's matrix, a ``pyproximal.ProxOperator``.
+    """Return sigma times the sum over voxels of the Hessian's nuclear norm, as a ``pyproximal.ProxOperator``.
 
     Parameters
     ----------
     dims : int or (nz, ny, nx)
         Shape of the volume.
     sigma : float
-        Its factor.
+        Factor of the norm, positive.
     workers : int, optional
         As in `fastmpr.prox.nuclear`.
 
     Returns
     -------
     pyproximal.ProxOperator
-        Of vectors of ``6 nz ny nx`` elements as `fastmpr.compat.pylops.Hessian` returns them: mixed components times
-        sqrt(2).
+        It takes vectors of ``6 nz ny nx`` elements as `fastmpr.compat.pylops.Hessian` returns them, with mixed components
+        times sqrt(2).
 
     Raises
     ------
     ImportError
-        Without pyproximal.
+        If pyproximal is not installed.
     ValueError
         If an argument is not as above.
 
@@ -73,7 +73,7 @@ def HessianNuclear(dims: int | Size, sigma: float = 1.0, *, workers: int | None 
 
 
 def Nonnegative(*, workers: int | None = None) -> Any:
-    """Return the indicator of what is not negative, a ``pyproximal.ProxOperator`` of vectors of any length.
+    """Return the indicator of nonnegative vectors of any length, as a ``pyproximal.ProxOperator``.
 
     Parameters
     ----------
@@ -83,12 +83,12 @@ def Nonnegative(*, workers: int | None = None) -> Any:
     Returns
     -------
     pyproximal.ProxOperator
-        As pyproximal's own indicators, it answers a call by whether the constraint holds.
+        Like pyproximal's own indicators, a call returns whether the constraint holds.
 
     Raises
     ------
     ImportError
-        Without pyproximal.
+        If pyproximal is not installed.
 
     Examples
     --------
@@ -103,7 +103,7 @@ def Nonnegative(*, workers: int | None = None) -> Any:
             return bool(np.min(x) >= 0)
 
         def prox(self, x: NDArray, tau: float) -> NDArray:
-            as_positive(tau, "tau")  # the same for every step
+            as_positive(tau, "tau")  # the projection is the same for every step
             return prox.nonnegative(x, workers=workers)
 
         def proxdual(self, x: NDArray, tau: float) -> NDArray:

@@ -1,4 +1,4 @@
-"""S and each view's H_i as SciPy's linear operators, for its iterative solvers and for whoever takes such operators."""
+"""S and each view's H_i as SciPy linear operators, for SciPy's iterative solvers and others that take such operators."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class _Gram(_Filter):
 
 
 class _View(_Filter):
-    """H_i; its transfer function is sampled at each product, in less time than an FFT, as those of all views need memory."""
+    """H_i; each product samples the transfer function anew, faster than an FFT, since storing all would need much memory."""
 
     def __init__(self, grid: Size, data: Dataset, transfer: TransferFunction, rotation: NDArray, workers: int | None):
         super().__init__(grid, data.dtype, workers)
@@ -61,23 +61,23 @@ class _View(_Filter):
 
 
 def gram(sums: NormalEquations, *, workers: int | None = None) -> LinearOperator:
-    """Return S, the sum over views of w_i H_i^T H_i, which is symmetric.
+    """Return S, the sum over views of w_i H_i^T H_i, as a symmetric linear operator.
 
     Parameters
     ----------
     sums : NormalEquations
     workers : int, optional
-        Threads at most; by default all that this process may use. Little work takes fewer.
+        Number of threads at most; by default all that this process may use. Small tasks take fewer.
 
     Returns
     -------
     scipy.sparse.linalg.LinearOperator
-        From and to volumes of ``sums.shape`` as vectors, in the precision of ``sums.gram``.
+        It maps volumes of ``sums.shape``, as vectors, to such volumes, in the precision of ``sums.gram``.
 
     Raises
     ------
     TypeError, ValueError
-        If ``sums`` are none, or so large or small that they cannot be squared.
+        If ``sums`` is no NormalEquations, or has values too large or too small to be squared.
 
     Examples
     --------
@@ -93,23 +93,23 @@ def gram(sums: NormalEquations, *, workers: int | None = None) -> LinearOperator
 
 
 def views(data: Dataset, *, shape: int | Size | None = None, workers: int | None = None) -> list[LinearOperator]:
-    """Return what each view makes of the model, H_i: the convolution with its rotated PSF, in the frame of the model.
+    """Return each view's operator H_i: the convolution with the view's rotated PSF, in the frame of the model.
 
     Parameters
     ----------
     data : Dataset
-        With a PSF and poses. What views did not see of their images is not left out.
+        Needs a PSF and poses. Unseen parts of the views are ignored: every H_i is the full convolution.
     shape : int or (nz, ny, nx), optional
-        Of the model, as in `fastmpr.accumulate`.
+        Shape of the model, as in `fastmpr.accumulate`.
     workers : int, optional
-        Threads at most; by default all that this process may use. Little work takes fewer.
+        Number of threads at most; by default all that this process may use. Small tasks take fewer.
 
     Returns
     -------
     list of scipy.sparse.linalg.LinearOperator
-        From and to volumes on the padded grid that `fastmpr.accumulate` takes (their ``grid``; the model is in its middle),
-        as vectors, in the precision of the data. One each; with a symmetry of n rotations n, view by view. With the weights
-        of the views, sum_i w_i H_i^T H_i is the S of `fastmpr.accumulate`.
+        Operators on volumes, as vectors in the precision of the data, on the padded grid of `fastmpr.accumulate` (their
+        ``grid``; the model is in its middle). There is one per view, or n successive ones per view with a symmetry of n
+        rotations. With the weights w_i of the views, sum_i w_i H_i^T H_i is the S of `fastmpr.accumulate`.
 
     Raises
     ------

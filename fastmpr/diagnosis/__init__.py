@@ -1,1 +1,1 @@
-"""Whether a volume explains its views, and which usual mistake keeps views from fitting together."""
+"""Check whether a volume explains its views, and find the usual mistake that makes views inconsistent."""

@@ -1,4 +1,4 @@
-"""What is left of views once a volume's prediction is taken off, in numbers."""
+"""Numbers for each view's residual: the view less its prediction from a volume."""
 
 from __future__ import annotations
 
@@ -10,37 +10,40 @@ from numpy.typing import NDArray
 from ..kernels.smooth_comparison import SQUARES
 from ..sums.comparison import Compared
 
-_FEWEST = 30  # points of the lattice that a mean square is made of
-_DARK = 0.1  # of the prediction's variance inside: more than that outside, and noise is not alone there
-_COLOURLESS = 3.0  # times the noise that third differences tell: noise that was interpolated leaves up to 2.5
-_ROUGH = 1.15  # times the noise that is seen outside
-_LOPSIDED = 0.65  # times that noise: less is left inside than outside, where something else must be
-_ALIKE = 2.3  # points of the lattice whose smooth noise tells no more than one would alone
-_COLOUR = 4.0  # of its logarithm: then twice as many, as measured for noise blurred by up to 0.6 voxels
-_DIFFERENCES = 20  # third differences of white noise have so many times its variance
+_FEWEST = 30  # lattice points that a mean square needs
+_DARK = 0.1  # share of the prediction's variance inside, above which the outside has more than noise
+_COLOURLESS = 3.0  # limit of the ratio by third differences: interpolated noise reaches 2.5
+_ROUGH = 1.15  # limit of the ratio where the noise is measured outside
+_LOPSIDED = 0.65  # times the noise outside: a smaller residual inside means that the outside has more than noise
+_ALIKE = 2.3  # lattice points of smoothed noise that tell as much as one independent point
+_COLOUR = (
+    4.0  # change in the colour's logarithm that doubles this count, measured for noise blurred by up to 0.6 voxels
+)
+_DIFFERENCES = 20  # variance of third differences of white noise, over the noise's variance
 
 
 @dataclass(frozen=True)
 class Residuals:
     """How well a volume explains each view; NaN for views that were not compared.
 
-    View and prediction are smoothed by about a voxel (where the PSF passes nothing there is only noise) and compared by a
-    straight line, whose slope is not below 0.
+    The view and its prediction are smoothed by about a voxel, since the PSF passes only noise at finer scales. A straight
+    line with a slope of at least 0 is then fitted to the view as a function of its prediction; the residual is the
+    difference from this line.
 
     Attributes
     ----------
     ratio : (N,) ndarray
-        The mean square of what is left of the view, over that of its noise alone: about 1 where the volume explains the
-        view, less where it has learnt some noise as well. The noise is measured outside of the ellipsoid that touches
-        the faces of the image, and by third differences inside and outside, so it may have any colour. Where nothing was
-        seen outside, or light is there, by third differences alone, as white noise. Views without noise leave what the
-        arithmetic leaves: then ``unexplained`` tells more.
+        The mean square of the view's residual, over the mean square of its noise. It is about 1 if the volume explains the
+        view, and less if the volume has fitted some of the noise. The noise may have any colour: it is measured outside of
+        the ellipsoid that touches the faces of the image, and by third differences inside and outside. If nothing was seen
+        outside, or there is light, it is measured by third differences alone, as white noise. For views without noise the
+        residual is rounding error, and ``unexplained`` tells more.
     unexplained : (N,) ndarray
-        The same mean square less that of the noise, over the variance of what the volume shows of the view.
+        The mean square of the residual less that of the noise, over the variance of the prediction.
     correlation : (N,) ndarray
-        Of the two smooth images.
+        Correlation of the smoothed view with its smoothed prediction.
     gain, offset : (N,) ndarray
-        Slope and height of the view over its prediction, in the units of the views. A slope below 0 is told as it is.
+        Slope and intercept of the line, in the units of the views. Here the slope may be negative.
     """
 
     ratio: NDArray[np.float64]
@@ -52,14 +55,14 @@ class Residuals:
 
 @dataclass(frozen=True)
 class Measured:
-    """`Residuals`, and how far each ratio is to be trusted.
+    """`Residuals`, with the limits and the errors of the ratios.
 
     Attributes
     ----------
     limit : (N,) ndarray
-        Of the ratio, for a volume that explains the view.
+        The largest ratio of a volume that explains the view.
     error : (N,) ndarray
-        Standard error of the ratio, where that is about 1.
+        Standard error of the ratio, for a ratio of about 1.
     slack : (N,) ndarray
         Standard error of the gain.
     """
@@ -71,14 +74,14 @@ class Measured:
 
 
 class _Part:
-    """The sums inside of the ellipsoid, outside, or both, (N, NUMBERS), by their names."""
+    """The sums (N, NUMBERS) over a part of each view, by name: inside of the ellipsoid, outside, or both."""
 
     def __init__(self, sums: NDArray):
         self.n, self.p, self.y, self.pp, self.py, self.yy, count, squares = sums.T
         self.noise = squares / count / _DIFFERENCES
 
     def left(self, slope: NDArray, height: NDArray) -> NDArray:
-        """Return the mean square of y less a straight line of p."""
+        """Return the mean square of y less the line slope * p + height."""
         line = slope * self.py + height * self.y - slope * height * self.p
         return (self.yy + slope**2 * self.pp + height**2 * self.n - 2 * line) / self.n
 
@@ -88,10 +91,10 @@ class _Part:
 
 
 def measured(found: Compared) -> Measured:
-    """Return what the sums of a comparison tell of each view.
+    """Return the residuals of each view from the sums of a comparison.
 
-    Where noise is seen outside, the quotient of what is left inside and outside takes out the noise's colour, and that of
-    the third differences that photon noise grows with the light.
+    Where the outside shows noise alone, two quotients of inside over outside correct the noise: that of the residuals for
+    its colour, that of the third differences for photon noise, which grows with the light.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         inside, outside = (_Part(found.sums[:, k]) for k in (0, 1))
@@ -129,6 +132,6 @@ def _measured(inside: _Part, outside: _Part, whole: _Part, found: Compared) -> M
 
 
 def _sees_noise(inside: _Part, outside: _Part) -> NDArray[np.bool_]:
-    """Return which views show noise alone outside."""
+    """Return which views have noise alone outside of the ellipsoid."""
     enough = (inside.n >= _FEWEST) & (outside.n >= _FEWEST) & (outside.noise > 0)
     return enough & (outside.variance() < _DARK * inside.variance())

@@ -1,4 +1,4 @@
-"""The usual mistakes, each with what undoes it: a new one is a cure in one of these lists."""
+"""The usual mistakes, each with a cure that undoes it. To add a mistake, add a cure to one of these lists."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from .._validation import Vector
 from ..geometry.symmetry import Axes, is_odd_dihedral
 from ..sums.transfer import energy_radius
 from ..views.types import BackgroundWord
+from .pose_mistakes import of_angles, of_poses
 from .setup import MARGIN, Cure, Setup
-from .turns import of_angles, of_poses
 
 _WIDTH_MARGIN = 1.01  # noise alone, or a PSF that is 3 % off, prefers another width by 1.007
-_HAZE_MARGIN = 1.5  # of a background that rises, where the PSF carries light out of the images: haze is none
-_HELD = 0.95  # of the light of a PSF should lie within the images
+_HAZE_MARGIN = 1.5  # for a sloping background where the PSF carries light out of the images: haze looks like a slope
+_HELD = 0.95  # share of a PSF's light that should lie within the images
 _MOVES = ((1, 0, 0), (-1, 0, 0), (2, 0, 0), (-2, 0, 0), (0, 1, 0), (0, -1, 0), (0, 0, 1), (0, 0, -1))
 
 
 def cures_of(setup: Setup) -> Iterator[Cure]:
-    """Yield all that can be tried on a setup."""
+    """Yield all cures that can be tried on a setup."""
     yield from of_poses(setup)
     yield from of_angles(setup)
     yield from _of_stacks(setup)
@@ -33,11 +33,11 @@ def cures_of(setup: Setup) -> Iterator[Cure]:
 
 
 def _of_stacks(setup: Setup) -> Iterator[Cure]:
-    """Yield what the particles' files may have suffered."""
+    """Yield cures for mistakes in the particles' stacks."""
     for axis, name in enumerate("zyx"):
         yield _stacks(
             f"stacks mirrored along {name}",
-            f"the stacks were written upside down along {name}, which turns them into their mirror images",
+            f"the stacks were written upside down along {name}, so they are mirror images",
             f"np.flip(view, {axis})",
             partial(np.flip, axis=axis),
         )
@@ -50,7 +50,7 @@ def _of_stacks(setup: Setup) -> Iterator[Cure]:
     other: BackgroundWord = "auto" if isinstance(setup.background, str) and setup.background == "plane" else "plane"
     yield Cure(
         "background a plane" if other == "plane" else "background a constant",
-        f"the background behind the particles {'rises in some direction' if other == 'plane' else 'is a constant'}",
+        f"the background behind the particles {'rises in one direction' if other == 'plane' else 'is a constant'}",
         f'data = data.replace(background="{other}")',
         lambda now: replace(now, background=other),
         margin=margin,
@@ -59,7 +59,7 @@ def _of_stacks(setup: Setup) -> Iterator[Cure]:
 
 
 def _stacks(name: str, mistake: str, code: str, step: Callable[[NDArray], NDArray]) -> Cure:
-    """Return a cure that every particle goes through."""
+    """Return a cure that applies a step to every particle."""
     lines = (
         f"views = [data.read(i) for i in range(len(data))]\ndata = data.replace(particles=[{code} for view in views])"
     )
@@ -67,7 +67,7 @@ def _stacks(name: str, mistake: str, code: str, step: Callable[[NDArray], NDArra
 
 
 def _contrast(setup: Setup) -> Cure:
-    """Return what makes the particles bright on dark."""
+    """Return the cure that inverts the contrast."""
     level = '"auto"' if isinstance(setup.background, str) else "-data.background"
     lines = "views = [-data.read(i) for i in range(len(data))]\n"
     lines += f"data = data.replace(particles=views, background={level})"
@@ -80,10 +80,10 @@ def _contrast(setup: Setup) -> Cure:
 
 
 def _of_psfs(setup: Setup) -> Iterator[Cure]:
-    """Yield what the PSF may have suffered.
+    """Yield cures for mistakes in the PSF.
 
-    Where it carries much light out of the images, its width is tried but never named: what nobody saw beyond their edges is
-    missed most by the widest.
+    If the PSF carries much light out of the images, another width is tried but never named: the wider the PSF, the more its
+    fit lacks the light beyond the edges, which nobody saw.
     """
     margin = math.inf if _is_cut_off(setup) else _WIDTH_MARGIN
     for factor in (0.7, 1.4):
@@ -106,7 +106,7 @@ def _of_psfs(setup: Setup) -> Iterator[Cure]:
 
 
 def _is_cut_off(setup: Setup) -> bool:
-    """Return whether much of a PSF, in the middle of an image, lies beyond its edges."""
+    """Return whether much of a PSF that is centred in an image lies beyond the image's edges."""
     data = setup.given
     edge = np.multiply(data.particle_shape, data.voxel_size).min() / 2
     return any(energy_radius(psf, setup.psf_voxel_size, _HELD) > edge for psf in setup.psfs)
@@ -117,13 +117,13 @@ def _scaled(setup: Setup, factor: float) -> Setup:
 
 
 def _psfs(name: str, mistake: str, code: str, change: Callable[[NDArray], NDArray]) -> Cure:
-    """Return a cure that every PSF goes through."""
+    """Return a cure that applies a change to every PSF."""
     lines = f"data = data.replace(psf=[{code} for psf in data.psfs])"
     return Cure(name, mistake, lines, lambda now: replace(now, psfs=tuple(change(psf) for psf in now.psfs)))
 
 
 def _of_symmetry(setup: Setup) -> Iterator[Cure]:
-    """Yield how the symmetry that was given may lie otherwise."""
+    """Yield other axes and centres for the given symmetry."""
     if setup.given.symmetry is None:
         return
     for axis, name in (((1.0, 0.0, 0.0), "z"), ((0.0, 1.0, 0.0), "y"), ((0.0, 0.0, 1.0), "x")):
@@ -133,12 +133,12 @@ def _of_symmetry(setup: Setup) -> Iterator[Cure]:
             f"data = data.replace(symmetry_axis={axis})",
             partial(_about, axis=axis),
         )
-    if is_odd_dihedral(setup.given.symmetry):  # those of even n have a two-fold axis along both
+    if is_odd_dihedral(setup.given.symmetry):  # an even n has two-fold axes along both y and x
         for two_fold, name in (((0.0, 1.0, 0.0), "y"), ((0.0, 0.0, 1.0), "x")):
             axes = ((1.0, 0.0, 0.0), two_fold)
             yield Cure(
                 f"two-fold axis along {name}",
-                f"the particle has a two-fold axis along {name} of the model, beside the other along z",
+                f"the particle has a two-fold axis along {name} of the model, and its main axis along z",
                 f"data = data.replace(symmetry_axis={axes})",
                 partial(_about, axis=axes),
             )
@@ -151,7 +151,7 @@ def _of_symmetry(setup: Setup) -> Iterator[Cure]:
 
 
 def about_light(centre: Vector) -> Cure:
-    """Return what lets the axis of symmetry pass through the centre of light, where it must."""
+    """Return the cure that puts the axis of symmetry through the centre of light."""
     z, y, x = (round(length, 6) for length in centre)
     centre = z, y, x
     return Cure(

@@ -1,4 +1,4 @@
-"""What a search for mistakes has found, in figures, in words and as Python."""
+"""The results of a search for mistakes: figures, a sentence, and Python code."""
 
 from __future__ import annotations
 
@@ -12,24 +12,26 @@ from .setup import MARGIN, Setup
 
 @dataclass(frozen=True, eq=False)
 class Finding:
-    """A way to take the views, and how well they fit together then.
+    """One hypothesis about the views, and how well the views fit together under it.
 
     Attributes
     ----------
     name : str
-        What is undone; "as given" for nothing.
+        The mistake that is undone; "as given" for none.
     misfit : float
-        The share of the light of the views looked at that predictions from the others of them leave unexplained.
+        The share of the views' light that predictions from the other views leave unexplained, over the views looked at.
     margin : float
-        How many times less that is than as given.
+        The misfit of the views as given, over this misfit.
     named : bool
-        Whether the views tell this from all else, but for ``ties``: a likely mistake, or, as given, that there is none.
+        Whether the views distinguish this hypothesis from all others except ``ties``. It is then a likely mistake; if
+        "as given" is named, there is likely none.
     ties : tuple of str
-        What the views cannot tell from this.
+        The hypotheses that the views cannot distinguish from this one.
     words : str
-        The same in a sentence.
+        The finding in a sentence.
     code : str
-        Python to paste: lines that make ``data`` of ``data``, with ``fastmpr`` and ``np`` imported. Nothing, as given.
+        Python lines to paste that replace ``data`` by the corrected data set; they need ``fastmpr`` and ``np``. Empty for
+        "as given".
     """
 
     name: str
@@ -48,54 +50,54 @@ class Finding:
 
     @cached_property
     def data(self) -> Dataset:
-        """The data set with it undone; particles are read when they are used."""
+        """The data set with the mistake undone; particles are read when they are used."""
         return self.setup.dataset()
 
 
 def ranked(given: Tried, best: Tried, found: list[Tried], sure: bool) -> list[Finding]:
-    """Return what was tried as findings, the best first.
+    """Return all that was tried as findings, the best first.
 
     Parameters
     ----------
     given : Tried
-        As given.
+        The views as given.
     best : Tried
-        What is to be named, if that is ``sure``.
+        The hypothesis to name, if it is ``sure``.
     found : list of Tried
-        All that was tried, these included.
+        All that was tried, with ``given`` and ``best``.
     """
-    light = max(float(one.misfit.energy.sum()) for one in found)
-    ties = [one for one in found if one is not best and not is_better(best, one, MARGIN)]
+    light = max(float(tried.misfit.energy.sum()) for tried in found)
+    ties = [tried for tried in found if tried is not best and not is_better(best, tried, MARGIN)]
     findings = []
-    for one in sorted(found, key=lambda tried: tried.total):
-        if one is best:
+    for tried in sorted(found, key=lambda tried: tried.total):
+        if tried is best:
             others = tuple(name for tie in ties for name in (tie.idea.name, *tie.idea.alike))
         else:
-            others = (best.idea.name,) if one in ties else ()
-        named = one is best and sure
-        margin = given.total / max(one.total, 1e-12 * light)
-        share = one.total / light
-        words = _words(one, share, margin, named, others, sure)
-        others = (*one.idea.alike, *others)
-        findings.append(Finding(one.idea.name, share, margin, named, others, words, _code(one), one.idea.setup))
+            others = (best.idea.name,) if tried in ties else ()
+        named = tried is best and sure
+        margin = given.total / max(tried.total, 1e-12 * light)
+        share = tried.total / light
+        words = _words(tried, share, margin, named, others, sure)
+        others = (*tried.idea.alike, *others)
+        findings.append(Finding(tried.idea.name, share, margin, named, others, words, _code(tried), tried.idea.setup))
     return findings
 
 
-def _words(one: Tried, share: float, margin: float, named: bool, ties: tuple[str, ...], sure: bool) -> str:
+def _words(tried: Tried, share: float, margin: float, named: bool, ties: tuple[str, ...], sure: bool) -> str:
     """Return a finding in a sentence."""
     left = f"{100 * share:.3g} % of the light is left unexplained"
-    if not one.idea.cures:
+    if not tried.idea.cures:
         if named:
             return f"as given, the views fit together: {left}"
         lost = "" if sure else ", no less than with the poses of other particles"
         return f"as given, {left}{lost}"
-    mistake = ", and ".join(cure.mistake for cure in one.idea.cures)
+    mistake = ", and ".join(cure.mistake for cure in tried.idea.cures)
     told = f"it looks as if {mistake}" if named else f"if {mistake}"
     than = f"{margin:.3g} times less than as given" if margin >= 1 else "more than as given"
     beside = f"; the views cannot tell this from: {'; '.join(ties)}" if ties and named else ""
-    return f"{told}: {left} with {one.idea.name}, {than}{beside}"
+    return f"{told}: {left} with {tried.idea.name}, {than}{beside}"
 
 
-def _code(one: Tried) -> str:
-    """Return Python that undoes what a setup undoes."""
-    return "\n".join(cure.code for cure in one.idea.cures)
+def _code(tried: Tried) -> str:
+    """Return the Python code of a hypothesis's cures."""
+    return "\n".join(cure.code for cure in tried.idea.cures)

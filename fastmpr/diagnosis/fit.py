@@ -1,4 +1,4 @@
-"""Whether a volume explains its views: a number for each, one for all, and a word where it does not."""
+"""Compare a volume with its views: numbers for each view, a median, and a warning if the volume does not fit."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from ..views.types import Particles, Psf
 from .comparison import Measured, Residuals, measured
 from .verdict import tell
 
-_MOST = 64  # views that are looked at
-_SEED = 22  # by which they are drawn
-_ENOUGH = 60  # iterations, after which what is wrong with a volume is not that it is unfinished
+_MOST = 64  # views to compare at most
+_SEED = 22  # for the draw of these views
+_ENOUGH = 60  # iterations after which a misfit does not come from stopping early
 
 
 @overload
@@ -51,42 +51,43 @@ def residuals(
     timeout: float | None = None,
     **views: Unpack[ViewKeywords],
 ) -> Residuals:
-    """Hold a volume against all views: how much of each it explains.
+    """Compare a volume with every view, and return how much of each view it explains.
 
-    Each view is predicted at its own voxels, so its noise stays as it was, and compared after its own gain and offset, where
-    it saw something. What `reconstruct` warns of is told by these numbers, in the median and of single views.
+    Each view is predicted at its own voxels, so its noise is not interpolated. View and prediction are compared up to a
+    gain and an offset, where the view saw something. The warnings of `reconstruct` about the fit are based on these
+    numbers: on their medians, and on those of single views.
 
     Parameters
     ----------
     data : Dataset
-        With a PSF and poses; each particle is read once. ``residuals(particles, x, psf, poses)`` and further keywords of
-        `Dataset` are its shorthand.
+        Needs a PSF and poses. Each particle is read once. In place of a `Dataset`, ``residuals(particles, x, psf, poses)``
+        takes further keywords of `Dataset`.
     x : (nz, ny, nx) array_like or Result
         A volume as `reconstruct` returns it: in the middle of the model's frame, with cubic voxels as large as the smallest
-        side of ``voxel_size``. What is beyond it is dark.
+        side of ``voxel_size``. Space beyond the volume is taken as dark.
     workers : int, optional
-        Threads at most; by default all that this process may use. Little work takes fewer.
+        Number of threads at most; by default all that this process may use. Small tasks take fewer.
     progress : bool or callable, optional
-        True shows a bar (needs tqdm); a callable is called with ("checks", how many are done, of how many).
+        True shows a bar (needs tqdm). A callable is called with ("checks", views done, views in all).
     cancel : threading.Event, optional
-        Or anything with ``is_set()``, asked between views: once it is set, the call ends.
+        Or any object with ``is_set()``. It is checked between views; the call ends once it is set.
     timeout : float, optional
-        Seconds after which to give up.
+        Seconds after which the call ends.
 
     Returns
     -------
     Residuals
-        ``ratio``, ``unexplained``, ``correlation``, ``gain`` and ``offset``, each (N,) float64; NaN for views that weigh
-        nothing, saw nothing, or too little to tell.
+        ``ratio``, ``unexplained``, ``correlation``, ``gain`` and ``offset``, each (N,) float64; NaN for views with weight 0
+        and views that saw nothing or too little to compare.
 
     Raises
     ------
     ValueError, TypeError
-        As `Dataset` does, if a PSF or poses are missing, or the volume is not finite or of another voxel.
+        As `Dataset` does; also if the PSF or poses are missing, or the volume is not finite or has another voxel size.
     MemoryError
-        At once, if it cannot fit in the memory that this process may use.
+        At once, if the memory that this process may use is too small.
     Cancelled
-        If ``cancel`` is set or ``timeout`` is over before all views are compared.
+        If ``cancel`` is set or the ``timeout`` passes before all views are compared.
 
     Examples
     --------
@@ -120,45 +121,45 @@ def checked(
     run: Run,
     count: Progress | None,
 ) -> float | None:
-    """Hold a result against its views, at most 64 of them, and say so where it does not fit.
+    """Compare a result with at most 64 of its views, and warn if it does not fit.
 
     Parameters
     ----------
     result : Result
         On its padded grid.
     model : (nz, ny, nx)
-        Shape of the model in its middle.
+        Shape of the model in the middle of this grid.
     transfers : list of TransferFunction
-        Of the PSFs.
+        One per PSF.
     given : bool
-        Whether somebody chose lam.
+        Whether the caller chose lam.
     run : Run
 
     Returns
     -------
     float or None
-        The median ratio of `Residuals`; None where there is none, or the call is to end before it is known.
+        The median ratio of `Residuals`; None if no view could be compared, or the call was stopped first.
     """
     which = drawn(data.used)
     try:
         found, flat = _compared(data, which, result.x, model, transfers, run.workers, count, run.stop)
     except Cancelled:
         return None
-    except (MemoryError, OSError) as error:  # nobody would lose a volume for that
-        warn(f"{error}; so the volume was not held against its views")
+    except (MemoryError, OSError) as error:  # a failed check must not cost the volume
+        warn(f"{error}; so the volume was not compared with its views")
         return None
     if len(which) < len(data.used):
-        log.info(f"fit: {len(which)} of {len(data.used)} views are looked at, drawn by seed {_SEED}")
+        log.info(f"fit: {len(which)} of {len(data.used)} views are compared, drawn with seed {_SEED}")
     if flat:
         log.info(
             f"fit: {len(flat)} views, the first {data.source.name(flat[0])}, have one value around the particle, which was "
-            "taken for what nobody saw: see seen= of Dataset"
+            "taken as not seen: see seen= of Dataset"
         )
     return tell(data, found, result.success or result.nit >= _ENOUGH, given)
 
 
 def drawn(used: NDArray) -> NDArray:
-    """Return all views, or 64 spread over them: one at random of each 64th."""
+    """Return all views, or 64 of them: one at random from each of 64 equal runs of views."""
     if len(used) <= _MOST:
         return used
     edges = np.linspace(0, len(used), _MOST + 1).astype(int)

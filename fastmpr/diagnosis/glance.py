@@ -1,4 +1,4 @@
-"""A few views at low resolution: what every hypothesis is tried on."""
+"""A few views at low resolution, on which every hypothesis is tried."""
 
 from __future__ import annotations
 
@@ -10,14 +10,12 @@ from .._validation import Size, Vector
 from ..runtime.stopping import Stop
 from ..views.dataset import Dataset
 
-MOST_VIEWS = 16  # more views add little but time
+MOST_VIEWS = 16  # more views add time and little else
 LEAST_VIEWS = 4
-_SIDE = 28  # voxels along the longest side of a view that is looked at
-_SPARED = 1.25  # times as many voxels are left as they are
-_BLUR = (
-    0.5  # of a wide voxel, the standard deviation of what takes out the detail it cannot show, alike in all directions
-)
-_DARK = 0.25  # the quantile of what was seen that stands for what was not
+_SIDE = 28  # voxels along the longest side of a view at low resolution
+_SPARED = 1.25  # views with up to this many times as many voxels keep their resolution
+_BLUR = 0.5  # standard deviation of the blur before sampling, in wide voxels, the same in all directions
+_DARK = 0.25  # quantile of the seen voxels that replaces unseen ones
 
 
 class Glance:
@@ -26,13 +24,13 @@ class Glance:
     Attributes
     ----------
     chosen : (n,) ndarray
-        Their places.
+        The indices of these views in the data set.
     views : (n, nz, ny, nx) float32 ndarray
-        As they were stored, but for a factor.
+        The stored intensities over ``unit``.
     unit : float
-        That factor: what 1 means in the unit of the particles.
+        The intensity that is 1 in ``views``.
     voxel_size : (z, y, x)
-        In the unit of the data set's.
+        In the unit of the data set's voxel size.
     """
 
     def __init__(self, data: Dataset, tell: Progress | None, stop: Stop):
@@ -58,7 +56,7 @@ class Glance:
         self.views = (stack[shown] / self.unit).astype(np.float32)
 
     def _look(self, particle: NDArray) -> NDArray:
-        """Return a particle with wide voxels, dark where it was not seen."""
+        """Return a particle with wide voxels; unseen voxels become dark."""
         seen = np.isfinite(particle)
         if not seen.all():
             particle = np.where(seen, particle, np.quantile(particle[seen], _DARK))
@@ -69,7 +67,7 @@ class Glance:
 
 
 def _blurs(shape: Size, voxel: Vector) -> tuple[list[NDArray | None], Vector]:
-    """Return what multiplies each axis, None where nothing does, and the voxel that comes of it."""
+    """Return the matrix that resamples each axis, None for an axis left as it is, and the new voxel size."""
     extent = np.multiply(shape, voxel)
     wide = float(extent.max() / _SIDE)
     if wide <= _SPARED * min(voxel):

@@ -1,4 +1,4 @@
-"""How well views fit together under a setup: each half of them predicts the other."""
+"""Measure how well views fit together under a setup: each half of the views predicts the other half."""
 
 from __future__ import annotations
 
@@ -28,24 +28,24 @@ from ..views.keywords import some_of
 from .glance import Glance
 from .setup import Setup, stepped
 
-_STRENGTHS = (1e-3, 1e-2, 1e-1)  # of the strongest frequency, added to S: the best is taken
+_STRENGTHS = (1e-3, 1e-2, 1e-1)  # regularization weights over the maximum of S: the best of them is taken
 _FOLDS = 2
-_ASIDE = 0.75  # voxels: nearer, the centre of light is taken for the middle
-_BRIGHT = 0.2  # of the brightest voxel: what is less bright may be noise
+_ASIDE = 0.75  # voxels from the middle, below which the centre of light is taken as the middle
+_BRIGHT = 0.2  # of the brightest voxel: darker voxels may be noise
 _TINY = 1e-30
-_CLOSE = 1e-5  # of rotations, of voxels and of a PSF's peak, below which two are one
+_CLOSE = 1e-5  # tolerance for equal rotations, for translations in voxels, and for PSFs over their peak
 
 
 @dataclass(frozen=True, eq=False)
 class Misfit:
-    """What a prediction leaves of each view.
+    """The part of each view that a prediction leaves unexplained.
 
     Attributes
     ----------
     left : (n,) ndarray
-        The energy of a view less what is predicted of it.
+        The energy of each view less its prediction.
     energy : (n,) ndarray
-        Of what the grid holds of a view.
+        The energy of the part of each view that lies on the grid.
     """
 
     left: NDArray[np.float64]
@@ -53,14 +53,14 @@ class Misfit:
 
 
 class Trials:
-    """Tries setups on a few views; all on one grid, or those with a smaller one would cut off noise and win.
+    """Tries setups on a few views, all on one grid: a smaller grid would cut off noise and so look better.
 
     Parameters
     ----------
     data : Dataset
-        With a PSF and poses.
+        Needs a PSF and poses.
     workers, tell, stop
-        As the public functions have them.
+        As in the public functions.
     """
 
     def __init__(self, data: Dataset, workers: int | None, tell: Progress | None, stop: Stop):
@@ -83,7 +83,7 @@ class Trials:
         self._transfers: dict[Any, tuple[Any, list[TransferFunction]]] = {}
 
     def make_room(self, setups: list[Setup]) -> None:
-        """Make the grid large enough for all of some setups."""
+        """Enlarge the grid until every setup fits."""
         for scale in {setup.psf_scale for setup in setups}:
             psf_voxel = tuple(scale * side for side in self._few.psf_voxel_size)
             grid = padded_shape(self._few.replace(psf_voxel_size=psf_voxel), self._few.model_shape())
@@ -91,14 +91,14 @@ class Trials:
             self._grid = z, y, x
 
     def __call__(self, setup: Setup, every: int = 1) -> Misfit:
-        """Return the misfit of every view, or every second, predicted from those of the other half."""
+        """Return the misfit of every view, or every second one, predicted from the other half of the views."""
         model = self._few.model_shape()
         return predicted(self._sums(setup, every), symmetrizer(self._symmetric(setup), model, self._grid))
 
     def centre_of_light(self, setup: Setup) -> Vector:
-        """Return where the bright part of the particle lies from the middle of the model, in the unit of the data set.
+        """Return the offset of the particle's bright part from the middle of the model, in the unit of the data set.
 
-        That is the middle itself where it can hardly be told from it.
+        A small offset, which noise could make, is returned as 0.
         """
         total = functools.reduce(operator.add, self._sums(setup))
         volume = estimate(total, _STRENGTHS[1])
@@ -110,7 +110,7 @@ class Trials:
         return z, y, x
 
     def _sums(self, setup: Setup, every: int = 1) -> list[NormalEquations]:
-        """Return the sums of every view apart, or of every second."""
+        """Return separate sums for every view, or every second one."""
         poses = _bare(setup.placed[self.glance.chosen])
         data = self._few.replace(particles=self._views(setup), poses=poses)[::every]
         model, groups = data.model_shape(), [np.array([i]) for i in range(len(data))]
@@ -120,22 +120,22 @@ class Trials:
         accumulator.free()
         return list(observation.sums)
 
-    def are_same(self, one: Setup, other: Setup) -> bool:
+    def are_same(self, setup: Setup, other: Setup) -> bool:
         """Return whether two setups mean the same for these views."""
-        if one.steps != other.steps or one.background is not other.background:
+        if setup.steps != other.steps or setup.background is not other.background:
             return False
-        numbers = [(setup.psf_scale, *setup.symmetry_centre) for setup in (one, other)]
-        if numbers[0] != numbers[1] or not all(map(_alike, one.psfs, other.psfs)):
+        numbers = [(each.psf_scale, *each.symmetry_centre) for each in (setup, other)]
+        if numbers[0] != numbers[1] or not all(map(_alike, setup.psfs, other.psfs)):
             return False
-        if np.abs(one.group - other.group).max() >= _CLOSE:
+        if np.abs(setup.group - other.group).max() >= _CLOSE:
             return False
-        here, there, few = one.placed, other.placed, self.glance.chosen
+        here, there, few = setup.placed, other.placed, self.glance.chosen
         if np.abs(here.matrix[few] - there.matrix[few]).max() >= _CLOSE:
             return False
         return bool(np.abs(here.translation[few] - there.translation[few]).max() < _CLOSE * min(self._few.voxel_size))
 
     def _views(self, setup: Setup) -> NDArray:
-        """Return the views less their background."""
+        """Return the views of a setup without their background."""
         key = (*map(id, setup.steps), id(setup.background))
         if key not in self._levelled:
             background, chosen = setup.background, self.glance.chosen
@@ -160,7 +160,7 @@ class Trials:
         key = (*map(id, setup.psfs), setup.psf_scale)
         if key not in self._transfers:
             made = [TransferFunction(psf, setup.psf_voxel_size, self._few.dtype) for psf in setup.psfs]
-            self._transfers[key] = setup, made  # which keeps those alive whose places the key holds
+            self._transfers[key] = setup, made  # the setup keeps the PSFs alive whose ids are in the key
         return self._transfers[key][1]
 
 
@@ -170,29 +170,29 @@ def _alike(psf: NDArray, other: NDArray) -> bool:
 
 
 def _bare(poses: Poses) -> Poses:
-    """Return poses whose translations are in the unit of any voxel size."""
+    """Return poses without a unit: their translations are in the unit of whatever voxel size goes with them."""
     return Poses(poses.rotation, poses.translation, two_fold=poses.two_fold)
 
 
-def predicted(sums: list[NormalEquations], turned: Symmetrizer | None = None) -> Misfit:
-    """Return what a prediction from the other half of the views leaves of each: Wiener estimates, clipped at zero.
+def predicted(sums: list[NormalEquations], symmetric: Symmetrizer | None = None) -> Misfit:
+    """Return the misfit of each view to a prediction from the other half of the views.
 
-    Without the clip, the contrast would make no difference.
+    A prediction is a Wiener estimate, clipped at zero. Without the clip, views with inverted contrast would fit as well.
 
     Parameters
     ----------
     sums : list of NormalEquations
-        Of each view apart, on one grid.
-    turned : Symmetrizer, optional
-        Of a symmetric particle: what predicts is summed over its group.
+        One per view, on one grid.
+    symmetric : Symmetrizer, optional
+        For a symmetric particle: the sums that make a prediction are summed over its group.
     """
-    shape, energy = sums[0].shape, np.array([one.energy for one in sums])
-    gram, rhs = np.stack([one.gram for one in sums]), np.stack([one.rhs for one in sums])
+    shape, energy = sums[0].shape, np.array([view.energy for view in sums])
+    gram, rhs = np.stack([view.gram for view in sums]), np.stack([view.rhs for view in sums])
     left = np.empty((len(_STRENGTHS), len(sums)))
     fold = np.arange(len(sums)) % _FOLDS
     for half in range(_FOLDS):
-        others = functools.reduce(operator.add, [one for one, own in zip(sums, fold, strict=True) if own != half])
-        others = others if turned is None else turned.sums(others)
+        others = functools.reduce(operator.add, [view for view, own in zip(sums, fold, strict=True) if own != half])
+        others = others if symmetric is None else symmetric.sums(others)
         for k, strength in enumerate(_STRENGTHS):
             x = estimate(others, strength)
             own = slice(half, None, _FOLDS)
@@ -209,7 +209,8 @@ def estimate(sums: NormalEquations, strength: float) -> NDArray:
 def _products(gram: NDArray, rhs: NDArray, spectrum: NDArray, shape: Size) -> NDArray[np.float64]:
     """Return <x, S x> - 2 <b, x> of each view, given the half spectrum of x."""
     weights = np.full(gram.shape[-1], 2 / math.prod(shape))
-    weights[0 :: max(shape[2] // 2, 1) if shape[2] % 2 == 0 else len(weights)] /= 2  # what the half has no twin of
+    # columns that are their own conjugate twins count once
+    weights[0 :: max(shape[2] // 2, 1) if shape[2] % 2 == 0 else len(weights)] /= 2
     power = (weights * (spectrum.real**2 + spectrum.imag**2)).astype(gram.dtype)
     cross = (weights * spectrum).astype(rhs.dtype).view(gram.dtype)
     squares = np.einsum("nzyx,zyx->nzy", gram, power)

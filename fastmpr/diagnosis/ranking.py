@@ -1,4 +1,4 @@
-"""Under which of several setups the views fit best, and whether they tell it from the others."""
+"""Rank setups by how well the views fit, and decide whether one fits better than another."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from numpy.typing import NDArray
 from .misfits import Misfit
 from .setup import Cure, Setup
 
-SECOND_MARGIN = 1.02  # that a second mistake must be worth, beside the first
-_DOUBT = 0.002  # that views agree by chance as well as is asked of them
+SECOND_MARGIN = 1.02  # factor by which a second cure must lower the misfit
+_DOUBT = 0.002  # probability that views agree this well by chance
 _TINY = 1e-12  # of a view's energy
 
 
 @dataclass(frozen=True, eq=False)
 class Idea:
-    """What may have been meant.
+    """A hypothesis: a setup, and the cures that lead to it.
 
     Attributes
     ----------
     cures : tuple of Cure
-        That lead to it, in their order; none is as given.
+        The cures in their order; empty for the data as given.
     setup : Setup
     alike : list of str
-        Other cures that lead to the same setup.
+        The names of other cures that lead to the same setup.
     """
 
     cures: tuple[Cure, ...]
@@ -36,20 +36,20 @@ class Idea:
 
     @property
     def name(self) -> str:
-        """What is done."""
+        """The names of the cures."""
         return " + ".join(cure.name for cure in self.cures) or "as given"
 
 
 @dataclass(frozen=True, eq=False)
 class Tried:
-    """An idea with what the views leave unexplained of it.
+    """A hypothesis with its misfit.
 
     Attributes
     ----------
     idea : Idea
     misfit : Misfit
     left : (n,) ndarray
-        The energy of each view that is left unexplained, see `unexplained`.
+        The unexplained energy of each view, see `unexplained`.
     """
 
     idea: Idea
@@ -58,28 +58,30 @@ class Tried:
 
     @property
     def total(self) -> float:
-        """The energy that is left in all views."""
+        """The unexplained energy of all views."""
         return float(self.left.sum())
 
 
 def unexplained(misfits: Sequence[Misfit], of_light: Sequence[bool], most: NDArray) -> list[NDArray[np.float64]]:
-    """Return the energy that is left of each view under several setups, the first of which the others were made of.
+    """Return the unexplained energy of each view under several setups; the others are derived from the first.
 
-    What a setup pushes out of the grid, where there was ``most``, counts as left, or one that pushes out all would leave
-    nothing. What changes the light cannot be compared so, and counts what the first has pushed out.
+    Energy that a setup moves out of the grid counts as unexplained: it is ``most`` less the energy on the grid. Otherwise a
+    setup that moves all out of the grid would fit best. A setup that changes the intensities has no comparable energy, so
+    the energy of the first setup is taken.
     """
     held = [(misfits[0] if changed else own).energy for own, changed in zip(misfits, of_light, strict=True)]
     return [own.left + np.maximum(most - energy, 0) for own, energy in zip(misfits, held, strict=True)]
 
 
-def is_better(one: Tried, other: Tried, margin: float, doubt: float = _DOUBT) -> bool:
-    """Return whether views fit better one way than another: by a margin, and alike in all of them.
+def is_better(tried: Tried, other: Tried, margin: float, doubt: float = _DOUBT) -> bool:
+    """Return whether views fit better than under another hypothesis: by a margin, and consistently from view to view.
 
-    The latter by Student's test of the logarithms of what is left, view by view: the fewer, the more they must agree.
+    The consistency is Student's test of the logarithms of the unexplained energy, view by view. With fewer views, they must
+    agree more closely.
     """
-    if other.total <= margin * one.total:
+    if other.total <= margin * tried.total:
         return False
-    least = _TINY * np.maximum(one.misfit.energy, other.misfit.energy) + np.finfo(float).tiny
-    gain = np.log((other.left + least) / (one.left + least))
+    least = _TINY * np.maximum(tried.misfit.energy, other.misfit.energy) + np.finfo(float).tiny
+    gain = np.log((other.left + least) / (tried.left + least))
     error = float(gain.std(ddof=1)) / np.sqrt(len(gain))
     return bool(gain.mean() > scipy.special.stdtrit(len(gain) - 1, 1 - doubt) * error)

@@ -1,4 +1,4 @@
-"""All that a usual mistake may be in: what a data set says of its views, and how they were stored."""
+"""The properties of a data set that a usual mistake can affect, and cures that change them."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from ..views.dataset import Dataset
 from ..views.types import BackgroundWord
 
 Step = Callable[[NDArray], NDArray]
-MARGIN = 1.004  # times the misfit must fall by what undoes a mistake: by chance it fell 1.003 times at most in 100 sets
+MARGIN = 1.004  # factor by which a cure must lower the misfit: by chance it reached 1.003 at most in 100 data sets
 
 
 @dataclass(frozen=True, eq=False)
 class Setup:
-    """What a data set says of its views: a cure makes another one of it, and reads no particle.
+    """The properties of a data set as a cure has changed them; no particle is read.
 
     Attributes
     ----------
     given : Dataset
-        As the caller gave it.
+        The caller's data set.
     poses, psfs, background, symmetry_axis, symmetry_centre
-        As those of a `Dataset`.
+        As in `Dataset`.
     psf_scale : float
-        How many times as wide the PSFs are, voxels and all.
+        The factor by which the PSFs, and so their voxels, are wider.
     steps : tuple of callable
-        What every particle goes through first: (nz, ny, nx) to the same shape.
+        Functions applied to every particle first, from (nz, ny, nx) to the same shape.
     """
 
     given: Dataset
@@ -47,24 +47,24 @@ class Setup:
 
     @classmethod
     def of(cls, data: Dataset) -> Setup:
-        """Return what a data set with poses says."""
+        """Return the setup of a data set with poses, as given."""
         assert data.poses is not None, "see require"
         return cls(data, data.poses, data.psfs, data.background, data.symmetry_axis, data.symmetry_centre)
 
     @property
     def psf(self) -> tuple[NDArray, ...]:
-        """The PSFs, as a `Dataset` takes them."""
+        """The PSFs, under the name of the `Dataset` keyword."""
         return self.psfs
 
     @property
     def psf_voxel_size(self) -> Vector:
-        """The voxel of the PSFs, in the unit of the particles'."""
+        """The voxel size of the PSFs, in the unit of the particles' voxel size."""
         z, y, x = np.multiply(self.given.psf_voxel_size, self.psf_scale).tolist()
         return z, y, x
 
     @cached_property
     def placed(self) -> Poses:
-        """The poses, as `Dataset.placed` has them."""
+        """The poses as in `Dataset.placed`."""
         data = self.given
         poses = self.poses.in_unit_of(data.known_voxel)
         return poses.about_middle(data.particle_shape, data.voxel_size, data.symmetry, self.symmetry_axis)
@@ -76,7 +76,7 @@ class Setup:
 
     @cached_property
     def changed(self) -> tuple[str, ...]:
-        """The keywords of a `Dataset` that differ from those given."""
+        """The `Dataset` keywords whose values differ from the given ones."""
         data = self.given
         names = ["poses", "background", *(("symmetry_axis", "symmetry_centre") if data.symmetry else ())]
         found = [name for name in names if getattr(self, name) is not getattr(data, name)]
@@ -88,37 +88,37 @@ class Setup:
         return *found, *(name for name, differs in changes.items() if differs)
 
     def dataset(self) -> Dataset:
-        """Return the given views with all that differs changed."""
+        """Return the given data set with all changes."""
         data, changes = self.given, dict[str, Any]()
         for name in self.changed:
             changes[name] = Stepped(data, self.steps) if name == "particles" else getattr(self, name)
-        if "psf_voxel_size" in changes:  # which needs the other
+        if "psf_voxel_size" in changes:  # Dataset takes it only with a voxel size
             changes["voxel_size"] = data.voxel_size
         if "particles" in changes:
             changes["thread_safe"] = data.source.thread_safe
-            if data.masks is not None:  # the masks are in what is read
+            if data.masks is not None:  # the masks are in the particles as NaN
                 changes["seen"] = "auto"
         return data.replace(**changes) if changes else data
 
 
 @dataclass(frozen=True)
 class Cure:
-    """What undoes a mistake.
+    """A change that undoes a mistake.
 
     Attributes
     ----------
     name : str
-        What is done.
+        The change.
     mistake : str
-        What went wrong, if this mends it: it follows "looks as if".
+        The mistake, in words that follow "looks as if".
     code : str
-        The same in Python: lines that make ``data`` of ``data``.
+        The change in Python: lines that replace ``data`` by the corrected data set.
     undo : callable
-        Makes a `Setup` of one; the same one where there is nothing to undo.
+        Takes a `Setup` and returns the changed one, or the same one if there is nothing to undo.
     margin : float
-        How many times smaller the misfit must become.
+        The factor by which the misfit must fall.
     of_light : bool
-        Whether it changes the intensities, so that what is left of them cannot be compared with what there was.
+        Whether the change affects intensities, so that energies before and after cannot be compared.
     """
 
     name: str
@@ -130,7 +130,7 @@ class Cure:
 
 
 class Stepped:
-    """Particles of a data set that go through steps when they are read: what was not seen moves along."""
+    """Particles of a data set to which steps are applied when they are read; their NaN voxels move along."""
 
     def __init__(self, data: Dataset, steps: tuple[Step, ...]):
         self._data, self._steps = data, steps
@@ -143,7 +143,7 @@ class Stepped:
 
 
 def stepped(particle: NDArray, steps: tuple[Step, ...]) -> NDArray:
-    """Return a particle after some steps."""
+    """Apply steps to a particle, one after another."""
     for step in steps:
         particle = step(particle)
     return particle

@@ -1,4 +1,4 @@
-"""What is said of a volume that does not explain its views, or of views that stand out from the others."""
+"""Warn of a volume that does not explain its views, and of views that stand out from the others."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from .._messages import log, warn
 from ..views.dataset import Dataset
 from .comparison import Measured
 
-_SOME = 0.0035  # of what the views show: less is left by poses 2 degrees off, or a PSF 10 % too wide or narrow
-_MUCH = 0.015  # of it: more is left by wrong geometry
-_SURE = 4.0  # standard errors of the median, at least
-_MEDIAN = 1.25  # times the standard error of a mean
-_SINGLE = 6.0  # standard errors of one view, at least
-_TWICE = 2.0  # as far above 1 as the median may be
-_BESIDE = 5.0  # times what the others have
-_NAMED = 3
-_FEW = 3  # of two views that differ nobody knows which is right
+_SOME = 0.0035  # unexplained share: poses 2 degrees off, or a PSF 10 % too wide or narrow, leave less
+_MUCH = 0.015  # unexplained share: wrong geometry leaves more
+_SURE = 4.0  # standard errors of the median that make an excess significant
+_MEDIAN = 1.25  # standard error of a median over that of a mean
+_SINGLE = 6.0  # standard errors that make one view's excess significant
+_TWICE = 2.0  # allowed excess of one view over the allowed excess of the median
+_BESIDE = 5.0  # times the value of the other views
+_NAMED = 3  # views that a warning names
+_FEW = 3  # with two views that differ, either may be the wrong one
 _NEXT = "fastmpr.diagnose(data) or 'fastmpr check' tries the usual mistakes"
 
 
@@ -30,35 +30,35 @@ def tell(data: Dataset, found: Measured, settled: bool, given: bool) -> float | 
     ----------
     data : Dataset
     found : Measured
-        Of all views; NaN for those that were not compared.
+        For all views; NaN for those that were not compared.
     settled : bool
-        Whether the volume is finished: else it is known what is wrong, and only the log tells more.
+        Whether the solve has converged. If not, the misfit has a known cause, so it goes to the log only.
     given : bool
-        Whether somebody chose lam.
+        Whether the caller chose lam.
     """
     ratio, left = found.residuals.ratio, found.residuals.unexplained
     known = np.isfinite(ratio) & ~np.isnan(left)
     if not known.any():
         return None
     fit, rest, count = float(np.median(ratio[known])), float(np.median(left[known])), int(known.sum())
-    spoilt = data.source.spoilt()  # which was said: what is wrong with the others may follow from it
+    spoilt = data.source.spoilt()  # these were reported already, and may make the other views misfit
     say = warn if settled and not spoilt else log.info
-    log.info(f"fit {fit:.3g}: what is left of the views over their noise, in the median of {count}")
+    log.info(f"fit {fit:.3g}: the residual of the views over their noise, median of {count}")
     misfit, single = misfits(found, known), other_brightness(found, known)
-    if not (misfit and rest > _MUCH):  # else each view is wrong in its own way
+    if not (misfit and rest > _MUCH):  # otherwise every view misfits in its own way
         single = unexplained(found, known) | single
     single = {i: why for i, why in single.items() if i not in spoilt}
-    if misfit and (rest > _MUCH or not single):  # a few wrong ones leave the others a little off
+    if misfit and (rest > _MUCH or not single):  # a few wrong views make the others misfit a little
         say(_misfit(fit, rest, count, given, len(data.group) > 1))
     elif _shows_nothing(found, known):
-        say(f"particles: found nothing of the volume in most of {count}, need views of one particle: another channel?")
+        say(f"particles: found no trace of the volume in most of {count}, need views of one particle: another channel?")
     if single:
         say(_unlike(data, single, count))
     return fit
 
 
 def _misfit(fit: float, rest: float, count: int, given: bool, symmetric: bool) -> str:
-    """Return what to say of a volume that does not fit."""
+    """Return the warning for a volume that does not fit."""
     word, why = (
         ("does not fit", "poses, contrast or PSF may be of another convention")
         if rest > _MUCH
@@ -67,12 +67,12 @@ def _misfit(fit: float, rest: float, count: int, given: bool, symmetric: bool) -
     why += ", lam too low" * given + ", the particle less symmetric" * symmetric
     return (
         f"particles: found that the volume {word}: {fit:.3g} times the noise is left in the views, {_share(rest)} of what "
-        f"it shows (median of {count}), need about 1: {why}; {_NEXT}"
+        f"it predicts (median of {count}), need about 1: {why}; {_NEXT}"
     )
 
 
 def _unlike(data: Dataset, single: dict[int, str], count: int) -> str:
-    """Return what to say of views that stand out."""
+    """Return the warning for views that stand out."""
     named = ", ".join(f"{data.source.name(i)} ({why})" for i, why in list(single.items())[:_NAMED])
     more = f" and {len(single) - _NAMED} more" if len(single) > _NAMED else ""
     return (
@@ -82,7 +82,7 @@ def _unlike(data: Dataset, single: dict[int, str], count: int) -> str:
 
 
 def misfits(found: Measured, known: NDArray) -> bool:
-    """Return whether the views in the median have more left than their noise, and than what is a little off leaves."""
+    """Return whether the views' median residual exceeds their noise, and more than slight errors in the data explain."""
     ratio, limit, error = (part[known] for part in (found.residuals.ratio, found.limit, found.error))
     excess = np.median((ratio - 1) / (limit - 1))
     doubt = _MEDIAN * np.median(error / (limit - 1)) / math.sqrt(len(ratio))
@@ -90,13 +90,13 @@ def misfits(found: Measured, known: NDArray) -> bool:
 
 
 def _shows_nothing(found: Measured, known: NDArray) -> bool:
-    """Return whether most views do not look like what is predicted of them at all."""
+    """Return whether most views do not resemble their predictions at all."""
     gain, doubt = found.residuals.gain[known], _SURE * found.slack[known]
     return float(np.mean(~(gain > doubt))) > 0.5
 
 
 def other_brightness(found: Measured, known: NDArray) -> dict[int, str]:
-    """Return the views whose gain is negative or far from the others', and what it is."""
+    """Return the views whose gain is negative or far from that of the others, each with a description."""
     gain, doubt = found.residuals.gain, _SURE * found.slack
     usual = float(np.median(gain[known]))
     if usual <= 0 or known.sum() < _FEW:
@@ -111,7 +111,7 @@ def other_brightness(found: Measured, known: NDArray) -> dict[int, str]:
 
 
 def unexplained(found: Measured, known: NDArray) -> dict[int, str]:
-    """Return the views of which far more is left than of the others, and how much."""
+    """Return the views with a far larger residual than the others, each with its unexplained share."""
     if known.sum() < _FEW:
         return {}
     ratio, left = found.residuals.ratio, found.residuals.unexplained
@@ -122,5 +122,5 @@ def unexplained(found: Measured, known: NDArray) -> dict[int, str]:
 
 
 def _share(left: float) -> str:
-    """Return how much is left as text."""
+    """Return an unexplained share as text."""
     return f"{100 * left:.2g} %" if left < 1 else "more than all"

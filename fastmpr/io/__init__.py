@@ -1,16 +1,16 @@
-"""Files in and out: one small module per format, each of them yielding plain arrays.
+"""Read and write files: one small module per format, and each returns plain arrays.
 
 =============  ====================================================================
-`formats`      the table of them, and reading and writing a volume of any
-`images`       images of two or three dimensions, with channels and frames
-`about`        what a file says of channels and frames
-`files`        whether a file may be written, and writing it whole or not at all
+`formats`      the table of formats; reads and writes a volume in any of them
+`images`       images in two or three dimensions, with channels and frames
+`about`        a file's metadata about channels and frames
+`files`        checks that a file can be written; writes it whole or not at all
 `particles`    a folder of volumes, or one stack, read one particle at a time
 `tiff`         3-D volumes and 4-D stacks, with their voxel size
-`mrc`          3-D volumes as electron microscopes give them
-`units`        lengths as files write them, and what they say of a voxel
-`poses_csv`    poses as SPFluo writes them
-`poses_star`   poses as RELION writes them
+`mrc`          3-D volumes from electron microscopy
+`units`        lengths and voxel sizes in file metadata
+`poses_csv`    poses in SPFluo's format
+`poses_star`   poses in RELION's format
 `conventions`  the unit and the centre of poses
 =============  ====================================================================
 """

@@ -1,4 +1,4 @@
-"""What a file says of an image beside its numbers and voxels: its channels, and the time between frames."""
+"""Metadata of an image file besides the voxel size: its channels, and the time between frames."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _SECONDS |= {"ns": 1e-9, "min": 60.0, "minute": 60.0, "minutes": 60.0, "h": 3600
 
 
 class About(NamedTuple):
-    """What is known of an image's channels and frames; None or empty where nothing is.
+    """The known metadata of an image's channels and frames; None or empty where unknown.
 
     Attributes
     ----------
     names : tuple of (str or None)
-        Of the channels.
+        Names of the channels.
     emission, excitation : tuple of (float or None)
         Wavelengths of the channels, in micrometres.
     interval : float or None
@@ -34,7 +34,7 @@ class About(NamedTuple):
     interval: float | None = None
 
     def metadata(self, channels: int) -> dict[str, Any]:
-        """Return what tifffile takes to write this as OME's metadata, for so many channels."""
+        """Return the OME metadata for tifffile's writer, for an image with that many channels."""
         found: dict[str, Any] = {}
         told: dict[str, Any] = {"Name": list(self.names)} if _is_whole(self.names, channels) else {}
         for key, lengths in (("EmissionWavelength", self.emission), ("ExcitationWavelength", self.excitation)):
@@ -48,13 +48,13 @@ class About(NamedTuple):
 
 
 def read_about(path: str | Path) -> About:
-    """Read what a file says of its channels and frames.
+    """Read the metadata of a file's channels and frames.
 
     Parameters
     ----------
     path : path
-        A TIFF or MRC file. OME's metadata tell names, emission and excitation of channels, and OME's and ImageJ's the time
-        between frames; of other files nothing is known. What is not understood is not told.
+        A TIFF or MRC file. OME metadata give the names, emission and excitation of channels. OME and ImageJ metadata give
+        the time between frames. Other files give nothing. Entries that cannot be read are left out.
 
     Returns
     -------
@@ -86,7 +86,7 @@ def read_about(path: str | Path) -> About:
 
 
 def _is_whole(values: tuple[Any, ...], channels: int) -> bool:
-    """Return whether something is known of each channel."""
+    """Return whether there is a value for each channel."""
     return len(values) == channels and None not in values
 
 
@@ -96,11 +96,11 @@ def _of_ome(xml: str) -> About:
         return About()
     channels = pixels.findall("{*}Channel")
     emission, excitation = (
-        tuple(_wavelength(one.get(key), one.get(f"{key}Unit", "nm")) for one in channels)
+        tuple(_wavelength(channel.get(key), channel.get(f"{key}Unit", "nm")) for channel in channels)
         for key in ("EmissionWavelength", "ExcitationWavelength")
     )
     interval = _seconds(pixels.get("TimeIncrement"), pixels.get("TimeIncrementUnit", "s"))
-    return About(tuple(one.get("Name") for one in channels), emission, excitation, interval)
+    return About(tuple(channel.get("Name") for channel in channels), emission, excitation, interval)
 
 
 def _of_imagej(metadata: dict[str, Any]) -> float | None:

@@ -1,4 +1,4 @@
-"""What a translation means: the unit it is in, and the point of the box that its rotation is about."""
+"""What a pose means: the unit of its translation, and the point of the box that its rotation is about."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from scipy.spatial.transform import Rotation
 from .._messages import warn
 from .._validation import Vector, as_shape
 
-MIDDLE = "(n - 1) / 2"  # of n samples, as SPFluo and this library count
-CENTRES = (MIDDLE, "n // 2")  # the second as RELION, Xmipp and Dynamo do
+MIDDLE = "(n - 1) / 2"  # of n samples: the convention of SPFluo and of this library
+CENTRES = (MIDDLE, "n // 2")  # the second is that of RELION, Xmipp and Dynamo
 MICROMETRES = {"um": 1.0, "nm": 1e-3, "A": 1e-4}
-_ENOUGH = 3  # poses that do not all look like radians by chance
+_ENOUGH = 3  # fewer poses may all look like radians by chance
 
 
 class PoseTable(NamedTuple):
-    """What a file of N poses holds.
+    """The content of a file of N poses.
 
     Attributes
     ----------
     rotation : Rotation
-        Acting on (z, y, x) vectors.
+        Acts on (z, y, x) vectors.
     translation : (N, 3) ndarray
         In the format's unit.
     names : tuple of str, optional
     angles : (N, 3) ndarray
-        As they stand there, in degrees.
+        As in the file, in degrees.
     two_fold : {"y", "x"}
-        Along which axis of the model a dihedral particle has a two-fold axis.
+        The model's axis along which a dihedral particle has a two-fold axis.
     boxes : (N, 2) ndarray, optional
-        The side of a pixel in micrometres, and of a box in pixels.
+        The side of a pixel in micrometres, and the side of the box in pixels.
     """
 
     rotation: Rotation
@@ -45,10 +45,11 @@ class PoseTable(NamedTuple):
 
 
 def warn_of_radians(where: str | Path, angles: NDArray[np.float64]) -> None:
-    """Warn of Euler angles (N, 3) about an axis, another and the first again that look like radians.
+    """Warn if Euler angles (N, 3) look like radians; the first and the third angle are about the same axis.
 
-    The second of them is from 0 to pi, as programs give it, and none is beyond 2 pi. Degrees of small turns are not like
-    that: the first and the third then cancel, and may be anything. Whole numbers are degrees; a column of zeros is no sign.
+    Angles in radians have the second angle from 0 to pi, as programs write it, and no angle beyond 2 pi. Small rotations in
+    degrees rarely do: there the first and the third angle cancel, and each may have any value. Whole numbers are taken for
+    degrees, and a column of zeros tells nothing.
     """
     largest = float(np.abs(angles).max())
     second = angles[:, 1]
@@ -62,7 +63,7 @@ def warn_of_radians(where: str | Path, angles: NDArray[np.float64]) -> None:
 
 
 def off_middle(shape: Any, voxel_size: Vector | float = 1.0) -> NDArray[np.float64]:
-    """Return where voxel n // 2 lies from the middle of a box: half a voxel along each even axis.
+    """Return the offset of voxel n // 2 from the middle of a box: half a voxel along each even axis.
 
     Examples
     --------
@@ -74,7 +75,7 @@ def off_middle(shape: Any, voxel_size: Vector | float = 1.0) -> NDArray[np.float
 
 
 def beside_voxel(translation: NDArray, unit: str, voxel: Vector | None) -> NDArray[np.float64]:
-    """Return translations in a unit ("voxel", "um", ...) in that of a voxel size, None where that is not known."""
+    """Convert translations from a unit ("voxel", "um", ...) to the unit of a voxel size, which is None if unknown."""
     if unit == "voxel":
         return translation * np.array(voxel)
     if voxel is None and translation.any():
@@ -83,12 +84,12 @@ def beside_voxel(translation: NDArray, unit: str, voxel: Vector | None) -> NDArr
 
 
 def translations_for(path: str | Path, form: Any, poses: Any, shape: Any, voxel: Vector | None) -> NDArray[np.float64]:
-    """Return the translations of `Poses` in the unit and about the centre that a format keeps.
+    """Return the translations of `Poses` in the unit and about the centre of a file format.
 
     Raises
     ------
     ValueError
-        Naming the file, if that takes a shape or a voxel size that is not given.
+        If the conversion needs a shape or a voxel size that is not given; the message names the file.
     """
     translation = poses.translation * _factor(path, form.UNIT, poses.unit, voxel)
     if poses.centre == form.CENTRE:
@@ -106,7 +107,7 @@ def translations_for(path: str | Path, form: Any, poses: Any, shape: Any, voxel:
 
 
 def _factor(path: str | Path, wanted: str, unit: str | None, voxel: Vector | None) -> Any:
-    """Return what takes translations from their unit to "voxel" or "um"."""
+    """Return the factor that converts translations from their unit to "voxel" or "um"."""
     if unit is None or unit == wanted:
         return 1.0
     if wanted == "um" and unit in MICROMETRES:

@@ -1,4 +1,4 @@
-"""Whether a file may be written, and writing it whole or not at all."""
+"""Check that a file can be written, and write it whole or not at all."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from ..runtime.limits import memory_limit
 
 
 class FileError(ValueError):
-    """A file that cannot be used; the message begins with its name."""
+    """A file that cannot be used; the message begins with the file's name."""
 
 
 def as_path(value: Any, name: str = "path") -> Path:
-    """Return a path, of one line as errors that name it have to be."""
+    """Return a path; it must be one line, because error messages contain it and are one line."""
     text = os.fspath(value) if isinstance(value, str | os.PathLike) else value
     if not isinstance(text, str):
         raise TypeError(f"{name}: found {shown(value)}, need the name of a file or folder")
@@ -37,12 +37,12 @@ def check_writable(path: str | Path, overwrite: bool = False) -> None:
     path : path
         The file to be written. Its folder must exist and take new files.
     overwrite : bool
-        Whether a file that is there already may be replaced.
+        Whether an existing file may be replaced.
 
     Raises
     ------
     OSError
-        Naming the file or folder and what stands in the way.
+        If the file cannot be written; the message names the file or folder and the reason.
 
     Examples
     --------
@@ -70,16 +70,16 @@ def check_folder_writable(path: str | Path, contents: Collection[str], overwrite
     Parameters
     ----------
     path : path
-        The folder. If it does not exist, the one above it must.
+        The folder. If it does not exist, its parent must.
     contents : collection of str
-        The names of the files and folders that are to be written in it.
+        The names of the files and folders to write in it.
     overwrite : bool
-        Whether those that are there already may be replaced; anything else in the folder stays as it is.
+        Whether existing files and folders of these names may be replaced; anything else in the folder stays as it is.
 
     Raises
     ------
     OSError
-        Naming the file or folder and what stands in the way.
+        If the folder cannot be written; the message names the file or folder and the reason.
     """
     path = Path(path)
     if not path.exists():
@@ -95,7 +95,7 @@ def check_folder_writable(path: str | Path, contents: Collection[str], overwrite
 
 @contextmanager
 def written_whole(path: str | Path, overwrite: bool = False) -> Iterator[Path]:
-    """Give a temporary name beside ``path``, which becomes ``path`` only if the block ends without an error.
+    """Yield a temporary name beside ``path``; the file is renamed to ``path`` only if the block ends without an error.
 
     Examples
     --------
@@ -121,7 +121,7 @@ def written_whole(path: str | Path, overwrite: bool = False) -> Iterator[Path]:
 
 @contextmanager
 def folder_written_whole(path: str | Path, contents: Collection[str], overwrite: bool = False) -> Iterator[Path]:
-    """Give a temporary folder, whose contents move to ``path`` only if the block ends without an error.
+    """Yield a temporary folder; its contents move to ``path`` only if the block ends without an error.
 
     Examples
     --------
@@ -148,7 +148,7 @@ def folder_written_whole(path: str | Path, contents: Collection[str], overwrite:
 
 
 def _check_takes_files(folder: Path) -> None:
-    """Try to make a file: permission bits do not tell all (root, read-only file systems)."""
+    """Try to create a file, because permission bits are not enough (root, read-only file systems)."""
     try:
         with tempfile.TemporaryFile(dir=folder):
             pass
@@ -157,12 +157,12 @@ def _check_takes_files(folder: Path) -> None:
 
 
 def encodable(text: str) -> bool:
-    """Return whether a file can hold a text: names of files on Linux may be no text at all."""
+    """Return whether a text can be written as UTF-8; a file name on Linux may contain bytes that are no text."""
     return not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 def check_fits_memory(path: str | Path, nbytes: int) -> None:
-    """Refuse what no memory holds: a few hundred bytes of a TIFF can declare terabytes."""
+    """Refuse a volume larger than the memory; a TIFF header of a few hundred bytes can declare terabytes."""
     memory, _ = memory_limit()
     if nbytes > memory:
         need = f"need one that fits in memory ({memory / 1e9:.0f} GB)"

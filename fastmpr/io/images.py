@@ -1,4 +1,4 @@
-"""Images in TIFF and MRC files as they are: of two or three dimensions, with channels and frames, of any real type."""
+"""Images in TIFF and MRC files: two or three dimensions, with channels and frames, of any real type."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from .files import FileError, as_path, check_fits_memory, written_whole
 from .formats import check_given, volume_format, writable_format
 
 AXES = "TCZYX"  # frames, channels and space, the outermost first
-_UNNAMED = "QI"  # what tifffile calls axes of which a file says nothing
+_UNNAMED = "QI"  # tifffile's letters for axes that a file does not name
 _NEED = "need some of T, C, Z, Y and X, in this order, Y and X among them"
 
 
 class StoredImage(NamedTuple):
-    """An image of a file.
+    """An image read from a file.
 
     Attributes
     ----------
@@ -28,7 +28,7 @@ class StoredImage(NamedTuple):
     axes : str
         A letter for each axis of ``values``: some of T, C, Z, Y and X, in this order.
     voxel_size : tuple of float or None
-        In micrometres: (z, y, x), or (y, x) where there is no Z; None where it is not known.
+        In micrometres: (z, y, x), or (y, x) if there is no Z; None if unknown.
     """
 
     values: NDArray
@@ -37,36 +37,36 @@ class StoredImage(NamedTuple):
 
 
 def read_image(path: str | Path, voxel_size: ArrayLike | None = None, axes: str | None = None) -> StoredImage:
-    """Read an image as it is: of two or three dimensions, with channels and frames.
+    """Read an image of two or three dimensions, with channels and frames, in the file's own type.
 
     Parameters
     ----------
     path : path
         A TIFF file (OME, ImageJ or plain) that holds one grey-level image, or an MRC file.
     voxel_size : float or (z, y, x) or (y, x), optional
-        In micrometres, where it is known better than the file does: what the file says of it is then not looked at.
+        In micrometres. Replaces the voxel size in the file, which is then not read.
     axes : str, optional
-        A letter, T, C, Z, Y or X, for each axis of the file's array, or for each that is longer than 1, where they are known
-        better than by the file: such as "TYX" for a plain stack of frames, "YXC" for colours.
+        Replaces the axes in the file: one of T, C, Z, Y and X for each axis of the file's array, or for each axis longer
+        than 1. Examples: "TYX" for a plain stack of frames, "YXC" for colours.
 
     Returns
     -------
     values : ndarray
-        In the order T, C, Z, Y, X, of the file's own type, read-only where it lies uncompressed in one piece: such a file is
-        memory-mapped. NaN may be among them.
+        In the order T, C, Z, Y, X and of the file's own type; may contain NaN. If the data lie uncompressed in one piece,
+        the file is memory-mapped and the array is read-only.
     axes : str
-        Those that there are, such as "CZYX", less T, C and Z of length 1. Of axes that the file does not name, the last is
-        Z, the one before T.
+        The axes of ``values``, such as "CZYX"; T, C and Z of length 1 are dropped. If the file does not name its axes, the
+        last unnamed one is Z, and the one before is T.
     voxel_size : tuple of float or None
-        (z, y, x), or (y, x) where there is no Z, in micrometres; None where the file says nothing and none is given.
+        (z, y, x), or (y, x) if there is no Z, in micrometres; None if neither the file nor the caller gives it.
 
     Raises
     ------
     ValueError
-        Naming the file: no TIFF, truncated, RGB without ``axes``, complex, several images, other axes, larger than the
-        memory, a voxel size of which it says a part or something that is not understood.
+        If the file is no TIFF file, truncated, RGB without ``axes``, complex or larger than the memory, or has several
+        images, other axes, or a voxel size that is incomplete or unclear; the message names the file.
     OSError, ImportError
-        Naming the file, or the package that it needs.
+        If the file cannot be read or a package is missing; the message names the file or the package.
 
     Examples
     --------
@@ -87,7 +87,7 @@ def read_image(path: str | Path, voxel_size: ArrayLike | None = None, axes: str 
 
 
 def look_at(path: str | Path, voxel_size: ArrayLike | None = None, axes: str | None = None) -> StoredImage:
-    """Return what `read_image` does, of a TIFF file without its numbers: what stands for them has shape and type alone."""
+    """Return what `read_image` does without reading a TIFF file's data: ``values`` has only its shape and dtype."""
     path, axes = as_path(path), as_letters(axes)
     if voxel_size is not None and np.size(voxel_size) == 3:
         check_given(path, as_voxel_size(voxel_size))
@@ -104,27 +104,27 @@ def write_image(
     overwrite: bool = False,
     about: About | None = None,
 ) -> None:
-    """Write an image as OME-TIFF, whole or not at all; as BigTIFF where it needs that.
+    """Write an image as OME-TIFF, whole or not at all; a large image is written as BigTIFF.
 
     Parameters
     ----------
     path : path
-        Best ended by ``.ome.tif``, which tells other programs where the axes and the voxel size stand.
+        The suffix ``.ome.tif`` is best: other programs then look for the axes and the voxel size in the OME metadata.
     values : array_like
-        Written as float64 if it is, else as float32. May be NaN where nothing was seen.
+        float64 is written as float64, all else as float32. NaN is allowed where nothing was seen.
     axes : str
         A letter for each axis: some of T, C, Z, Y and X, in this order, Y and X among them.
     voxel_size : float or (z, y, x) or (y, x), optional
-        In micrometres; without it the file says nothing of it. Where there is no Z, that of three does not count.
+        In micrometres. Without it the file has no voxel size. If there is no Z, the first of three sides is ignored.
     overwrite : bool
-        Whether a file that is there already may be replaced.
+        Whether an existing file may be replaced.
     about : About, optional
-        What is known of channels and frames, as `read_about` returns it. What is not known of all channels is not written.
+        Metadata of channels and frames, as `read_about` returns it. Only entries known for all channels are written.
 
     Raises
     ------
     ValueError
-        For another suffix, other axes, or infinite values.
+        If the suffix or the axes are wrong, or values are infinite.
     OSError
         If the file exists already, or its folder is missing or cannot be written in.
     ImportError
@@ -158,7 +158,7 @@ def write_image(
 
 
 def _of_tiff(path: Path, given: Any, letters: str | None, whole: bool) -> StoredImage:
-    """Return the image in a TIFF file, or what it would be."""
+    """Return the image in a TIFF file; unless ``whole``, its data are not read."""
     with tiff.named(path), tiff.opened(path, alone=True, colours=letters is not None) as (tif, series):
         named = _as_axes(path, series) if letters is None else _as_told(path, letters, series.shape)
         kept = [k for k, axis in enumerate(named) if series.shape[k] > 1 or axis in "YX"]
@@ -167,7 +167,7 @@ def _of_tiff(path: Path, given: Any, letters: str | None, whole: bool) -> Stored
         found = tiff.voxel_size_of(path, tif, flat="Z" not in axes) if given is None else given
         if np.dtype(series.dtype).kind not in "fiub":
             raise FileError(f"{path}: found {series.dtype}, need real numbers")
-        if series.dataoffset is not None:  # all of it lies uncompressed in one piece
+        if series.dataoffset is not None:  # the data lie uncompressed in one piece
             kind = np.dtype(series.dtype).newbyteorder(tif.byteorder)
             values: NDArray = np.memmap(path, kind, mode="r", offset=series.dataoffset, shape=series.shape)
         else:
@@ -178,8 +178,8 @@ def _of_tiff(path: Path, given: Any, letters: str | None, whole: bool) -> Stored
 
 
 def _of_mrc(path: Path, given: Any, letters: str | None) -> StoredImage:
-    """Return the image in an MRC file; a volume of one plane is an image of two dimensions, as it is in a TIFF file."""
-    placeholder = None if given is None else (1.0, 1.0, 1.0)  # what the header says is not to be looked at
+    """Return the image in an MRC file; a volume of one plane becomes a 2-D image, as in a TIFF file."""
+    placeholder = None if given is None else (1.0, 1.0, 1.0)  # so that the header's voxel size is not read
     values, found = mrc.read_as_it_is(path, placeholder)
     if values.ndim == 3 and len(values) == 1:
         values = values[0]
@@ -193,7 +193,7 @@ def _of_mrc(path: Path, given: Any, letters: str | None) -> StoredImage:
 
 
 def as_letters(axes: Any) -> str | None:
-    """Return letters of axes that are T, C, Z, Y and X, each once, Y and X among them, if they are given."""
+    """Check the letters of axes: some of T, C, Z, Y and X, each once, Y and X among them; None stays None."""
     if axes is None:
         return None
     if not isinstance(axes, str) or not _are_in_order("".join(sorted(axes, key=f"{AXES}{axes}".index))):
@@ -202,7 +202,7 @@ def as_letters(axes: Any) -> str | None:
 
 
 def _as_told(path: Path, letters: str, shape: tuple[int, ...]) -> str:
-    """Return the letter of each axis of a file's array; axes of length 1 need none."""
+    """Return a letter for each axis of a file's array; the caller may leave out axes of length 1."""
     if len(letters) == len(shape):
         return letters
     rest = [axis for axis in AXES if axis not in letters]
@@ -213,7 +213,7 @@ def _as_told(path: Path, letters: str, shape: tuple[int, ...]) -> str:
 
 
 def _as_axes(path: Path, series: Any) -> str:
-    """Return the letters of the axes as they are in a TIFF file, those that it does not name included."""
+    """Return the letters of a TIFF file's axes, with letters for the axes that it does not name."""
     axes = series.axes
     unnamed = sum(axis in _UNNAMED for axis in axes)
     free = [axis for axis in "ZTC" if axis not in axes][:unnamed]
@@ -230,7 +230,7 @@ def _are_in_order(axes: str) -> bool:
 
 
 def _lengths(value: Any, solid: bool) -> tuple[float, ...] | None:
-    """Return the sides of a voxel (z, y, x), of an image that is not solid (y, x); None of None."""
+    """Return the sides of a voxel: (z, y, x), or (y, x) if the image is not ``solid``; None stays None."""
     if value is None:
         return None
     sides = as_reals(value, "voxel_size", "positive lengths")

@@ -22,13 +22,15 @@ from .files import FileError, check_fits_memory
 SUFFIXES = (".mrc", ".map", ".rec", ".mrc.gz", ".map.gz", ".rec.gz")
 
 _HEADER = 1024  # bytes
-_STAMP_AT, _IMOD, _SIGNED = 40, b"IMOD", 1  # where in extra2 IMOD says that flags follow, and that of signed bytes
-_MOST_SIGNED = 127  # that a signed byte holds
-_GREYS = 16  # values of an image of bytes
-_TORN = 1.15  # times as much from voxel to voxel where bytes are read with the wrong sign: 1.4 in noisy particles, right 0.7
-_UNIT = 1e-4  # angstroms, by which a length of 1 may be off
-_FLAT, _SLENDER = 0.7, 20.0  # sides of a microscope's voxel along z, in those across
-# bytes of a voxel, by the mode in the header; modes 3 and 4 are complex
+_STAMP_AT, _IMOD, _SIGNED = 40, b"IMOD", 1  # place and text of IMOD's stamp in extra2, and its flag for signed bytes
+_MOST_SIGNED = 127  # the largest signed byte
+_GREYS = 16  # an image of bytes has at least this many distinct values
+# Bytes have the wrong sign if the mean step between voxels is more than this many times smaller as unsigned bytes. In noisy
+# particles the ratio is 1.4 with the wrong sign and 0.7 with the right one.
+_WRONG_SIGN = 1.15
+_UNIT = 1e-4  # angstroms: tolerance of a voxel side of 1
+_FLAT, _SLENDER = 0.7, 20.0  # range of a microscope voxel's side along z over its side along y
+# bytes per voxel for each mode in the header; modes 3 and 4 are complex
 _BYTES = {0: 1, 1: 2, 2: 4, 6: 2, 12: 2}
 
 
@@ -38,22 +40,23 @@ def read(path: str | Path, voxel_size: Vector | None = None) -> tuple[NDArray, V
     Parameters
     ----------
     path : path
-        An MRC2014 file or its like, of any byte order, plain or gzipped. A machine stamp or map label that the standard
-        does not know is no obstacle.
+        An MRC2014 file or similar, of any byte order, plain or gzipped. A machine stamp or map label outside of the standard
+        is accepted.
     voxel_size : (float, float, float), optional
-        Where it is known better than the header does: what the header says of it is then not looked at.
+        Replaces the voxel size in the header, which is then not read.
 
     Returns
     -------
     volume : (nz, ny, nx) ndarray, float32
-        Its axes in the order z, y, x, whatever order the file keeps.
+        The axes are in the order z, y, x, whatever their order in the file.
     voxel_size : (float, float, float) or None
-        (z, y, x) in micrometres, as given or as the header says; None where it says nothing.
+        (z, y, x) in micrometres, as given or as in the header; None if neither has it.
 
     Raises
     ------
     ValueError
-        Naming the file: no MRC file, truncated, 2-D, 4-D, complex, NaN or infinite values, a part of a voxel size.
+        If the file is no MRC file, truncated, 2-D, 4-D or complex, or has NaN or infinite values or an incomplete voxel
+        size; the message names the file.
     ImportError
         If mrcfile is not installed.
 
@@ -76,7 +79,7 @@ def read(path: str | Path, voxel_size: Vector | None = None) -> tuple[NDArray, V
 
 
 def read_as_it_is(path: str | Path, voxel_size: Vector | None = None) -> tuple[NDArray, Vector | None]:
-    """Read an image of any number of dimensions and of the file's own type, the axes of a volume in the order z, y, x."""
+    """Read an image of any dimension in the file's own type; the axes of a volume are put in the order z, y, x."""
     mrcfile, path = _mrcfile(), Path(path)
     if path.is_dir():
         raise IsADirectoryError(f"{path}: is a folder, need an MRC file")
@@ -84,7 +87,7 @@ def read_as_it_is(path: str | Path, voxel_size: Vector | None = None) -> tuple[N
         raise FileNotFoundError(f"{path}: does not exist, need an MRC file")
     _check_extent(path)
     try:
-        # permissive, or many an old file is refused; what it lets through beside, with data=None, is checked here
+        # permissive, since many old files break the standard; what this mode lets through, with data=None, is checked here
         with _quiet():
             with mrcfile.open(path, permissive=True, header_only=True) as file:
                 _check_header(path, file.header)
@@ -95,7 +98,7 @@ def read_as_it_is(path: str | Path, voxel_size: Vector | None = None) -> tuple[N
         if str(error).startswith(str(path)):
             raise
         raise FileError(f"{path}: cannot be read as an MRC file ({error})") from None
-    except Exception as error:  # gzip, zlib and mrcfile each raise their own on a damaged file
+    except Exception as error:  # gzip, zlib and mrcfile each raise their own errors on a damaged file
         raise FileError(f"{path}: cannot be read as an MRC file ({error})") from None
     if data is None:
         raise FileError(f"{path}: found the file truncated, need all of it")
@@ -106,7 +109,7 @@ def read_as_it_is(path: str | Path, voxel_size: Vector | None = None) -> tuple[N
 
 
 def voxel_size_in(path: str | Path) -> Vector | None:
-    """Return what a file says of its voxel, as `read` finds it."""
+    """Return the voxel size in a file's header, as `read` finds it."""
     mrcfile = _mrcfile()
     with _quiet(), mrcfile.open(path, permissive=True, header_only=True) as file:
         sizes = [int(file.header[name]) for name in ("nz", "ny", "nx")]
@@ -119,14 +122,14 @@ _opening = RLock()
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Leave out mrcfile's warnings, in one thread at a time: two that set the filters aside in turns would lose them."""
+    """Silence mrcfile's warnings, in one thread at a time: two threads that swap the filters in turn would lose them."""
     with _opening, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
 
 
 def _unlock() -> None:
-    """In a forked child: who held the lock is not there to let go of it."""
+    """Replace the lock in a forked child, where the thread that held it does not exist."""
     global _opening
     _opening = RLock()
 
@@ -144,13 +147,13 @@ def _mrcfile() -> Any:
 
 
 def _check_extent(path: Path) -> None:
-    """Refuse a file shorter than its header says: mrcfile takes the memory first. What is compressed does not tell."""
+    """Refuse a file shorter than its header says, since mrcfile allocates the memory first; compressed files pass."""
     size = path.stat().st_size
     with open(path, "rb") as file:
         start = file.read(_HEADER)
     if len(start) < _HEADER or start.startswith((b"\x1f\x8b", b"BZ")):
         return
-    # of numbers whose bytes are turned round, small ones become large; mode 0 does not tell, so its width must too
+    # in the wrong byte order small numbers become large; mode 0 is the same in both, so the width is tested as well
     order: Any = "little" if all(int.from_bytes(start[k : k + 4], "little") < 1 << 24 for k in (0, 12)) else "big"
     nx, ny, nz, mode = (int.from_bytes(start[k : k + 4], order, signed=True) for k in (0, 4, 8, 12))
     extended, volume = int.from_bytes(start[92:96], order, signed=True), nx * ny * nz * _BYTES.get(mode, 0)
@@ -160,20 +163,20 @@ def _check_extent(path: Path) -> None:
 
 
 def _check_header(path: Path, header: Any) -> None:
-    """Refuse what is no volume, and what no memory holds."""
+    """Refuse a header that is not that of a real volume, or of one larger than the memory."""
     sizes = [int(header[name]) for name in ("nz", "ny", "nx")]
     mode = int(header["mode"])
     if mode in (3, 4):
         raise FileError(f"{path}: found complex numbers (mode {mode}), need a real volume")
     if mode not in _BYTES or min(sizes) < 1:
-        raise FileError(f"{path}: found mode {mode} and sizes {tuple(sizes)}, which are no MRC file's")
+        raise FileError(f"{path}: found mode {mode} and sizes {tuple(sizes)}, which no MRC file has")
     check_fits_memory(path, int(np.prod(sizes, dtype=object)) * _BYTES[mode])
 
 
 def _axis_order(path: Path, header: Any) -> tuple[int, ...]:
     """Return the permutation that brings the file's axes (section, row, column) into the order z, y, x."""
     axes = [int(header[name]) for name in ("maps", "mapr", "mapc")]  # 1, 2, 3 for x, y, z
-    if axes == [0, 0, 0]:  # files of old that do not say
+    if axes == [0, 0, 0]:  # old files leave them empty
         return (0, 1, 2)
     if sorted(axes) != [1, 2, 3]:
         raise FileError(f"{path}: found axes {axes}, need x, y and z once each")
@@ -181,45 +184,44 @@ def _axis_order(path: Path, header: Any) -> tuple[int, ...]:
 
 
 def _with_sign(path: Path, data: NDArray, header: Any) -> NDArray:
-    """Return bytes as they are meant: signed by the standard [MRC2014], unsigned where IMOD's stamp, or the range, says so.
+    """Return bytes with their intended sign: signed as in MRC2014, or unsigned if IMOD's stamp or the range says so.
 
-    Before version 4.2.23 IMOD wrote them unsigned without a stamp (its "MRC file format"); then they look torn at 127.
+    Before version 4.2.23, IMOD wrote unsigned bytes without a stamp (its "MRC file format"). Read as signed, they jump from
+    127 to -128.
     """
     if data.dtype != np.int8:
         return data
     extra = header["extra2"].tobytes()
     stamp, flags = (extra[at : at + 4] for at in (_STAMP_AT, _STAMP_AT + 4))
-    if stamp in (_IMOD, _IMOD[::-1]):  # in the file's byte order
+    if stamp in (_IMOD, _IMOD[::-1]):  # the stamp is in the file's byte order
         signed = int.from_bytes(flags, "little" if stamp == _IMOD else "big") & _SIGNED
         return data if signed else data.view(np.uint8)
     unsigned = data.view(np.uint8)
     if header["dmax"] > _MOST_SIGNED and [unsigned.min(), unsigned.max()] == [header["dmin"], header["dmax"]]:
         return unsigned
-    if _is_torn(data):
-        _say(
-            warn, path.parent, "bytes are torn from 127 to -128, so they may be unsigned: need IMOD's stamp, or mode 6"
-        )
+    if _has_wrong_sign(data):
+        _say(warn, path.parent, "bytes jump from 127 to -128, so they may be unsigned: need IMOD's stamp, or mode 6")
     return data
 
 
 @lru_cache(maxsize=1)
 def _say(how: Callable[[str], None], folder: Path, what: str) -> None:
-    """Say of a file what is said of all those beside it, once."""
+    """Report something once for all files of a folder."""
     how(f"{folder}: found that {what}")
 
 
-def _is_torn(data: NDArray) -> bool:
-    """Return whether bytes vary less from voxel to voxel as unsigned ones: more than a mask of two values does."""
+def _has_wrong_sign(data: NDArray) -> bool:
+    """Return whether bytes vary much less from voxel to voxel as unsigned than as signed; a mask does not count."""
     if data.size < 2 or len(np.unique(data)) < _GREYS:
         return False
     as_signed, as_unsigned = (np.abs(np.diff(data.view(kind).astype(np.int16))).mean() for kind in (np.int8, np.uint8))
-    return bool(as_signed > _TORN * as_unsigned)
+    return bool(as_signed > _WRONG_SIGN * as_unsigned)
 
 
 def _voxel_size(path: Path, lengths: Any, header: Any, depth: int) -> Vector | None:
-    """Return (z, y, x) in micrometres from angstroms, None where there are none (0, or 0 / 0 samples).
+    """Return (z, y, x) in micrometres from angstroms; None if the header has no sides (0, or 0 / 0 samples).
 
-    An image of ``depth`` 1 has its y for z. Lengths of 1 everywhere are what programs write that do not know them.
+    An image of ``depth`` 1 takes its side along y for z. Sides of 1 on all axes are a placeholder for an unknown voxel size.
     """
     z, y, x = (None if np.isnan(lengths[axis]) else float(lengths[axis]) for axis in ("yyx" if depth == 1 else "zyx"))
     if z is not None and y and depth > 1 and int(header["mz"]) == 1:
@@ -228,16 +230,17 @@ def _voxel_size(path: Path, lengths: Any, header: Any, depth: int) -> Vector | N
         _say(
             log.info,
             path.parent,
-            "voxels are of 1 Å, as programs write that do not know them, so their size is not known",
+            "voxels are of 1 Å, which programs write as a placeholder, so the voxel size is unknown",
         )
         return None
     return units.voxel_size(path, z=(z, "Å"), y=(y, "Å"), x=(x, "Å"))
 
 
 def _of_sections(path: Path, z: float, y: float, depth: int) -> float:
-    """Return the side of a voxel along z where a volume says that its cell holds one section (mz = 1).
+    """Return the side of a voxel along z in a volume whose header gives the cell of one section (mz = 1).
 
-    Some programs give the cell of a section then, as the standard has it, and some that of all: whichever is a microscope's.
+    With mz = 1, some programs write the cell of one section, as the standard says, and others that of all sections. The one
+    that makes a microscope's voxel is taken.
     """
     sides = {side / y: side for side in (z, z / depth)}
     likely = [side for ratio, side in sides.items() if _FLAT <= ratio <= _SLENDER]

@@ -21,29 +21,29 @@ _SHOWN = 80  # characters of a name in an error
 
 
 class ParticleFiles(Sequence[NDArray]):
-    """Volumes in files of their own, in the order of the files.
+    """A sequence of volumes with one file per volume, in the order of the files.
 
     Parameters
     ----------
     files : sequence of path
-        At least one; each may be of another format.
+        At least one file; they may have different formats.
     names : sequence of str
-        Of the particles.
+        Names of the particles.
     voxel_size : (float, float, float), optional
-        Where it is known better than the files do: what they say of it is then not looked at.
+        Replaces the voxel size in the files, which is then not read.
 
     Attributes
     ----------
     names : tuple of str
     shape : (int, int, int)
-        Of every particle.
+        Shape of every particle.
     voxel_size : (float, float, float) or None
-        (z, y, x) in micrometres; None where the files do not give it.
+        (z, y, x) in micrometres; None if unknown.
 
     Raises
     ------
     ValueError
-        Where one does not read as a volume. When a particle is read: if its shape or its voxel size is not the first's.
+        If a file is no volume; on reading a particle, if its shape or voxel size differs from the first particle's.
     """
 
     thread_safe = True
@@ -52,7 +52,7 @@ class ParticleFiles(Sequence[NDArray]):
         self._files, self.names, self._given = list(files), tuple(names), voxel_size
         first = volume_format(self._files[0]).read(self._files[0], voxel_size)
         self.shape, self.voxel_size = first[0].shape, first[1]
-        self._kept = {0: first}  # until it is asked for, so that no file is read twice
+        self._kept = {0: first}  # until its first use, so that no file is read twice
         check_given(self._files[0], voxel_size)
 
     def __len__(self) -> int:
@@ -77,19 +77,19 @@ class ParticleFolder(ParticleFiles):
     Parameters
     ----------
     path : path
-        A folder with volumes of one format (see `formats`); other files, folders and hidden ones are left alone.
+        A folder with volumes of one format (see `formats`). Other files, hidden files and folders are ignored.
     voxel_size : (float, float, float), optional
         As in `ParticleFiles`.
 
     Attributes
     ----------
     names : tuple of str
-        Of the particles, with the folder's own: ``particles/0.tiff``.
+        Names of the particles, with the folder's name in front: ``particles/0.tiff``.
 
     Raises
     ------
     ValueError
-        If there is no volume, or some of several formats.
+        If the folder has no volume, or volumes of several formats.
     """
 
     def __init__(self, path: str | Path, voxel_size: Vector | None = None) -> None:
@@ -100,21 +100,22 @@ class ParticleFolder(ParticleFiles):
 
 
 def open_particles(path: str | Path | list[Any] | tuple[Any, ...], voxel_size: float | Vector | None = None) -> Any:
-    """Return particles in a folder of 3-D volumes, in files of a list or pattern, or in one file; they have len and [i].
+    """Open the particles in a folder of 3-D volumes, in a list or pattern of files, or in one stack.
 
-    They have ``names`` (None in one file), ``shape`` and ``voxel_size``: the one given, else what the files say. Files of a
-    pattern such as ``particles/*.tif`` are in natural order, those of a list in its order.
+    The result is a sequence, which reads a particle when it is indexed. It has ``names`` (None for a stack), ``shape`` and
+    ``voxel_size``: the given one, else the one in the files. Files of a pattern such as ``particles/*.tif`` are in natural
+    order; those of a list are in the order of the list.
 
     Raises
     ------
     OSError
         If there is no such file or folder.
     ValueError
-        Naming the file that cannot be used.
+        If a file cannot be used; the message names it.
     """
     given = None if voxel_size is None else as_voxel_size(voxel_size)
     if isinstance(path, list | tuple):
-        return _listed_files([as_path(one) for one in path], given)
+        return _listed_files([as_path(file) for file in path], given)
     path = as_path(path)
     if not path.exists():
         return _listed_files(_of_pattern(path), given)
@@ -129,14 +130,14 @@ def open_particles(path: str | Path | list[Any] | tuple[Any, ...], voxel_size: f
 
 
 def _listed_files(files: list[Path], voxel_size: Vector | None) -> ParticleFiles:
-    """Return the particles in files, called by their paths."""
+    """Return the particles in a list of files; their names are the paths."""
     if not files:
-        raise ValueError("path: found an empty list, need the files of one particle at least")
+        raise ValueError("path: found an empty list, need at least one file")
     return ParticleFiles(files, [file.as_posix() for file in files], voxel_size)
 
 
 def _of_pattern(path: Path) -> list[Path]:
-    """Return the files that a pattern means, in natural order."""
+    """Return the files that match a pattern, in natural order."""
     files = [Path(name) for name in glob(str(path)) if not Path(name).is_dir()] if has_magic(str(path)) else []
     if not files:
         need = "need a folder of volumes, one file of them, or a pattern of such files (particles/*.tif)"
@@ -145,7 +146,7 @@ def _of_pattern(path: Path) -> list[Path]:
 
 
 def _volumes_in(folder: Path) -> list[Path]:
-    """Return the volumes in a folder, in natural order: of one format, for copies in another are no further particles."""
+    """Return the volumes in a folder, in natural order; they must have one format, or copies would count twice."""
     files = [file for file in folder.iterdir() if not file.name.startswith(".") and not file.is_dir()]
     found = {}
     for reader in volumes():
@@ -156,7 +157,7 @@ def _volumes_in(folder: Path) -> list[Path]:
             f"{len(own)} {suffix} ({listed([file.name for file in own])})" for suffix, own in found.items()
         )
         raise ValueError(
-            f"{folder}: found {shown}, need files of one format, or a pattern that tells which: {folder}/*.mrc"
+            f"{folder}: found {shown}, need files of one format, or a pattern that selects them: {folder}/*.mrc"
         )
     if found:
         return found.popitem()[1]
@@ -165,14 +166,14 @@ def _volumes_in(folder: Path) -> list[Path]:
 
 
 def natural_key(name: str) -> list[Any]:
-    """Return a key that sorts names as people do, by the value of the numbers in them.
+    """Return a key that sorts names in natural order, with numbers by their value.
 
     Examples
     --------
     >>> sorted(["10.tif", "9.tif", "b.tif"], key=natural_key)
     ['9.tif', '10.tif', 'b.tif']
     """
-    parts = re.split(r"(\d+)", name)  # text and digits take turns, so like is compared with like
+    parts = re.split(r"(\d+)", name)  # text and digits alternate, so text is compared with text and number with number
     return [int(part) if i % 2 else part for i, part in enumerate(parts)]
 
 
@@ -182,12 +183,12 @@ def are_in_order(names: Sequence[str]) -> bool:
 
 
 def places_of(names: Sequence[str], own: Sequence[str]) -> list[int]:
-    r"""Return where in ``own`` each of the names stands, compared in the first of three ways that finds them all.
+    r"""Return the index in ``own`` of each name; three ways to compare are tried until one finds all names.
 
     Raises
     ------
     ValueError
-        If one is not found exactly once in any way.
+        If no way finds each name exactly once.
 
     Examples
     --------
@@ -199,7 +200,7 @@ def places_of(names: Sequence[str], own: Sequence[str]) -> list[int]:
         if set(wanted) <= set(there):
             break
     count, asked = Counter(there), Counter(wanted)
-    show = repr if "".join([*names, *own]).isascii() else ascii  # what differs must show, even where it looks the same
+    show = repr if "".join([*names, *own]).isascii() else ascii  # letters that look the same may differ
     if missing := [name for name, key in zip(names, wanted, strict=True) if count[key] == 0]:
         need = f"need one pose of each particle (these are for {listed(list(own), show)})"
         raise ValueError(f"poses: found none for {listed(missing, show)}, {need}")
@@ -210,7 +211,7 @@ def places_of(names: Sequence[str], own: Sequence[str]) -> list[int]:
 
 
 def _plain(name: str) -> str:
-    """Return a name in one form of Unicode, since file systems and programs differ, and with one kind of slash."""
+    """Return a name in one Unicode form, since file systems and programs differ, with forward slashes."""
     return unicodedata.normalize("NFC", name).replace("\\", "/")
 
 
@@ -218,7 +219,7 @@ _KEYS: tuple[Callable[[str], str], ...] = (str, _plain, lambda name: PurePosixPa
 
 
 def unmatched(names: Sequence[str], own: Sequence[str]) -> str:
-    """Say which particles' names no pose has, and which poses' names no particle.
+    """Return text that lists the particles without a pose, and the poses without a particle.
 
     Examples
     --------
@@ -238,12 +239,12 @@ def unmatched(names: Sequence[str], own: Sequence[str]) -> str:
 
 
 def listed(names: Sequence[str], show: Callable[[str], str] | None = None, at_most: int = 3) -> str:
-    """Return the first few of some names, as text."""
+    """Return the first few names as text."""
     show = show or (repr if "".join(names).isascii() else ascii)
     more = f" and {len(names) - at_most} more" if len(names) > at_most else ""
     return ", ".join(show(name[:_SHOWN]) for name in names[:at_most]) + more
 
 
 def _agree(a: Any, b: Any) -> bool:
-    """Whether two voxel sizes are the same, up to the digits that a file keeps."""
+    """Return whether two voxel sizes agree within the precision of a file."""
     return a is b if a is None or b is None else bool(np.allclose(a, b, rtol=1e-3, atol=0))

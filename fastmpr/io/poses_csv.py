@@ -1,9 +1,9 @@
-"""Poses as SPFluo writes them: a CSV with the columns ``name,rot1,rot2,rot3,t1,t2,t3``.
+"""Poses in SPFluo's format: a CSV file with the columns ``name,rot1,rot2,rot3,t1,t2,t3``.
 
 The angles are intrinsic Euler angles in degrees, ``Rotation.from_euler("XZX", [rot1, rot2, rot3])``, where
-the letters X, Y, Z mean the array axes 0, 1, 2, that is z, y, x. The translations follow the same axes, in
-voxels. Where there is a header, its titles say which column is which, in any case and order; other columns may
-stand beside.
+the letters X, Y, Z mean the array axes 0, 1, 2, that is z, y, x. The translations are along the same axes, in
+voxels. If there is a header, it gives the order of the columns, in upper or lower case; further columns are
+allowed.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from .files import encodable, written_whole
 
 SUFFIXES = (".csv",)
 UNIT = "voxel"  # of the translations
-CENTRE = "(n - 1) / 2"  # of a box, what the rotations are about
+CENTRE = "(n - 1) / 2"  # the point of a box that the rotations are about
 COLUMNS = ("name", "rot1", "rot2", "rot3", "t1", "t2", "t3")
-_SHORT_HEADER = ("name", "rot1", "rot2", "rot3", "t")  # what a version of SPFluo writes over the same seven columns
+_SHORT_HEADER = ("name", "rot1", "rot2", "rot3", "t")  # one version of SPFluo writes this above the same seven columns
 
 
 def read(path: str | Path) -> PoseTable:
@@ -34,8 +34,8 @@ def read(path: str | Path) -> PoseTable:
     Raises
     ------
     ValueError
-        Naming the file and its line: a header without all seven titles, a row of another width, a value that is
-        not a finite number, a name that occurs twice.
+        If the header lacks a title, a row has another width, a value is not a finite number, or a name occurs
+        twice; the message names the file and the line.
     """
     rows = _read_rows(path)
     titles: tuple[str, ...] = COLUMNS
@@ -74,24 +74,28 @@ def write(
     overwrite: bool = False,
     two_fold: str = "y",
 ) -> None:
-    """Write N poses, translations in voxels; without names they are called 0, 1, 2 and so on.
+    """Write N poses with translations in voxels; poses without names are named 0, 1, 2 and so on.
 
     Raises
     ------
     ValueError
-        For a name that `read` would not find again.
+        If a name would not be read back as it is.
     """
-    with warnings.catch_warnings():  # at the poles (the identity, say) rot1 and rot3 are not unique: any will do
+    # at the poles (such as the identity) rot1 and rot3 are not unique, and any pair is right
+    with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Gimbal lock", UserWarning)
         angles = rotation.as_euler("XZX", degrees=True)
     if names is None:
         names = tuple(str(i) for i in range(len(angles)))
     if wrong := [name for name in names if name != name.strip() or not encodable(name)]:
         raise ValueError(
-            f"names: found {wrong[0]!a}, need names that begin and end with no blank, and that UTF-8 can hold"
+            f"names: found {wrong[0]!a}, need names without blanks at either end that can be written in UTF-8"
         )
     if two_fold != "y":
-        log.info(f"{path}: does not keep that a dihedral particle has a two-fold axis along {two_fold}: symmetry_axis=")
+        log.info(
+            f"{path}: this format cannot store that a dihedral particle has a two-fold axis along {two_fold}; "
+            "give symmetry_axis= when reading it"
+        )
     rows = np.hstack([angles, translation]).tolist()
     with (
         written_whole(path, overwrite) as temporary,
@@ -109,7 +113,7 @@ def _read_rows(path: str | Path) -> list[tuple[int, list[str]]]:
             reader = csv.reader(file)
             rows = [(reader.line_num, [text.strip() for text in row]) for row in reader]
     except (UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f"{path}: found no text that reads as CSV ({error})") from None
+        raise ValueError(f"{path}: found no CSV text ({error})") from None
     return [(line, row) for line, row in rows if any(row)]
 
 
@@ -120,7 +124,7 @@ def _titles(path: str | Path, header: list[str]) -> tuple[str, ...]:
         return COLUMNS
     if all(titles.count(column) == 1 for column in COLUMNS):
         return titles
-    found = ascii(",".join(header))[:100]  # so that what only looks like a title shows
+    found = ascii(",".join(header))[:100]  # in ASCII, since other letters may look like those of a title
     raise ValueError(
         f"{path}: found the header {found}, need each of {','.join(COLUMNS)} once, and commas between them"
     )

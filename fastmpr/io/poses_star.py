@@ -1,15 +1,15 @@
-"""Poses as RELION writes them: the particle table of a STAR file.
+"""Poses in RELION's format: the particle table of a STAR file.
 
-RELION [1]_ works in (x, y, z), gives intrinsic ZYZ Euler angles in degrees (Rot, Tilt, Psi) of the *inverse*
-of the rotation that takes the model into the image, and gives as origin, in angstroms, what must be
-*subtracted*: the particle lies at minus the origin from the centre of its image. It turns a box of n voxels about
-the voxel n // 2. A dihedral particle has a two-fold axis along x; a comment says so where poses written here have it along
-y. Here vectors are (z, y, x) and lengths micrometres.
+RELION [1]_ works in (x, y, z). Its angles (Rot, Tilt, Psi) are intrinsic ZYZ Euler angles in degrees of the *inverse* of
+the rotation from the model to the image. Its origin, in angstroms, is *subtracted*: the particle lies at minus the origin
+from the centre of its image. RELION rotates a box of n voxels about the voxel n // 2. A dihedral particle has a two-fold
+axis along x; if poses written here have it along y, a comment in the file says so. In this library vectors are (z, y, x)
+and lengths are in micrometres.
 
-RELION 4 and 5 keep a second turn of each subtomogram (rlnTomoSubtomogramRot, -Tilt, -Psi): from the box to the
-tomogram, since it cuts its boxes along axes turned by it. In such a box the particle lies as the first three angles
-and the origin say, so the second turn is left alone, with a warning where it is not zero: it would have to be composed
-with the first for boxes that another program cut along the axes of the tomogram.
+RELION 4 and 5 have a second rotation of each subtomogram, from the box to the tomogram (rlnTomoSubtomogramRot, -Tilt,
+-Psi), since RELION cuts boxes along rotated axes. The first three angles and the origin give the particle's pose in such
+a box, so the second rotation is ignored; a warning tells where it is not zero. Boxes that another program cut along the
+axes of the tomogram need the composition of both rotations.
 
 References
 ----------
@@ -35,7 +35,7 @@ from .files import encodable, written_whole
 
 SUFFIXES = (".star",)
 UNIT = "um"  # of the translations
-CENTRE = "n // 2"  # of a box, what the rotations are about
+CENTRE = "n // 2"  # the point of a box that the rotations are about
 TWO_FOLD = "x"  # an axis of a dihedral particle
 ANGLES = ("rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi")
 ORIGINS = ("rlnOriginXAngst", "rlnOriginYAngst", "rlnOriginZAngst")
@@ -48,7 +48,7 @@ MICROMETRES_PER_ANGSTROM = 1e-4
 
 Table = dict[str, list[str]]
 
-# a word of a STAR file: quoted, or free of blanks
+# a word of a STAR file: in quotes, or without blanks
 _WORD = re.compile(r"""'(.*?)'(?=\s|$)|"(.*?)"(?=\s|$)|(\S+)""")
 
 
@@ -58,14 +58,14 @@ def read(path: str | Path) -> PoseTable:
     Raises
     ------
     ValueError
-        Naming the file: no table of particles, a column that is missing, a value that is not a finite number,
-        a name that occurs twice, what is neither a loop nor a pair of label and value.
+        If there is no table of particles, a column is missing, a value is not a finite number, a name occurs twice, or a
+        line is neither in a loop nor a label with its value; the message names the file.
 
     Warns
     -----
     FastmprWarning
-        If boxes are turned against their tomogram: the angles are taken to be those in the box. If angles look like radians,
-        or one of three origins is missing.
+        If boxes are rotated against their tomogram (the angles are taken as those in the box), if angles look like radians,
+        or if one of the three origins is missing.
     """
     text = _text(path)
     tables = _tables(path, text)
@@ -76,12 +76,12 @@ def read(path: str | Path) -> PoseTable:
     warn_of_radians(path, angles)
     origins = _origins(path, table)
 
-    turned = [column for column in SUBTOMOGRAM if column in table and any(_numbers(path, table, column))]
-    if turned:
+    rotated = [column for column in SUBTOMOGRAM if column in table and any(_numbers(path, table, column))]
+    if rotated:
         warn(
-            f"{path}: found {', '.join('_' + column for column in turned)} that are not zero; the boxes are taken to be cut "
-            "along axes turned by them, as RELION does; where they were cut along the tomogram's, compose both turns into "
-            "_rlnAngleRot, -Tilt and -Psi first"
+            f"{path}: found {', '.join('_' + column for column in rotated)} that are not zero; the boxes are taken to be "
+            "cut along axes rotated by these angles, as RELION does; if they were cut along the tomogram's axes, compose "
+            "both rotations into _rlnAngleRot, -Tilt and -Psi first"
         )
     names = tuple(table[NAME]) if NAME in table else None
     if names and len(set(names)) < len(names):
@@ -102,14 +102,15 @@ def write(
     overwrite: bool = False,
     two_fold: str = TWO_FOLD,
 ) -> None:
-    """Write N poses, translations in micrometres.
+    """Write N poses with translations in micrometres.
 
     Raises
     ------
     ValueError
-        For a name that `read` would not find again.
+        If a name would not be read back as it is.
     """
-    with warnings.catch_warnings():  # at the poles (the identity, say) Rot and Psi are not unique: any will do
+    # at the poles (such as the identity) Rot and Psi are not unique, and any pair is right
+    with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Gimbal lock", UserWarning)
         angles = _reverse_axes(rotation).inv().as_euler("ZYZ", degrees=True)
     origins = -translation[:, ::-1] / MICROMETRES_PER_ANGSTROM + 0.0  # adding 0 turns -0 into 0
@@ -126,12 +127,12 @@ def write(
 
 
 def _reverse_axes(rotation: Rotation) -> Rotation:
-    """Turn a rotation of (x, y, z) vectors into the same rotation of (z, y, x) vectors, or back."""
+    """Convert a rotation of (x, y, z) vectors to the same rotation of (z, y, x) vectors, or back."""
     return Rotation.from_matrix(rotation.as_matrix()[:, ::-1, ::-1])
 
 
 def _origins(path: str | Path, table: Table) -> NDArray[np.float64]:
-    """Return the origins (N, 3) in angstroms; one that is not given is zero."""
+    """Return the origins (N, 3) in angstroms; a missing one is zero."""
     for column in ORIGINS:
         if (pixels := column.removesuffix("Angst")) in table and column not in table:
             raise ValueError(f"{path}: found origins in pixels (_{pixels}), need angstroms (_{column})")
@@ -139,11 +140,9 @@ def _origins(path: str | Path, table: Table) -> NDArray[np.float64]:
     if len(given) == 2:
         missing = next(column for column in ORIGINS if column not in given)
         found = " and ".join(f"_{column}" for column in given)
-        warn(
-            f"{path}: found {found} and no _{missing}, which is taken for 0: need all three of particles in three dimensions"
-        )
+        warn(f"{path}: found {found} and no _{missing}, which is taken as 0: need all three origins for 3-D particles")
     if not given and (elsewhere := [column for column in _COORDINATES if column in table]):
-        log.info(f"{path}: no origins beside _{elsewhere[0]}, so the particles lie in the middle of their boxes")
+        log.info(f"{path}: found _{elsewhere[0]} and no origins, so the particles lie in the middle of their boxes")
     origins = np.zeros((len(next(iter(table.values()))), 3))
     for axis, column in enumerate(ORIGINS):
         if column in given:
@@ -152,7 +151,7 @@ def _origins(path: str | Path, table: Table) -> NDArray[np.float64]:
 
 
 def _boxes(tables: dict[str, Table], table: Table) -> NDArray[np.float64] | None:
-    """Return the side of a pixel in micrometres and of a box in pixels, (N, 2), as the optics of each particle say."""
+    """Return each particle's side of a pixel in micrometres and of a box in pixels, (N, 2), from the optics table."""
     optics = tables.get("optics", {})
     groups = optics.get("rlnOpticsGroup", [])
     count = len(next(iter(table.values())))
@@ -167,7 +166,7 @@ def _boxes(tables: dict[str, Table], table: Table) -> NDArray[np.float64] | None
 
 
 def _positive(text: str) -> float:
-    """Return a number, NaN where there is none that is a length."""
+    """Return a positive finite number, NaN for any other text."""
     try:
         return number if 0 < (number := float(text)) < math.inf else math.nan
     except ValueError:
@@ -175,11 +174,11 @@ def _positive(text: str) -> float:
 
 
 def _text(path: str | Path) -> str:
-    """Return what stands in a file."""
+    """Return the text of a file."""
     try:
         return Path(path).read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: found no text that reads as STAR ({error})") from None
+        raise ValueError(f"{path}: found no STAR text ({error})") from None
 
 
 def _particle_table(path: str | Path, tables: dict[str, Table]) -> Table:
@@ -196,7 +195,7 @@ def _particle_table(path: str | Path, tables: dict[str, Table]) -> Table:
 
 
 def _tables(path: str | Path, text: str) -> dict[str, Table]:
-    """Return the table of every ``data_`` block, block name -> column -> texts: a ``loop_``, or pairs, which are one row."""
+    """Return the table of each ``data_`` block, as block name -> column -> texts; label-value pairs make one row."""
     tables: dict[str, Table] = {}
     block, loop = "", False
     for number, line in enumerate((line.strip() for line in text.splitlines()), 1):
@@ -205,7 +204,7 @@ def _tables(path: str | Path, text: str) -> dict[str, Table]:
         is_label, is_alone = line.startswith("_"), len(words) == 1
         if not words:
             continue
-        if line.startswith("data_") and is_alone:  # a row of a loop may begin so too
+        if line.startswith("data_") and is_alone:  # a row of a loop may also begin with this word
             block, loop = words[0].removeprefix("data_"), False
         elif line.startswith("loop_") and is_alone:
             if block in tables:
@@ -254,4 +253,6 @@ def _quoted(name: str) -> str:
     for text in ([name] if plain else []) + [f"'{name}'", f'"{name}"']:
         if _words(text) == [name] and len(f"{text} 0".splitlines()) == 1 and encodable(name):
             return text
-    raise ValueError(f"names: found {name!a}, need names of one line, with one kind of quotes, that UTF-8 can hold")
+    raise ValueError(
+        f"names: found {name!a}, need names of one line, with one kind of quotes, that can be written in UTF-8"
+    )

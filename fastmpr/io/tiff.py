@@ -1,4 +1,4 @@
-"""3-D volumes and 4-D stacks of them in TIFF files (OME, ImageJ or plain), with their voxel size."""
+"""3-D volumes and 4-D stacks of volumes in TIFF files (OME, ImageJ or plain), with their voxel size."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SUFFIXES = (".tif", ".tiff")
 
 _NEED_VOLUME = "need each volume whole, in a file of its own"
 
-# bytes of each data type of a TIFF tag, by its number
+# bytes of each data type of a TIFF tag, by the type's number
 _TYPE_SIZES = np.array([0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4, 0, 0, 8, 8, 8, 0], dtype=np.uint64)
 
 
@@ -32,25 +32,25 @@ def read(path: str | Path, voxel_size: Vector | None = None) -> tuple[NDArray, V
     Parameters
     ----------
     path : path
-        A TIFF file that holds one grey-level volume (z, y, x), compressed or not, of any byte order. Of a set of files with
-        common OME metadata, this file alone.
+        A TIFF file that holds one grey-level volume (z, y, x), compressed or not, of any byte order. If the file belongs to
+        a set of files with common OME metadata, this file alone is read.
     voxel_size : (float, float, float), optional
-        Where it is known better than the file does: what the file says of it is then not looked at.
+        Replaces the voxel size in the file, which is then not read.
 
     Returns
     -------
     volume : ndarray, float32 or float64
         Finite; float64 stays float64, all else becomes float32.
     voxel_size : (float, float, float) or None
-        (z, y, x) in micrometres, as given; else as OME's or ImageJ's metadata say; None where they say nothing.
+        (z, y, x) in micrometres, as given, else from the OME or ImageJ metadata; None if neither has it.
 
     Raises
     ------
     ValueError
-        Naming the file: no TIFF, truncated, 2-D, 4-D, RGB, several channels, a part of a volume, NaN or infinite values, a
-        voxel size of which it says a part or something that is not understood.
+        If the file is no TIFF file, truncated, 2-D, 4-D, RGB or a part of a volume, or has several channels, NaN or infinite
+        values, or a voxel size that is incomplete or unclear; the message names the file.
     ImportError
-        If tifffile is not installed, or imagecodecs where the compression needs it.
+        If tifffile is not installed, or imagecodecs if the compression needs it.
 
     Examples
     --------
@@ -71,25 +71,25 @@ def read(path: str | Path, voxel_size: Vector | None = None) -> tuple[NDArray, V
 
 
 def voxel_size_in(path: str | Path) -> Vector | None:
-    """Return what a file says of its voxel, as `read` finds it."""
+    """Return the voxel size in a file's metadata, as `read` finds it."""
     with named(path), opened(path, alone=True) as (tif, _):
         return voxel_size_of(path, tif)
 
 
 class Stack(Sequence[NDArray]):
-    """The volumes of a 4-D TIFF file (n, z, y, x), read one at a time; a 3-D file is a stack of one.
+    """The volumes of a 4-D TIFF file (n, z, y, x), read one at a time; a 3-D file is a stack of one volume.
 
     Parameters
     ----------
     path : path
         The file.
     voxel_size : (float, float, float), optional
-        Where it is known better than the file does.
+        Replaces the voxel size in the file.
 
     Attributes
     ----------
     shape : (int, int, int)
-        Of one volume.
+        Shape of one volume.
     voxel_size : (float, float, float) or None
         (z, y, x) in micrometres, as `read` finds it.
 
@@ -112,13 +112,15 @@ class Stack(Sequence[NDArray]):
             self.shape = as_shape(sizes)
             self.voxel_size = voxel_size or voxel_size_of(path, tif)
             check_fits_memory(path, series.nbytes // self._n)
-            if series.dataoffset is not None:  # all of it lies uncompressed in one piece
+            if series.dataoffset is not None:  # the data lie uncompressed in one piece
                 self._map = require_tifffile().memmap(path, mode="r").reshape(self._n, *self.shape)
             else:
                 self._map, self._pages, self._lock = None, series.pages, Lock()
                 if len(self._pages) % self._n:
-                    raise FileError(f"{path}: {shown_axes(series)} on {len(self._pages)} pages, need whole ones each")
-                weakref.finalize(self, files.pop_all().close)  # the pages are read from the open file
+                    raise FileError(
+                        f"{path}: {shown_axes(series)} on {len(self._pages)} pages, need whole pages for each volume"
+                    )
+                weakref.finalize(self, files.pop_all().close)  # pages are read from the open file
 
     def __len__(self) -> int:
         return self._n
@@ -142,13 +144,13 @@ def write(path: str | Path, volume: ArrayLike, voxel_size: ArrayLike | None = No
     Parameters
     ----------
     path : path
-        Best ended by ``.ome.tif``, which tells other programs where the voxel size stands.
+        The suffix ``.ome.tif`` is best: other programs then look for the voxel size in the OME metadata.
     volume : array_like, shape (z, y, x)
-        Written as float64 if it is, else as float32.
+        float64 is written as float64, all else as float32.
     voxel_size : float or (float, float, float), optional
-        (z, y, x) in micrometres; without it the file says nothing of it.
+        (z, y, x) in micrometres. Without it the file has no voxel size.
     overwrite : bool
-        Whether a file that is there already may be replaced.
+        Whether an existing file may be replaced.
 
     Raises
     ------
@@ -170,7 +172,7 @@ def write(path: str | Path, volume: ArrayLike, voxel_size: ArrayLike | None = No
 
 
 def require_tifffile() -> Any:
-    """Return the package, or raise an error that says how to get it."""
+    """Return the tifffile module, or raise an error that says how to install it."""
     try:
         import tifffile
     except ImportError:
@@ -180,7 +182,7 @@ def require_tifffile() -> Any:
 
 @contextmanager
 def named(path: str | Path) -> Iterator[None]:
-    """Name the file in whatever error its parser stumbles into."""
+    """Add the file's name to any error of its parser."""
     try:
         yield
     except (FileError, OSError, ImportError, MemoryError):
@@ -193,9 +195,9 @@ def named(path: str | Path) -> Iterator[None]:
 
 @contextmanager
 def opened(path: str | Path, alone: bool = False, colours: bool = False) -> Iterator[tuple[Any, Any]]:
-    """Give (file, image) of a TIFF file that holds one image, all of it, in grey levels unless ``colours`` are welcome.
+    """Yield (file, image) of a whole TIFF file with one image, in grey levels unless ``colours`` are allowed.
 
-    Where the file belongs to a set, the image is that of the set, or that of the file alone.
+    If the file belongs to a set, the image is that of the whole set, or that of this file ``alone``.
     """
     tifffile = require_tifffile()
     path = Path(path)
@@ -220,9 +222,9 @@ def opened(path: str | Path, alone: bool = False, colours: bool = False) -> Iter
 
 
 def _check_chain(path: Path, tif: Any) -> None:
-    """Refuse a file that breaks off: tifffile would read what is left as if it were all.
+    """Refuse a truncated file, since tifffile would read the rest as if it were the whole.
 
-    A page is a table of tags, each with its value or the offset of it, then the offset of the next page, 0 if
+    A page is a table of tags, each with a value or the offset of a value, then the offset of the next page, 0 if
     there is none (TIFF 6.0 specification, section 2).
     """
     layout, handle = tif.tiff, tif.filehandle
@@ -233,7 +235,7 @@ def _check_chain(path: Path, tif: Any) -> None:
         (n_tags,) = struct.unpack(layout.tagnoformat, handle.read(layout.tagnosize))
         if n_tags == 0:
             raise FileError(
-                f"{path}: found zeros where a page should be, as in a copy that broke off, need all of the file"
+                f"{path}: found zeros where a page should be, as in an incomplete copy, need all of the file"
             )
         tags = np.frombuffer(handle.read(n_tags * layout.tagsize), entry.newbyteorder(tif.byteorder))
         n_bytes = tags["count"] * np.take(_TYPE_SIZES, tags["type"], mode="clip")
@@ -244,12 +246,12 @@ def _check_chain(path: Path, tif: Any) -> None:
 
 
 def _check_extent(path: Path, series: Any) -> None:
-    """Refuse an image some of whose data are not in the file: they would be read as zeros, or not at all."""
+    """Refuse an image whose data are partly missing, since tifffile would read zeros there, or nothing."""
     size = path.stat().st_size
     if series.dataoffset is not None:
         pieces = [(series.dataoffset, series.nbytes)]
     elif any(page is None for page in series.pages):
-        raise FileError(f"{path}: found pages that are in no file here, need all of them")
+        raise FileError(f"{path}: found pages whose files are missing, need all of them")
     else:
         pieces = [p for page in series.pages for p in zip(page.dataoffsets, page.databytecounts, strict=True)]
     end = max(offset + count for offset, count in pieces)
@@ -258,20 +260,20 @@ def _check_extent(path: Path, series: Any) -> None:
 
 
 def _is_stack_of_volumes(axes: str) -> bool:
-    """Whether the axes are (n,) z, y, x, or do not say."""
+    """Return whether the axes are (n,) z, y, x, or are not named."""
     return "C" not in axes and (axes.endswith("ZYX") or "Z" not in axes)
 
 
 def shown_axes(series: Any) -> str:
-    """Return what was found, for an error."""
+    """Return text for an error: the shape and the axes of an image."""
     return f"found an image of shape {series.shape} with axes {series.axes}"
 
 
 def _is_whole_volume_of_set(path: Path, tif: Any) -> bool:
-    """Whether the file belongs to a set of files with common OME metadata; then it must hold one whole volume in order.
+    """Return whether the file belongs to a set with common OME metadata; such a file must hold one whole volume in order.
 
-    Each ``TiffData`` of the metadata gives a run of planes, the file they are in, and their first page there (OME-TIFF
-    specification, "The TiffData element").
+    Each ``TiffData`` of the metadata gives a run of planes, the file that holds them, and their first page in that file
+    (OME-TIFF specification, "The TiffData element").
     """
     root = ElementTree.fromstring(tif.ome_metadata)
     if root.find("{*}BinaryOnly") is not None:
@@ -287,7 +289,7 @@ def _is_whole_volume_of_set(path: Path, tif: Any) -> bool:
 
 
 def _own_planes(pixels: Any, root: Any, name: str) -> Iterator[tuple[int, int, int, tuple[Any, ...]]]:
-    """Yield (page, z, number of planes in a volume, what else tells the volume) of the planes that lie in this file."""
+    """Yield (page, z, planes per volume, identity of the volume) for each plane in this file."""
     own, order, depth = root.get("UUID"), pixels.get("DimensionOrder", "XYZCT"), int(pixels.get("SizeZ", 1))
     for element in pixels.iterfind("{*}TiffData"):
         uuid = element.find("{*}UUID")
@@ -301,9 +303,9 @@ def _own_planes(pixels: Any, root: Any, name: str) -> Iterator[tuple[int, int, i
 
 
 def voxel_size_of(path: str | Path, tif: Any, flat: bool = False) -> Vector | None:
-    """Return (z, y, x) in micrometres from the metadata of OME or ImageJ, None where they say nothing.
+    """Return (z, y, x) in micrometres from the OME or ImageJ metadata, None if they do not give it.
 
-    What they say along z does not count for a ``flat`` image: its z is its y.
+    A ``flat`` image takes its side along y for z.
     """
     if tif.pages[0].is_ome:
         return _ome_voxel_size(path, tif.pages[0].description, flat)
@@ -311,7 +313,7 @@ def voxel_size_of(path: str | Path, tif: Any, flat: bool = False) -> Vector | No
 
 
 def _ome_voxel_size(path: str | Path, xml: str, flat: bool) -> Vector | None:
-    """Read the physical sizes of the image in this file, the first where they do not say which that is."""
+    """Read the physical sizes of this file's image; if the metadata do not tell which image, those of the first."""
     root = ElementTree.fromstring(xml)
     images = root.findall(".//{*}Pixels")
     own = [pixels for pixels in images if any(_own_planes(pixels, root, Path(path).name))] or images
@@ -324,7 +326,7 @@ def _ome_voxel_size(path: str | Path, xml: str, flat: bool) -> Vector | None:
 
 
 def _imagej_voxel_size(path: str | Path, tif: Any, flat: bool) -> Vector | None:
-    """Read ImageJ's spacing along z, 1 / resolution along y and x; units along y and z are told where they differ from x."""
+    """Read ImageJ's spacing along z, 1 / resolution along y and x; y and z have own units where they differ from x."""
     metadata, tags = tif.imagej_metadata, tif.pages[0].tags
     unit = metadata.get("unit", "")
 

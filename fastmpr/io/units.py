@@ -1,7 +1,6 @@
-"""Lengths as files write them, and what they say of a voxel, in micrometres.
+"""Lengths and voxel sizes in file metadata, converted to micrometres.
 
-A file that says nothing of its voxel is one thing; one that says a part of it, or something that is not understood, is
-another: that is an error, never a guess.
+A file without a voxel size is allowed. A voxel size that is incomplete or unclear is an error, never a guess.
 """
 
 from __future__ import annotations
@@ -21,32 +20,32 @@ _PREFIXES = {
     **dict(zip(("m", "μ", "n", "p", "f", "a", "z", "y"), range(-3, -27, -3), strict=True)),
 }
 _INCH = 25_400.0
-# the units of length of OME, in micrometres; case matters: a mm is no Mm
+# OME's units of length, in micrometres; case matters (mm and Mm)
 _SYMBOLS = {
     **{f"{prefix}m": float(f"1e{power + 6}") for prefix, power in _PREFIXES.items()},
     **{"Å": 1e-4, "thou": _INCH / 1000, "li": _INCH / 12, "pt": _INCH / 72, "in": _INCH},
     **{"ft": 12 * _INCH, "yd": 36 * _INCH, "mi": 63_360 * _INCH},
 }
-# other names, in which case does not matter
+# other names, in upper or lower case
 _SPELLED = {"pico": -12, "nano": -9, "micro": -6, "milli": -3, "centi": -2, "deci": -1, "": 0}
 _NAMES = {
     **{f"{p}met{ending}": float(f"1e{power + 6}") for p, power in _SPELLED.items() for ending in ("er", "re")},
     **{"micron": 1.0, "μm": 1.0, "um": 1.0, "angstrom": 1e-4, "ångström": 1e-4, "inch": _INCH, "inches": _INCH},
 }
 _NO_UNIT = ("", "pixel", "pixels")
-_SAME = 0.01  # lengths that agree but for rounding
-_NEED = "need its voxel size in micrometres from you (voxel_size=, --voxel-size; of a PSF psf_voxel_size=, --psf-voxel-size)"
+_SAME = 0.01  # relative tolerance: lengths that agree within rounding
+_NEED = "need its voxel size in micrometres from you (voxel_size=, --voxel-size; a PSF's: psf_voxel_size=, --psf-voxel-size)"
 
 
 def micrometres(unit: str) -> float | None:
-    """Return how many micrometres a unit is; None where it has not one plain meaning.
+    """Return a unit in micrometres, None if its meaning is unknown or not unique.
 
     Examples
     --------
     >>> micrometres("nm"), micrometres("Micron "), micrometres("inch"), micrometres("pixel")
     (0.001, 1.0, 25400.0, None)
     """
-    text = unicodedata.normalize("NFKC", _mended(unit)).strip()  # one code point for each of mu and angstrom
+    text = unicodedata.normalize("NFKC", _mended(unit)).strip()  # mu and angstrom have several code points
     if text in _SYMBOLS:
         return _SYMBOLS[text]
     name = text.casefold()
@@ -54,14 +53,14 @@ def micrometres(unit: str) -> float | None:
 
 
 def voxel_size(path: str | Path, z: tuple[Any, str], y: tuple[Any, str], x: tuple[Any, str]) -> Vector | None:
-    """Return (z, y, x) in micrometres from what a file says of each axis, a number or None and its unit.
+    """Return (z, y, x) in micrometres from each axis's entry in a file: a number or None, and its unit.
 
-    Returns None where it says nothing: no number, 0, or 1 pixel.
+    Returns None if the file gives no axis: no number, 0, or 1 pixel.
 
     Raises
     ------
     ValueError
-        Naming the file, if it says a part, or something that is not understood.
+        If the entries are incomplete or unclear; the message names the file.
 
     Examples
     --------
@@ -83,7 +82,7 @@ def voxel_size(path: str | Path, z: tuple[Any, str], y: tuple[Any, str], x: tupl
 
 
 def slip(given: Vector, said: Vector) -> str | None:
-    """Return in which usual way a voxel size that is given differs from what a file says, None where it does not so.
+    """Return the usual slip that a given voxel size shows against the file's own, None if it shows none.
 
     Examples
     --------
@@ -92,10 +91,10 @@ def slip(given: Vector, said: Vector) -> str | None:
     >>> slip((300, 100, 100), (0.3, 0.1, 0.1))
     '1000 times as long'
     """
-    ratios = [one / other for one, other in zip(given, said, strict=True)]
+    ratios = [side / other for side, other in zip(given, said, strict=True)]
     if all(abs(ratio - 1) < _SAME for ratio in ratios):
         return None
-    if all(abs(one / other - 1) < _SAME for one, other in zip(sorted(given), sorted(said), strict=True)):
+    if all(abs(side / other - 1) < _SAME for side, other in zip(sorted(given), sorted(said), strict=True)):
         return "the same sides in another order"
     power = 10.0 ** round(math.log10(ratios[0]))
     is_unit = power != 1 and all(abs(ratio / power - 1) < _SAME for ratio in ratios)
@@ -103,7 +102,7 @@ def slip(given: Vector, said: Vector) -> str | None:
 
 
 def _mended(unit: str) -> str:
-    """Return a unit without ImageJ's escapes, and with its bytes read as UTF-8 where they were read as something else."""
+    """Return a unit without ImageJ's escapes, and decoded again as UTF-8 if it was decoded as another encoding."""
     unit = re.sub(r"\\u([0-9a-fA-F]{4})", lambda match: chr(int(match[1], 16)), unit)
     for wrong in ("latin-1", "cp1252"):
         try:
@@ -118,7 +117,7 @@ def _says_something(number: Any, unit: str) -> bool:
 
 
 def _length(number: Any, unit: str) -> float:
-    """Return a length in micrometres, NaN where it is not understood."""
+    """Return a length in micrometres, NaN if the number or the unit is unclear."""
     factor = micrometres(unit)
     return math.nan if number is None or factor is None else _number(number) * factor
 

@@ -1,15 +1,14 @@
-"""The paper's experiment again: its Table 1 and Figures 1 to 3, for the methods it compares, with one call.
+"""Reproduce the paper's Table 1 and Figures 1 to 3, for all methods that it compares, with one call.
 
-What the paper does not give is chosen here, and is the same for all methods:
+Settings that the paper does not give are chosen here, the same for all methods:
 
 - the volume is scaled to a standard deviation of 1, so that noise of variance 1, 5, 10 has 1, 5, 10 times its power;
-- the PSF is a Gaussian with a full width at half maximum of 3.8 voxels across and 11.8 along the axis, much like that of
+- the PSF is a Gaussian with a full width at half maximum of 3.8 voxels across and 11.8 along the axis, similar to that of
   a confocal microscope of NA 1.2 in water at 50 nm per voxel, on 69 x 69 x 43 voxels (x, y, z);
-- poses are uniform at random; views are simulated in the frame of the model, by the paper's eq. (3);
-- each method has the lam that is best on one noise draw and is scored on others, by `metrics.psnr`;
-- every solve for Table 1 and Figure 2 stops at the same tolerance or number of iterations, be it of one view or of all;
-- times are to the same accuracy: every solve for Figure 3 runs until its residuals are below 2e-3, however long it takes
-  (400 iterations at most).
+- poses are uniform at random, and views are simulated in the frame of the model, by the paper's eq. (3);
+- each method uses the lam that is best on one noise draw, and is scored on the other draws by `metrics.psnr`;
+- every solve for Table 1 and Figure 2, of one view or of all, stops at the same tolerance or number of iterations;
+- times are to the same accuracy: every solve for Figure 3 runs until its residuals are below 2e-3 (400 iterations at most).
 """
 
 from __future__ import annotations
@@ -42,36 +41,37 @@ def run(
     cancel: Event | None = None,
     timeout: float | None = None,
 ) -> str:
-    """Make Table 1, Figures 1 to 3 and an HTML record in a folder; return the table as text.
+    """Compute Table 1, Figures 1 to 3 and an HTML page with the run's record; return the table as text.
 
-    A cell that is finished is kept in ``out/cells``; an interrupted run goes on from there.
+    The work is cut into cells. Finished cells are stored in ``out/cells``, and an interrupted run continues from them.
 
     Parameters
     ----------
     out : path
-        The folder; made if it is not there, but the one above it must be.
+        The folder for the results. It is created if it does not exist; its parent must exist.
     volumes : mapping of str to (nz, ny, nx) array_like, optional
-        The particles by name; `fitted` to 35 x 70 x 70 voxels. By default a centriole and a nuclear pore of
-        `fastmpr.phantom`. Names that differ only in case, spaces or punctuation are refused: they name files.
+        The particles by name; each is `fitted` to 35 x 70 x 70 voxels. By default a centriole and a nuclear pore from
+        `fastmpr.phantom`. Names that differ only in case, spaces or punctuation are refused, since files are named after
+        them.
     plan : Plan
         `FULL` or `QUICK`.
     tick : callable
-        Called with a cell's name when it is finished.
+        Called with the name of each finished cell.
     cancel : threading.Event, optional
-        Or anything with ``is_set()``: once it is set, the call ends; what is finished is kept.
+        Or any object with ``is_set()``. The call ends once it is set; finished cells are kept.
     timeout : float, optional
-        Seconds after which to give up, likewise.
+        Seconds after which the call ends; finished cells are kept.
 
     Raises
     ------
     ValueError
-        If a volume is not 3-D and finite, or has no content, or if two have the same name.
+        If a volume is not 3-D and finite, or has no content, or if two volumes have the same name.
     TypeError
-        If ``volumes`` is no mapping or ``plan`` no `Plan`.
+        If ``volumes`` is no mapping or ``plan`` is no `Plan`.
     OSError
-        If the folder cannot be made or written in.
+        If the folder cannot be created or written in.
     Cancelled
-        If ``cancel`` is set or ``timeout`` is over before all cells are finished.
+        If ``cancel`` is set or the ``timeout`` passes before all cells are finished.
 
     References
     ----------
@@ -97,7 +97,7 @@ def run(
 
 
 def _as_particles(volumes: Any) -> dict[str, NDArray]:
-    """Return the particles by name, fitted."""
+    """Return the fitted particles by name."""
     if volumes is None:
         volumes = {"centriole": phantom.centriole(SHAPE), "nuclear pore": phantom.nuclear_pore(SHAPE)}
     if not isinstance(volumes, Mapping):
@@ -110,7 +110,8 @@ def _as_particles(volumes: Any) -> dict[str, NDArray]:
             raise TypeError(f"volumes: found the name {name!r}, need a string that is not empty")
         if (other := names.setdefault(file_name(name), name)) != name:
             raise ValueError(
-                f"volumes: found the names {other!r} and {name!r}, need names that differ in their letters"
+                f"volumes: found the names {other!r} and {name!r}, need names that differ in more than case "
+                "and punctuation"
             )
     return {name: fitted(volume, name=f"volumes[{name!r}]") for name, volume in volumes.items()}
 

@@ -1,4 +1,4 @@
-"""Finished work as files in a folder, so that an interrupted run goes on where it stopped."""
+"""Store finished work as files in a folder, so that an interrupted run continues where it stopped."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def source_checksum() -> int:
 
 @dataclass(frozen=True)
 class Cell:
-    """One piece of work: the volume it is of, what is done with it, the function that does it and the picture it makes."""
+    """One piece of work: the volume, the task, the function that does the task, and the file of its picture."""
 
     volume: str
     task: str
@@ -43,12 +43,12 @@ class Cell:
 
     @property
     def name(self) -> str:
-        """The name of the cell."""
+        """The cell's name."""
         return f"{self.volume}, {self.task}"
 
 
 class Cells:
-    """Finished cells as JSON files in a folder; those of other settings, or of another program, are done again."""
+    """Finished cells as JSON files in a folder; cells of other settings or another program version are computed again."""
 
     def __init__(self, folder: Path, plan: Plan, volumes: Mapping[str, NDArray], stop: Stop | None = None):
         self.folder, self.volumes, self.plan = folder, volumes, plan
@@ -58,7 +58,7 @@ class Cells:
         self.values: dict[str, dict[str, Any]] = {}
 
     def setting(self, volume: str) -> dict[str, Any]:
-        """Return all that the values of a volume's cells depend on."""
+        """Return all settings that the values of a volume's cells depend on."""
         setting = {
             **self.program,
             "plan": asdict(self.plan),
@@ -69,7 +69,7 @@ class Cells:
         return json.loads(json.dumps(setting))
 
     def finish(self, cell: Cell) -> None:
-        """Read a cell's file, or do its work and write it."""
+        """Read a cell's file, or do the cell's work and write the file."""
         path = self.folder / f"{file_name(cell.volume)}-{cell.task.replace(', ', '-').replace(' ', '_')}.json"
         value = self._kept(cell, path)
         if value is None:
@@ -81,7 +81,7 @@ class Cells:
         self.values[cell.name] = value
 
     def _kept(self, cell: Cell, path: Path) -> dict[str, Any] | None:
-        """Return the value in a cell's file, None where it is of another setting, incomplete or not readable."""
+        """Return the value in a cell's file, None if the file has another setting, is incomplete or cannot be read."""
         try:
             kept = json.loads(path.read_text())
             if kept["setting"] == self.setting(cell.volume) and kept["picture"] == _checksum(cell.picture):
@@ -91,7 +91,7 @@ class Cells:
         return None
 
     def all(self) -> Iterator[Cell]:
-        """Yield every cell, those first that others need."""
+        """Yield every cell; cells that others depend on come first."""
         for volume in self.volumes:
             for variance in self.plan.variances:
                 for method in METHODS:
@@ -102,7 +102,7 @@ class Cells:
             yield Cell(first, f"{method}, times", partial(self._times, first, method))
 
     def _scored(self, volume: str, variance: int, method: str) -> Cell:
-        """A method's entry in Table 1: lam from draw 0, PSNR on the others."""
+        """Return the cell for a method's entry in Table 1: lam from draw 0, PSNR on the other draws."""
         experiment, n = self.experiments[volume], self.plan.n_poses
         picture = self.picture(volume, method) if variance == self.plan.shown else None
 
@@ -126,11 +126,11 @@ class Cells:
         return Cell(volume, f"{method}, variance {variance}", work, picture)
 
     def scored(self, volume: str, variance: int, method: str) -> dict[str, Any]:
-        """Return an entry of Table 1."""
+        """Return the value of an entry of Table 1."""
         return self.values[f"{volume}, {method}, variance {variance}"]
 
     def picture(self, volume: str, method: str) -> Path:
-        """Return where the volume of Figure 1 is kept."""
+        """Return the path of a method's volume for Figure 1."""
         return self.folder / f"{file_name(volume)}-{method}.npy"
 
     def lam(self, volume: str, method: str) -> float:
@@ -138,10 +138,10 @@ class Cells:
         return self.scored(volume, self.plan.shown, method)["lam"]
 
     def _by_poses(self, volume: str, method: str) -> dict[str, Any]:
-        """PSNR against the number of poses, at the lam of Table 1."""
+        """Return the PSNR for each number of poses, at the lam of Table 1."""
         experiment, lam = self.experiments[volume], self.lam(volume, method)
         data = experiment.data(max(self.plan.counts), self.plan.shown, 1)
-        if method == "deconvolve_average":  # each view is deconvolved once, then the first n are averaged for every n
+        if method == "deconvolve_average":  # each view is deconvolved once; then the first n are averaged for every n
             until, run = Until(self.plan.max_iter, self.plan.tol), Run(workers=1, stop=self.stop)
             alone = Deconvolved(data, lam, as_regularizer("tv"), until, run)
             kept = np.empty((len(data), *data.particle_shape), data.dtype)
@@ -153,7 +153,7 @@ class Cells:
         return {"psnr": [psnr(x, experiment.truth) for x in volumes]}
 
     def _times(self, volume: str, method: str) -> dict[str, Any]:
-        """Seconds against the number of poses, to the same accuracy, everything compiled."""
+        """Return the seconds for each number of poses, to the same accuracy, after compilation."""
         experiment, lam = self.experiments[volume], self.lam(volume, method)
         data = experiment.data(max(self.plan.timed), self.plan.shown, 1)
         experiment.run(method, data[:1], lam, timed=True)
@@ -166,7 +166,7 @@ class Cells:
 
 
 def file_name(volume: str) -> str:
-    """Return a volume's name in the names of files."""
+    """Return a volume's name in a form for file names."""
     return re.sub(r"[^\w.]+", "_", volume).lower()
 
 
@@ -175,7 +175,7 @@ def _checksum(path: Path | None) -> int | None:
 
 
 class _Keeping(Sequence[NDArray]):
-    """A sequence of volumes that keeps each one it gives."""
+    """A sequence of volumes that stores each volume that is read from it."""
 
     thread_safe = True
 

@@ -1,4 +1,4 @@
-"""What is computed: volumes, views, methods, and how much of it."""
+"""The paper's experiment: volumes, views, methods, and their numbers."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ PSF_SHAPE: Size = (43, 69, 69)
 PSF_SIGMA = (5.0, 1.6, 1.6)  # voxels
 SEED = 2018
 
-# Where the search for the best lam begins, times 1 / variance; a bad start costs time, not decibels.
+# Start of the search for the best lam at variance 1, to be divided by the variance; a bad start costs time, not decibels.
 FIRST_LAM = {"deconvolve_average": 420.0, "tv": 11.0, "hessian": 36.0}
 _LAM_STEP = 3.0
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How much is done: poses and noise draws of Table 1, pose counts of Figures 2 and 3, and when solves stop."""
+    """The size of a run: poses and noise draws of Table 1, pose counts of Figures 2 and 3, and when solves stop."""
 
     n_poses: int = 100
     draws: int = 3
@@ -64,18 +64,18 @@ QUICK = Plan(n_poses=6, draws=1, counts=(2, 4, 6), timed=(1, 2, 6), max_iter=25)
 
 
 def fitted(volume: ArrayLike, shape: int | Size = SHAPE, name: str = "volume") -> NDArray:
-    """Bin, crop and pad a volume about its centre until its content fits into a shape.
+    """Bin, crop and pad a volume about its centre so that its content fits into a shape.
 
-    The factor of the binning is the smallest after which no voxel above 2 % of the maximum is cut off.
+    The binning factor is the smallest one with which no voxel above 2 % of the maximum is cut off.
 
     Parameters
     ----------
     volume : (nz, ny, nx) array_like
-        A particle, brighter than what is around it.
+        A particle that is brighter than its surroundings.
     shape : int or (int, int, int)
-        Of the result.
+        Shape of the result.
     name : str
-        What errors call the volume.
+        Name of the volume in error messages.
 
     Returns
     -------
@@ -85,7 +85,7 @@ def fitted(volume: ArrayLike, shape: int | Size = SHAPE, name: str = "volume") -
     Raises
     ------
     ValueError
-        If the volume is not 3-D and finite, has nothing above zero or is the same everywhere.
+        If the volume is not 3-D and finite, has nothing above zero or is constant.
 
     Examples
     --------
@@ -98,9 +98,8 @@ def fitted(volume: ArrayLike, shape: int | Size = SHAPE, name: str = "volume") -
     """
     whole, shape = as_volume(volume, name), as_shape(shape)
     _check_content(whole, name)
-    whole = whole.astype(np.float64) / max(
-        whole.max(), -whole.min()
-    )  # now sums and squares are finite, whatever the unit
+    # scaled to 1, so that sums and squares are finite in any unit
+    whole = whole.astype(np.float64) / max(whole.max(), -whole.min())
     for factor in range(1, max(whole.shape) + 1):
         binned = _binned(whole, factor)
         inside = _centred(binned, shape)
@@ -123,7 +122,7 @@ def _binned(volume: NDArray, factor: int) -> NDArray:
 
 
 def _centred(volume: NDArray, shape: Size) -> NDArray:
-    """Crop or pad each axis about its centre."""
+    """Crop or pad each axis about its middle."""
     padded = np.pad(
         volume,
         [((s - n) // 2, s - n - (s - n) // 2) if s > n else (0, 0) for n, s in zip(volume.shape, shape, strict=True)],
@@ -133,7 +132,7 @@ def _centred(volume: NDArray, shape: Size) -> NDArray:
 
 @dataclass(frozen=True)
 class Experiment:
-    """One volume, its PSF, poses and noise: everything that a cell is made of."""
+    """One volume with its PSF, poses and noise: everything that a cell needs."""
 
     truth: NDArray
     plan: Plan
@@ -146,7 +145,7 @@ class Experiment:
 
     @cached_property
     def poses(self) -> Poses:
-        """As many poses as any cell needs, two for Figure 1; fewer are always the first of them."""
+        """The poses for the largest cell, at least two for Figure 1; smaller cells take the first of them."""
         return Poses.random(max(2, self.plan.n_poses, *self.plan.counts, *self.plan.timed), rng=SEED)
 
     @cached_property
@@ -161,7 +160,7 @@ class Experiment:
         return Dataset(views, self.psf, self.poses[:n], frame="model")
 
     def run(self, method: str, data: Dataset, lam: float, timed: bool = False) -> NDArray:
-        """Return the volume that a method makes of some views; a timed run goes on until it is accurate."""
+        """Return a method's volume from some views; a timed run continues until it is accurate."""
         plan = self.plan
         options: dict[str, Any] = {"max_iter": plan.max_iter, "tol": plan.tol, "cancel": self.stop}
         if timed:
@@ -172,12 +171,12 @@ class Experiment:
             return deconvolve_average(data, lam=lam, **options)
         sums = accumulate(data, cancel=self.stop)
         x = solve(sums, lam, method, **options).x
-        self.stop.check()  # what a solve that was cut short returns must not be taken for finished
+        self.stop.check()  # the result of a stopped solve must not count as finished
         return sums.crop(x)
 
 
 def best_lam(score: Callable[[float], float], start: float) -> float:
-    """Walk along start * _LAM_STEP ** k to the highest score; return the top of the parabola through it and its neighbours.
+    """Search start * _LAM_STEP ** k for the highest score; return the top of the parabola through it and its neighbours.
 
     Examples
     --------

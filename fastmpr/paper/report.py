@@ -1,6 +1,6 @@
-"""What `paper` writes: the table in three formats, three figures, and one HTML page with the run's record.
+"""Write the results of `paper`: the table in three formats, three figures, and an HTML page with the run's record.
 
-``cells`` is a `fastmpr.paper.cells.Cells` whose every cell is finished.
+``cells`` is always a `fastmpr.paper.cells.Cells` with all cells finished.
 """
 
 from __future__ import annotations
@@ -31,14 +31,15 @@ PUBLISHED = {  # Table 1 of the paper, by volume and variance, in the order of M
     ("nuclear pore", 10): (8.32, 18.57, 20.84, 20.92),
 }
 
-_COLOURS = {"deconvolve_average": "#D55E00", "hessian": "#0072B2"}  # of Okabe and Ito: safe for the colour-blind
-_SEAM = "#E69F00"  # likewise
+# colours of Okabe and Ito, safe for the colour-blind
+_COLOURS = {"deconvolve_average": "#D55E00", "hessian": "#0072B2"}
+_SEAM = "#E69F00"
 _MARKERS = {"deconvolve_average": "s", "hessian": "o"}
 _PACKAGES = ("numba", "numpy", "pyfftw", "scipy", "matplotlib")
 
 
 def write(out: Path, cells: Any) -> str:
-    """Write everything into ``out`` and return the table as text."""
+    """Write all files into ``out``, and return the table as text."""
     heads, rows = table(cells)
     text = _as_text(heads, rows)
     figures = {"fig1": _figure_1(cells), "fig2": _figure_2(cells), "fig3": _figure_3(cells)}
@@ -113,7 +114,7 @@ def _new_figure(width: float, height: float) -> Any:
 
 
 def _figure_1(cells: Any) -> Any:
-    """Sections of two views, the truth and every method; a method's left half beside the truth's right half."""
+    """Draw sections of two views, the truth and every method; a method's left half is beside the truth's right half."""
     titles = ["View 1", "View 2", "Truth", *METHODS.values()]
     windows = {name: _window(truth) for name, truth in cells.volumes.items()}
     height = sum(1 + len(truth) / windows[name] for name, truth in cells.volumes.items())
@@ -144,7 +145,7 @@ def _figure_1(cells: Any) -> Any:
 
 
 def _panels(cells: Any, name: str) -> list[tuple[NDArray, tuple[float, float]]]:
-    """Return the volumes of a row of Figure 1 with the limits of their grey scales, one for all but the views."""
+    """Return the volumes of a row of Figure 1 with their grey-scale limits, the same for all except the views."""
     truth = cells.volumes[name]
     data = cells.experiments[name].data(2, cells.plan.shown, cells.plan.draws)
     panels = [(view, tuple(np.percentile(view, [1, 99.8]))) for view in map(data.read, range(2))]
@@ -157,7 +158,7 @@ def _panels(cells: Any, name: str) -> list[tuple[NDArray, tuple[float, float]]]:
 
 
 def _window(truth: NDArray) -> int:
-    """Return the side of the square, centred in y and x, that shows what is there and a margin."""
+    """Return the side of the square, centred in y and x, that shows the content and a margin."""
     seen = np.argwhere(truth > 0.05 * truth.max())[:, 1:]
     reach = np.abs(seen - (np.array(truth.shape[1:]) - 1) / 2).max()
     return min(*truth.shape[1:], 2 * int(reach + 7))
@@ -179,13 +180,13 @@ def _name_halves(ax: Any) -> None:
 
 
 def _figure_2(cells: Any) -> Any:
-    """PSNR against the number of poses."""
+    """Draw the PSNR against the number of poses."""
     figure, _ = _curves(cells, "by poses", "psnr", cells.plan.counts, "PSNR (dB)")
     return figure
 
 
 def _figure_3(cells: Any) -> Any:
-    """Time against the number of poses."""
+    """Draw the time against the number of poses."""
     figure, ax = _curves(cells, "times", "times", cells.plan.timed, "Time (s)")
     ax.set_yscale("log")
     low, high = ax.get_ylim()
@@ -237,7 +238,7 @@ def record(cells: Any) -> dict[str, Any]:
 
 
 def _as_lines(record: dict[str, Any]) -> str:
-    """Return a record with one line per entry, and one per entry of an entry."""
+    """Return a record as text, with a line per entry and per entry of a nested dict."""
     lines = []
     for name, value in record.items():
         if isinstance(value, dict):
@@ -248,20 +249,20 @@ def _as_lines(record: dict[str, Any]) -> str:
 
 
 def _page(cells: Any, heads: list[str], rows: list[list[str]], pictures: dict[str, bytes]) -> str:
-    """Return one page that needs no other file."""
+    """Return one HTML page that needs no other file."""
     first, plan = next(iter(cells.volumes)), cells.plan
     slow, fast = (
         cells.values[f"{first}, {method}, times"]["times"][-1] for method in ("deconvolve_average", "hessian")
     )
     captions = {
         "fig1": f"Figure 1. Sections through the middle of two views, the truth and the results from {plan.n_poses} views, "
-        f"noise variance {plan.shown}. For every method the left half is its result, the right half the truth, in one grey "
-        "scale.",
+        f"noise variance {plan.shown}. For every method, the left half shows its result and the right half the truth, in "
+        "the same grey scale.",
         "fig2": f"Figure 2. PSNR against the number of poses: {first}, noise variance {plan.shown}, lam as in Table 1.",
         "fig3": f"Figure 3. Time against the number of poses: {first}, noise variance {plan.shown}, lam as in Table 1. "
-        f"Both methods to the same accuracy: every solve runs until its residuals are below {plan.timed_tol:g}, "
-        f"{plan.timed_max_iter} iterations at most. Deconv/Average takes {slow / fast:.1f} times as long as the proposed "
-        f"method with {plan.timed[-1]} poses.",
+        f"Both methods run to the same accuracy: every solve stops when its residuals are below {plan.timed_tol:g}, or "
+        f"after {plan.timed_max_iter} iterations. With {plan.timed[-1]} poses, Deconv/Average takes {slow / fast:.1f} times "
+        "as long as the proposed method.",
     }
     body = "".join(
         f'<figure id="{name}"><img alt="{name}" src="data:image/png;base64,{base64.b64encode(pictures[name]).decode()}">'
@@ -280,9 +281,9 @@ def _page(cells: Any, heads: list[str], rows: list[list[str]], pictures: dict[st
         "figure{margin:2rem 0 0}#fig2{margin-right:2rem}"
         "#fig2,#fig3{display:inline-block;vertical-align:top;width:min(100%,34rem)}"
         "pre{background:#f6f6f6;padding:1rem;overflow:auto}</style>"
-        f"<h1>The paper's table and figures again</h1><p>Table 1. PSNR: mean and spread over {draws}, {plan.n_poses} poses; "
-        f"every solve stops at residuals of {plan.tol:g} or after {plan.max_iter} iterations. "
-        "The volumes, optics and noise normalisation of the paper are not known: its figures are for comparison only."
+        f"<h1>The paper's table and figures, reproduced</h1><p>Table 1. PSNR: mean and spread over {draws}, {plan.n_poses} "
+        f"poses; every solve stops at residuals of {plan.tol:g} or after {plan.max_iter} iterations. "
+        "The paper's volumes, optics and noise normalisation are unknown, so its figures are only for comparison."
         f"</p><table><tr>{head}</tr>{lines}</table>{body}<h2>Record</h2>"
         f"<pre>{html.escape(_as_lines(record(cells)))}</pre></html>"
     )

@@ -1,1 +1,1 @@
-"""What runs the kernels: threads, FFT plans, what the process may use of the machine, and when a call is to stop."""
+"""How kernels run: threads, FFT plans, the limits of CPUs and memory, and how a call is stopped."""

@@ -1,4 +1,4 @@
-"""Functions of whole arrays: what goes in, what comes out, and the work shared among threads."""
+"""Helpers for functions on whole arrays: check inputs and outputs, and share the work among threads."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from .threads import Team, as_workers
 
 
 def as_input(value: Any, name: str, gain: float) -> NDArray:
-    """Return a finite array in C order; ``gain`` is by how much what is made of it may be larger.
+    """Return a finite array in C order; the result of the function may be ``gain`` times as large as the array.
 
-    What cannot be written to is copied: Numba would compile the kernels once more for it.
+    A read-only array is copied, since Numba would compile the kernels again for it.
     """
     array = np.require(as_finite(value, name), requirements="W")
     largest, most = float(max(array.max(), -array.min())), float(np.finfo(array.dtype).max) / gain
@@ -25,7 +25,7 @@ def as_input(value: Any, name: str, gain: float) -> NDArray:
 
 
 def as_output(out: Any, shape: tuple[int, ...], dtype: Any) -> NDArray | None:
-    """Return ``out`` itself if it can take a result, None for None."""
+    """Check that ``out`` fits the result, and return it; None stays None."""
     if out is None:
         return None
     if not isinstance(out, np.ndarray) or isinstance(out, np.ma.MaskedArray):
@@ -46,10 +46,10 @@ def filled(
     workers: int | None,
     in_place: bool = False,
 ) -> NDArray:
-    """Return an array of a shape that ``work(array, start, stop)`` has filled, each thread its share of the items.
+    """Fill an array by ``work(array, start, stop)`` in several threads, each with its share of the items; return the array.
 
-    That array is ``out`` itself where it is in C order and has nothing in common with the source, unless all of it is the
-    same memory and the work is done ``in_place``; else what is made is copied there.
+    The work writes into ``out`` itself if ``out`` is in C order and shares no memory with the source, or is exactly the
+    source's memory and the work can be done ``in_place``. Otherwise the result is copied to ``out``.
     """
     same = out is not None and in_place and out.ctypes.data == source.ctypes.data
     direct = out is not None and out.flags.c_contiguous and (same or not np.may_share_memory(out, source))

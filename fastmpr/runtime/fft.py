@@ -1,8 +1,9 @@
-"""Real FFTs with their buffers, planned once, executed for ever.
+"""Real FFTs with their buffers, planned once and executed many times.
 
-Plans have one thread each; a team executes several side by side. They are FFTW's estimated ones, made in a millisecond
-and the same on every run, so results are too; measured ones take seconds, in which no other thread may plan. Arrays are
-laid out so that little is lost by that. What `measure_plans` found out for a large grid is used from then on.
+A plan uses one thread, and a team executes several plans in parallel. Plans are FFTW's estimated plans: planning takes a
+millisecond and gives the same plan on every run, so results are the same too. Measured plans take seconds, during which no
+other thread can plan. Arrays are laid out so that estimated plans are nearly as fast. If `measure_plans` has measured the
+plans of a large grid, those are used from then on.
 """
 
 from __future__ import annotations
@@ -28,16 +29,16 @@ Run: TypeAlias = Callable[[], None]
 _FORWARD, _BACKWARD = "FFTW_FORWARD", "FFTW_BACKWARD"
 _ESTIMATE, _PATIENT = "FFTW_ESTIMATE", "FFTW_PATIENT"
 _PLANNING = threading.RLock()  # FFTW's planner holds global state
-if hasattr(os, "register_at_fork"):  # a child of a process that is planning would wait for ever for its turn
+if hasattr(os, "register_at_fork"):  # a child forked during planning would wait forever for the lock
     os.register_at_fork(before=_PLANNING.acquire, after_in_parent=_PLANNING.release, after_in_child=_PLANNING.release)
-_CACHED_BYTES = 1 << 20  # a spectrum that stays in the second-level caches
-_BLOCK_BYTES = 1 << 18  # some planes, or some columns: two such buffers stay in a core's second-level cache
+_CACHED_BYTES = 1 << 20  # size of a spectrum that stays in the second-level caches
+_BLOCK_BYTES = 1 << 18  # size of a buffer: two of them stay in a core's second-level cache
 
 
 def fast_shape(shape: Size) -> Size:
-    """Return the smallest sizes, not below ``shape``, whose real FFT is fast.
+    """Return the smallest sizes of at least ``shape`` whose real FFT is fast.
 
-    FFTW transforms real rows of odd length at half the speed of even ones; it knows 13 as a factor, once.
+    FFTW transforms real rows of odd length at half the speed of even rows. It is fast with one factor of 13.
     """
     nz, ny, nx = shape
     length = scipy.fft.next_fast_len
@@ -51,12 +52,12 @@ def half_shape(shape: Size) -> Size:
 
 
 def _width(nx: int) -> int:
-    """Return the length of a row of `SlabFFT`: two columns more at least, and even, so that a spectrum's row fits in."""
+    """Return the length of a row of `SlabFFT`: even, and at least two columns longer, so that a spectrum's row fits."""
     return nx + 2 + nx % 2
 
 
 def wide_size(shape: Size) -> int:
-    """Return the elements of a volume with rows as long as those of `SlabFFT`."""
+    """Return the number of elements of a volume with rows as long as those of `SlabFFT`."""
     nz, ny, nx = shape
     return nz * ny * _width(nx)
 
@@ -67,7 +68,7 @@ def complex_dtype(dtype: DTypeLike) -> Any:
 
 
 def rfftn(volume: NDArray, workers: int) -> NDArray:
-    """Do what `scipy.fft.rfftn` does, to the bit, on a team of our own: the pool of scipy's does not survive a fork."""
+    """Do what `scipy.fft.rfftn` does, with the same bits, on a team, since scipy's own pool does not survive a fork."""
     team = Team(min(workers, *volume.shape[:2]))
     out = np.empty(half_shape(volume.shape), complex_dtype(volume.dtype))
 
@@ -100,14 +101,14 @@ def irfftn(spectrum: NDArray, shape: Size, workers: int) -> NDArray:
 
 
 class _Planner:
-    """Plans transforms, each once: parts of one shape that pass through the same buffers share theirs."""
+    """Plans each transform once: parts of the same shape that use the same buffers share a plan."""
 
     def __init__(self, effort: str):
         self._effort = effort
         self._made: dict[tuple[Any, ...], Run] = {}
 
     def __call__(self, source: NDArray, target: NDArray, axis: int | tuple[int, ...], direction: str) -> Run:
-        """Return what transforms ``source`` to ``target`` along an axis, or several."""
+        """Return the function that transforms ``source`` to ``target`` along one or several axes."""
         key = source.ctypes.data, target.ctypes.data, source.shape, axis, direction
         if key not in self._made:
             axes = (axis,) if isinstance(axis, int) else axis
@@ -118,21 +119,21 @@ class _Planner:
 
 
 class _Plans:
-    """What holds plans, and destroys them as it made them: with the lock, or a fork could come inside of pyFFTW."""
+    """Base of classes with plans: it destroys plans under the lock, so that no fork happens inside of pyFFTW."""
 
     def free(self) -> None:
-        """Let go of plans and buffers."""
+        """Free plans and buffers."""
         with _PLANNING:
             vars(self).clear()
 
 
 class ViewFFT(_Plans):
-    """A real FFT of one volume by a crew, cut as that of `SlabFFT` is.
+    """A real FFT of one volume by a crew, cut into slabs and blocks as in `SlabFFT`.
 
-    Fill ``image``, then `forward_planes` in every member, then each block's ``forward``: ``columns`` hold its frequencies
-    until the next block's. Image and spectrum are one memory, so an image may be filled when all members have read theirs.
-    The way back, once `plan_inverse` was called: fill each block's ``columns``, then its ``inverse``, then
-    `inverse_planes` (unnormalised).
+    Forward: fill ``image``, call `forward_planes` in every member, then each block's ``forward``. The block's ``columns``
+    hold its frequencies until the next block's ``forward``. Image and spectrum share memory, so the next image may be filled
+    only when all members have read their frequencies. Inverse, after `plan_inverse`: fill each block's ``columns``, call
+    its ``inverse``, then `inverse_planes` (unnormalised).
 
     Attributes
     ----------
@@ -152,13 +153,14 @@ class ViewFFT(_Plans):
         self._nx = nx
         for member in range(crew.size):
             slab, rows = crew.share(nz, member), crew.share(ny, member)
-            share = _Share(spectrum, slab, rows, plan, _BLOCK_BYTES // crew.size)  # a larger crew takes no more memory
+            # the buffers of all members together have the same size for every crew
+            share = _Share(spectrum, slab, rows, plan, _BLOCK_BYTES // crew.size)
             self._planes.append(share.forward_planes(self.image[:, :, :nx]))
             self.blocks.append(share.blocks())
             self._shares.append(share)
 
     def plan_inverse(self) -> None:
-        """Plan the way back, unless it is planned."""
+        """Plan the inverse transforms, once."""
         if not self._back:
             self._back = [share.inverse_planes(self.image[:, :, : self._nx]) for share in self._shares]
 
@@ -174,25 +176,26 @@ class ViewFFT(_Plans):
 
 
 class SlabFFT(_Plans):
-    """The FFT pair of an iteration, cut into slabs of planes and blocks of columns for a team.
+    """The forward and inverse FFT of an iteration, cut into slabs of planes and blocks of columns for a team.
 
-    `forward_planes`, then each block's ``forward``, make the real FFT of ``feedback``; each block's ``inverse`` and
-    `inverse_planes` make ``image`` of it (unnormalised). Between the two, a block's frequencies stand by themselves in
-    ``columns``, and in cache: the solver does its pointwise work there.
+    `forward_planes` and then each block's ``forward`` compute the real FFT of ``feedback``. Each block's ``inverse`` and
+    then `inverse_planes` compute ``image`` from it (unnormalised). In between, a block's frequencies lie contiguously in
+    ``columns``, in cache, and the solver does its pointwise work there.
 
-    Image and spectrum are one memory, since planes pass through a buffer between the two. Of a large spectrum, a few planes
-    or rows at a time are copied into cache and back: FFTW reads and writes its arrays in an order that no prefetcher
-    follows, so it is slow on memory, and copies cost little beside that.
+    Image and spectrum share memory, since planes pass through a buffer in between. For a large spectrum, a few planes or
+    rows at a time are copied into cache and back: FFTW accesses its arrays in an order that no prefetcher follows, so it is
+    slow on main memory, and the copies cost little in comparison.
 
-    Rows of the real arrays are two or three columns wider than the grid, an even number, and ``image`` has three rows more
-    per plane, for what `wrap_edges` writes there. (Planes at a power of two would share their places in cache.)
+    Rows of the real arrays are two or three columns wider than the grid, so that their length is even. ``image`` has three
+    more rows per plane, which `wrap_edges` fills. (Planes whose size is a power of two would compete for the same
+    places in cache.)
 
     Attributes
     ----------
     feedback : (nz, ny, width) real
     image : (nz, ny + 3, width) real
     slabs : list of (first plane, last plane + 1), one per member
-    rows : list of (first row, last row + 1), one per member: where its blocks are
+    rows : list of (first row, last row + 1), one per member: the rows of its blocks
     blocks : list of lists of Block, one list per member
     """
 
@@ -219,7 +222,7 @@ class SlabFFT(_Plans):
         self._target = target
 
     def plan_again(self) -> None:
-        """Plan the way from ``image`` to its own spectrum."""
+        """Plan the transforms from ``image`` to its own spectrum."""
         self._again = [share.forward_planes(self._target) for share in self._shares]
 
     def forward_again(self, member: int) -> None:
@@ -239,9 +242,9 @@ class SlabFFT(_Plans):
 
 
 def measure_plans(shape: Size, dtype: DTypeLike, threads: int) -> None:
-    """Measure the plans of a `SlabFFT` and keep what came of it, unless that is kept already or the grid is small.
+    """Measure the plans of a `SlabFFT` and store them, unless they are stored already or the grid is small.
 
-    Raises an OSError where it cannot be kept.
+    Raises an OSError if they cannot be stored.
     """
     path = wisdom.file_of(shape, dtype, threads)
     if path is None or wisdom.load(path) is not None:
@@ -257,9 +260,9 @@ class Block(NamedTuple):
     Attributes
     ----------
     first, last : int
-        First row, and last + 1.
+        The first row, and the last row + 1.
     columns : (nz, rows, nx // 2 + 1) complex, contiguous
-        What ``forward`` fills and ``inverse`` reads.
+        Filled by ``forward`` and read by ``inverse``.
     """
 
     first: int
@@ -278,7 +281,7 @@ class _Share:
     slab, rows : (first, last + 1)
     plan : _Planner
     size : int
-        Bytes of a part, which holds one plane or row at least.
+        Bytes of a part; a part has at least one plane or row.
     """
 
     def __init__(self, spectrum: NDArray, slab: tuple[int, int], rows: tuple[int, int], plan: _Planner, size: int):
@@ -288,15 +291,15 @@ class _Share:
         parts = [spectrum[part] for part in self._slabs] + [spectrum[:, first:last] for first, last in self._rows]
         largest = max((part.size for part in parts), default=0)
         self._first = self._second = pyfftw.zeros_aligned(largest, spectrum.dtype)
-        self._in_place = spectrum.nbytes <= _CACHED_BYTES  # then planes or columns take one buffer, and never at a time
+        self._in_place = spectrum.nbytes <= _CACHED_BYTES  # then planes and columns use one buffer, at different times
         if not self._in_place:
             self._second = pyfftw.zeros_aligned(largest, spectrum.dtype)
 
     def forward_planes(self, source: NDArray) -> list[Run]:
         """Return the transforms of planes from a real array to the spectrum.
 
-        Rows go from the array to one buffer, y from there to the other: as one transform of two dimensions, estimated
-        plans take up to twice as long.
+        The transform along x goes from the array to one buffer, the transform along y from there to the other buffer. As
+        one 2-D transform, estimated plans take up to twice as long.
         """
         plan = self._plan
         return [
@@ -325,18 +328,18 @@ class _Share:
         return blocks
 
     def _planes(self) -> Iterator[tuple[slice, NDArray, NDArray, NDArray]]:
-        """Yield which planes, their part of the spectrum, and where they are before and after the transform along y."""
+        """Yield the slice of planes, their part of the spectrum, and their buffers before and after the y transform."""
         for slab in self._slabs:
             part = self._spectrum[slab]
             yield slab, part, _view(self._first, part.shape), self._in_cache(part, self._second)
 
     def _in_cache(self, part: NDArray, buffer: NDArray) -> NDArray:
-        """Return where to copy a part of the spectrum to; the part itself where all is in cache as it is."""
+        """Return the buffer for a part of the spectrum, or the part itself if the whole spectrum fits in cache."""
         return part if self._in_place else _view(buffer, part.shape)
 
 
 def _cut(first: int, last: int, step: int) -> list[tuple[int, int]]:
-    """Cut a range into parts of so many items, one at least."""
+    """Cut a range into parts of ``step`` items, at least 1."""
     step = max(1, step)
     return [(start, min(start + step, last)) for start in range(first, last, step)]
 
@@ -346,12 +349,12 @@ def _view(buffer: NDArray, shape: Size) -> NDArray:
 
 
 def _copy(source: NDArray, target: NDArray) -> list[Run]:
-    """Return what copies a part of a spectrum into its buffer or back: nothing where it stays where it is."""
+    """Return the copy of a part of a spectrum into its buffer or back; none if the part has no buffer."""
     return [] if source is target else [partial(np.copyto, target, source)]
 
 
 def _in_turn(*steps: Run | list[Run]) -> Run:
-    """Return what takes several steps."""
+    """Return a function that runs several steps one after another."""
     runs = [run for step in steps for run in (step if isinstance(step, list) else [step])]
 
     def run_all() -> None:
@@ -362,10 +365,10 @@ def _in_turn(*steps: Run | list[Run]) -> Run:
 
 
 class PaddedPlanes(_Plans):
-    """Complex FFTs of planes side by side: back to space, and forward again from the middle of a larger plane.
+    """Complex FFTs of many planes at once: inverse, and then forward on larger, zero-padded planes.
 
-    Fill ``planes`` and call `back` (unnormalised); put their `parts` in ``padded``, zero elsewhere, and call `forward`. The
-    last axis of both is that of the planes, and zero stands first on the others.
+    Fill ``planes`` and call `back` (unnormalised). Put their `parts` into ``padded``, zero elsewhere, and call `forward`. In
+    both arrays the last axis counts the planes, and the origin is the first element of the other axes.
     """
 
     def __init__(self, shape: tuple[int, int], padded: tuple[int, int], count: int, dtype: DTypeLike):
@@ -383,7 +386,7 @@ class PaddedPlanes(_Plans):
         self._back()
 
     def forward(self) -> None:
-        """Transform ``padded``: the rows that may hold something, then all columns."""
+        """Transform ``padded``: the rows that may be nonzero, then all columns."""
         for rows in self._rows:
             rows()
         self._columns()

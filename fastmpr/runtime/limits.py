@@ -1,4 +1,4 @@
-"""What this process may use of the machine: its share of the CPUs and of the memory, by the limits it was put under."""
+"""The CPUs and the memory that this process may use, by its affinity, its control groups and the machine."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-_SYSTEM = Path("/")  # where /proc and the control groups are
-_UNCHECKED = 1 << 26  # bytes below which a need is not worth a look at the limits
-_NO_LIMIT = 1 << 60  # the first version of control groups writes its largest number where there is no limit
+_SYSTEM = Path("/")  # the folder with /proc and the control groups
+_UNCHECKED = 1 << 26  # bytes: smaller needs are not checked, since reading the limits takes time
+_NO_LIMIT = 1 << 60  # version 1 of control groups writes a larger number if there is no limit
 
 
 def available_workers() -> int:
-    """Return the number of threads this process may use: its CPU affinity, cut by its control groups' CPU quota."""
+    """Return the number of threads this process may use: the CPUs of its affinity, limited by its control groups' quota."""
     return max(1, math.floor(min(visible_cpus(), cpu_quota())))
 
 
@@ -24,12 +24,12 @@ def visible_cpus() -> int:
 
 
 def cpu_quota() -> float:
-    """Return the CPUs that the control groups of this process grant, infinity where none says."""
+    """Return the CPU quota of this process's control groups, infinity if there is none."""
     return min((_cpus_of(group) for group in _groups("cpu")), default=math.inf)
 
 
 def memory_limit() -> tuple[float, str]:
-    """Return how many bytes this process may hold at most, and who says so; infinity where that is not known."""
+    """Return how many bytes this process may hold at most, and the source of the limit; infinity if unknown."""
     limits = [(_machine_memory(), "the machine's memory")]
     for group in _groups("memory"):
         limits += [(_number(group / name), "its control group's limit") for name in _MEMORY_FILES]
@@ -37,22 +37,22 @@ def memory_limit() -> tuple[float, str]:
 
 
 def available_memory() -> tuple[float, str]:
-    """Return how many bytes this process may take beside what it holds, and who says so."""
+    """Return how many more bytes this process may allocate, and the source of the limit."""
     limit, why = memory_limit()
     return max(0.0, limit - _status("RssAnon")), why
 
 
 def check_memory(name: str, found: Any, need: int, remedy: str = "") -> None:
-    """Refuse what cannot fit into the memory that this process may use, before any of it is taken.
+    """Refuse a task whose memory exceeds what this process may use, before it allocates any.
 
     Parameters
     ----------
     name, found
-        The argument to be blamed, and its value: for a shape or a count, the error says what would fit.
+        The argument that the error names, and its value. For a shape or a count, the error says what would fit.
     need : int
-        Bytes at the peak.
+        Peak memory in bytes.
     remedy : str
-        What else would help.
+        Another remedy for the error message.
 
     Raises
     ------
@@ -68,7 +68,7 @@ def check_memory(name: str, found: Any, need: int, remedy: str = "") -> None:
 
 
 def _fitting(found: Any, ratio: float) -> Any:
-    """Return a shape or a count cut down to a share of its voxels."""
+    """Return a shape or a count reduced to a share of its voxels."""
     if isinstance(found, tuple):
         return tuple(max(1, int(min(n, 1e100) * ratio ** (1 / len(found)))) for n in found)
     return max(1, int(min(found, 1e300) * ratio))
@@ -79,14 +79,14 @@ def _size(count: float) -> str:
 
 
 # ----------------------------------------------------------------------------------------------------
-# Control groups, of both versions, nested or not: https://docs.kernel.org/admin-guide/cgroup-v2.html
+# Control groups of versions 1 and 2, nested or not: https://docs.kernel.org/admin-guide/cgroup-v2.html
 # ----------------------------------------------------------------------------------------------------
 
-_MEMORY_FILES = ("memory.max", "memory.limit_in_bytes")  # second version, first version
+_MEMORY_FILES = ("memory.max", "memory.limit_in_bytes")  # version 2, version 1
 
 
 def _groups(controller: str) -> Iterator[Path]:
-    """Yield the folders of the control groups that this process is in, its own before those around it."""
+    """Yield the folders of this process's control groups, the innermost group first."""
     own = dict(_memberships())
     for root, point, version, controllers in _mounts():
         if controller in controllers and (path := own.get(controller if version == 1 else "")) is not None:
@@ -95,7 +95,7 @@ def _groups(controller: str) -> Iterator[Path]:
 
 
 def _memberships() -> Iterator[tuple[str, PurePosixPath]]:
-    """Yield each controller with the group that this process is in; the second version's only group has no name."""
+    """Yield each controller with this process's group; in version 2 there is one group, without a controller's name."""
     for line in _lines("proc/self/cgroup"):
         _, _, rest = line.partition(":")
         controllers, colon, path = rest.partition(":")
@@ -104,7 +104,7 @@ def _memberships() -> Iterator[tuple[str, PurePosixPath]]:
 
 
 def _mounts() -> Iterator[tuple[str, str, int, set[str]]]:
-    """Yield where control groups are mounted: the group that is the folder's root, the folder, version, controllers."""
+    """Yield the mounts of control groups: the group at the mount's root, its folder, the version, the controllers."""
     for line in _lines("proc/self/mountinfo"):
         before, _, after = line.partition(" - ")
         fields, (kind, _, options) = before.split(), (*after.split(), "", "", "")[:3]
@@ -115,7 +115,7 @@ def _mounts() -> Iterator[tuple[str, str, int, set[str]]]:
 
 
 def _cpus_of(group: Path) -> float:
-    """Return the CPUs that one group grants."""
+    """Return the CPU quota of one group."""
     granted, period = (*(_first(group / "cpu.max").split()), "", "")[:2]
     if not granted:
         granted, period = _first(group / "cpu.cfs_quota_us"), _first(group / "cpu.cfs_period_us")
@@ -124,13 +124,13 @@ def _cpus_of(group: Path) -> float:
 
 
 def _number(path: Path) -> float:
-    """Return the limit in a file, infinity where there is none."""
+    """Return the limit in a file, infinity if there is none."""
     number = _positive(_first(path))
     return number if number < _NO_LIMIT else math.inf
 
 
 def _positive(text: str) -> float:
-    """Return a positive integer, infinity for anything else: "max", -1, nothing."""
+    """Return a positive integer, infinity for any other text, such as "max", "-1" or an empty one."""
     return int(text) if len(text) < 30 and text.isascii() and text.isdigit() and int(text) > 0 else math.inf
 
 
@@ -153,7 +153,7 @@ def _machine_memory() -> float:
 
 
 def _status(field: str) -> int:
-    """Return what the kernel says of this process, in bytes; 0 where it does not."""
+    """Return a field of the kernel's status of this process in bytes, 0 if it is missing."""
     for line in _lines("proc/self/status"):
         name, _, value = line.partition(":")
         if name == field:

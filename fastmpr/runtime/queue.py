@@ -1,7 +1,8 @@
-"""Calls of one process that want more threads than there are cores take turns.
+"""Calls of one process take turns if together they want more threads than there are cores.
 
-Each then has its arrays in cache for a while; at every moment that the system cares to switch between them, all would push
-one another out. Turns are short, and nobody depends on having one: who waits in vain for a second goes on without.
+During its turn a call keeps its arrays in cache. If the system switched between all calls at once, they would evict one
+another's arrays. Turns are short, and no call depends on having one: after a second of waiting without any change, a call
+runs without a turn.
 """
 
 from __future__ import annotations
@@ -19,23 +20,23 @@ from weakref import WeakSet
 from .limits import available_workers
 
 _TURN = 0.3  # seconds that a call may keep its cores while others wait
-_CROWD = 2  # threads for each core: while one call sets up, or hands over, another works
-_PATIENCE = 1.0  # seconds without any change after which a call goes on without
-_LOOK = 0.05  # seconds between two looks whether to go on waiting: each takes the interpreter lock from those who work
+_CROWD = 2  # threads per core: while one call sets up or hands over, another one works
+_PATIENCE = 1.0  # seconds without any change after which a call runs without a turn
+_LOOK = 0.05  # seconds between two checks of a waiting call: each check takes the interpreter lock from working threads
 
 
 class _Queue:
-    """Who has cores of this process, and who waits for some, first come first served."""
+    """The calls that hold cores of this process, and the calls that wait, first come first served."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
-        self.holders: WeakSet[Turn] = WeakSet()  # who ends without a word, by an interrupt, is forgotten
+        self.holders: WeakSet[Turn] = WeakSet()  # weak, since an interrupted call may not give its cores back
         self.waiting: deque[Turn] = deque()
         self.changed = time.monotonic()
         self.cores, self.counted = 1, -math.inf
 
     def serve(self) -> None:
-        """With the lock: call those who wait, as long as there are cores for the first of them."""
+        """Give turns to waiting calls as long as there are cores for the first; the caller holds the lock."""
         while self.waiting and self._has(self.waiting[0].size):
             turn = self.waiting.popleft()
             self.holders.add(turn)
@@ -47,7 +48,7 @@ class _Queue:
         return held == 0 or held + cores <= _CROWD * self._cores()
 
     def _cores(self) -> int:
-        """Return how many cores there are, looked up once a second: it takes as long as an iteration."""
+        """Return the number of cores, looked up at most once a second, since the look-up takes as long as an iteration."""
         if time.monotonic() > self.counted + 1:
             self.cores, self.counted = available_workers(), time.monotonic()
         return self.cores
@@ -57,7 +58,7 @@ _queue = _Queue()
 
 
 def _forget_all() -> None:
-    """In a forked child: nobody else is there."""
+    """Empty the queue in a forked child, which has no other threads."""
     global _queue
     _queue = _Queue()
 
@@ -67,14 +68,14 @@ if hasattr(os, "register_at_fork"):
 
 
 class Turn:
-    """One call's place among those that want cores.
+    """A call's place in the queue for cores.
 
     Parameters
     ----------
     size : int
-        Threads that the call runs; 0 if they are not worth a turn.
+        Number of threads of the call; 0 if the call is too small for a turn.
     unwanted : callable
-        Whether the call is to end: then it does not wait.
+        Returns true if the call should end; the call then does not wait.
     """
 
     def __init__(self, size: int, unwanted: Callable[[], Any]):
@@ -94,7 +95,7 @@ class Turn:
                 with _queue.lock:
                     _queue.serve()
         finally:
-            with _queue.lock, suppress(ValueError):  # not there, if it was called
+            with _queue.lock, suppress(ValueError):  # a call that got its turn is no longer in the list
                 _queue.waiting.remove(self)
 
     def end(self) -> None:
@@ -106,14 +107,14 @@ class Turn:
                 _queue.serve()
 
     def offer(self) -> None:
-        """Between two steps: let others have a turn, where this one has lasted long enough."""
+        """Let other calls have a turn if this one has lasted long enough; called between two steps."""
         if _queue.waiting and self.size and time.monotonic() > self.began + _TURN:
             self.end()
             self.begin()
 
     @contextmanager
     def lent(self) -> Iterator[None]:
-        """Let others have the cores while something else is done, which may even wait for them."""
+        """Give the cores to other calls for the duration of a block, which may itself wait for these calls."""
         self.end()
         try:
             yield
@@ -123,7 +124,7 @@ class Turn:
 
 @contextmanager
 def taking_turns(size: int, unwanted: Callable[[], Any]) -> Iterator[Turn]:
-    """Give a call its turn, and give the cores back however it ends."""
+    """Wait for a call's turn, and give the cores back however the block ends."""
     turn = Turn(size, unwanted)
     try:
         turn.begin()

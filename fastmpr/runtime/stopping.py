@@ -1,4 +1,4 @@
-"""When a long call is to end before it is done: somebody's wish, or a deadline."""
+"""Stop a long call early: by an event that the caller sets, or by a deadline."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from typing import Any, Protocol
 
 from .._validation import as_positive
 
-WORDS = {"cancelled": "cancelled", "timeout": "stopped by the timeout"}  # that "after n iterations" may follow
+WORDS = {"cancelled": "cancelled", "timeout": "stopped by the timeout"}  # "after n iterations" may follow
 
 
 class Event(Protocol):
-    """What can be asked whether it has happened: a `threading.Event`, or anything like it."""
+    """A `threading.Event`, or any object with its ``is_set()``."""
 
     def is_set(self) -> bool:
-        """Return whether it has happened. Any thread may ask."""
+        """Return whether the event has happened; any thread may call this."""
 
 
 class Cancelled(Exception):
-    """A call was cancelled, or ran out of time, before it had anything to return.
+    """A call was cancelled or reached its timeout before it had a result to return.
 
     Attributes
     ----------
     status : {"cancelled", "timeout"}
-        Which of the two.
+        The reason.
     result : Result or None
-        The last volume of a search that was cut short, if it had come to one.
+        If a search was stopped, its last volume, or None if there is none yet.
 
     Examples
     --------
@@ -51,12 +51,12 @@ class Cancelled(Exception):
 
 
 class Stop:
-    """A wish and a deadline in one: an `Event` that has happened when either says so.
+    """An `Event` that combines the caller's event with a deadline: it happens when either of them does.
 
     Parameters
     ----------
     name : str
-        Of the call, for the message of `Cancelled`.
+        Name of the call, for the message of `Cancelled`.
     cancel : Event, optional
     timeout : float, optional
         Seconds from now.
@@ -68,7 +68,7 @@ class Stop:
         self.possible = cancel is not None or timeout is not None
 
     def status(self) -> str:
-        """Return "cancelled" or "timeout" where the call is to stop, else nothing."""
+        """Return "cancelled" or "timeout" if the call must stop, else an empty string."""
         if isinstance(self._cancel, Stop):
             outer = self._cancel.status()
         else:
@@ -77,17 +77,17 @@ class Stop:
         return outer or ("timeout" if late else "")
 
     def is_set(self) -> bool:
-        """Return whether to stop."""
+        """Return whether the call must stop."""
         return bool(self.status())
 
     def check(self, when: str = "", result: Any = None) -> None:
-        """Raise `Cancelled` where the call is to stop: in words that say when, and with the last volume, if there is one."""
+        """Raise `Cancelled` if the call must stop; ``when`` goes into the message, ``result`` is the last volume."""
         if self.possible and (status := self.status()):
             raise Cancelled(f"{self.name}: {WORDS[status]}{when}", status, result)
 
 
 def as_stop(name: str, cancel: Any, timeout: Any) -> Stop:
-    """Return what a call asks whether to go on; a `Stop` that is given for ``cancel`` is that of the call around."""
+    """Return the `Stop` of a call; if ``cancel`` is itself a `Stop`, it is that of the calling function."""
     if timeout is not None:
         timeout = as_positive(timeout, "timeout")
     if cancel is not None and not callable(getattr(cancel, "is_set", None)):

@@ -1,9 +1,9 @@
-"""How many threads a call may use, and a team of them that runs one function side by side.
+"""The number of threads of a call, and a team of threads that runs one function in parallel.
 
-The kernels are serial and release the GIL, and so do FFTW's one-thread plans: a team of Python threads runs both on
-disjoint parts of the arrays. Nothing here touches Numba's or FFTW's own pools, so the host's settings stay as they
-are, any number of solves may run at once, a fork is harmless, and no thread of one pool ever waits for a core that
-another pool's idle thread keeps busy.
+The kernels are serial and release the GIL, as do FFTW's one-thread plans. A team of Python threads runs both on disjoint
+parts of the arrays. Numba's and FFTW's own thread pools are not used. So the settings of the host program stay as they are,
+any number of solves can run at once, a fork is harmless, and no thread waits for a core that the idle thread of another pool
+keeps busy.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from ..kernels.barrier import LINE, meet
 from .limits import available_workers
 
 _SHARE = 1 << 14  # voxels; see `python -m benchmarks.reports.scaling`
-_MOST = 128  # threads, unless the process may use more cores: beyond, they mostly wait for one another
-_SPINS = 20_000  # about 50 microseconds: longer than a phase's imbalance, shorter than a time slice
-_NAP = 0.005  # seconds between two looks whether to stop, for who waits
+_MOST = 128  # threads, unless the process may use more cores: more threads mostly wait for one another
+_SPINS = 20_000  # about 50 microseconds: longer than a phase's imbalance, shorter than the system's time slice
+_NAP = 0.005  # seconds between two checks whether to stop, in a waiting thread
 
 
 def as_workers(workers: int | None, voxels: int) -> int:
-    """Return the thread count of a call: ``workers``, or all that the process may use, but not more than repay.
+    """Return the number of threads of a call: ``workers``, or all that the process may use, but fewer for small tasks.
 
-    Starting and gathering threads takes longer than what is to be done if each has fewer than `_SHARE` voxels of it.
+    With fewer than `_SHARE` voxels per thread, starting and joining threads takes longer than the work.
     """
     useful = max(1, voxels // _SHARE)
     if workers is not None:
@@ -44,25 +44,25 @@ def _taken_lock() -> Any:
 
 
 def _forget_this_thread() -> None:
-    """Drop what `threading.current_thread` remembers, for ever before Python 3.12, of a thread it has not started."""
+    """Remove this thread's dummy entry, which `threading.current_thread` makes and Python before 3.12 keeps forever."""
     known = threading._active.get(threading.get_ident())  # type: ignore[attr-defined]
     if isinstance(known, threading._DummyThread):
         threading._active.pop(threading.get_ident(), None)  # type: ignore[attr-defined]
 
 
 class TeamBroken(RuntimeError):
-    """Another member of the team has failed: stop waiting for it."""
+    """Another member of the team has failed, so this member stops."""
 
 
 class Crew:
-    """Some threads of a team that go through the phases of one task together.
+    """Threads of a team that go through the phases of one task together.
 
     Parameters
     ----------
     size : int
         Number of members.
-    team : Team
-        Whose failure ends the wait at a barrier.
+    team : Team, optional
+        A failure in this team ends the wait at a barrier.
     """
 
     def __init__(self, size: int, team: Team | None = None):
@@ -73,14 +73,15 @@ class Crew:
         self._asleep: dict[int, Any] = {}
 
     def check(self) -> None:
-        """Stop a member's work, between two of its items, where any member of the team has failed."""
+        """Raise an error if a member of the team has failed; called between two items of the work."""
         if self._team is not None:
             self._team.check()
 
     def barrier(self, member: int) -> None:
-        """Wait until every member has come here: a moment without the interpreter lock, then asleep.
+        """Wait until every member has come here: spin for a moment without the interpreter lock, then sleep.
 
-        To wake up takes long, to wait for one that has no core takes that core: who waited in vain waits for less next time.
+        Waking up takes long, but spinning takes the core that the awaited member may need. So a member that spun in vain
+        spins for less time at the next barrier.
         """
         if self.size == 1:
             return
@@ -93,17 +94,17 @@ class Crew:
 
     def _have_met(self, member: int, patience: int) -> bool:
         met = meet(self._flags, self.size, member, self._generations[member], patience)
-        if met and self._asleep:  # the last to come wakes the others
+        if met and self._asleep:  # the last member to arrive wakes the others
             for sleeper in range(self.size):
                 if alarm := self._asleep.pop(sleeper, None):
                     alarm.release()
         return met
 
     def _sleep(self, member: int) -> None:
-        """Wait for the last to come.
+        """Sleep until the last member arrives.
 
-        Whoever holds the interpreter lock sees all that was done by who held it before: either the last to come sees that
-        this member sleeps, or this member sees that all have come.
+        No wake-up is lost, since a thread that holds the interpreter lock sees all writes of its previous holders: either
+        the last member sees that this one sleeps, or this one sees that all have arrived.
         """
         while True:
             alarm = self._asleep[member] = _taken_lock()
@@ -118,14 +119,14 @@ class Crew:
 
 
 class Team(Crew):
-    """A number of threads that run one function at the same time, each on its own share.
+    """Threads that run one function at the same time, each on its own share.
 
     Parameters
     ----------
     size : int
         Number of members; member 0 is the thread that calls `run`.
     wanted : callable, optional
-        Raises an error when the work is no longer wanted; asked by `check`, in any member.
+        Raises an error when the work is no longer wanted; `check` calls it, in any member.
 
     Examples
     --------
@@ -148,13 +149,13 @@ class Team(Crew):
         finished: list[int] = []
 
         def fail(error: BaseException) -> None:
-            self._failed = True  # releases those who wait at a barrier
+            self._failed = True  # releases members that wait at a barrier
             errors.append(error)
 
         def guarded(member: int) -> None:
             try:
                 work(member)
-            except BaseException as error:  # must reach the caller's thread, whatever it is
+            except BaseException as error:  # any error must reach the caller's thread
                 fail(error)
 
         def thread(member: int, running: Any) -> None:
@@ -167,10 +168,10 @@ class Team(Crew):
         started: list[int] = []
         locks = [_taken_lock() for _ in range(1, self.size)]
         try:
-            # One call in C: an interrupt comes before it or after it, so that it is known which threads there are.
+            # One call in C: an interrupt comes before or after it, so the list of started threads is right.
             started.extend(map(_thread.start_new_thread, repeat(thread), list(enumerate(locks, 1))))
             guarded(0)
-        except BaseException as error:  # no more threads to be had, or Ctrl-C between two lines
+        except BaseException as error:  # the system's limit of threads, or Ctrl-C between two lines
             fail(error)
         for member, running in enumerate(locks[: len(started)], 1):
             while member not in finished:
@@ -183,19 +184,19 @@ class Team(Crew):
             self._generations = [0] * self.size
             self._asleep.clear()
             first = next((e for e in errors if not isinstance(e, TeamBroken)), errors[0])
-            errors.clear()  # a list that its own traceback holds would keep the buffers of all members
+            errors.clear()  # the traceback refers to this list, which would keep the buffers of all members alive
             try:
                 raise first
             finally:
                 del first
 
     def check(self) -> None:
-        """Stop a member's work, between two of its items, where another member has failed or it is no longer wanted."""
+        """Raise an error if another member has failed or the work is no longer wanted; called between two items."""
         if self._failed:
             raise TeamBroken("another thread of this call has failed")
         self._wanted()
 
     def crews(self, count: int) -> list[Crew]:
-        """Cut the team into as many crews, as equal as can be: the first members are the first crew."""
+        """Split the team into ``count`` crews of nearly equal size; the first members are the first crew."""
         sizes = np.diff([self.size * k // count for k in range(count + 1)]).tolist()
         return [Crew(size, self) for size in sizes]

@@ -26,7 +26,7 @@ SPOILED = {
         "poses.csv, line 1: found 'nan' for rot2",
     ),
     "poses empty": (lambda v: (v / "poses.csv").write_text(""), "poses.csv: found no poses"),
-    "poses binary": (lambda v: shutil.copy(v / "psf.tiff", v / "poses.csv"), "poses.csv: found no text"),
+    "poses binary": (lambda v: shutil.copy(v / "psf.tiff", v / "poses.csv"), "poses.csv: found no CSV text"),
     "no poses": (lambda v: (v / "poses.csv").unlink(), "poses.csv"),
     "particle 2-D": (
         lambda v: change(v / "particles/000.tiff", TRUTH[0]),

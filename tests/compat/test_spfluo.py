@@ -378,7 +378,7 @@ def test_no_spfluo_says_how_to_get_it(monkeypatch):
     for name in [name for name in sys.modules if name.partition(".")[0] == "spfluo"]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "spfluo", None)
-    message = r'spfluo: found none that can be imported .*pip install "fastmpr\[spfluo\]"$'
+    message = r'spfluo: found no SPFluo that can be imported .*pip install "fastmpr\[spfluo\]"$'
     with pytest.raises(ImportError, match=f"^{message}"):
         patch()
     program = importlib.import_module("fastmpr.compat.spfluo.__main__")

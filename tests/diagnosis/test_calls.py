@@ -15,8 +15,8 @@ from fastmpr import Dataset
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (lambda: data_of()[:3], "particles: found 3 to look at, need at least 4 to hold against one another"),
-        (lambda: data_of(weights=[1, 1, 1] + [0] * (N - 3)), "particles: found 3 to look at, need at least 4"),
+        (lambda: data_of()[:3], "particles: found 3 in use, need at least 4 to compare with one another"),
+        (lambda: data_of(weights=[1, 1, 1] + [0] * (N - 3)), "particles: found 3 in use, need at least 4"),
         (lambda: Dataset(VIEWS, PSF), "poses: found none, need fastmpr.Poses"),
         (lambda: Dataset(VIEWS, poses=POSES), "psf: found none, need a PSF"),
     ],

@@ -124,7 +124,7 @@ def test_a_view_unlike_the_others_is_named(wrong, word, noise):
 
 def test_views_of_nothing_are_said():
     noise = np.random.default_rng(0).standard_normal(CLEAN.shape, np.float32)
-    with pytest.warns(FastmprWarning, match="found nothing of the volume in most of 12"):
+    with pytest.warns(FastmprWarning, match="found no trace of the volume in most of 12"):
         fastmpr.reconstruct(noise + 10, PSF, POSES)
 
 
@@ -164,7 +164,7 @@ def test_it_is_recorded_which_views_were_looked_at(caplog):
     views = fastmpr.simulate(TRUTH, PSF, poses, noise_sigma=0.05, rng=0)
     with caplog.at_level(logging.INFO, logger="fastmpr"):
         fit = fastmpr.reconstruct(views, PSF, poses, lam=300.0).fit
-    assert "fit: 64 of 70 views are looked at, drawn by seed 22" in caplog.text
+    assert "fit: 64 of 70 views are compared, drawn with seed 22" in caplog.text
     assert f"fit {fit:.3g}:" in caplog.text
 
 
@@ -191,7 +191,7 @@ def stop(intermediate_result):
 @pytest.mark.parametrize("error", [MemoryError("shape: found too much"), OSError("particles[3]: gone")])
 def test_a_volume_that_cannot_be_checked_is_not_lost(error, monkeypatch):
     monkeypatch.setattr("fastmpr.diagnosis.fit.compare_views", lambda *options: fail(error))
-    with pytest.warns(FastmprWarning, match=f"^{re.escape(str(error))}; so the volume was not held against its views"):
+    with pytest.warns(FastmprWarning, match=f"^{re.escape(str(error))}; so the volume was not compared with its views"):
         result = fastmpr.reconstruct(seen(0.05), PSF, POSES, lam=100.0)
     assert result.success
     assert result.fit is None

@@ -124,7 +124,7 @@ def test_bytes_without_a_stamp_are_signed_as_the_standard_says(tmp_path):
     np.testing.assert_array_equal(mrc.read(told)[0], BYTES.astype(np.float32))
     stale = written(tmp_path / "a.mrc", noise, dmin=20, dmax=220)
     np.testing.assert_array_equal(mrc.read(stale)[0], noise.astype(np.float32))
-    with pytest.warns(FastmprWarning, match="found that bytes are torn from 127 to -128, so they may be unsigned"):
+    with pytest.warns(FastmprWarning, match="found that bytes jump from 127 to -128, so they may be unsigned"):
         read, _ = mrc.read(written(tmp_path / "a.mrc", BYTES.view(np.int8)))
     np.testing.assert_array_equal(read, BYTES.view(np.int8).astype(np.float32))
 
@@ -156,7 +156,7 @@ def test_a_cell_that_may_be_of_one_section_or_of_all_is_asked_for(tmp_path):
 def test_a_voxel_of_one_angstrom_is_not_known(tmp_path, caplog):
     with caplog.at_level("INFO", "fastmpr"):
         assert mrc.read(written(tmp_path / "a.mrc", voxel_size=1.0))[1] is None
-    assert "voxels are of 1 Å, as programs write that do not know them" in caplog.text
+    assert "voxels are of 1 Å, which programs write as a placeholder" in caplog.text
     assert mrc.read(written(tmp_path / "a.mrc", voxel_size=(1.0, 1.0, 2.0)))[1] == pytest.approx((2e-4, 1e-4, 1e-4))
     assert mrc.read(written(tmp_path / "a.mrc", voxel_size=1.07))[1] == pytest.approx((1.07e-4,) * 3)
     assert mrc.read(written(tmp_path / "a.mrc", voxel_size=1.0), (1e-4,) * 3)[1] == (1e-4,) * 3

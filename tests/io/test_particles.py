@@ -136,7 +136,7 @@ class TestParticles:
             save(tmp_path / name, VOLUME, ome=True, metadata=OME)
         reads = (open_particles, lambda path, size: open_particles(path / "0.tif", size))
         for read in (*reads, lambda path, size: io.read(path / "0.tif", size)):
-            with pytest.warns(FastmprWarning, match=rf"beside \(0\.3, 0\.2, 0\.1\) of 0\.tif, {slip}") as caught:
+            with pytest.warns(FastmprWarning, match=rf"beside \(0\.3, 0\.2, 0\.1\) in 0\.tif, {slip}") as caught:
                 read(tmp_path, given)
             assert len(caught) == 1
         for right in (

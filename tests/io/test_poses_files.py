@@ -132,7 +132,7 @@ class TestCSV:
     def test_binary_file(self, tmp_path):
         path = tmp_path / "p.csv"
         path.write_bytes(bytes(range(256)))
-        with pytest.raises(ValueError, match=r"p\.csv: found no text"):
+        with pytest.raises(ValueError, match=r"p\.csv: found no CSV text"):
             Poses.read(path)
 
 
@@ -425,7 +425,7 @@ def test_small_turns_in_degrees_are_no_radians(tmp_path, name, sequence):
 def test_two_origins_of_three_are_said(tmp_path):
     two = STAR.replace("_rlnOriginZAngst #7\n", "")
     with pytest.warns(
-        FastmprWarning, match="_rlnOriginXAngst and _rlnOriginYAngst and no _rlnOriginZAngst, .* taken for 0"
+        FastmprWarning, match="_rlnOriginXAngst and _rlnOriginYAngst and no _rlnOriginZAngst, .* taken as 0"
     ):
         poses = Poses.read(written(tmp_path / "p.star", two + "a 1 2 3 4 5\n"))
     np.testing.assert_allclose(poses.translation, [[0, -0.0005, -0.0004]], atol=1e-15)

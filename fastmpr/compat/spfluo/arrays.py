@@ -1,4 +1,4 @@
-"""Arrays of other libraries: numbers out of them, and results of the same kind."""
+"""Arrays of other libraries: convert them to NumPy, and results back to their kind."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from ..._messages import warn
 
-_CPU = 1  # of DLPack's kinds of devices
+_CPU = 1  # DLPack's number for this kind of device
 
 
 def as_numpy(value: Any, name: str) -> Any:
-    """Return what NumPy can read: arrays of other libraries without a copy where they lie in the CPU's memory."""
+    """Return a value that NumPy can read; arrays of other libraries in the CPU's memory are not copied if possible."""
     if isinstance(value, np.ndarray):
         return value
     kind = value.__dlpack_device__()[0] if hasattr(value, "__dlpack_device__") else _CPU
@@ -29,14 +29,14 @@ def as_numpy(value: Any, name: str) -> Any:
         RuntimeError,
         TypeError,
         ValueError,
-    ) as error:  # what each library says of what it cannot share
+    ) as error:  # libraries raise different errors for an array that they cannot share
         if hasattr(value, "__array__"):
             return np.asarray(value)
         raise TypeError(f"{name}: found an array that cannot be read ({' '.join(str(error).split())})") from None
 
 
 def like(array: NDArray, value: Any) -> Any:
-    """Return an array as one of the library that ``value`` comes from; as it is where that takes none by DLPack."""
+    """Return an array of the library that ``value`` comes from; if the library lacks DLPack, a NumPy array."""
     if isinstance(value, np.ndarray):
         return array
     if hasattr(value, "__array_namespace__"):
@@ -48,6 +48,6 @@ def like(array: NDArray, value: Any) -> Any:
 
 
 def check_device(device: Any) -> None:
-    """Say so where another device than the CPU is asked for."""
+    """Warn if the caller wants a device other than the CPU."""
     if device is not None and "cpu" not in str(device).lower():
-        warn(f"device: found {device}, but fastmpr has the CPU only: computed there, and the result is in its memory")
+        warn(f"device: found {device}, but fastmpr computes on the CPU only, and the result is in its memory")

@@ -1,10 +1,10 @@
-"""SPFluo's closed form, on its grid: views and PSFs turned by linear interpolation, one FFT of each pair, a quotient.
+"""SPFluo's closed form, on its grid: views and PSFs rotated by linear interpolation, an FFT per pair, a quotient.
 
-With the PSF and the view of pose i, both brought into the frame of the model, as h_i and y_i, it is
+With h_i and y_i, the PSF and the view of pose i in the frame of the model, the result is
 
     x = max(0, F^-1 { mean conj(h_i^) y_i^ / (mean |h_i^|^2 + lambda |D^|^2) })
 
-where |D^|^2 is that of forward differences. Both are real, so one complex FFT of h + i y holds both spectra.
+where |D^|^2 is that of forward differences. Since h and y are real, one complex FFT of h + i y gives both spectra.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from .problem import Problem
 def closed_form(problem: Problem, exact: bool) -> NDArray:
     """Return the reconstructions (M, C, D, D, D).
 
-    Even cubes keep their grid, turned about its middle; with ``exact``, as SPFluo has it, they get one plane more on each
-    axis, and their result is the mean of neighbours.
+    Cubes of an even size keep their grid and are rotated about its middle. With ``exact``, as in SPFluo, they get one more
+    plane on each axis, and their result is the mean of neighbours.
     """
     form = _ClosedForm(problem, exact)
     jobs = list(itertools.product(range(len(problem.lambdas)), range(len(problem.psf))))
@@ -56,53 +56,53 @@ def closed_form(problem: Problem, exact: bool) -> NDArray:
 
 
 class _Sums:
-    """What the poses add up to, apart for each member of a crew: |h|^2 and conj(h) y on half the spectrum."""
+    """The sums over poses of |h|^2 and conj(h) y on half the spectrum, separate for each member of a crew."""
 
     def __init__(self, members: int, grid: int, dtype: Any):
         shape = (members, grid, grid, grid // 2 + 1)
         self.gram, self.rhs = np.zeros(shape, dtype), np.zeros(shape, complex_dtype(dtype))
 
     def total(self) -> tuple[NDArray, NDArray]:
-        """Return the sums over all members, in the place of the first one's."""
+        """Return the sums over all members, in the first member's memory."""
         for parts in (self.gram, self.rhs):
             for part in parts[1:]:
                 parts[0] += part
         return self.gram[0], self.rhs[0]
 
     def clear(self) -> None:
-        """Begin anew."""
+        """Set the sums to zero."""
         self.gram[:], self.rhs[:] = 0, 0
 
 
 class _ClosedForm:
-    """The parts of a call that its reconstructions share."""
+    """The parts of a call that all its reconstructions share."""
 
     def __init__(self, problem: Problem, exact: bool):
         size = problem.views.shape[-1]
         self.problem, self.exact, self.size = problem, exact, size
-        odd = size + 1 - size % 2  # SPFluo's grid; the PSF is in its middle
+        odd = size + 1 - size % 2  # SPFluo's grid, with the PSF in its middle
         self.grid = odd if exact else size
         self.poses = problem.poses[0, ..., 0].size
         self.psf = [with_margin(resized(psf, odd)) for psf in problem.psf]
         self.scales = [_power(problem.views[:, c], psf) for c, psf in enumerate(problem.psf)]
-        turns = Rotation.from_euler("XZX", problem.poses[..., :3].reshape(-1, 3), degrees=True).as_matrix()
-        turns = turns.reshape(*problem.poses.shape[:-1], 3, 3)
+        rotations = Rotation.from_euler("XZX", problem.poses[..., :3].reshape(-1, 3), degrees=True).as_matrix()
+        rotations = rotations.reshape(*problem.poses.shape[:-1], 3, 3)
         shifts = problem.poses[..., 3:] + (size - self.grid) / 2
         dtype = problem.views.dtype
-        self.psf_places = _about((odd - 1) / 2, turns, np.zeros(3), dtype)
-        self.view_places = _about((self.grid - 1) / 2, turns, shifts, dtype)
+        self.psf_places = _about((odd - 1) / 2, rotations, np.zeros(3), dtype)
+        self.view_places = _about((self.grid - 1) / 2, rotations, shifts, dtype)
         differences = 2 - 2 * np.cos(2 * np.pi * np.arange(self.grid) / self.grid)
         z, y, x = np.ix_(differences, differences, differences[: self.grid // 2 + 1])
         self.penalty = (z + y + x).astype(dtype)
 
     def new_sums(self, members: int) -> _Sums:
-        """Return sums of nothing."""
+        """Return empty sums."""
         return _Sums(members, self.grid, self.problem.views.dtype)
 
     def solved(self, sums: _Sums, m: int, c: int) -> NDArray:
-        """Return the volume that sums over all poses tell, and empty them."""
+        """Return the volume for the sums over all poses, and clear the sums."""
         gram, rhs = sums.total()
-        with np.errstate(all="ignore"):  # what is not finite in the end is refused
+        with np.errstate(all="ignore"):  # a result that is not finite is refused at the end
             penalty = gram.dtype.type(self.problem.lambdas[m]) * self.penalty
             gram += self.poses * (penalty.astype(np.float32) if self.exact else penalty)
             rhs /= gram
@@ -110,7 +110,8 @@ class _ClosedForm:
         sums.clear()
         np.maximum(x, 0, out=x)
         x *= 1 / self.scales[c]
-        return resized(np.roll(x, (self.grid // 2,) * 3, axis=(0, 1, 2)), self.size)  # where the middle of the PSF was
+        # the shift brings the origin to the middle, as in the PSF
+        return resized(np.roll(x, (self.grid // 2,) * 3, axis=(0, 1, 2)), self.size)
 
 
 class _Adder:
@@ -124,7 +125,7 @@ class _Adder:
         self.pair = np.zeros((form.grid,) * 3, complex_dtype(dtype))
 
     def add(self, sums: _Sums, m: int, c: int, crew: Crew, place: int) -> None:
-        """Add a member's share of the poses of one reconstruction; those of a view follow one another."""
+        """Add a member's share of the poses of one reconstruction; poses of the same view are successive."""
         form, parts = self.form, self.pair.view(self.view.dtype).reshape(*self.pair.shape, 2)
         copies, loaded = form.problem.poses.shape[1], -1
         for item in range(*crew.share(form.poses, place)):
@@ -142,36 +143,37 @@ class _Adder:
             crew.check()
 
 
-def _about(centre: float, turns: NDArray, shifts: NDArray, dtype: Any) -> tuple[NDArray, NDArray]:
-    """Return (matrices, origins) of turns about a voxel, then shifts: p lies at matrix p + origin.
+def _about(centre: float, rotations: NDArray, shifts: NDArray, dtype: Any) -> tuple[NDArray, NDArray]:
+    """Return (matrices, origins) of rotations about a voxel and then shifts: p goes to matrix p + origin.
 
-    Multiplied and rounded as SPFluo has it: where a turn maps axes to axes, the last bit tells whether a sample is inside.
+    The products are multiplied and rounded in SPFluo's way: if a rotation maps axes to axes, the last bit decides whether a
+    sample is inside.
     """
-    there, back = np.zeros((*turns.shape[:-2], 4, 4)), np.eye(4)
-    there[..., :3, :3], there[..., :3, 3], there[..., 3, 3] = turns, centre, 1
+    there, back = np.zeros((*rotations.shape[:-2], 4, 4)), np.eye(4)
+    there[..., :3, :3], there[..., :3, 3], there[..., 3, 3] = rotations, centre, 1
     back[:3, 3] = -centre
     places = there @ back
     places[..., :3, 3] += shifts
-    with np.errstate(over="ignore"):  # it is outside then
+    with np.errstate(over="ignore"):  # an overflow lies outside
         places = places.astype(dtype).astype(np.float64)
     return np.ascontiguousarray(places[..., :3, :3]), np.ascontiguousarray(places[..., :3, 3])
 
 
 def _power(views: NDArray, psf: NDArray) -> float:
-    """Return the power of 2 that brings views to the size of the PSF: what shares an FFT shares its rounding errors."""
+    """Return the power of 2 that scales views to the PSF, since both share an FFT and so its rounding errors."""
     size, other = (float(np.abs(a).max()) for a in (psf, views))
     return 2.0 ** round(math.log2(size / other)) if size and other else 1.0
 
 
 def with_margin(volume: NDArray) -> NDArray:
-    """Return a volume with zeros behind the last sample on each axis, as `turn` takes it."""
+    """Return a volume with a zero after the last sample on each axis, as `turn` needs it."""
     return np.pad(volume, (0, 1))
 
 
 def resized(volume: NDArray, size: int) -> NDArray:
     """Return a volume on a cube of another size with the same middle, by linear interpolation, zero outside.
 
-    Samples stay as they are where sizes are both odd or both even; else each is the mean of two neighbours on that axis.
+    If both sizes are odd or both even, samples stay as they are; else each is the mean of two neighbours along the axis.
     """
     for axis in range(volume.ndim):
         a = np.moveaxis(volume, axis, 0)

@@ -1,4 +1,4 @@
-"""An installed SPFluo whose own code calls fastmpr's `reconstruction_L2`."""
+"""Patch an installed SPFluo so that its own code calls fastmpr's `reconstruction_L2`."""
 
 from __future__ import annotations
 
@@ -21,21 +21,22 @@ _VERSION = "0.1.0"
 _HOME, _NAME = "spfluo.refinement.refinement", "reconstruction_L2"
 _ARRAYS = "array_api_compat.numpy"
 _LOCK = threading.RLock()
-_STACK: list[Callable[..., Any]] = []  # SPFluo's own, then those of the patches that are in force; empty without any
+_STACK: list[Callable[..., Any]] = []  # SPFluo's own function, then those of the active patches; empty without patches
 
 
 def patch(regularizer: str | None = None) -> Patch:
-    """Put fastmpr's reconstruction in the place of SPFluo's, in all modules that have it by its name.
+    """Replace SPFluo's reconstruction by fastmpr's, in all modules that have imported the function by its name.
 
-    It holds from this call on, also for modules that are imported later, until `Patch.undo`; as a context manager, until the
-    context is left, by an exception or not. Patches may be nested: the last one holds that is not undone. Meanwhile
-    array-api-compat has ``numpy.to_device`` again, which SPFluo's programs call on the CPU, and version 1.12 dropped.
+    The patch holds from this call on, also for modules that are imported later, until `Patch.undo` or, as a context manager,
+    until the context ends, with or without an exception. Patches may be nested; the last one that is not undone holds.
+    Meanwhile array-api-compat has ``numpy.to_device`` again, which SPFluo's programs call on the CPU and which version 1.12
+    dropped.
 
     Parameters
     ----------
     regularizer : str, optional
-        Upgrade the answer: by `fastmpr.reconstruct` with this regulariser, in the units of SPFluo's. The views then choose
-        lam; SPFluo's ``lambda_`` is ignored, which is logged. By default the answer is SPFluo's own, sooner.
+        Reconstruct by `fastmpr.reconstruct` with this regulariser, in SPFluo's units. lam is then chosen from the views, and
+        SPFluo's ``lambda_`` is ignored, which is logged. By default the result is that of SPFluo, computed faster.
 
     Returns
     -------
@@ -47,12 +48,12 @@ def patch(regularizer: str | None = None) -> Patch:
     ImportError
         If SPFluo is not installed, or has no such function.
     ValueError, TypeError
-        If there is no such regulariser.
+        If the regulariser is unknown.
 
     Warns
     -----
     FastmprWarning
-        If SPFluo is of another version than 0.1.0: it is tried.
+        If SPFluo's version is not 0.1.0; the patch is applied nevertheless.
 
     Examples
     --------
@@ -74,13 +75,13 @@ def patch(regularizer: str | None = None) -> Patch:
 
 
 class Patch:
-    """A reconstruction in the place of SPFluo's; see `patch`."""
+    """An active replacement of SPFluo's reconstruction; see `patch`."""
 
     def __init__(self, function: Callable[..., Any]):
         self._function = function
 
     def undo(self) -> None:
-        """Take it out again; a second time does nothing."""
+        """Remove the patch; a second call does nothing."""
         with _LOCK:
             if self._function in _STACK:
                 known = list(_STACK)
@@ -114,7 +115,7 @@ def _replacement(regularizer: str | None) -> Callable[..., Any]:
         if regularizer is None:
             return reconstruction_L2(volumes, psf, poses, lambda_, batch, symmetry, device, batch_size, multichannel)
         check_device(device)
-        log.info("lambda_: found %s, ignored: the views choose lam for regularizer=%r", lambda_, regularizer)
+        log.info("lambda_: found %s, ignored: lam is chosen from the views for regularizer=%r", lambda_, regularizer)
         problem = as_problem(volumes, psf, poses, lambda_, batch, symmetry, multichannel)
         return answer(upgraded(problem, regularizer), volumes, batch, multichannel)
 
@@ -130,16 +131,16 @@ def _of_spfluo() -> Callable[..., Any]:
         found = version("spfluo")
         own = getattr(importlib.import_module(_HOME), _NAME)
     except ImportError as error:
-        raise ImportError(f"spfluo: found none that can be imported ({error}), {need}") from None
+        raise ImportError(f"spfluo: found no SPFluo that can be imported ({error}), {need}") from None
     except AttributeError:
         raise ImportError(f"spfluo: found version {found}, whose {_HOME} has no {_NAME}, {need}") from None
     if found != _VERSION:
-        warn(f"spfluo: found version {found}, patched all the same; fastmpr is checked against {_VERSION} only")
+        warn(f"spfluo: found version {found}, patched nevertheless; fastmpr is tested with {_VERSION} only")
     return own
 
 
 def _mend() -> None:
-    """Give array_api_compat.numpy the function that SPFluo's programs call, where it has none."""
+    """Give array_api_compat.numpy the function ``to_device`` that SPFluo's programs call, if it lacks it."""
     library = importlib.import_module(_ARRAYS)
     if not hasattr(library, "to_device"):
         library.__dict__["to_device"] = _to_device
@@ -152,12 +153,12 @@ def _unmend() -> None:
 
 
 def _to_device(array: Any, device: Any, /) -> Any:
-    """Return an array on a device: a NumPy array where it is, on the CPU."""
+    """Return an array on a device; a NumPy array stays on the CPU."""
     return importlib.import_module("array_api_compat").to_device(array, device)
 
 
 def _put(known: Iterable[Callable[..., Any]], function: Callable[..., Any]) -> None:
-    """Give a function to all modules that have one of those that are known, by the name."""
+    """Put a function into all modules that have one of the known functions under its name."""
     identities = set(map(id, known))
     for names in _namespaces():
         if id(names.get(_NAME)) in identities:
@@ -165,7 +166,7 @@ def _put(known: Iterable[Callable[..., Any]], function: Callable[..., Any]) -> N
 
 
 def _namespaces() -> Iterator[dict[str, Any]]:
-    """Yield the names of every module that is imported, without importing those that wait for their first use."""
+    """Yield the namespace of every imported module, without triggering lazy imports."""
     for module in list(sys.modules.values()):
         if issubclass(type(module), ModuleType):
             yield object.__getattribute__(module, "__dict__")

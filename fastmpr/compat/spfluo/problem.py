@@ -1,4 +1,4 @@
-"""What SPFluo's reconstruction is given, with all axes that may be left out, and its answer without them again."""
+"""The arguments of SPFluo's reconstruction with all optional axes added, and its result without them."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from ..._validation import as_finite, as_flag, as_reals, check_intensities, show
 from ...io.conventions import warn_of_radians
 from .arrays import as_numpy, like
 
-_LONGEST = 1280  # voxels a side, so that 32 bits hold the place of each
+_LONGEST = 1280  # voxels along a side, so that a voxel's index fits in 32 bits
 
 
 class Problem(NamedTuple):
-    """M reconstructions of C channels from N views in k poses each.
+    """M reconstructions of C channels from N views with k poses each.
 
     Attributes
     ----------
@@ -37,7 +37,7 @@ class Problem(NamedTuple):
 def as_problem(
     volumes: Any, psf: Any, poses: Any, lambda_: Any, batch: bool, symmetry: bool, multichannel: bool
 ) -> Problem:
-    """Check SPFluo's arguments."""
+    """Check SPFluo's arguments and add the optional axes."""
     batch, symmetry = as_flag(batch, "batch"), as_flag(symmetry, "symmetry")
     multichannel = as_flag(multichannel, "multichannel")
     views = _as_cubes(volumes, multichannel)
@@ -55,7 +55,7 @@ def as_problem(
 
 
 def answer(x: NDArray, volumes: Any, batch: bool, multichannel: bool) -> Any:
-    """Return reconstructions (M, C, D, D, D) without the axes that the call has not, in the kind of its arrays."""
+    """Return reconstructions (M, C, D, D, D) without the axes that the call lacks, as the kind of array it has."""
     if not multichannel:
         x = x[:, 0]
     return like(np.ascontiguousarray(x if batch else x[0]), volumes)
@@ -68,7 +68,7 @@ def _as_cubes(volumes: Any, multichannel: bool) -> NDArray:
     if array.ndim != (5 if multichannel else 4):
         raise ValueError(f"volumes: found an array of shape {array.shape}, {need}")
     if len(set(array.shape[-3:])) > 1:
-        raise ValueError(f"volumes: found volumes of {array.shape[-3:]} voxels, {need}, cubes as SPFluo does")
+        raise ValueError(f"volumes: found volumes of {array.shape[-3:]} voxels, {need}: cubes, as in SPFluo")
     if array.shape[-1] > _LONGEST:
         raise ValueError(f"volumes: found cubes of {array.shape[-1]} voxels a side, need {_LONGEST} at most")
     check_intensities(array, "volumes", array.dtype.type)
@@ -77,7 +77,7 @@ def _as_cubes(volumes: Any, multichannel: bool) -> NDArray:
 
 def _as_psf(psf: Any, views: NDArray, multichannel: bool) -> NDArray:
     """Return the PSFs (C, d, h, w) in the precision of the views."""
-    with np.errstate(over="ignore"):  # found below
+    with np.errstate(over="ignore"):  # the checks below find an overflow
         array = as_finite(as_numpy(psf, "psf"), "psf").astype(views.dtype, copy=False)
     if array.ndim != (4 if multichannel else 3):
         need = "need (C, d, h, w)" if multichannel else "need (d, h, w)"
@@ -87,7 +87,7 @@ def _as_psf(psf: Any, views: NDArray, multichannel: bool) -> NDArray:
     if len(array) != views.shape[1]:
         raise ValueError(f"psf: found {len(array)} channels, need the {views.shape[1]} of volumes")
     if not (array.reshape(len(array), -1).sum(axis=1) > 0).all():
-        raise ValueError("psf: found a sum that is not positive, need a PSF whose sum is")
+        raise ValueError("psf: found a sum that is not positive, need a PSF whose sum is positive")
     return array
 
 

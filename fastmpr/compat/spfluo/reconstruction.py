@@ -1,4 +1,4 @@
-"""SPFluo's reconstruction, as a function of its arguments."""
+"""SPFluo's reconstruction function, with its signature."""
 
 from __future__ import annotations
 
@@ -23,49 +23,50 @@ def reconstruction_L2(
     *,
     exact: bool = False,
 ) -> Any:
-    """Reconstruct volumes from views in known poses as SPFluo 0.1.0 does, with the arguments it has.
+    """Reconstruct volumes from views in known poses as SPFluo 0.1.0 does, with the same arguments.
 
-    x = max(0, F^-1 { mean conj(h) y / (mean |h|^2 + lambda_ |D|^2) }) per channel and reconstruction, where D is the forward
-    difference, the means are over all poses, and views y and PSFs h are brought into the frame of the model by linear
-    interpolation, zero outside. The grid is periodic and not padded. It runs on the CPU, in as many threads as this process
-    may use. It differs from SPFluo in two points, unless ``exact``: cubes of an even size are not blurred by half a voxel,
-    and ``lambda_ |D|^2`` is not rounded to float32.
+    For each channel and reconstruction, x = max(0, F^-1 { mean conj(h) y / (mean |h|^2 + lambda_ |D|^2) }), where D is the
+    forward difference and the means are over all poses. Views y and PSFs h are brought into the frame of the model by linear
+    interpolation, with zeros outside. The grid is periodic and not padded. The function runs on the CPU, in as many threads
+    as this process may use. It differs from SPFluo in two points, unless ``exact`` is true: cubes of an even size are not
+    blurred by half a voxel, and ``lambda_ |D|^2`` is not rounded to float32.
 
     Parameters
     ----------
     volumes : (N, [C], D, D, D) array
-        The views, cubes only; C channels with ``multichannel``. All arrays may be NumPy's, what has ``__array__``, or those
-        of other libraries in the CPU's memory (DLPack), such as PyTorch's. float64 stays, all else becomes float32.
+        The views, which must be cubes; C channels with ``multichannel``. Every array may be a NumPy array, an object with
+        ``__array__``, or an array of another library in the CPU's memory (DLPack), such as PyTorch. float64 stays, all else
+        becomes float32.
     psf : ([C], d, h, w) array
-        Its middle is at (n - 1) / 2 on each axis, and its sum matters: twice the PSF is half the result.
+        Its middle is at (n - 1) / 2 on each axis. It is not normalised: twice the PSF gives half the result.
     poses : ([M], [k], N, 6) array
-        Three Euler angles "XZX" in degrees, translation (z, y, x) in voxels, as in `fastmpr.Poses`. M with ``batch``, k with
-        ``symmetry``.
+        Three Euler angles "XZX" in degrees, then the translation (z, y, x) in voxels, as in `fastmpr.Poses`. The axis M
+        comes with ``batch``, the axis k with ``symmetry``.
     lambda_ : float or (M,) array
         Weight of the prior, positive.
     batch : bool
-        M reconstructions of the same views, each with its poses and its ``lambda_``.
+        Make M reconstructions of the same views, each with its own poses and ``lambda_``.
     symmetry : bool
-        Each view is taken in k poses.
+        Use each view in k poses.
     device : optional
-        Anything but the CPU is said in a `fastmpr.FastmprWarning`, and computed on the CPU.
+        The computation is always on the CPU; any other device gives a `fastmpr.FastmprWarning`.
     batch_size : int, optional
-        Accepted, and not needed: memory does not grow with the views.
+        Ignored, since memory does not grow with the number of views.
     multichannel : bool
         Whether ``volumes`` and ``psf`` have the axis C.
     exact : bool
-        Agree with SPFluo in the two points, too.
+        Agree with SPFluo in these two points as well.
 
     Returns
     -------
     ([M], [C], D, D, D) array
-        In the precision of ``volumes`` and of the same library; NumPy's where that takes none by DLPack.
+        In the precision of ``volumes``, as an array of the same library, or as a NumPy array if the library lacks DLPack.
 
     Raises
     ------
     ValueError, TypeError
-        Naming the argument, if shapes disagree, volumes are no cubes, a value is not finite, or not positive where it must
-        be, or an array lies on a GPU.
+        If shapes disagree, volumes are no cubes, a value is not finite or not positive where it must be, or an array lies on
+        a GPU; the message names the argument.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""SPFluo's call answered by `fastmpr.reconstruct`: another prior, and its weight chosen by the views."""
+"""SPFluo's call by `fastmpr.reconstruct`: with another prior, whose weight is chosen from the views."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from .problem import Problem
 
 
 def upgraded(problem: Problem, regularizer: str) -> NDArray:
-    """Return the reconstructions (M, C, D, D, D) with a regulariser of fastmpr's, in the units of SPFluo's."""
+    """Return the reconstructions (M, C, D, D, D) with one of fastmpr's regularisers, in SPFluo's units."""
     count = len(problem.poses)
     out = np.empty((count, *problem.views.shape[1:]), problem.views.dtype)
     for c, given in enumerate(problem.psf):
-        psf = resized(given, max(given.shape) // 2 * 2 + 1)  # its middle is on a voxel then, as Dataset has it
+        psf = resized(given, max(given.shape) // 2 * 2 + 1)  # so that the middle is on a voxel, as in Dataset
         data = Dataset(problem.views[:, c], psf)
         for m in range(count):
             posed = _posed(data, problem.poses[m])
@@ -27,7 +27,7 @@ def upgraded(problem: Problem, regularizer: str) -> NDArray:
 
 
 def _posed(data: Dataset, poses: NDArray) -> Dataset:
-    """Return the views in poses (k, N, 6): each k times, known as copies of one image, which belong to one half of them."""
+    """Return the views in poses (k, N, 6): each view k times, marked as copies, so that all go to the same half-set."""
     which = np.tile(np.arange(len(data)), len(poses))
     flat = poses.reshape(-1, 6)
     rotation = Rotation.from_euler("XZX", flat[:, :3], degrees=True)

@@ -1,4 +1,4 @@
-"""What poses may have suffered between two programs."""
+"""Mistakes in poses that were exchanged between programs, each with its cure."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from ..geometry.poses import Poses
 from ..io.conventions import CENTRES
 from .setup import Cure, Setup
 
-_SEQUENCES = ("XZX", "ZXZ", "ZYZ", "XYX", "XYZ", "ZYX")  # of angles that programs write, intrinsic or (small) extrinsic
-_OWN = "XZX"  # of poses that were not read from a file
+_SEQUENCES = ("XZX", "ZXZ", "ZYZ", "XYX", "XYZ", "ZYX")  # axes of the angles that programs write
+_OWN = "XZX"  # for poses that were not read from a file
 _ALIKE = 1e-6
 
 
 def of_poses(setup: Setup) -> Iterator[Cure]:
-    """Yield what the rotations and translations may mean instead."""
+    """Yield cures for mistakes in the meaning of rotations and translations."""
     for name, mistake, rotation, translation in _MEANINGS:
         yield _meaning(name, mistake, rotation, translation)
     yield from _units(setup)
@@ -32,10 +32,11 @@ def of_poses(setup: Setup) -> Iterator[Cure]:
 
 
 def of_angles(setup: Setup) -> Iterator[Cure]:
-    """Yield which convention the angles may follow instead: those of the file, or what the rotations have by SPFluo's.
+    """Yield cures for angles that follow another convention.
 
-    Angles made of rotations are one of two sets that mean the same; which of them a program had written is not known, and
-    three axes that are all different tell the two apart. So those conventions take the angles of the file.
+    The angles are those of the file, else those of the rotations in SPFluo's convention. Two sets of angles give the same
+    rotation, and the rotation does not tell which set a program had written. Under a convention with three different axes
+    the two sets differ, so such a convention is tested well only with the angles of the file.
     """
     angles, text = setup.poses.angles, "data.poses.angles"
     if angles is None:
@@ -44,14 +45,14 @@ def of_angles(setup: Setup) -> Iterator[Cure]:
     for sequence in (case for name in _SEQUENCES for case in (name, name.lower())):
         for sign in ("", "-"):
             values = -angles if sign else angles
-            if np.abs(_turn(sequence, values).as_matrix() - setup.poses.matrix).max() < _ALIKE:
+            if np.abs(_from_angles(sequence, values).as_matrix() - setup.poses.matrix).max() < _ALIKE:
                 own = sequence, sign
                 continue
             kind = "intrinsic" if sequence.isupper() else "extrinsic"
-            mistake = f"the angles are {kind} ones about {sequence.upper()} (X is the stacks' first axis)"
+            mistake = f"the angles are {kind} angles about {sequence.upper()} (X is the stacks' first axis)"
             name = f"angles as {sequence}" + (", negated" if sign else "")
             name = "angles negated" if sign and own == (sequence, "") else name
-            mistake += ", of other sign" if sign else ""
+            mistake += ", of opposite sign" if sign else ""
             yield _convention(name, mistake, sequence, sign, values, text)
     sequence, sign = own
     values = np.degrees(-angles if sign else angles)
@@ -59,26 +60,26 @@ def of_angles(setup: Setup) -> Iterator[Cure]:
 
 
 def _made(rotation: Rotation) -> NDArray:
-    """Return a rotation's angles by SPFluo's convention."""
-    with warnings.catch_warnings():  # at the poles (the identity, say) they are not unique: any will do
+    """Return a rotation's angles in SPFluo's convention."""
+    with warnings.catch_warnings():  # at the poles (such as the identity) they are not unique, and any set is right
         warnings.filterwarnings("ignore", "Gimbal lock", UserWarning)
         return rotation.as_euler(_OWN, degrees=True)
 
 
 def _rotation(name: str, r: Rotation) -> Rotation:
-    """Return what a rotation becomes, as `_ROTATIONS` tells it in Python."""
+    """Change a rotation in the way that `_ROTATIONS` gives as Python code."""
     if name == "inverse":
         return r.inv()
     return Rotation.from_matrix(r.as_matrix()[:, ::-1, ::-1]) if name == "reversed" else r
 
 
 def _translation(name: str, r: Rotation, t: NDArray) -> NDArray:
-    """Return what a translation becomes beside the rotation that was given, as `_TRANSLATIONS` tells it in Python."""
+    """Change a translation, given its rotation, in the way that `_TRANSLATIONS` gives as Python code."""
     if name == "reversed":
         return t[:, ::-1]
     indices = {"turned": "nij,nj->ni", "turned back": "nji,nj->ni"}.get(name.removeprefix("minus "))
-    turned = t if indices is None else np.einsum(indices, r.as_matrix(), t)
-    return turned * _FACTORS.get(name, -1 if name.startswith("minus") else 1)
+    rotated = t if indices is None else np.einsum(indices, r.as_matrix(), t)
+    return rotated * _FACTORS.get(name, -1 if name.startswith("minus") else 1)
 
 
 _FACTORS = {"none": 0, "half": 0.5, "double": 2}
@@ -100,18 +101,28 @@ _TRANSLATIONS = {
     "minus turned back": '-np.einsum("nji,nj->ni", p.matrix, p.translation)',
 }
 _MEANINGS = (
-    ("t of other sign", "the translations are to be subtracted", "same", "minus"),
+    ("t of other sign", "the translations must be subtracted", "same", "minus"),
     ("t left out", "the particles are centred in their images already", "same", "none"),
     ("t halved", "the translations are twice too long (given twice, or binned by 2)", "same", "half"),
     ("t doubled", "the translations are half as long as they should be (binned by 2)", "same", "double"),
     ("t in x, y, z", "the translations are in the order x, y, z", "same", "reversed"),
-    ("t turned by R", "the translations come before the turn, R (p + t)", "same", "turned"),
-    ("t turned by R, other sign", "the translations are subtracted before the turn, R (p - t)", "same", "minus turned"),
-    ("t turned by 1/R", "the translations are turned along with the image", "same", "turned back"),
-    ("t turned by 1/R, other sign", "the translations are subtracted and turned along", "same", "minus turned back"),
+    ("t turned by R", "the translations come before the rotation, R (p + t)", "same", "turned"),
+    (
+        "t turned by R, other sign",
+        "the translations are subtracted before the rotation, R (p - t)",
+        "same",
+        "minus turned",
+    ),
+    ("t turned by 1/R", "the translations are rotated along with the image", "same", "turned back"),
+    ("t turned by 1/R, other sign", "the translations are subtracted and rotated along", "same", "minus turned back"),
     ("rotations inverted", "the rotations take the image to the model", "inverse", "same"),
-    ("inverted, t of other sign", "the rotations take the image to the model, t to be subtracted", "inverse", "minus"),
-    ("inverted, t turned by R", "the rotations take the image to the model, t turned back", "inverse", "turned"),
+    (
+        "inverted, t of other sign",
+        "the rotations take the image to the model, t must be subtracted",
+        "inverse",
+        "minus",
+    ),
+    ("inverted, t turned by R", "the rotations take the image to the model, t rotated back", "inverse", "turned"),
     (
         "inverted, t turned by R, other sign",
         "the rotations take the image to the model, t subtracted",
@@ -131,7 +142,7 @@ _MEANINGS = (
 
 
 def _meaning(name: str, mistake: str, rotation: str, translation: str) -> Cure:
-    """Return a cure that makes other poses of those given."""
+    """Return a cure that changes the rotations and translations."""
 
     def undo(now: Setup) -> Setup:
         r, t = now.poses.rotation, now.poses.translation
@@ -142,7 +153,7 @@ def _meaning(name: str, mistake: str, rotation: str, translation: str) -> Cure:
 
 
 def _units(setup: Setup) -> Iterator[Cure]:
-    """Yield which unit the translations may be in instead."""
+    """Yield cures for translations in another unit."""
     if setup.given.known_voxel is None:
         return
     now = setup.poses.unit or "um"
@@ -162,7 +173,7 @@ def _unit(setup: Setup, unit: str) -> Setup:
 
 
 def _rows(step: int) -> Cure:
-    """Return what gives each particle the pose of a neighbour."""
+    """Return the cure that gives each particle the pose of its neighbour."""
     lines = f"k = np.roll(np.arange(len(data)), {step})\n" + _code("p.rotation[k]", "p.translation[k]")
     return Cure(
         f"rows moved by {step}",
@@ -178,7 +189,7 @@ def _rolled(setup: Setup, step: int) -> Setup:
 
 
 def _centre(other: str) -> Cure:
-    """Return what turns about another point of the box."""
+    """Return the cure that puts the centre of rotation at another point of the box."""
     lines = _code("p.rotation", "p.translation", centre=f'"{other}"')
     mistake = f"the rotations are about the point {other} of a box of n voxels"
     return Cure(
@@ -190,29 +201,29 @@ def _centre(other: str) -> Cure:
 
 
 def _convention(name: str, mistake: str, sequence: str, factor: str, values: NDArray, angles: str) -> Cure:
-    """Return what makes rotations of the same angles by another convention."""
+    """Return the cure that reads the same angles in another convention."""
     lines = (
         "from scipy.spatial.transform import Rotation\n"
         + f"angles = {angles}\n"
         + _code(f'Rotation.from_euler("{sequence}", {factor}angles, degrees=True)', "p.translation")
     )
-    return Cure(name, mistake, lines, lambda now: _with(now, _turn(sequence, values), now.poses.translation))
+    return Cure(name, mistake, lines, lambda now: _with(now, _from_angles(sequence, values), now.poses.translation))
 
 
 def _with(setup: Setup, rotation: Rotation, translation: NDArray, **meaning: Any) -> Setup:
-    """Return a setup with other poses, whose names and meaning are those given where nothing is said."""
+    """Return a setup with other poses; their names, unit and centre stay unless ``meaning`` changes them."""
     old = setup.poses
     kept = {"names": old.names, "unit": old.unit, "centre": old.centre, "two_fold": old.two_fold}
     return replace(setup, poses=Poses(rotation, translation, **(kept | meaning)))
 
 
 def _code(rotation: str, translation: str, unit: str = "p.unit", centre: str = "p.centre") -> str:
-    """Return `_with` as Python."""
+    """Return the Python code of `_with`."""
     made = f"fastmpr.Poses({rotation}, {translation}, names=p.names, unit={unit}, centre={centre}, two_fold=p.two_fold)"
     return f"p = data.poses\ndata = data.replace(poses={made})"
 
 
-def _turn(sequence: str, angles: NDArray) -> Rotation:
+def _from_angles(sequence: str, angles: NDArray) -> Rotation:
     return Rotation.from_euler(sequence, angles, degrees=True)
 
 
