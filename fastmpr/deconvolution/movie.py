@@ -227,7 +227,7 @@ class Movie:
         if self._term is not None and self._fits(image, lam, self._term):
             assert self._running is not None
             self._term.show(image)
-            self._running.again(slack)
+            self._running.restart(slack)
         else:
             self.end()
             slack, self._lam, self._term = 1.0, lam, job.term(image, job.dark)

@@ -21,13 +21,13 @@ from ..runtime.threads import Team, as_workers
 from ..solver.options import Run, Until, as_until
 from ..sums.accumulator import Accumulator
 from ..sums.aligner import Aligner, tell_blind
-from ..sums.bench import counted
 from ..sums.frame import check_in_frame, padded_shape
 from ..sums.memory import check_fits, check_tables_fit, crew_count, image_bytes, part_bytes, spline_bytes
 from ..sums.noise import noise_sums
 from ..sums.observation import observe
 from ..sums.resampling import inner
 from ..sums.transfer import transfer_functions
+from ..sums.workspace import progress_counter
 from ..views.dataset import Dataset
 from ..views.keywords import Belongings, ViewKeywords
 from ..views.shorthand import Summing, SummingShorthand, as_dataset
@@ -115,7 +115,7 @@ def average(
         blind.update(aligner.blind)
 
     with telling(progress) as tell:
-        tick = counted(tell, "particles", len(used))
+        tick = progress_counter(tell, "particles", len(used))
         team.run(add_share)
     tell_blind(data, blind, len(used))
     data.tell()

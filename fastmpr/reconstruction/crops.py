@@ -143,7 +143,7 @@ class Predictions:
         sums, residual = predict(self.observation, x, self._levels)
         self.done += 1
         if accumulator.data.fits_background:
-            known = self.observation.tally[:, 0] > 0
+            known = self.observation.statistics[:, 0] > 0
             common = _mean_level(residual[known], accumulator.data.weights[known])
             self._levels[known] = residual[known] - common
         voxels = math.prod(accumulator.model)

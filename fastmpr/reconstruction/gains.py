@@ -28,10 +28,10 @@ def fit_gains(accumulator: Accumulator, x: NDArray) -> tuple[NDArray[np.float64]
         The variance of what is left of a view once it is divided by its gain, in the median over its own; 1 at most.
     """
     spectrum = accumulator.spectrum(x)
-    _, noted = accumulator.share(
+    _, noted = accumulator.process(
         accumulator.groups,
         "gains",
-        lambda bench, which, part, tally, place: bench.compare(which, spectrum, tally, place),
+        lambda workspace, which, sums, statistics, place: workspace.compare(which, spectrum, statistics, place),
         prediction=True,
         numbers=6,
     )

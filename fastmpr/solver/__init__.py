@@ -1,1 +1,1 @@
-"""ADMM on the normal equations."""
+"""The ADMM solver for the normal equations."""

@@ -1,15 +1,15 @@
-"""The solver: ADMM on the sums, two FFTs per iteration whatever the number of views.
+"""The solver: ADMM on the normal equations, with two FFTs per iteration for any number of views.
 
-One iteration, with r the relaxation, scaled duals d and d2, and u, u2 the split variables of D x = u, x = u2:
+One iteration is, with the relaxation r, the scaled duals d and d2, and the split variables u and u2 of D x = u and x = u2:
 
     x  <- F^-1 { (F{ D^T (u - d) + mu2 (u2 - d2) } + lam B) / (mu |D^|^2 + mu2 + lam S) }
     v  <- r mu D x + (1 - r) u  + d       d  <- P(v)            u  <- v  - d
     v2 <- r x      + (1 - r) u2 + d2      u2 <- max(v2, 0)      d2 <- v2 - u2
 
-Here u and d are mu times those of the textbook: d is the multiplier itself, and P, which projects on the subgradients of
-phi, does not depend on mu. Neither is stored: the state s = (1 - r) u + d is all that the next v needs, and
-D^T (u - d) + mu2 (u2 - d2), here called the feedback, is all that the next x needs. A team of threads goes through four
-phases, each on its own slab of planes or block of columns, and meets at a barrier after each.
+Here u and d are mu times those of the textbook. So d is the multiplier itself, and P, the projection on the subgradients of
+phi, does not depend on mu. Neither u nor d is stored: the next v needs only the state s = (1 - r) u + d, and the next x
+needs only D^T (u - d) + mu2 (u2 - d2), which is called the feedback. A team of threads goes through four phases. In each
+phase a thread works on its own slab of planes or block of columns, and then waits for the others at a barrier.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from .running import Running, closed_form
 def objective(
     x: NDArray, sums: NormalEquations, lam: float, regularizer: str | Regularizer | ClosedForm = "hessian"
 ) -> float:
-    """Return (lam / 2) sum_i w_i ||y_i - H_i x||^2 + phi(x), the function that `solve` minimises over x >= 0."""
+    """Return the objective (lam / 2) sum_i w_i ||y_i - H_i x||^2 + phi(x), which `solve` minimises over x >= 0."""
     as_sums(sums)
     x = as_finite(x, "x")
     if x.shape != sums.shape:
@@ -59,66 +59,70 @@ def solve(
 ) -> Result:
     """Minimise (lam / 2) sum_i w_i ||y_i - H_i x||^2 + phi(x) over x >= 0, on the periodic grid of the sums.
 
-    Pure ADMM: no padding, no resampling. Every array has the shape of the sums; ``sums.gram`` decides the precision.
+    Every array has the shape of the sums: nothing is padded or resampled. The dtype of ``sums.gram`` decides the precision.
 
     Parameters
     ----------
     sums : NormalEquations
-        What `accumulate` made of the views.
+        The sums over the views, from `accumulate`.
     lam : float
-        Weight of the data term: the larger, the closer to the data and the noisier. Where the prior has the weight instead,
-        as in scikit-image, that is 1 / lam.
+        Weight of the data term. A larger lam gives a volume that is closer to the data, and noisier. In software that
+        weights the prior instead, such as scikit-image, the weight is 1 / lam.
     regularizer : str or Regularizer
         ``"hessian"``: the nuclear norm of the Hessian; ``"tv"``: isotropic total variation; ``"tikhonov"``: half the
-        squared gradient, in closed form and then clipped at 0, so that most options are idle; others, and how to make one of
-        your own, in `fastmpr.regularizers`.
+        squared gradient, minimised in closed form and then clipped at 0, so that most options have no effect. See
+        `fastmpr.regularizers` for more, and for how to write your own.
     x0 : (nz, ny, nx) ndarray, optional
-        Where to start; by default from nothing.
+        The volume to start from; by default zeros.
     max_iter : int
-        Most iterations.
+        Maximum number of iterations.
     tol : float
-        Stop when all normalised residuals are below it; at the default the objective is about 2e-4 phi(x) above its
-        minimum, 5e-3 at most (or 1e-4 of the objective, where phi(x) is less than a thousandth of it). 0 runs exactly
-        ``max_iter`` iterations.
+        The solve stops when all normalised residuals are below ``tol``. At the default, the objective is then about
+        2e-4 phi(x) above its minimum, 5e-3 phi(x) at most (or 1e-4 of the objective, if phi(x) is less than a thousandth of
+        it). 0 runs exactly ``max_iter`` iterations.
     mu : float or (mu1, mu2), optional
-        Penalty parameters of D x = u and x = u2, then kept fixed. By default chosen, and adapted as it goes.
+        Penalty parameters of D x = u and x = u2, which stay fixed. By default they are chosen and adapted during the solve.
     relaxation : float
         Over-relaxation, between 0 and 2 (exclusive).
     positivity : bool
-        False minimises over all x. Then mu2 is of no use, and 0 in the history.
+        False minimises over all x; then mu2 is not used, and is 0 in the history.
     workers : int, optional
-        Threads at most; by default all that this process may use. Small grids take fewer, about one for each 16,000 voxels.
+        Maximum number of threads; by default all that this process may use. Small grids use fewer, about one for each
+        16,000 voxels.
     deterministic : bool
-        Promise the same bits from run to run with the same ``workers``. As it is, every solve keeps it; say so where you
-        rely on it. Only `warm_up` changes those of the grid it is asked for, once, and of none below a million voxels.
+        Request the same bits from run to run with the same ``workers``. At present every solve gives the same bits; set this
+        flag where you rely on it. Only `warm_up` changes them: once, for the grid that it prepares, if that grid has a
+        million voxels or more.
     callback : callable, optional
-        Called after every iteration with the `Result` so far; it may raise StopIteration to end the solve.
+        Called after every iteration with the current `Result`; it may raise StopIteration to end the solve.
     cancel : threading.Event, optional
-        Or anything with ``is_set()``, asked after every iteration: once it is set, the solve ends with what there is.
+        An event, or any object with ``is_set()``, that is checked after every iteration: once it is set, the solve ends and
+        returns the current volume.
     timeout : float, optional
-        Seconds from the call after which to end with what there is.
+        Seconds from the call after which the solve ends and returns the current volume.
 
     Returns
     -------
     Result
-        With ``success`` only if the residuals fell below ``tol``.
+        The volume and how the solve ended; ``success`` is True only if the residuals fell below ``tol``.
 
     Raises
     ------
     ValueError
         If ``lam``, ``mu``, ``relaxation``, ``max_iter``, ``tol``, ``timeout`` or ``x0`` is out of its range.
     MemoryError
-        At once, if the solve cannot fit in the memory that this process may use.
+        Before the first iteration, if the solve cannot fit in the memory that this process may use.
 
     Notes
     -----
-    The residuals are those of the optimality conditions. Primal: ||Dx - u|| and ||x - u2||, each over the larger of its
-    two parts; and how much they could change the objective, sqrt(k n) ||Dx - u|| + mu2 ||d2|| ||x - u2|| over 2 phi (k = 3
-    for the Hessian, 1 for the gradient, n voxels). Dual: r = ||lam (S x - B) + mu D^T d + mu2 d2|| over the largest that the
-    last two terms could be for their d and d2, and r ||x|| over 120 phi. Here phi is <u, d>, or, where that is less than a
-    thousandth of the objective, a hundredth of it (a thousandth in the dual one); where x fades away, D x counts as a
-    thousandth of a first guess at least. They cost no FFT. Without over-relaxation and adaptation the iteration is that of
-    [1]_; the nuclear norm follows [2]_.
+    The residuals measure the optimality conditions. Primal: ||Dx - u|| and ||x - u2||, each divided by the larger norm of
+    its two terms; and the change of the objective that they could cause, sqrt(k n) ||Dx - u|| + mu2 ||d2|| ||x - u2||,
+    divided by 2 phi (k = 3 for the Hessian, 1 for the gradient, n voxels). Dual: r = ||lam (S x - B) + mu D^T d + mu2 d2||,
+    divided by the largest norm that the last two terms can have for their d and d2; and r ||x||, divided by 120 phi. Here
+    phi is <u, d>. If <u, d> is less than a thousandth of the objective, phi is a hundredth of the objective in the primal
+    residual, and a thousandth in the dual one. If x tends to 0, at least a thousandth of a first guess of ||D x|| is used.
+    The residuals cost no FFT. Without over-relaxation and adaptation, the iteration is that of [1]_; the nuclear norm
+    follows [2]_.
 
     References
     ----------
@@ -154,7 +158,7 @@ def solve(
 
 
 def check_lam(lam: float, sums: NormalEquations) -> None:
-    """Refuse a weight with which the data term leaves the range of the precision."""
+    """Check that the data term, multiplied by ``lam``, stays in the range of the precision."""
     least, most = (limit**2 for limit in RANGE[sums.gram.dtype.type])
     largest = max(sizes(sums.gram, sums.rhs))
     if largest and not least < lam * largest < most:

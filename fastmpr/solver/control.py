@@ -1,4 +1,4 @@
-"""When a solve ends: the residuals are checked now and then, and the penalties fitted to them."""
+"""Control of a solve: check the residuals, fit the penalty parameters, and decide when to stop."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from .options import Run, Until
 from .penalties import EVERY, LAST
 from .result import Result
 
-_CHECK_EVERY = 10  # iterations between two checks of the residuals; a check costs about half an iteration
+_CHECK_EVERY = 10  # iterations between two checks of the residuals: a check costs about half an iteration
 
 
 class Control:
     """Checks the residuals, adapts the penalty parameters, and decides when and why to stop.
 
-    Members of the team keep in step by counting for themselves; they wait for a decision only where one may fall.
+    Each member of the team counts the iterations itself. The members wait for a decision only after iterations that may end
+    the solve or change the penalty parameters.
     """
 
     def __init__(self, iteration: Iteration, until: Until, run: Run, turn: Turn):
@@ -28,7 +29,7 @@ class Control:
         self.history: list[dict[str, float]] = []
 
     def checks(self, nit: int) -> bool:
-        """Return whether to check the residuals of an iteration: to stop or to report."""
+        """Return whether to check the residuals after an iteration, to stop or to report them."""
         return nit == self.until.max_iter or (nit % _CHECK_EVERY == 0 and self.until.tol > 0)
 
     def fits(self, nit: int) -> bool:
@@ -36,7 +37,7 @@ class Control:
         return self.iteration.schedule is not None and nit % EVERY == 0 and nit <= LAST
 
     def decide(self, nit: int, check: bool) -> None:
-        """After the x-step of an iteration: take note of the residuals, adapt, fill ``status`` if it is the last."""
+        """Record the residuals after the x-step, fit the penalty parameters, and set ``status`` if the solve ends."""
         self.nit = nit
         if check:
             self._check()
@@ -62,18 +63,20 @@ class Control:
         iteration = self.iteration
         primal, dual = iteration.residuals()
         self.history.append({"nit": self.nit, "primal": primal, "dual": dual, "mu": iteration.mu, "mu2": iteration.mu2})
-        self.converged = bool(np.max([primal, dual]) < self.until.tol)  # which NaN is not, and max would skip it
+        self.converged = bool(np.max([primal, dual]) < self.until.tol)  # np.max propagates NaN
 
     def _unfinished(self) -> str:
-        """Return what to say, and to advise, where the iterations are used up."""
+        """Return the message for a solve that reaches ``max_iter``, with advice."""
         message = f"stopped at max_iter = {self.until.max_iter} iterations"
         if self.until.tol == 0:
             return message
         worst = max(self.history[-1]["primal"], self.history[-1]["dual"]) / self.until.tol
-        return f"{message}, residuals {worst:.2g} times tol: raise max_iter, or lower a lam far above what noise allows"
+        return (
+            f"{message}, residuals {worst:.2g} times tol: raise max_iter, or lower lam if it is too high for the noise"
+        )
 
     def result(self, last: bool = False) -> Result:
-        """Return the volume as it is now, and what is known of it; after the ``last`` one the iteration is spent."""
+        """Return the current volume and the record of the solve; after the ``last`` result the iteration cannot go on."""
         iteration = self.iteration
         return Result(
             x=iteration.volume(last),

@@ -1,4 +1,4 @@
-"""How a solve runs, and when it ends."""
+"""Options of a solve: how it runs, and when it ends."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..runtime.stopping import Stop
 
 @dataclass(frozen=True)
 class Until:
-    """When a solve ends by itself: after so many iterations, or at residuals below a tolerance."""
+    """When a solve ends by itself: after ``max_iter`` iterations, or when the residuals are below ``tol``."""
 
     max_iter: int
     tol: float
@@ -26,13 +26,13 @@ class Run:
     Attributes
     ----------
     workers : int, optional
-        Threads at most.
+        Maximum number of threads.
     positivity : bool
-        Whether volumes are nowhere negative.
+        Whether volumes must not be negative.
     callback : callable, optional
-        Called after every iteration with the `Result` so far.
+        Called after every iteration with the current `Result`.
     stop : Stop
-        When the call is to end.
+        Whether the call is cancelled or out of time.
     """
 
     workers: int | None = None
@@ -42,7 +42,7 @@ class Run:
 
 
 class SolveOptions(TypedDict, total=False):
-    """Keywords of `solve` that searches for lam pass on to it."""
+    """The keywords that a search for lam passes on to `solve`."""
 
     max_iter: int
     tol: float
@@ -55,24 +55,24 @@ class SolveOptions(TypedDict, total=False):
 
 
 def as_until(max_iter: Any, tol: Any) -> Until:
-    """Return when to end, or raise an error."""
+    """Return the checked `Until`, or raise an error."""
     return Until(as_count(max_iter, "max_iter"), as_number(tol, "tol", 0, 1, "a number from 0 to 1"))
 
 
 def as_run(workers: Any, positivity: Any, callback: Any, stop: Stop) -> Run:
-    """Return how to run, or raise an error; the number of threads is checked where they are counted."""
+    """Return the checked `Run`, or raise an error; `as_workers` checks the number of threads later."""
     return Run(workers, as_flag(positivity, "positivity"), as_callback(callback), stop)
 
 
 def as_callback(callback: Any, name: str = "callback") -> Callable[[Any], Any] | None:
-    """Return what is to be called with what was found, if anything."""
+    """Return a callback or None, or raise an error."""
     if callback is not None and not callable(callback):
         raise TypeError(f"{name}: found {shown(callback)}, need a callable(result)")
     return callback
 
 
 def counting(callback: Callable[[Any], Any] | None, tell: Progress | None) -> Callable[[Any], Any] | None:
-    """Return a callback that also tells how many iterations are done, those that chose lam included."""
+    """Return a callback that also reports the number of iterations done, including those of the search for lam."""
     if tell is None:
         return callback
     done = 0

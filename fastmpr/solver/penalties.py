@@ -1,15 +1,16 @@
-"""The penalty parameters of D x = u and x = u2, from the sizes that a problem shows as it is solved.
+"""The penalty parameters of D x = u and x = u2, chosen from sizes that are measured during the solve.
 
-Scaling x scales mu by the inverse, so all that matters is f = mu rms(D x) and the problem's stiffness
-q = lam max(S) rms(D x), the data term's curvature over the prior's: about 1 where noise rules, 1e5 where the data do. The
-rules below were found by search over volumes, numbers of views and noise (see ``benchmarks/suite/convergence.py``):
+If x is scaled, mu scales by the inverse. So only two numbers matter: f = mu rms(D x), and the stiffness of the problem,
+q = lam max(S) rms(D x), which is the curvature of the data term over that of the prior: about 1 if noise dominates, 1e5 if
+the data dominate. The rules below were found by a search over volumes, numbers of views and noise levels (see
+``benchmarks/suite/convergence.py``):
 
-- f begins small, so that the shape is found in long steps, and grows geometrically; grown faster, what has been smoothed
-  away at first comes back slowly.
-- It ends the lower, the stiffer the problem is: low frequencies, where data and prior hold each other, want a large f, those
-  that no view has seen a small one.
-- mu2 lies between mu, from which the damping of what is not seen comes, and the curvature lam max(S), above which it would
-  hold back what is.
+- f starts small, so that long steps find the shape, and grows geometrically. If it grows faster, details that were smoothed
+  away at first come back slowly.
+- The final f is lower for stiffer problems: low frequencies, at which data and prior are in balance, need a large f, and
+  frequencies that no view passes need a small one.
+- mu2 lies between mu, which damps the frequencies that no view passes, and the curvature lam max(S), above which mu2 would
+  slow down the frequencies that views pass.
 """
 
 from __future__ import annotations
@@ -18,16 +19,16 @@ import math
 from typing import NamedTuple
 
 EVERY = 5  # iterations between two fits
-LAST = 200  # iteration after which the parameters stay, so that ADMM is sure to converge
+LAST = 200  # iteration after which the parameters are fixed, which guarantees that ADMM converges
 _START = 0.14
-_GROWTH = 0.2  # of log mu in an iteration, at most
+_GROWTH = 0.2  # maximum growth of log mu per iteration
 _MOST = 15.0
-_LEAST_RATIO = 1e-3  # of mu2 to mu
-_LEAST_SIZE = 1e-2  # of the rms of D x to its guess: where a volume fades away, a larger mu is rounding times mu
+_LEAST_RATIO = 1e-3  # minimum of mu2 over mu
+_LEAST_SIZE = 1e-2  # minimum rms of D x over its guess: if x tends to 0, a larger mu only amplifies rounding errors
 
 
 class _Rule(NamedTuple):
-    """Where f ends, ``end`` q ** ``fall`` but not below ``least``, and the factor of mu2."""
+    """The final f, which is ``end`` q ** ``fall`` and at least ``least``, and the factor of mu2."""
 
     end: float
     fall: float
@@ -44,22 +45,22 @@ class Schedule:
     Parameters
     ----------
     order : {1, 2}
-        Of the regulariser's operator D.
+        Order of the regulariser's operator D.
     curvature : float
-        lam max(S).
+        Curvature of the data term, lam max(S).
     guess : float
-        What the rms of D x might be; positive.
+        First guess of the rms of D x; positive.
     """
 
     def __init__(self, order: int, curvature: float, guess: float):
         self.rule, self.curvature, self.guess = _RULES[order], curvature, guess
 
     def first(self) -> tuple[float, float]:
-        """Return (mu, mu2) to begin with."""
+        """Return (mu, mu2) for the first iterations."""
         return self._pair(_START / self.guess, self.guess)
 
     def fitted(self, mu: float, size: float) -> tuple[float, float]:
-        """Return (mu, mu2) for the next iterations, from mu and the rms of D x as they are."""
+        """Return (mu, mu2) for the next iterations, from the current mu and rms of D x."""
         size = max(size, _LEAST_SIZE * self.guess)
         end = min(max(self.rule.end * self._stiffness(size) ** self.rule.fall, self.rule.least), _MOST)
         return self._pair(min(end / size, mu * math.exp(_GROWTH * EVERY)), size)

@@ -1,4 +1,4 @@
-"""The data term as a running solve reads it."""
+"""The data term of a running solve."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..sums.normal_equations import NormalEquations, products
 
 @dataclass(eq=False)
 class Quadratic:
-    """c - 2 <b, x> + <x, S x>: the solve's own, unlike `NormalEquations`, so that b may change between two iterations.
+    """The data term c - 2 <b, x> + <x, S x> of one solve; unlike in `NormalEquations`, b may change between iterations.
 
     Attributes
     ----------
@@ -31,25 +31,25 @@ class Quadratic:
 
     @classmethod
     def of(cls, sums: NormalEquations) -> Quadratic:
-        """Return the sums as they are, in their own arrays: for a solve in which nothing changes."""
+        """Return the data term of the sums without copying their arrays, for a solve that does not change it."""
         return cls(sums.gram, sums.rhs, sums.energy, sums.shape, sums.voxel_size)
 
     def best_scale(self, x: NDArray) -> float:
-        """Return the factor s, at least 0, with which s x fits best: <b, x> / <x, S x>."""
+        """Return the factor s >= 0 for which s x fits the data best: <b, x> / <x, S x>, or 0 if that is negative."""
         cross, square = products(self.gram, self.rhs, x)
         return max(cross, 0.0) / square if square > 0 else 0.0
 
 
 class Split(Protocol):
-    """A data term of which H x is split from x, as D x is: its ``quadratic`` follows x as the solve goes on."""
+    """A data term in which H x is a split variable, as D x is: its ``quadratic`` is updated in every iteration."""
 
     quadratic: Quadratic
 
     def begin(self, fft: SlabFFT, team: Team) -> None:
-        """Plan what a solve on ``fft`` needs."""
+        """Prepare the buffers and plans for a solve on ``fft``."""
 
     def follow(self, fft: SlabFFT, nit: int, member: int) -> None:
-        """After the u-step of an iteration: let a member's part follow x, which is in ``fft.image`` and is lost."""
+        """Update a member's part after the u-step of an iteration, from x in ``fft.image``, which is overwritten."""
 
     def residual(self) -> float:
-        """Return how far H x is from what was split from it, over its size."""
+        """Return the distance between H x and its split variable, relative to their size."""

@@ -1,4 +1,4 @@
-"""What a solve returns."""
+"""The result of a solve."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from .._validation import Vector, times
 
 @dataclass
 class Result:
-    """What `solve` and `reconstruct` return, under scipy's names.
+    """The result of `solve` and `reconstruct`, with the names that SciPy uses.
 
     Attributes
     ----------
     x : (nz, ny, nx) ndarray
-        The volume; nowhere negative, but with ``positivity=False``.
+        The volume; no voxel is negative, except with ``positivity=False``.
     lam : float
         The weight of the data term that was used.
     nit : int
-        Iterations done.
+        Number of iterations done.
     status : {"converged", "max_iter", "cancelled", "timeout", "callback"}
-        Why the solver stopped: the residuals fell below the tolerance, the iterations were used up, somebody set ``cancel``,
-        ``timeout`` was over, or the callback raised StopIteration. Empty while it runs.
+        Why the solver stopped: the residuals fell below ``tol``, ``max_iter`` iterations were done, ``cancel`` was set,
+        ``timeout`` passed, or the callback raised StopIteration. Empty while the solver runs.
     message : str
-        The same in words, with figures.
+        The same in words, with numbers.
     history : list of dict
         One entry per check of the residuals: ``nit``, ``primal`` and ``dual`` (normalised, see `solve`), ``mu``, ``mu2``.
     voxel_size : (z, y, x)
-        Voxel of ``x``, in the unit of the views' (1, 1, 1 where none is known).
+        Voxel size of ``x``, in the unit of the views' voxel size; (1, 1, 1) if that is unknown.
     fit : float or None
-        How well the volume explains the views it was made of: what is left of them over their noise, about 1 where it does
-        (`reconstruct`). None where that was not looked at.
+        How well the volume explains the views (`reconstruct`): the residual of the views over their noise, about 1 if
+        the volume explains them. None if this was not checked.
     """
 
     x: NDArray
@@ -51,10 +51,10 @@ class Result:
 
     @property
     def success(self) -> bool:
-        """Whether it converged."""
+        """Whether the solver converged."""
         return self.status == "converged"
 
     @property
     def was_cut_short(self) -> bool:
-        """Whether somebody ended it before its time: by ``cancel``, ``timeout`` or the callback."""
+        """Whether ``cancel``, ``timeout`` or the callback stopped the solver."""
         return self.status in ("cancelled", "timeout", "callback")

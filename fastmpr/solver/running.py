@@ -1,4 +1,4 @@
-"""A solve in progress: it goes on until it ends, or until what it minimises is to change a little."""
+"""A solve in progress, which can pause so that its data term may change a little."""
 
 from __future__ import annotations
 
@@ -23,55 +23,57 @@ from .options import Run, Until
 from .quadratic import Quadratic, Split
 from .result import Result
 
-_FINE = 1e-3  # a tolerance below which rounding to 16 bits could be seen in the residuals
-_LOWER = 0.01  # times the penalties, to begin again with: `reports.movie`
-_TOUCHY = 1 << 15  # voxels above which a solve's arrays fill a core's cache
+_FINE = 1e-3  # tolerance below which rounding to 16 bits could affect the residuals
+_LOWER = 0.01  # factor on the penalties at a restart: `reports.movie`
+_CACHED = 1 << 15  # voxels up to which the arrays of a solve fit in the cache of a core
 
-Write = Callable[[NDArray, NDArray], Any]  # given a volume, fills the rhs that the data term has there
+Write = Callable[[NDArray, NDArray], Any]  # write(x, rhs) fills rhs with the rhs of the data term at the volume x
 
 
 class Solve(Protocol):
-    """A solve in progress, used in a ``with`` statement, which frees it."""
+    """A solve in progress, for use in a ``with`` statement, which frees its buffers."""
 
     def __enter__(self) -> Solve:
-        """Return itself."""
+        """Return the solve itself."""
 
     def __exit__(self, *_: Any) -> None:
-        """Free what it takes."""
+        """Free the buffers."""
 
     def go_on(self, iterations: int | None = None) -> bool:
-        """Do so many iterations more, by default until it ends; return whether it goes on after that."""
+        """Do more iterations, by default until the solve ends; return False once it has ended."""
 
     def change(self, write: Write, x: NDArray | None = None) -> None:
-        """Let the rhs that the data term has at a volume, by default at x as it is now, take the place of its own."""
+        """Replace the rhs of the data term by the one at a volume, by default at the current x."""
 
     def volume(self) -> NDArray:
-        """Return the volume as it is now."""
+        """Return the current volume."""
 
     def result(self) -> Result:
-        """Return what came of it, which ends it; raise an error where it is not finite."""
+        """End the solve and return its result; raise an error if the volume is not finite."""
 
 
 def begin(data: Quadratic, lam: float, regularizer: Regularizer, until: Until, run: Run, x0: NDArray) -> Solve:
-    """Begin a solve whose data term is to change."""
+    """Return a solve whose data term may change; no iteration is done yet."""
     if has_closed_form(regularizer):
-        return Substituting(data, lam, regularizer, until, run)
+        return ClosedFormSolve(data, lam, regularizer, until, run)
     return Running(data, lam, regularizer, until, run, x0=x0)
 
 
 class Running:
-    """A `Solve` by ADMM, its buffers and its threads.
+    """A `Solve` by ADMM, with its buffers and threads.
 
     Parameters
     ----------
     data : Quadratic
-        With numbers that were checked.
+        The data term, with numbers that are already checked.
     lam, regularizer, x0, mu, relaxation
-        As in `fastmpr.solve`, all of them checked.
+        As in `fastmpr.solve`, already checked.
     until : Until
+        When the solve ends.
     run : Run
+        How the solve runs.
     split : Split, optional
-        The data term that ``data`` is a part of.
+        The data term of which ``data`` is a part, if H x is a split variable.
     """
 
     def __init__(
@@ -92,7 +94,7 @@ class Running:
             "sums", data.shape, bytes_needed(data.shape, data.gram.dtype, regularizer, precise, run.positivity)
         )
         self.team = Team(threads_for(data.shape, run.workers))
-        self._size = self.team.size if math.prod(data.shape) > _TOUCHY else 0
+        self._size = self.team.size if math.prod(data.shape) > _CACHED else 0
         self._data, self._x0, self._until, self._run = data, x0, until, run
         self._given = data, lam, regularizer, mu, relaxation, self.team, precise, run.positivity, split
         self.control: Control | None = None
@@ -105,47 +107,47 @@ class Running:
             self.control.iteration.fft.free()
 
     def go_on(self, iterations: int | None = None) -> bool:
-        """Do so many iterations more, by default until it ends; return whether it goes on after that."""
+        """Do more iterations, by default until the solve ends; return False once it has ended."""
         with taking_turns(self._size, self._run.stop.is_set) as turn:
-            control = self._begun(turn)
+            control = self._control_with(turn)
             last = None if iterations is None else control.nit + iterations
             self.team.run(lambda member: _loop(member, control, control.nit, last))
         return not control.status
 
-    def again(self, slack: float) -> None:
-        """Begin to count anew, with u and d as they are: what it minimises has changed a little, or all over by noise.
+    def restart(self, slack: float) -> None:
+        """Count iterations anew from the current u and d, after a small change of the data term, or new noise everywhere.
 
-        Then the penalties are lowered for a while. It ends at residuals of ``slack`` times its tolerance: it is nearer its
-        minimum than a solve from nothing at the same residuals.
+        The penalties are lowered for a while. The solve ends at residuals of ``slack`` times the tolerance, because after a
+        restart the volume is nearer to the minimum than a solve from zeros is at the same residuals.
         """
         assert self.control is not None
         iteration = self.control.iteration
         iteration.change_penalties(_LOWER * iteration.mu, _LOWER * iteration.mu2)
         until = Until(max(self._until.max_iter, 2), slack * self._until.tol)
         self.control = Control(iteration, until, self._run, self.control.turn)
-        self.control.nit = 1  # begin with the u-step: x is there
+        self.control.nit = 1  # start with the u-step, since x exists
 
     def change(self, write: Write, x: NDArray | None = None) -> None:
-        """Let the rhs that the data term has at a volume, by default at x as it is now, take the place of its own.
+        """Replace the rhs of the data term by the one at a volume, by default at the current x.
 
-        That is x before positivity clips it: what follows it must not be led astray by a clip.
+        The current x is used before positivity clips it, so that clipping does not distort the data term.
         """
         assert self.control is not None
         _, ny, nx = self._data.shape
         write(self.control.iteration.fft.image[:, :ny, :nx] if x is None else x, self._data.rhs)
 
     def volume(self) -> NDArray:
-        """Return the volume as it is now."""
+        """Return the current volume."""
         assert self.control is not None
         return self.control.iteration.volume()
 
     def result(self) -> Result:
-        """Return what came of it, which ends it; raise an error where it is not finite."""
+        """End the solve and return its result; raise an error if the volume is not finite."""
         assert self.control is not None
         return finite(self.control.result(last=True))
 
-    def _begun(self, turn: Turn) -> Control:
-        """Return the control, with a turn; its buffers are made when the first turn has come."""
+    def _control_with(self, turn: Turn) -> Control:
+        """Return the control with the current time slice; the first time slice allocates the buffers."""
         if self.control is None:
             iteration = Iteration(*self._given)
             self.control = Control(iteration, self._until, self._run, turn)
@@ -155,36 +157,36 @@ class Running:
         return self.control
 
 
-class Substituting:
-    """A `Solve` where the minimiser has a closed form: a data term that changes calls for it again."""
+class ClosedFormSolve:
+    """A `Solve` whose minimiser has a closed form, which is computed again after each change of the data term."""
 
     def __init__(self, data: Quadratic, lam: float, regularizer: ClosedForm, until: Until, run: Run):
         self._data, self._lam, self._regularizer, self._until, self._run = data, lam, regularizer, until, run
         self._nit, self._x = 0, np.zeros(data.shape, data.gram.dtype)
 
-    def __enter__(self) -> Substituting:
+    def __enter__(self) -> ClosedFormSolve:
         return self
 
     def __exit__(self, *_: Any) -> None:
         pass
 
     def go_on(self, iterations: int | None = None) -> bool:
-        """Minimise over the data term as it is."""
+        """Compute the minimiser for the current data term; return whether the solve goes on."""
         self._nit += 1
         data = self._data
         self._x = self._regularizer.minimiser(data.gram, data.rhs, data.shape, self._lam, self._run.positivity)
         return iterations is not None and self._nit < self._until.max_iter and not self._run.stop.is_set()
 
     def change(self, write: Write, x: NDArray | None = None) -> None:
-        """Let the rhs that the data term has at a volume, by default at the last one, take the place of its own."""
+        """Replace the rhs of the data term by the one at a volume, by default at the current one."""
         write(self._x if x is None else x, self._data.rhs)
 
     def volume(self) -> NDArray:
-        """Return the volume as it is now."""
+        """Return the current volume."""
         return self._x
 
     def result(self) -> Result:
-        """Return what came of it."""
+        """Return the result; raise an error if the volume is not finite."""
         result = closed_form(self._x, self._lam, self._data.voxel_size)
         if status := self._run.stop.status():
             return replace(result, nit=self._nit, status=status, message=WORDS[status])
@@ -195,33 +197,33 @@ class Substituting:
 
 
 def closed_form(x: NDArray, lam: float, voxel_size: Vector) -> Result:
-    """Return a minimiser that took no iterations."""
+    """Return the result of a solve in closed form, without iterations."""
     return finite(Result(x, lam, 0, "converged", "closed form", [], voxel_size))
 
 
 def threads_for(shape: Size, workers: int | None) -> int:
-    """Return how many threads a solve takes: each has two planes or more."""
+    """Return the number of threads of a solve, each with at least two planes."""
     return max(1, min(as_workers(workers, math.prod(shape)), shape[0] // 2))
 
 
 def finite(result: Result) -> Result:
-    """Return a result, or raise an error where it is none."""
-    if not all(np.isfinite(plane).all() for plane in result.x):  # by planes: memory is at its peak
+    """Return the result, or raise an error if its volume is not finite."""
+    if not all(np.isfinite(plane).all() for plane in result.x):  # by planes, to save memory at the peak
         size = f"lam = {result.lam:.3g}, {result.x.dtype}"
         raise ValueError(
-            f"sums: found numbers out of range while solving ({size}), need a smaller lam, mu or intensities"
+            f"sums: found numbers out of range while solving ({size}), need a smaller lam, mu or smaller intensities"
         )
     return result
 
 
 def _loop(member: int, control: Control, done: int, last: int | None) -> None:
-    """What each member of the team does: step, now and then check the residuals, and stop when the control says why."""
+    """Run the iterations of one member of the team, until the control sets a status or ``last`` is reached."""
     iteration = control.iteration
     for nit in itertools.count(done + 1):
         if nit > 1:
             iteration.u_step(member)
             if member == 0:
-                control.turn.offer()  # the others wait at the next barrier
+                control.turn.offer()  # the other members wait at the next barrier
             if iteration.split is not None:
                 iteration.split.follow(iteration.fft, nit, member)
         check, fit = control.checks(nit), control.fits(nit)

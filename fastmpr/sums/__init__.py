@@ -1,1 +1,1 @@
-"""The normal equations: what the iterations see of the views, and how views become part of them."""
+"""The normal equations: their sums over all views, and how views are added to them."""

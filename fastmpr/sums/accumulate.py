@@ -1,4 +1,4 @@
-"""From views to sums: one FFT each, whatever the poses."""
+"""Sum views into normal equations, with one FFT per view in any pose."""
 
 from __future__ import annotations
 
@@ -36,42 +36,42 @@ def accumulate(
     timeout: float | None = None,
     **views: Unpack[ViewKeywords],
 ) -> NormalEquations:
-    """Sum the normal equations of all views: one FFT each, whatever the poses.
+    """Sum the normal equations of all views, with one FFT per view in any pose.
 
-    Every view is brought into the frame of the model by a cubic spline, and the transfer function of its PSF is sampled
-    there from one table; B and S are made of the same samples, so they belong to one least-squares problem. Views are taken
-    as they are: no background is subtracted.
+    A cubic spline resamples every view in the frame of the model, and the transfer function of its PSF is sampled there
+    from one table. B and S are computed from the same samples, so they belong to one least-squares problem. No background
+    is subtracted from the views.
 
     Parameters
     ----------
     data : Dataset
-        With a PSF and poses; each particle is read once. ``particles, psf, poses`` and further keywords of `Dataset` are
-        its shorthand.
+        The views, with a PSF and poses; each particle is read once. Instead of a `Dataset`, give ``particles, psf, poses``
+        and further keywords of `Dataset`.
     shape : int or (nz, ny, nx), optional
-        Shape of the volume to reconstruct, before padding; by default what a particle image covers.
+        Shape of the volume to reconstruct, before padding; by default the region that a particle image covers.
     workers : int, optional
-        Threads at most; by default all that this process may use. Little work takes fewer.
+        Maximum number of threads; by default all that this process may use. Small inputs use fewer.
     progress : bool or callable, optional
-        True shows a bar (needs tqdm); a callable is called with ("particles", how many are done, of how many).
+        True shows a progress bar (needs tqdm); a callable is called with ("particles", number done, total number).
     cancel : threading.Event, optional
-        Or anything with ``is_set()``, asked between views: once it is set, the call ends.
+        An event, or any object with ``is_set()``, that is checked between views: once it is set, the call ends.
     timeout : float, optional
-        Seconds after which to give up.
+        Seconds after which the call ends.
 
     Returns
     -------
     NormalEquations
-        On a padded periodic grid of cubic voxels, as large as the smallest side of ``voxel_size``; the model lies in
-        its middle, and `NormalEquations.crop` takes it out.
+        The sums on a padded periodic grid of cubic voxels, whose side is the smallest side of ``voxel_size``. The model lies
+        in the middle of the grid; `NormalEquations.crop` crops a volume to it.
 
     Raises
     ------
     ValueError, TypeError
-        As `Dataset` does, and for a particle that is not a finite volume like the others.
+        As in `Dataset`, and if a particle is not a finite volume of the same shape as the others.
     MemoryError
-        At once, if the sums cannot fit in the memory that this process may use.
+        Before any view is read, if the sums cannot fit in the memory that this process may use.
     Cancelled
-        If ``cancel`` is set or ``timeout`` is over before all views are summed.
+        If ``cancel`` is set or ``timeout`` passes before all views are summed.
 
     Examples
     --------
@@ -93,7 +93,7 @@ def accumulate(
     (total,) = observation.sums
     if count := int(observation.partial.sum()):
         warn(
-            f"particles: found {count} of {len(data.used)} that did not see all of their images; sums cannot leave out "
-            "voxels, so those are taken for dark: fastmpr.reconstruct knows better"
+            f"particles: found {count} of {len(data.used)} with unseen voxels; sums cannot leave voxels out, so unseen "
+            "voxels count as dark: fastmpr.reconstruct leaves them out"
         )
     return total

@@ -1,4 +1,4 @@
-"""Where views are summed: one FFT each, whatever the poses, by crews of threads in buffers that serve again and again."""
+"""Crews of threads that process views in buffers, which are reused for every view."""
 
 from __future__ import annotations
 
@@ -13,32 +13,33 @@ from ..runtime.fft import irfftn, rfftn
 from ..runtime.stopping import Stop
 from ..runtime.threads import Team, as_workers
 from ..views.dataset import Dataset
-from .bench import Bench, Noted, Part, Tally, counted
 from .frame import padded_shape
 from .memory import check_fits, check_tables_fit, crew_count, image_bytes, part_bytes, spline_bytes
 from .symmetrize import symmetrizer
 from .transfer import TransferFunction, transfer_functions
+from .workspace import CrewStatistics, CrewSums, ViewStatistics, Workspace, progress_counter
 
-Work = Callable[[Bench, NDArray, Part, Tally, int], None]  # on a crew's share of a group, by a member at its place
+# What one member, at its place in the crew, does with the crew's share of a group.
+Work = Callable[[Workspace, NDArray, CrewSums, CrewStatistics, int], None]
 
 
 class Accumulator:
-    """Crews of threads, each with its buffers, that work on several sets of views; it holds nothing that they found.
+    """Crews of threads, each with its buffers, that process groups of views; the results are kept elsewhere.
 
     Parameters
     ----------
     data : Dataset
-        With a PSF and poses.
+        The views, with a PSF and poses.
     groups : list of (n,) ndarray
-        The places of each set's views.
+        Indices of the views in each group.
     model : (nz, ny, nx)
         Shape of the model.
     workers, tell, stop
-        As the public functions have them.
+        As in the public functions.
     transfers : list of TransferFunction, optional
-        Of the PSFs, where they are there already.
+        Transfer functions of the PSFs; by default they are computed.
     grid : (nz, ny, nx), optional
-        By default `padded_shape`.
+        Shape of the padded grid; by default `padded_shape`.
     """
 
     def __init__(
@@ -58,69 +59,73 @@ class Accumulator:
         self.team = Team(as_workers(workers, math.prod(self.grid) * views), stop.check)
         each = spline_bytes(data) + image_bytes(data, self.grid) + len(groups) * part_bytes(data, self.grid)
         self.crews = self.team.crews(crew_count(self.team.size, each, min(map(len, groups))))
-        self.turned = symmetrizer(data, model, self.grid, self.team)
+        self.symmetrizer = symmetrizer(data, model, self.grid, self.team)
         check_fits(
-            data, model, self.grid, len(self.crews) * each + (self.turned.bytes(data.dtype) if self.turned else 0)
+            data,
+            model,
+            self.grid,
+            len(self.crews) * each + (self.symmetrizer.bytes(data.dtype) if self.symmetrizer else 0),
         )
         self.transfers = transfers or transfer_functions(data, self.team.size)
-        self.benches = [Bench(data, self.grid, model, crew, self.transfers) for crew in self.crews]
+        self.workspaces = [Workspace(data, self.grid, model, crew, self.transfers) for crew in self.crews]
 
     def free(self) -> None:
-        """Let go of the buffers."""
-        for bench in self.benches:
-            bench.fft.free()
-        self.benches = []
+        """Free the buffers."""
+        for workspace in self.workspaces:
+            workspace.fft.free()
+        self.workspaces = []
 
-    def share(
+    def process(
         self, groups: list[NDArray], what: str, work: Work, *, prediction: bool = False, numbers: int = 3
-    ) -> tuple[list[Part], Noted]:
-        """Let every crew work on its share of each group.
+    ) -> tuple[list[CrewSums], ViewStatistics]:
+        """Run a function on every group of views, divided among the crews.
 
         Parameters
         ----------
         groups : list of (n,) ndarray
-            The places of each set's views.
+            Indices of the views in each group.
         what : str
-            As which views that are done are counted.
+            Name of the step, for the progress callback.
         work : callable
+            The function that each member of a crew runs on the crew's share.
         prediction : bool
-            Whether the parts have no gram.
+            Whether the sums are those of a prediction, which have no gram.
         numbers : int
-            That are noted of each view.
+            How many numbers are recorded for each view.
 
         Returns
         -------
-        list of Part
+        list of CrewSums
             The sums of each group.
-        Noted
-            What the crews noted of each view.
+        ViewStatistics
+            The numbers that the crews recorded for each view.
         """
-        parts = [[Part(self.grid, self.data.dtype, crew, prediction) for crew in self.crews] for _ in groups]
-        tick = counted(self.tell, what, sum(map(len, groups)))
-        tallies = [Tally(len(self.data), crew.size, tick, numbers) for crew in self.crews]
+        sums = [[CrewSums(self.grid, self.data.dtype, crew, prediction) for crew in self.crews] for _ in groups]
+        tick = progress_counter(self.tell, what, sum(map(len, groups)))
+        recorded = [CrewStatistics(len(self.data), crew.size, tick, numbers) for crew in self.crews]
         places = [(k, place) for k, crew in enumerate(self.crews) for place in range(crew.size)]
 
-        def add_share(member: int) -> None:
+        def process_share(member: int) -> None:
             crew, place = places[member]
             for group, chosen in enumerate(groups):
                 first, last = (len(chosen) * k // len(self.crews) for k in (crew, crew + 1))
-                work(self.benches[crew], chosen[first:last], parts[group][crew], tallies[crew], place)
+                work(self.workspaces[crew], chosen[first:last], sums[group][crew], recorded[crew], place)
 
-        self.team.run(add_share)
-        for first, *others in parts:
-            for part in others:
-                first.add(part)
-        return [first for first, *_ in parts], Noted.of(tallies)
+        self.team.run(process_share)
+        for first, *others in sums:
+            for other in others:
+                first.add(other)
+        return [first for first, *_ in sums], ViewStatistics.of(recorded)
 
     def spectrum(self, x: NDArray) -> NDArray:
-        """Return the spectrum of a volume on the padded grid that is to be shown to the views."""
-        for bench in self.benches:
-            bench.fft.plan_inverse()
+        """Return the spectrum of a volume on the padded grid, and plan the FFTs that predict views from it."""
+        for workspace in self.workspaces:
+            workspace.fft.plan_inverse()
         return rfftn(x.astype(self.data.dtype, copy=False), self.team.size)
 
     def symmetric(self, x: NDArray) -> NDArray:
-        """Return a volume's mean over the particle's symmetry."""
-        if self.turned is None:
+        """Return the mean of a volume over the symmetry of the particle."""
+        if self.symmetrizer is None:
             return x
-        turned = self.turned.rhs(rfftn(x, self.team.size))
-        return irfftn(turned, self.grid, self.team.size) / x.dtype.type(len(self.data.group))
+        symmetrized = self.symmetrizer.rhs(rfftn(x, self.team.size))
+        return irfftn(symmetrized, self.grid, self.team.size) / x.dtype.type(len(self.data.group))

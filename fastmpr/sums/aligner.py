@@ -1,4 +1,4 @@
-"""Views brought into the frame of the model."""
+"""Resampling of views in the frame of the model."""
 
 from __future__ import annotations
 
@@ -20,15 +20,16 @@ _NO_VOXELS = np.zeros((0, 0, 0), np.bool_)
 
 
 class Aligned(NamedTuple):
-    """A view in the model's frame.
+    """A view in the frame of the model.
 
     Attributes
     ----------
     rotation : (3, 3)
+        The rotation in which it is resampled.
     square, total : float
-        The sums of its squares, and of itself, in a member's planes of the grid, where it saw something.
+        Sum of the squared values, and of the values, over the seen voxels in one member's planes of the grid.
     voxels : int
-        How many voxels that are; 0 for a view that saw all, of which ``total`` is not told.
+        Number of these voxels; 0 for a view without unseen voxels, for which ``total`` is not computed either.
     """
 
     rotation: NDArray
@@ -38,34 +39,34 @@ class Aligned(NamedTuple):
 
 
 class Aligner:
-    """Brings views into the model's frame, on a grid that holds the model in its middle; one per crew.
+    """Resamples views in the frame of the model, on a grid with the model in its middle.
 
-    Its members call the same methods, each with its place.
+    Each crew has one. All members of the crew call the same methods, each with its own index ``member``.
 
     Parameters
     ----------
     data : Dataset
-        With poses.
+        The views, with poses.
     grid, model : (nz, ny, nx)
-        Of the grid, and of the model in its middle.
+        Shape of the grid, and of the model in its middle.
     crew : Crew, optional
-        Who works on it; by default the calling thread.
+        The threads that share the work; by default the calling thread.
     copies : bool
-        Whether each view comes in all poses that the particle's symmetry cannot tell from its own.
+        Whether each view is resampled in all poses that are equivalent by the symmetry of the particle.
 
     Attributes
     ----------
     seen : Seen, optional
-        What the view in hand saw of its image; None where that is all.
+        The seen voxels of the current view; None if the whole image was seen.
     blind : set of int
-        The views of which nothing was seen.
+        Indices of the views without any seen voxel.
     mask : (nz, ny, nx) uint8
-        Where it saw something of the grid, see `mark_seen`; it is made for the first view that did not see all.
+        The seen voxels of the current view, on the grid (see `mark_seen`); empty until a view has unseen voxels.
 
     Raises
     ------
     ValueError
-        If views that are already aligned do not have the model's shape.
+        If views that are already aligned do not have the shape of the model.
     """
 
     def __init__(self, data: Dataset, grid: Size, model: Size, crew: Crew | None = None, copies: bool = False):
@@ -76,7 +77,7 @@ class Aligner:
         self.grid, self.crew, self.copies = grid, crew or Crew(1), copies
         self.translation = data.placed.translation
         centre = np.array(data.symmetry_centre)
-        self.shifts = centre - data.group @ centre  # g takes p to g p + shift, 0 the first
+        self.shifts = centre - data.group @ centre  # g maps p to g p + shift; the first shift is 0
         self.spline = SplineVolume(shape, data.dtype, self.crew)
         self.seen: Seen | None = None
         self.mask = np.zeros((0, 0, 0), np.uint8)
@@ -86,15 +87,15 @@ class Aligner:
         self._voxels = _NO_VOXELS
 
     def rotations(self, i: int) -> NDArray[np.float64]:
-        """Return the rotations (n, 3, 3) that view ``i`` comes in, its own first."""
+        """Return the rotations (n, 3, 3) in which view ``i`` is resampled, that of its pose first."""
         own = self.data.placed.matrix[i]
         return own @ self.data.group if self.copies else own[np.newaxis]
 
     def align(self, i: int, out: NDArray, member: int = 0) -> Iterator[Aligned]:
-        """Fill ``out`` with view ``i``, zero where it was not seen, once for each of its `rotations`.
+        """Fill ``out`` with view ``i``, zero in unseen voxels, once for each of its `rotations`.
 
-        Its rows may be longer than those of the grid, of which it is then filled as far as these are.
-        The particle is read once. A member fills its planes, and of ``mask`` too, and tells of those.
+        The rows of ``out`` may be longer than those of the grid; the rest of each row is left as it is. The particle is
+        read once. Each member fills its own planes of ``out`` and ``mask``, and yields the sums over these planes.
         """
         part = self._read(i, member)
         if part is None:
@@ -114,15 +115,15 @@ class Aligner:
                 total, square = keep_seen(out, self.mask, *self.crew.share(self.grid[0], member))
                 yield Aligned(rotation, square, total, count)
 
-    def look(self, i: int, member: int = 0) -> Iterator[NDArray]:
-        """Take view ``i`` in hand for what it saw alone, not for its light: yield its `rotations`."""
+    def load_seen(self, i: int, member: int = 0) -> Iterator[NDArray]:
+        """Load the seen voxels of view ``i``, without its intensities, and yield its `rotations`."""
         if member == 0:
-            self._hold(self.data.source.seen(i))
+            self._store_seen(self.data.source.seen(i))
         self.crew.barrier(member)
         yield from self.rotations(i)
 
     def mark(self, i: int, k: int, member: int = 0) -> int:
-        """Fill a member's planes of ``mask`` for the view in hand in its ``k``-th rotation; return how many it saw there."""
+        """Fill a member's planes of ``mask`` for rotation ``k`` of the current view; return how many voxels are seen."""
         assert self.seen is not None
         matrix, origin = self._samples(i, k)
         low = -self.seen.corner
@@ -133,9 +134,9 @@ class Aligner:
         return mark_seen(self.mask, matrix, origin, self.centre, size, low, high, beyond, voxels, self._reach, *planes)
 
     def _samples(self, i: int, k: int) -> tuple[NDArray, NDArray]:
-        """Return (matrix, origin) of view ``i`` in its ``k``-th rotation, in samples of what was seen of the particle."""
+        """Return (matrix, origin) for rotation ``k`` of view ``i``, in samples of the seen box of the particle."""
         data = self.data
-        if data.frame == "model":  # already turned by R: what is left is the element of the group
+        if data.frame == "model":  # already rotated by R: only the element of the group remains
             matrix, origin = data.group[k], middle(data.particle_shape) + self.shifts[k] / data.model_voxel
         else:
             translation = self.translation[i] + data.placed.matrix[i] @ self.shifts[k]
@@ -145,26 +146,26 @@ class Aligner:
         return matrix, origin if self.seen is None else origin - self.seen.corner
 
     def sample(self, i: int, k: int, out: NDArray, member: int = 0) -> float:
-        """Sample the loaded spline as view ``i`` sees the model in its ``k``-th rotation; return the sum of squares."""
+        """Sample the loaded spline in rotation ``k`` of view ``i``; return the sum of the squared samples."""
         return self.spline.sample(out, *self._samples(i, k), self.centre, member, self.grid[2])
 
     def _read(self, i: int, member: int) -> NDArray | None:
-        """Return what was seen of particle ``i``, if anything, read by one member for all."""
+        """Return the seen box of particle ``i``, None if no voxel was seen; one member reads it for all."""
         if member == 0:
             try:
                 self._part, seen = self.data.source.view(i)
-                self._hold(seen)
+                self._store_seen(seen)
             except NothingSeenError:
                 self._part = None
                 self.blind.add(int(i))
         self.crew.barrier(member)
         part = self._part
         if part is None:
-            self.crew.barrier(member)  # or one might read on before another has seen that
+            self.crew.barrier(member)  # or a member could read the next view before another member returns
         return part
 
-    def _hold(self, seen: Seen | None) -> None:
-        """Take what a view saw in hand; with a radius, no view saw all."""
+    def _store_seen(self, seen: Seen | None) -> None:
+        """Store which voxels of the current view were seen; with a radius, every view has unseen voxels."""
         if seen is None and self.data.radius is not None:
             seen = Seen(tuple((0, n) for n in self.data.particle_shape), None, beyond=True)
         self.seen = seen
@@ -176,7 +177,7 @@ class Aligner:
             self.mask = np.zeros(self.grid, np.uint8)
 
     def _place(self, part: NDArray, out: NDArray, member: int) -> float:
-        """Put a member's planes of a view, as it is, in the middle of ``out``."""
+        """Copy a member's planes of a view to the middle of ``out``; return the sum of their squares."""
         first, last = self.crew.share(out.shape[0], member)
         corner = (0, 0, 0) if self.seen is None else self.seen.corner.astype(int)
         z, y, x = (
@@ -193,11 +194,11 @@ class Aligner:
 
 
 def tell_blind(data: Dataset, blind: set[int], count: int) -> None:
-    """Warn of the views of which nothing was seen, of so many; raise an error where that is all of them."""
+    """Warn of the views without any seen voxel; raise an error if these are all ``count`` views."""
     if len(blind) == count:
         within = "" if data.radius is None else f" within the radius of {data.radius:g} (in {data.unit})"
-        raise NothingSeenError(f"particles: found nothing that was seen{within} in any of {count}, need some that was")
+        raise NothingSeenError(f"particles: found no seen voxel{within} in any of {count}, need views with seen voxels")
     if blind:
         named = ", ".join(data.source.name(i) for i in sorted(blind)[:3])
         more = f" and {len(blind) - 3} more" if len(blind) > 3 else ""
-        warn(f"particles: found nothing that was seen in {named}{more}: left out ({len(blind)} of {count})")
+        warn(f"particles: found no seen voxel in {named}{more}: left out ({len(blind)} of {count})")

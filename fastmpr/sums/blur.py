@@ -1,4 +1,4 @@
-"""What a PSF does to an image on its own grid, unturned."""
+"""The blur of an image by a PSF that is not rotated, on the grid of the image."""
 
 from __future__ import annotations
 
@@ -14,27 +14,29 @@ from ..runtime.fft import fast_shape, rfftn
 from ..runtime.limits import check_memory
 from .transfer import TransferFunction, as_psf
 
-_SHARE = 0.998  # of a PSF's light along an axis, that lies within its reach: with 0.99 rims are up to 2 dB worse
-_ROOM = 1.5  # times the reach is the margin: with once, images full of haze are 2 to 5 dB worse
+_SHARE = 0.998  # of the light of a PSF along an axis lies within its reach: with 0.99, rims are up to 2 dB worse
+_ROOM = 1.5  # the margin over the reach: with 1, images full of haze are 2 to 5 dB worse
 _ROUNDING = 1e-6  # of a voxel
 _REMEDY = "sides in the unit of voxel_size, or a smaller PSF"
 _NEGLIGIBLE = 3e-5  # of a transfer function at zero frequency: rounding of the PSF, or noise
 
 
 class Blur:
-    """A PSF beside an image's voxels.
+    """A PSF, and the voxels of the image that it blurs.
 
     Parameters
     ----------
     psf : (kz, ky, kx) array_like
-        Centred at ``size // 2`` on each axis.
+        The PSF, centred at ``size // 2`` on each axis.
     psf_voxel, voxel : (z, y, x)
-        Its voxel, and the image's.
+        Voxel sizes of the PSF and of the image.
 
     Attributes
     ----------
     reach : (z, y, x)
-        Voxels of the image, to either side, that nearly all light from a point stays within.
+        Distance along each axis, in voxels of the image, within which nearly all light of a point stays.
+    symmetric : bool
+        Whether the PSF is its own mirror image about its centre.
     """
 
     def __init__(self, psf: Any, psf_voxel: Vector, voxel: Vector):
@@ -50,7 +52,7 @@ class Blur:
         )
 
     def psf(self) -> NDArray[np.float64]:
-        """Return the PSF with the image's voxels, of sum 1."""
+        """Return the PSF resampled to the voxels of the image, with sum 1."""
         if self._same:
             return self._psf
         factors = np.divide(self._psf_voxel, self._voxel)
@@ -62,21 +64,22 @@ class Blur:
         return sampled / sampled.sum()
 
     def grid(self, shape: Size) -> Size:
-        """Return a periodic grid with a margin for light from beyond an image.
+        """Return the shape of a periodic grid with a margin for light from outside an image.
 
-        What reaches in at opposite faces shares a margin: nothing tells light in it apart, but little is as far from both.
+        Opposite faces of the image share one margin, so light outside one face cannot be told from light outside the other.
+        Only a small part of the margin lies within reach of both faces.
         """
         margins = (min(math.ceil(_ROOM * reach), n) for n, reach in zip(shape, self.reach, strict=True))
         nz, ny, nx = (n + margin if n > 1 else 1 for n, margin in zip(shape, margins, strict=True))
         return fast_shape((nz, ny, nx))
 
     def inside(self, shape: Size) -> tuple[slice, ...]:
-        """Return what of an image hardly any light from beyond reaches, or its middle half along an axis."""
+        """Return the part of an image that hardly any light from outside reaches, at least the middle half of each axis."""
         rims = (min(reach, n // 4) for reach, n in zip(self.reach, shape, strict=True))
         return tuple(slice(rim, n - rim) for rim, n in zip(rims, shape, strict=True))
 
     def transfer(self, grid: Size, dtype: Any, workers: int) -> NDArray:
-        """Return h^ on the half spectrum of a grid; real for a PSF that is its own mirror image."""
+        """Return h^ on the half spectrum of a grid; real if the PSF is its own mirror image."""
         if self._same:
             spectrum = rfftn(_wrapped(self._psf, grid, dtype), workers)
         else:
@@ -86,7 +89,7 @@ class Blur:
 
 
 def _reach(psf: NDArray, axis: int) -> int:
-    """Return how far from the centre most light lies along an axis."""
+    """Return the distance from the centre, along an axis, within which a share `_SHARE` of the light lies."""
     light = np.abs(psf).sum(axis=tuple(k for k in range(3) if k != axis))
     distance = np.abs(np.arange(len(light)) - len(light) // 2)
     held = np.cumsum(np.bincount(distance, light))
@@ -94,7 +97,7 @@ def _reach(psf: NDArray, axis: int) -> int:
 
 
 def _wrapped(psf: NDArray, grid: Size, dtype: Any) -> NDArray:
-    """Return a PSF on a periodic grid, its centre first; one that is larger is wrapped around."""
+    """Return a PSF on a periodic grid, with its centre at the first voxel; a larger PSF is wrapped around."""
     out = np.zeros(grid)
     places = [(np.arange(n) - n // 2) % size for n, size in zip(psf.shape, grid, strict=True)]
     np.add.at(out, np.ix_(*places), psf)

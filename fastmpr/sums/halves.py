@@ -1,4 +1,4 @@
-"""Halves of the views that can judge one another: no image stands in both."""
+"""Independent halves of the views: no image is in both halves."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from ..views.dataset import Dataset
 from .accumulator import Accumulator
 from .observation import Observation, observe
 
-_SAME = np.radians(
-    0.2
-)  # orientations nearer than that are one: two of a thousand by chance are so in one set of hundreds
-_SHUFFLE = 1e5  # of what poses differ by, so that nothing of their order is left
+# Orientations closer than this count as the same: by chance, that happens in one set of a thousand views out of hundreds.
+_SAME = np.radians(0.2)
+_SHUFFLE = 1e5  # factor on differences between poses, so that nothing of their order is left
 
 
 def observe_halves(
     data: Dataset, least: int, model: Size, workers: int | None, tell: Progress | None, stop: Stop
 ) -> Observation:
-    """Sum two halves of the views apart, see `half_of`; all of them at once where fewer than ``least`` differ.
+    """Sum two halves of the views separately (see `half_of`), or all views together if fewer than ``least`` differ.
 
-    Copies of an image hold the same noise: were they in both halves, each half would predict the noise of the other. So they
-    stay in one, and count as one view of more weight where their poses agree too. Views that were selected more than once
-    are known to be copies; others are found while they are read, and then all views are read once more.
+    Copies of an image have the same noise: if they were in both halves, each half would predict the noise of the other.
+    So all copies are put in one half; copies with the same pose count as one view with the sum of their weights. Views that
+    were selected more than once are known to be copies. Other copies are found while the views are read, and then all views
+    are read once more.
     """
     images = data.source.places
     observation = _observed(data, images, least, model, workers, tell, stop)
@@ -38,9 +38,9 @@ def observe_halves(
         return observation
     copy, original = next(iter(copies.items()))
     warn(
-        f"particles[{copy}]: found the same image as particles[{original}], and {len(copies)} such copies in all; they are "
-        "kept in one half of the views, or automatic lam would take their noise for signal; need each image once: weights= "
-        "for views that count more, symmetry= for a symmetric particle"
+        f"particles[{copy}]: found the same image as particles[{original}], and {len(copies)} such copies in all; need each "
+        "image once (use weights= for views that count more, symmetry= for a symmetric particle); copies are kept in one "
+        "half of the views, or automatic lam would take their noise for signal"
     )
     observation.accumulator.free()
     del observation
@@ -49,7 +49,7 @@ def observe_halves(
 
 
 def _observed(data: Dataset, images: NDArray, least: int, *options: Any) -> Observation:
-    """Sum the halves, given which image each view shows."""
+    """Sum the halves, given the index of the image that each view shows."""
     data, images = _merged(data, images)
     half = half_of(data[data.used], images[data.used], least)
     groups = [data.used] if half is None else [data.used[half == k] for k in (0, 1)]
@@ -58,54 +58,54 @@ def _observed(data: Dataset, images: NDArray, least: int, *options: Any) -> Obse
     if not observation.lopsided:
         return observation
     observation.accumulator.free()
-    seen = np.flatnonzero(~observation.blind)  # views of which nothing was seen may all have been in one half
+    seen = np.flatnonzero(~observation.blind)  # drop the blind views, which fill one half
     return _observed(data[seen], images[seen], least, *options)
 
 
 def half_of(data: Dataset, images: NDArray, least: int) -> NDArray[np.intp] | None:
-    """Return which half each view belongs to, whatever their order; None where fewer than ``least`` differ.
+    """Return the half, 0 or 1, of each view, whatever the order of the views; None if fewer than ``least`` differ.
 
-    Views of one image stay together, and those in one orientation: a particle that was picked twice shows the same noise,
-    though it was shifted, scaled or rounded. The halves are alike in PSFs, weights and gains; apart from that chance
-    decides, drawn from the poses, so that it is the same for the same views in another order.
+    Views of one image are put in the same half, and so are views in one orientation: a particle that was picked twice shows
+    the same noise, even if it was shifted, scaled or rounded. PSFs, weights and gains are distributed evenly. Otherwise the
+    choice is random, but derived from the poses, so that the same views in another order are divided alike.
     """
-    bound = _bound(images, _orientations(data))
-    if bound.max() + 1 < least:  # many particles that all lie alike are no copies
-        bound = _bound(images)
-    count = int(bound.max()) + 1
+    linked = _linked(images, _orientations(data))
+    if linked.max() + 1 < least:  # many particles in one orientation are not copies
+        linked = _linked(images)
+    count = int(linked.max()) + 1
     if count < least:
         return None
     gain = 1.0 if data.gains is None else np.square(data.gains)
-    first = np.unique(bound, return_index=True)[1]
-    strength = np.bincount(bound, data.weights * gain)
-    order = np.lexsort((_lots(data)[first], strength.round(9), data.psf_of[first]))
+    first = np.unique(linked, return_index=True)[1]
+    strength = np.bincount(linked, data.weights * gain)
+    order = np.lexsort((_random_numbers(data)[first], strength.round(9), data.psf_of[first]))
     half = np.empty(count, np.intp)
     half[order] = np.resize((0, 1, 1, 0), count)
-    return half[bound]
+    return half[linked]
 
 
 def _orientations(data: Dataset) -> NDArray:
     """Return pairs of views whose orientations are the same."""
     quaternions = data.placed.rotation.as_quat(canonical=True)
-    return cKDTree(quaternions).query_pairs(_SAME / 2, output_type="ndarray")  # half the angle lies between quaternions
+    return cKDTree(quaternions).query_pairs(_SAME / 2, output_type="ndarray")  # quaternions differ by half the angle
 
 
-def _bound(images: NDArray, *pairs: NDArray) -> NDArray[np.intp]:
-    """Return the number of the set that each view belongs to: of one image, and of pairs that belong together."""
+def _linked(images: NDArray, *pairs: NDArray) -> NDArray[np.intp]:
+    """Return the number of each view's set: views of one image, and pairs of views, are in one set."""
     number = np.unique(images, return_inverse=True)[1]
     joined = np.concatenate([np.empty((0, 2), int), *pairs])
     graph = coo_matrix((np.ones(len(joined)), number[joined].T), shape=(number.max() + 1,) * 2)
     return connected_components(graph, directed=False)[1][number]
 
 
-def _lots(data: Dataset) -> NDArray:
-    """Return a number for each view that depends on nothing but its pose, and on that like chance."""
+def _random_numbers(data: Dataset) -> NDArray:
+    """Return a pseudorandom number from 0 to 1 for each view, derived from its pose alone."""
     numbers = np.column_stack([data.placed.matrix.reshape(-1, 9), data.placed.translation])
     return (numbers @ np.sqrt(np.arange(2, 2 + numbers.shape[1])) * _SHUFFLE) % 1
 
 
 def _merged(data: Dataset, images: NDArray) -> tuple[Dataset, NDArray]:
-    """Make one view of those that show one image in one pose, with the sum of their weights."""
+    """Replace views of one image in one pose by one of them, with the sum of their weights."""
     own = [images, data.psf_of, data.source.mask_of]
     own += [numbers for numbers in (data.levels, data.gains) if numbers is not None]
     poses = np.column_stack([*own, data.placed.matrix.reshape(-1, 9), data.placed.translation])

@@ -1,7 +1,8 @@
-"""The noise of views as they come, before any resampling, and more noise of the same kind.
+"""Estimate the noise of views before they are resampled, and draw more noise of the same kind.
 
-It is read at the frequencies that the microscope does not pass: there is noise alone. What those hold shows its level, how
-it grows with the light, and how its spectrum falls off where views were resampled, averaged or compressed.
+The noise is measured at the frequencies that the microscope does not pass, where there is nothing else. The coefficients
+there show the noise level, how the variance grows with the light, and how the spectrum falls off if views were resampled,
+averaged or compressed.
 """
 
 from __future__ import annotations
@@ -19,14 +20,13 @@ from .normal_equations import NormalEquations
 from .observation import Observation, observe
 from .transfer import TransferFunction
 
-_DEAF = 1e-3  # of the transfer function at zero frequency: below, what passes drowns in any noise
-_FEWEST = 0.1  # of the frequencies, the least that is passed: so many are looked at in any case
-_MEDIAN = 0.4549  # of the square of a normal number
-_RINGS = 12  # of frequencies, in which the spectrum is fitted
-_FILLED = 30  # frequencies, that a ring has at least
-_SURE = 4.0  # standard errors, that the fall of a spectrum lies above nothing at least
-_BINS = 20  # of the light, in each of which there are as many voxels
-_LEAST = 0.3  # of the noise in the quietest bin
+_BLOCKED = 1e-3  # of the transfer function at zero frequency: below this, any noise exceeds the signal
+_LEAST_BLOCKED = 0.1  # of the frequencies, those with the smallest transfer function, are used in any case
+_RINGS = 12  # rings of frequencies to which the spectrum is fitted
+_FILLED = 30  # minimum number of frequencies in a ring
+_SIGNIFICANT = 4.0  # standard errors by which the fall of a spectrum exceeds 0, or it counts as 0
+_BINS = 20  # bins of the light, with the same number of voxels each
+_LEAST = 0.3  # minimum variance, over that of the bin with the least noise
 
 
 class Noise(NamedTuple):
@@ -35,16 +35,16 @@ class Noise(NamedTuple):
     Attributes
     ----------
     variance : (nz, ny, nx) ndarray
-        Of each voxel.
+        The variance of each voxel.
     fall : float
-        Its power spectrum is in proportion to exp(-fall f^2), f in cycles per voxel.
+        The power spectrum is proportional to exp(-fall f^2), f in cycles per voxel.
     """
 
     variance: NDArray
     fall: float
 
     def drawn(self, rng: np.random.Generator) -> NDArray:
-        """Return noise of this kind."""
+        """Draw noise of this kind."""
         values = rng.standard_normal(self.variance.shape)
         if self.fall:
             values = _filtered(values, np.sqrt(_spectrum(self.variance.shape, self.fall)))
@@ -58,25 +58,25 @@ def noise_of(image: NDArray, passed: NDArray) -> Noise:
     ----------
     image : (nz, ny, nx) ndarray
     passed : (nz, ny, nx) ndarray
-        |h^| at the frequencies of the cosine transform, k / (2 n) cycles per voxel: at an image's faces that does not jump,
-        as the Fourier transform does.
+        |h^| at the frequencies of the cosine transform, k / (2 n) cycles per voxel. Unlike the Fourier transform, the cosine
+        transform extends the image without jumps at its faces.
     """
     values = scipy.fft.dctn(image.astype(float), norm="ortho")
-    deaf = passed <= max(_DEAF, np.quantile(passed, _FEWEST))
-    fall = _fall(values, deaf)
+    blocked = passed <= max(_BLOCKED, np.quantile(passed, _LEAST_BLOCKED))
+    fall = _fall(values, blocked)
     spectrum = _spectrum(image.shape, fall)
-    white = np.where(deaf, values / np.sqrt(spectrum), 0)
-    typical = np.mean(np.square(white[deaf]))
-    rest = scipy.fft.idctn(white, norm="ortho") * np.sqrt(deaf.size / np.count_nonzero(deaf))
+    white = np.where(blocked, values / np.sqrt(spectrum), 0)
+    typical = np.mean(np.square(white[blocked]))
+    noise = scipy.fft.idctn(white, norm="ortho") * np.sqrt(blocked.size / np.count_nonzero(blocked))
     light = scipy.fft.idctn(values * _signal(values, spectrum * typical, passed), norm="ortho")
-    variance = variance_by_light(rest, light)
-    return Noise(variance * (np.mean(np.square(rest)) / variance.mean()), fall)
+    variance = variance_by_light(noise, light)
+    return Noise(variance * (np.mean(np.square(noise)) / variance.mean()), fall)
 
 
-def _fall(values: NDArray, deaf: NDArray) -> float:
-    """Return how the spectrum of noise falls off, by the medians of its rings."""
-    square = _squares(values.shape)[deaf]
-    power = np.square(values[deaf])
+def _fall(values: NDArray, blocked: NDArray) -> float:
+    """Return how fast the noise spectrum falls off, from a fit to the medians of rings of frequencies."""
+    square = _squares(values.shape)[blocked]
+    power = np.square(values[blocked])
     edges = np.quantile(square, np.linspace(0, 1, _RINGS + 1)[1:-1])
     ring = np.searchsorted(edges, square)
     rings = [ring == j for j in range(_RINGS)]
@@ -89,28 +89,28 @@ def _fall(values: NDArray, deaf: NDArray) -> float:
     middle = np.average(place, weights=weight)
     spread = (weight * (place - middle) ** 2).sum()
     fall = -(weight * (place - middle) * np.log(level)).sum() / spread
-    return float(fall) if fall > _SURE / np.sqrt(spread) else 0.0
+    return float(fall) if fall > _SIGNIFICANT / np.sqrt(spread) else 0.0
 
 
 def _signal(values: NDArray, noise: NDArray, passed: NDArray) -> NDArray:
-    """Return the share of light in the power at each frequency, in the mean over those that are passed as well."""
+    """Return the share of signal in the power at each frequency, averaged over frequencies with similar ``passed``."""
     edges = np.quantile(passed, np.linspace(0, 1, _BINS + 1)[1:-1])
     bins = np.searchsorted(edges, passed).ravel()
-    power, known = (np.bincount(bins, v.ravel(), _BINS) for v in (np.square(values), noise))
-    share = np.maximum(1 - known / np.maximum(power, np.finfo(float).tiny), 0)
+    power, expected = (np.bincount(bins, v.ravel(), _BINS) for v in (np.square(values), noise))
+    share = np.maximum(1 - expected / np.maximum(power, np.finfo(float).tiny), 0)
     return share[bins].reshape(values.shape)
 
 
-def variance_by_light(rest: NDArray, light: NDArray) -> NDArray:
-    """Return the variance of noise that grows linearly with the light, as what is left of an image shows it."""
+def variance_by_light(noise: NDArray, light: NDArray) -> NDArray:
+    """Return the variance of each voxel, from a fit of noise samples whose variance grows linearly with the light."""
     edges = np.quantile(light, np.linspace(0, 1, _BINS + 1)[1:-1])
     bins = np.searchsorted(edges, light.ravel())
     count = np.maximum(np.bincount(bins, minlength=_BINS), 1)
-    power, mean = (np.bincount(bins, v.ravel(), _BINS) / count for v in (np.square(rest, dtype=float), light))
+    power, mean = (np.bincount(bins, v.ravel(), _BINS) / count for v in (np.square(noise, dtype=float), light))
     power, mean = power[power > 0], mean[power > 0]
     if not len(power):
         return np.ones(light.shape)
-    brightest = float(np.abs(mean).max()) or 1.0  # in its unit both columns are alike, whatever the intensities'
+    brightest = float(np.abs(mean).max()) or 1.0  # keeps both columns of the fit similar, whatever the intensities are
     design = np.stack([mean / brightest, np.ones_like(mean)], axis=1) / power[:, None]
     slope, level = np.linalg.lstsq(design, np.ones(len(power)), rcond=None)[0]
     return np.maximum(slope / brightest * light + level, _LEAST * power.min())
@@ -123,7 +123,7 @@ def _squares(shape: Size) -> NDArray:
 
 
 def _spectrum(shape: Size, fall: float) -> NDArray:
-    """Return a spectrum whose mean is 1."""
+    """Return the power spectrum exp(-fall f^2), scaled to mean 1."""
     values = np.exp(-fall * _squares(shape))
     return values / values.mean()
 
@@ -133,7 +133,7 @@ def _filtered(values: NDArray, factors: NDArray) -> NDArray:
 
 
 class NoiseViews:
-    """Views of noise alone, like that of the particles of a data set: a sequence of particles."""
+    """A sequence of particles that hold only noise, of the same kind as the noise of a data set."""
 
     thread_safe = True
 
@@ -150,7 +150,10 @@ class NoiseViews:
         return noise if seen is None else seen.whole(noise, data.particle_shape)
 
     def _passed(self, i: int, shape: Size) -> NDArray:
-        """Return |h^| of a view's PSF at the frequencies of the cosine transform; the largest of those of one size."""
+        """Return |h^| of a view's PSF at the frequencies of the cosine transform.
+
+        A cosine frequency stands for several Fourier frequencies, which differ in signs: the largest |h^| of these is used.
+        """
         data = self._data
         rotation = data.placed.matrix[i] if data.frame == "model" else np.eye(3)
         half = np.abs(self._transfers[data.psf_of[i]].sample(rotation, shape, data.voxel_size))
@@ -160,15 +163,15 @@ class NoiseViews:
 
 
 def with_noise(data: Dataset, transfers: list[TransferFunction]) -> Dataset:
-    """Return a data set that shows noise like that of its views, in their poses."""
+    """Return a data set with noise like that of its views, in the same poses."""
     return data.replace(particles=NoiseViews(data, transfers), background="none", gain="same", seen="auto")
 
 
 def noise_sums(observation: Observation) -> NormalEquations:
-    """Return the sums of noise like that of the views that were observed, in one group."""
-    own = observation.accumulator
-    groups, workers = [np.concatenate(own.groups)], own.team.size
-    noisy = with_noise(own.data, own.transfers)
-    other = observe(Accumulator(noisy, groups, own.model, workers, None, own.stop, own.transfers))
-    other.accumulator.free()
-    return other.sums[0]
+    """Return the sums of noise like that of the observed views, all in one group."""
+    given = observation.accumulator
+    groups, workers = [np.concatenate(given.groups)], given.team.size
+    noisy = with_noise(given.data, given.transfers)
+    observed = observe(Accumulator(noisy, groups, given.model, workers, None, given.stop, given.transfers))
+    observed.accumulator.free()
+    return observed.sums[0]

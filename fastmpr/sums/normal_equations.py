@@ -1,4 +1,4 @@
-"""The sums over all views that are everything the solver ever sees of them."""
+"""The normal equations: sums over all views, which are all that the solver reads of the views."""
 
 from __future__ import annotations
 
@@ -26,20 +26,22 @@ from ..io.files import as_path, written_whole
 from ..runtime.fft import complex_dtype, half_shape
 from .resampling import inner
 
-# What the largest entry of S and of B may be: products and squares of them are formed.
+# The range of the largest entry of S and of B, so that their products and squares do not overflow or vanish.
 RANGE: dict[type, tuple[float, float]] = {np.float32: (1e-16, 1e18), np.float64: (1e-140, 1e140)}
 
 
 @dataclass(frozen=True, eq=False)
 class NormalEquations:
-    """The data term (lam / 2) sum_i w_i ||y_i - H_i x||^2 = (lam / 2) (c - 2 <b, x> + <x, S x>), as three sums.
+    """Three sums over the views that define the data term sum_i w_i ||y_i - H_i x||^2 = c - 2 <b, x> + <x, S x>.
+
+    `solve` multiplies the data term by lam / 2.
 
     Parameters
     ----------
     gram : (nz, ny, nx // 2 + 1) float32 or float64
         S = sum_i w_i |h_i^|^2. Its dtype decides the precision of the solver.
     rhs : (nz, ny, nx // 2 + 1) complex
-        B = sum_i w_i conj(h_i^) y_i^, y_i^ being an unnormalised `numpy.fft.rfftn`.
+        B = sum_i w_i conj(h_i^) y_i^, where y_i^ is the unnormalised `numpy.fft.rfftn` of y_i.
     energy : float
         c = sum_i w_i ||y_i||^2.
     n_poses : int
@@ -47,9 +49,9 @@ class NormalEquations:
     shape : (nz, ny, nx)
         Shape of the periodic grid, in voxels.
     voxel_size : float or (z, y, x)
-        Voxel of that grid, in micrometres.
+        Voxel size of the grid, in micrometres.
     model_shape : (nz, ny, nx), optional
-        Shape of the model, which lies in the middle of the grid (`crop`). By default the model fills the grid.
+        Shape of the model, which lies in the middle of the grid (see `crop`). By default the model fills the grid.
 
     Raises
     ------
@@ -58,7 +60,7 @@ class NormalEquations:
 
     Notes
     -----
-    Sums of two sets of views of one model add up: ``a + b`` holds the views of both.
+    Sums over two sets of views of one model can be added: ``a + b`` is the sum over the views of both.
 
     Examples
     --------
@@ -75,7 +77,7 @@ class NormalEquations:
     n_poses: int
     shape: Size
     voxel_size: Vector
-    model_shape: Size = None  # type: ignore[assignment]  # which is that of the grid
+    model_shape: Size = None  # type: ignore[assignment]  # None becomes the shape of the grid
 
     def __post_init__(self) -> None:
         shape = as_shape(self.shape)
@@ -99,7 +101,7 @@ class NormalEquations:
         for name, value in values.items():
             object.__setattr__(self, name, value)
 
-    __array_ufunc__ = None  # a number or an array is nothing to add
+    __array_ufunc__ = None  # NumPy must not add numbers or arrays to the sums
 
     def __add__(self, other: NormalEquations) -> NormalEquations:
         if not isinstance(other, NormalEquations):
@@ -113,33 +115,33 @@ class NormalEquations:
             raise ValueError(
                 f"sums: found models of shape {self.model_shape} and {other.model_shape}, need one model to add them"
             )
-        with np.errstate(over="ignore"):  # what is infinite is refused
+        with np.errstate(over="ignore"):  # the constructor raises an error for infinite values
             gram, rhs, energy = self.gram + other.gram, self.rhs + other.rhs, self.energy + other.energy
         return replace(self, gram=gram, rhs=rhs, energy=energy, n_poses=self.n_poses + other.n_poses)
 
     def __repr__(self) -> str:
         count = f"{self.n_poses} view{'s' * (self.n_poses != 1)}"
         model = [] if self.model_shape == self.shape else [f"model of {times(self.model_shape)}"]
-        rest = [f"grid of {times(self.shape)}", f"voxels of {times(self.voxel_size)}", str(self.gram.dtype)]
-        return f"<NormalEquations: {', '.join([count, *model, *rest])}>"
+        details = [f"grid of {times(self.shape)}", f"voxels of {times(self.voxel_size)}", str(self.gram.dtype)]
+        return f"<NormalEquations: {', '.join([count, *model, *details])}>"
 
     def crop(self, x: NDArray) -> NDArray:
-        """Return the model out of a volume on the padded grid, such as ``solve(sums, lam).x``.
+        """Crop a volume on the padded grid, such as ``solve(sums, lam).x``, to the model.
 
         Parameters
         ----------
         x : (nz, ny, nx) array_like
-            Of ``shape``.
+            A volume of shape ``shape``.
 
         Returns
         -------
         ndarray
-            Of ``model_shape`` and the dtype of ``x``, in C order; ``x`` itself where that is all of it.
+            The model, of shape ``model_shape`` and the dtype of ``x``, in C order; ``x`` itself if the model fills the grid.
 
         Raises
         ------
         ValueError, TypeError
-            If ``x`` is of another shape.
+            If ``x`` is not an array of the shape of the grid.
 
         Examples
         --------
@@ -157,7 +159,7 @@ class NormalEquations:
         return np.ascontiguousarray(x[inner(self.shape, self.model_shape)])
 
     def misfit(self, x: NDArray) -> float:
-        """Return sum_i w_i ||y_i - H_i x||^2 for a volume ``x`` of ``shape``, without touching a view."""
+        """Return sum_i w_i ||y_i - H_i x||^2 for a volume ``x`` of ``shape``, without reading a view."""
         x = as_volume(x, "x")
         if x.shape != self.shape:
             raise ValueError(f"x: found shape {x.shape}, need {self.shape}")
@@ -169,30 +171,30 @@ class NormalEquations:
         return misfit
 
     def save(self, path: str | os.PathLike) -> None:
-        """Write the sums to an ``.npz`` file, in place of one that is there, whole or not at all."""
+        """Write the sums to an ``.npz`` file; an existing file is replaced only when the new one is complete."""
         with written_whole(as_path(path), overwrite=True) as temporary, open(temporary, "wb") as file:
             np.savez(file, **vars(self))
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> NormalEquations:
-        """Read what `save` wrote."""
+        """Read sums from a file that `save` wrote."""
         path = as_path(path)
         try:
             with open(path, "rb") as file, np.load(file, allow_pickle=False) as content:
-                newer = {"model_shape"} - set(content.files)  # than a file that was saved before there was one
-                fields = {name: content[name] for name in cls.__dataclass_fields__ if name not in newer}
+                absent = {"model_shape"} - set(content.files)  # older files do not have this field
+                fields = {name: content[name] for name in cls.__dataclass_fields__ if name not in absent}
             scalars = {name: fields[name].item() for name in ("energy", "n_poses")}
             vectors = {name: fields[name].tolist() for name in fields.keys() - scalars.keys() - {"gram", "rhs"}}
             return cls(**fields | scalars | vectors)
         except FileNotFoundError:
             raise FileNotFoundError(f"{path}: found no such file, need one written by NormalEquations.save") from None
-        except Exception as error:  # zipfile, zlib and numpy each raise their own on a damaged file
+        except Exception as error:  # zipfile, zlib and numpy raise different errors for a damaged file
             reason = " ".join(str(error).split())[:200] or type(error).__name__
             raise ValueError(f"{path}: found {reason}; need a file written by NormalEquations.save") from None
 
 
 def _as_half(value: Any, name: str, shape: Size, kinds: str, dtype: Any) -> NDArray:
-    """Return one of the sums on the half spectrum of a grid, finite and in C order."""
+    """Return one of the sums on the half spectrum of a grid, in C order, or raise an error if it is not finite."""
     array = as_array(value, name)
     if array.dtype.kind not in kinds:
         raise TypeError(f"{name}: found {array.dtype}, need {'complex' if 'c' in kinds else 'real'} numbers")
@@ -206,7 +208,7 @@ def _as_half(value: Any, name: str, shape: Size, kinds: str, dtype: Any) -> NDAr
 
 
 def as_sums(sums: Any, name: str = "sums") -> NormalEquations:
-    """Return ``sums`` itself, or raise an error: it is something else, or too large or small to be squared."""
+    """Return ``sums`` itself; raise an error if its type is wrong or its values are too large or small to be squared."""
     if not isinstance(sums, NormalEquations):
         raise TypeError(f"{name}: found {type(sums).__name__}, need fastmpr.NormalEquations")
     least, most = RANGE[sums.gram.dtype.type]
@@ -226,13 +228,13 @@ def sizes(gram: NDArray, rhs: NDArray) -> tuple[float, float]:
 
 
 def products(gram: NDArray, rhs: NDArray, x: NDArray) -> tuple[float, float]:
-    """Return <b, x> and <x, S x>, both times the number of voxels."""
+    """Return <b, x> and <x, S x>, both multiplied by the number of voxels."""
     spectrum = scipy.fft.rfftn(x)
     cross = half_sum((rhs.conj() * spectrum).real, x.shape)
     return cross, half_sum(gram * (spectrum.real**2 + spectrum.imag**2), x.shape)
 
 
 def half_sum(values: NDArray, shape: Size) -> float:
-    """Sum over the whole spectrum of a real quantity that is known on its half, in float64."""
+    """Return the sum, in float64, over the whole spectrum of a real quantity that is given on the half spectrum."""
     mirrored = values[..., 1 : (shape[2] + 1) // 2]
     return float(values.sum(dtype=np.float64) + mirrored.sum(dtype=np.float64))

@@ -1,4 +1,4 @@
-"""What was observed of views, and what a volume predicts where they saw nothing."""
+"""The sums over the seen voxels of views, and predictions of the unseen voxels from a volume."""
 
 from __future__ import annotations
 
@@ -12,35 +12,35 @@ from numpy.typing import NDArray
 from ..views.dataset import Dataset
 from .accumulator import Accumulator
 from .aligner import tell_blind
-from .bench import Part
 from .normal_equations import NormalEquations, half_sum
+from .workspace import CrewSums
 
 
 @dataclass(frozen=True, eq=False)
 class Observation:
-    """What was observed of several sets of views, each particle read once.
+    """The sums over the seen voxels of several groups of views, for which each particle is read once.
 
     Attributes
     ----------
     accumulator : Accumulator
-        What observed them, and predicts.
+        The accumulator that computed the sums, and that computes predictions.
     sums : tuple of NormalEquations
-        Of each set over what its views saw; none where nothing was seen in one of the sets.
-    tally : (N, 3) ndarray
-        How many voxels each view saw, their sum and that of their squares; zeros for views that saw all.
+        The sums of each group over the seen voxels; empty if all views of one group are blind.
+    statistics : (N, 3) ndarray
+        Number of seen voxels of each view, their sum and the sum of their squares; zeros for views without unseen voxels.
     partial : (N,) ndarray of bool
-        The views that did not see all of their images.
+        Which views are partial, that is, have unseen voxels.
     blind : (N,) ndarray of bool
-        The views of which nothing was seen.
+        Which views are blind, that is, have no seen voxel.
     counts : tuple of (nz, ny, nx) ndarray or None
-        The weights of the views of each set that saw a voxel, of those that did not see all; None where all did.
+        For each group and voxel, the summed weights of the partial views in which it is seen; None without partial views.
     grams : tuple of (nz, ny, nx // 2 + 1) ndarray
-        S of each set without the particle's symmetry, where it has one and views did not see all.
+        S of each group before symmetrisation; empty without symmetry or without partial views.
     """
 
     accumulator: Accumulator
     sums: tuple[NormalEquations, ...]
-    tally: NDArray[np.float64]
+    statistics: NDArray[np.float64]
     partial: NDArray[np.bool_]
     blind: NDArray[np.bool_]
     counts: tuple[NDArray | None, ...]
@@ -48,29 +48,30 @@ class Observation:
 
     @property
     def lopsided(self) -> bool:
-        """Whether nothing was seen in one of the sets."""
+        """Whether all views of one group are blind."""
         return not self.sums
 
     def weight_seen(self, group: int) -> tuple[NDArray, float]:
-        """Return the share of a set's weight that saw each voxel, and how many voxels its views saw, all told."""
+        """Return, for a group, the share of its weight in which each voxel is seen, and its total number of seen voxels."""
         data, which = self.accumulator.data, self.accumulator.groups[group]
         which = which[~self.blind[which]]
         weights, counts, whole = data.weights[which], self.counts[group], ~self.partial[which]
         share = np.ones(self.accumulator.grid) if counts is None else (counts + weights[whole].sum()) / weights.sum()
-        voxels = self.tally[which, 0].sum() + np.count_nonzero(whole) * math.prod(self.accumulator.model)
+        voxels = self.statistics[which, 0].sum() + np.count_nonzero(whole) * math.prod(self.accumulator.model)
         return share, len(data.group) * float(voxels)
 
 
 class Prediction(NamedTuple):
-    """What a volume predicts of views that did not see all.
+    """Sums in which unseen voxels are predicted from a volume.
 
     Attributes
     ----------
     sums : list of NormalEquations
-        Of each set, with the prediction wherever a view saw nothing: their least squares lie above those over what was seen,
-        and touch them at the volume.
+        The sums of each group, with predictions in the unseen voxels: their least squares are an upper bound on those over
+        the seen voxels, and equal to them at the volume.
     residual : (N,) ndarray
-        The mean of what each view saw less what is predicted there, its level included; 0 for views that saw all.
+        The mean over the seen voxels of each view minus its prediction; the background level is not subtracted. 0 for
+        views without unseen voxels.
     """
 
     sums: list[NormalEquations]
@@ -78,7 +79,7 @@ class Prediction(NamedTuple):
 
 
 def observe(accumulator: Accumulator) -> Observation:
-    """Sum the sets of views over what they saw; the accumulator is freed where that fails."""
+    """Sum the groups of views over their seen voxels; if that fails, free the accumulator."""
     try:
         return _observed(accumulator)
     except BaseException:
@@ -87,87 +88,92 @@ def observe(accumulator: Accumulator) -> Observation:
 
 
 def predict(observation: Observation, x: NDArray, levels: NDArray) -> Prediction:
-    """Predict what views did not see.
+    """Predict the unseen voxels of the observed views from a volume.
 
     Parameters
     ----------
     observation : Observation
+        The sums over the seen voxels.
     x : (nz, ny, nx) ndarray
         The volume, on the padded grid.
     levels : (N,) ndarray
-        How far the background of each view lies above what was taken for it.
+        The remaining background of each view, after the subtraction of its estimated background.
     """
     accumulator = observation.accumulator
     data, groups = accumulator.data, [which[observation.partial[which]] for which in accumulator.groups]
     spectrum = accumulator.spectrum(x)
-    parts, noted = accumulator.share(
+    predictions, recorded = accumulator.process(
         groups,
         "predictions",
-        lambda bench, which, part, tally, place: bench.predict(which, spectrum, levels, part, tally, place),
+        lambda workspace, which, sums, statistics, place: workspace.predict(
+            which, spectrum, levels, sums, statistics, place
+        ),
         prediction=True,
     )
-    _, light, squares = noted.numbers.T
-    count, total, _ = observation.tally.T
+    _, light, squares = recorded.numbers.T
+    count, total, _ = observation.statistics.T
     energy = len(data.group) * data.weights * (squares - 2 * levels * total + levels**2 * count)
     residual = (total - light) / np.maximum(count, 1)
     sums = []
-    for group, (seen, part, which) in enumerate(zip(observation.sums, parts, groups, strict=True)):
-        added, offset = _turned(observation, group, part.rhs, spectrum)
+    for group, (seen, predicted, which) in enumerate(zip(observation.sums, predictions, groups, strict=True)):
+        added, offset = _symmetrized(observation, group, predicted.rhs, spectrum)
         sums.append(replace(seen, rhs=seen.rhs + added, energy=seen.energy + offset + float(energy[which].sum())))
     return Prediction(sums, residual)
 
 
 def _observed(accumulator: Accumulator) -> Observation:
     data, groups = accumulator.data, accumulator.groups
-    parts, noted = accumulator.share(
-        groups, "particles", lambda bench, which, part, tally, place: bench.add(which, part, tally, place)
+    totals, recorded = accumulator.process(
+        groups,
+        "particles",
+        lambda workspace, which, sums, statistics, place: workspace.add(which, sums, statistics, place),
     )
-    tally, partial = noted.numbers, _flags(data, noted.partial)
-    blind = _flags(data, *(bench.aligner.blind for bench in accumulator.benches))
-    unseen = blind | (partial & (tally[:, 0] == 0))
+    statistics, partial = recorded.numbers, _flags(data, recorded.partial)
+    blind = _flags(data, *(workspace.aligner.blind for workspace in accumulator.workspaces))
+    unseen = blind | (partial & (statistics[:, 0] == 0))
     tell_blind(data, set(np.flatnonzero(unseen).tolist()), sum(map(len, groups)))
     if any(blind[which].all() for which in groups):
-        return Observation(accumulator, (), tally, partial, blind, (), ())
-    counts = tuple(_turned_counts(accumulator, part.counts) for part in parts)
-    keeps = accumulator.turned is not None and partial.any()
-    grams = tuple(part.gram.copy() for part in parts) if keeps else ()
-    own = [which[~blind[which]] for which in groups]
-    sums = tuple(_total(accumulator, part, len(which)) for part, which in zip(parts, own, strict=True))
-    return Observation(accumulator, sums, tally, partial, blind, counts, grams)
+        return Observation(accumulator, (), statistics, partial, blind, (), ())
+    counts = tuple(_symmetrized_counts(accumulator, total.counts) for total in totals)
+    keeps = accumulator.symmetrizer is not None and partial.any()
+    grams = tuple(total.gram.copy() for total in totals) if keeps else ()
+    seeing = [which[~blind[which]] for which in groups]
+    sums = tuple(_normal_equations(accumulator, total, len(which)) for total, which in zip(totals, seeing, strict=True))
+    return Observation(accumulator, sums, statistics, partial, blind, counts, grams)
 
 
 def _flags(data: Dataset, *found: set[int]) -> NDArray[np.bool_]:
-    """Return which views are in one of some sets."""
+    """Return a mask of the views whose indices are in any of the sets."""
     return np.isin(np.arange(len(data)), sorted(set().union(*found)))
 
 
-def _total(accumulator: Accumulator, part: Part, count: int) -> NormalEquations:
-    """Return the sums of a part, in all poses that the particle's symmetry cannot tell from those given."""
-    gram, rhs, energy = part.gram, part.rhs, math.fsum(part.energy)
-    if turned := accumulator.turned:
+def _normal_equations(accumulator: Accumulator, total: CrewSums, count: int) -> NormalEquations:
+    """Return the normal equations of a group of ``count`` views in all poses that are equivalent by symmetry."""
+    gram, rhs, energy = total.gram, total.rhs, math.fsum(total.energy)
+    if symmetrizer := accumulator.symmetrizer:
         n = len(accumulator.data.group)
-        gram, rhs, energy, count = turned.gram(gram), turned.rhs(rhs), n * energy, n * count
+        gram, rhs, energy, count = symmetrizer.gram(gram), symmetrizer.rhs(rhs), n * energy, n * count
     voxel = accumulator.data.model_voxel
     return NormalEquations(gram, rhs, energy, count, accumulator.grid, voxel, accumulator.model)
 
 
-def _turned(observation: Observation, group: int, rhs: NDArray, spectrum: NDArray) -> tuple[NDArray, float]:
-    """Return what was predicted in all poses that the particle's symmetry cannot tell from those given.
+def _symmetrized(observation: Observation, group: int, rhs: NDArray, spectrum: NDArray) -> tuple[NDArray, float]:
+    """Return the predicted rhs and energy of a group in all poses that are equivalent by symmetry.
 
-    S is turned everywhere, rhs where the grid has room for it. Elsewhere S x takes the place of what is turned to it, and
-    its product with x, which is returned too, that of its energy.
+    S is symmetrised everywhere, but the rhs only where the grid has room for its rotated copies. Elsewhere S x stands in for
+    the rotated rhs, and its product with x for the energy, which is the second result.
     """
-    turned, grid = observation.accumulator.turned, observation.accumulator.grid
-    if turned is None:
+    symmetrizer, grid = observation.accumulator.symmetrizer, observation.accumulator.grid
+    if symmetrizer is None:
         return rhs, 0.0
-    rest = observation.sums[group].gram * spectrum - turned.rhs(observation.grams[group] * spectrum)
-    product = half_sum((spectrum.conj() * rest).real, grid) / math.prod(grid)
-    return turned.rhs(rhs) + rest, product
+    outside = observation.sums[group].gram * spectrum - symmetrizer.rhs(observation.grams[group] * spectrum)
+    product = half_sum((spectrum.conj() * outside).real, grid) / math.prod(grid)
+    return symmetrizer.rhs(rhs) + outside, product
 
 
-def _turned_counts(accumulator: Accumulator, counts: NDArray | None) -> NDArray | None:
-    """Return how often a voxel was seen, over all those poses in the mean."""
-    if counts is None or accumulator.turned is None:
+def _symmetrized_counts(accumulator: Accumulator, counts: NDArray | None) -> NDArray | None:
+    """Return the counts averaged over all poses that are equivalent by symmetry."""
+    if counts is None or accumulator.symmetrizer is None:
         return counts
-    turned = accumulator.symmetric(counts)
-    return np.where(turned < 1e-3 * counts[counts > 0].min(initial=np.inf), 0, np.minimum(turned, counts.max()))
+    mean = accumulator.symmetric(counts)
+    return np.where(mean < 1e-3 * counts[counts > 0].min(initial=np.inf), 0, np.minimum(mean, counts.max()))

@@ -1,4 +1,4 @@
-"""Cubic-spline resampling of volumes on rotated grids, and where grids lie in one another."""
+"""Cubic-spline resampling of volumes on rotated grids, and the position of one grid in another."""
 
 from __future__ import annotations
 
@@ -14,27 +14,23 @@ from ..kernels.spline_coefficients import MARGIN, spline_columns, spline_planes
 from ..kernels.spline_sampling import gather
 from ..runtime.threads import Crew
 
-_HORIZON = {
-    np.float32: 14,
-    np.float64: 30,
-}  # powers of the spline's pole (0.268) that matter in each precision
+_HORIZON = {np.float32: 14, np.float64: 30}  # how many powers of the spline's pole (0.268) matter in each precision
 
 
 class SplineVolume:
-    """A volume as a cubic spline, sampled on rotated grids; its buffer serves one volume after another.
+    """A cubic spline through the voxels of a volume, sampled on rotated grids; its buffer is reused for each volume.
 
-    They may be smaller than was said.
-
-    Where a crew shares it, each member calls the same methods with its place, and they wait for one another.
+    If a crew shares the spline, all members call the same methods, each with its own index ``member``, and wait for one
+    another there.
 
     Parameters
     ----------
     shape : (nz, ny, nx)
-        Of the volumes to come.
+        Shape of the largest volume to load.
     dtype : type
         numpy.float32 or numpy.float64.
     crew : Crew, optional
-        Who works on it; by default the calling thread.
+        The threads that share the work; by default the calling thread.
     """
 
     def __init__(self, shape: Size, dtype: Any, crew: Crew | None = None):
@@ -43,8 +39,8 @@ class SplineVolume:
         self._coefficients = self._buffer
 
     def load(self, volume: NDArray, member: int = 0) -> None:
-        """Take a volume in; it is copied."""
-        a = self._room(volume.shape, member)
+        """Copy a volume into the buffer, and compute its spline coefficients."""
+        a = self._buffer_for(volume.shape, member)
         horizon, inside = _HORIZON[self.dtype], slice(MARGIN, -MARGIN)
         first, last = self.crew.share(volume.shape[0], member)
         a[inside, inside, inside][first:last] = volume[first:last]
@@ -53,9 +49,9 @@ class SplineVolume:
         spline_columns(a, horizon, *self.crew.share(a[0].size, member))
         self.crew.barrier(member)
 
-    def hold(self, image: NDArray, shape: Size, member: int = 0) -> None:
-        """Take in what are coefficients already, those of a periodic volume of a shape; rows may be longer."""
-        a = self._room(shape, member)
+    def load_coefficients(self, image: NDArray, shape: Size, member: int = 0) -> None:
+        """Copy the spline coefficients of a periodic volume of a shape into the buffer; rows of ``image`` may be longer."""
+        a = self._buffer_for(shape, member)
         wrap_planes(image, a, *self.crew.share(shape[0], member))
         self.crew.barrier(member)
         if member == 0:
@@ -67,19 +63,19 @@ class SplineVolume:
     ) -> float:
         """Fill out[p] with the spline at ``matrix (p - centre) + origin``, zero outside it; return the sum of squares.
 
-        Each member fills its share of the planes, and returns the squares of those; rows only up to ``nx``, if given.
+        Each member fills its share of the planes, and returns the sum over these. Rows are filled up to ``nx``, if given.
         """
         matrix, planes = np.ascontiguousarray(matrix), self.crew.share(out.shape[0], member)
         return gather(self._coefficients, matrix, origin, out, nx or out.shape[2], centre, *planes)
 
     @property
     def coefficients(self) -> NDArray:
-        """The coefficients of what was taken in, without margins."""
+        """The spline coefficients of the current volume, without margins."""
         inside = slice(MARGIN, -MARGIN)
         return self._coefficients[inside, inside, inside]
 
-    def _room(self, shape: Size, member: int) -> NDArray:
-        """Return as much of the buffer as a volume and its margins take."""
+    def _buffer_for(self, shape: Size, member: int) -> NDArray:
+        """Return the part of the buffer for a volume of a shape and its margins."""
         sizes = [n + 2 * MARGIN for n in shape]
         a = self._buffer[: math.prod(sizes)].reshape(sizes)
         if member == 0:
@@ -93,7 +89,7 @@ def middle(shape: Size) -> NDArray:
 
 
 def inner(padded: Size, shape: Size) -> tuple[slice, ...]:
-    """Return where a model of ``shape`` lies in its padded grid: in the middle, or half a voxel before it."""
+    """Return the slices of a model of ``shape`` in its padded grid: in the middle, or half a voxel before it."""
     return tuple(slice((m - n) // 2, (m - n) // 2 + n) for m, n in zip(padded, shape, strict=True))
 
 
@@ -105,9 +101,9 @@ def inner_centre(padded: Size, shape: Size) -> NDArray:
 def particle_samples(
     rotation: NDArray, translation: NDArray, particle_shape: Size, particle_voxel: Vector, model_voxel: Vector
 ) -> tuple[NDArray, NDArray]:
-    """Return (matrix, origin): offset p from the model's centre, in voxels, is at matrix p + origin in particle samples.
+    """Return (matrix, origin), which map an offset p from the model's centre, in voxels, to particle samples.
 
-    The point R p + t of the pose, in lengths, is divided by the particle's voxel.
+    The sample is matrix p + origin: the point R p + t of the pose, as a length, divided by the particle's voxel.
     """
     voxel = np.array(particle_voxel)
     return rotation * np.array(model_voxel) / voxel[:, None], middle(particle_shape) + translation / voxel
@@ -116,7 +112,7 @@ def particle_samples(
 def model_samples(
     rotation: NDArray, translation: NDArray, model_shape: Size, model_voxel: Vector, particle_voxel: Vector
 ) -> tuple[NDArray, NDArray]:
-    """Return (matrix, origin) of the way back: an offset from the particle's centre, to samples of the model."""
+    """Return (matrix, origin) of the inverse, which map an offset from the particle's centre to model samples."""
     voxel = np.array(model_voxel)
     back = rotation.T / voxel[:, None]
     return back * np.array(particle_voxel), middle(model_shape) - back @ translation

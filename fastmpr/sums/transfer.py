@@ -1,4 +1,4 @@
-"""The transfer function of a PSF in any pose, sampled from one table without an FFT per pose."""
+"""The transfer function of a PSF in any pose, sampled from one table, without an FFT per pose."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from ..runtime.fft import complex_dtype, half_shape, rfftn
 from ..views.dataset import Dataset
 from .resampling import SplineVolume
 
-_OVERSAMPLING = 2  # of the table: what cubic interpolation of a spectrum needs
+_OVERSAMPLING = 2  # of the table, as cubic interpolation of a spectrum needs it
 _NEGLIGIBLE = 3e-5  # of the transfer function at zero frequency: noise of a measured PSF, rounding of a computed one
-_SETTLED = 8  # samples beyond which a spline does not know where a table ends
-_UNSEEN = 0.01  # of that of a smoothed PSF: to leave it out errs by some millionths of a mean square
+_SETTLED = 8  # samples from the end of a table after which the end no longer affects a spline
+_NEGLIGIBLE_SMOOTHED = 0.01  # the same for a smoothed PSF: the error is some millionths of a mean square
 
 
 class TransferFunction:
     """The Fourier transform of a PSF, as cubic B-spline coefficients on an oversampled grid of frequencies.
 
-    The PSF in the frame of the model is h(R q), so its transform at a frequency f is that of h at R f.
+    The PSF in the frame of the model is h(R q), so its transform at a frequency f is the transform of h at R f.
 
     Parameters
     ----------
     psf : (nz, ny, nx) array_like
-        PSF in the frame of the particle, centred at ``size // 2`` on each axis; any sum above zero.
+        PSF in the frame of the particle, centred at ``size // 2`` on each axis, with any sum above zero.
     voxel_size : (z, y, x)
-        Its voxel.
+        Voxel size of the PSF.
     dtype : numpy dtype
         Precision of the samples: float32 or float64.
     workers : int
-        Threads for the one FFT.
+        Number of threads for the one FFT.
 
     Raises
     ------
@@ -53,43 +53,43 @@ class TransferFunction:
         self._samples_per_frequency = np.array(sizes) * voxel_size
 
     def smoothed(self, voxel_size: Vector) -> TransferFunction:
-        """Return that of the PSF smoothed along each axis by `smooth_comparison.TAPS`, of voxels of a size."""
+        """Return the transfer function of the PSF smoothed along each axis by `smooth_comparison.TAPS`, for a voxel size."""
         table, factors = self.table[0], []
         for axis, (n, samples, length) in enumerate(
             zip(table.shape, self._samples_per_frequency, voxel_size, strict=True)
         ):
             factor = np.cos(np.pi * length / samples * (np.arange(n) - n // 2)) ** 4
             factors.append(factor.astype(table.real.dtype).reshape([-1 if k == axis else 1 for k in range(3)]))
-        ends, reach = _loud(math.prod(factors, start=table), _UNSEEN)
-        near = _around(table.shape, ends, _SETTLED)
+        ends, reach = _extent_of_table(math.prod(factors, start=table), _NEGLIGIBLE_SMOOTHED)
+        near = _middle_box(table.shape, ends, _SETTLED)
         values = table[near]
         for axis, factor in enumerate(factors):
-            values = _between(values, axis) * factor[tuple(near[k] if k == axis else slice(None) for k in range(3))]
+            values = _samples(values, axis) * factor[tuple(near[k] if k == axis else slice(None) for k in range(3))]
         values = _coefficients(values)
-        other = object.__new__(TransferFunction)
-        other._samples_per_frequency = self._samples_per_frequency
-        other.table = np.ascontiguousarray(values[_around(values.shape, ends, 0)]), reach
-        return other
+        smoothed = object.__new__(TransferFunction)
+        smoothed._samples_per_frequency = self._samples_per_frequency
+        smoothed.table = np.ascontiguousarray(values[_middle_box(values.shape, ends, 0)]), reach
+        return smoothed
 
     @property
     def highest(self) -> float:
-        """The highest frequency, in any direction, that is not negligible."""
+        """The highest frequency, in any direction, at which the transfer function is not negligible."""
         return float(np.max(self.table[1] / self._samples_per_frequency))
 
     def matrix(self, rotation: NDArray, shape: Size, voxel_size: Vector) -> NDArray:
-        """Return the matrix from a grid's integer frequencies to the table's samples, for one rotation (3, 3)."""
+        """Return the matrix that maps integer frequencies of a grid to samples of the table, for one rotation (3, 3)."""
         frequencies = 1 / (np.array(shape) * voxel_size)
         return self._samples_per_frequency[:, None] * rotation * frequencies
 
     def sample(self, rotation: NDArray, shape: Size, voxel_size: Vector) -> NDArray:
-        """Return the transfer function of the rotated PSF on the half spectrum of a grid, complex."""
+        """Return the transfer function of the rotated PSF on the half spectrum of a grid, as complex numbers."""
         out = np.empty(half_shape(shape), complex_dtype(self.table[0].dtype))
         sample_transfer(*self.table, self.matrix(rotation, shape, voxel_size), shape, out)
         return out
 
 
-def _between(coefficients: NDArray, axis: int) -> NDArray:
-    """Return the samples of a spline along an axis, but for the ends, where nothing is."""
+def _samples(coefficients: NDArray, axis: int) -> NDArray:
+    """Return the samples of a spline along an axis; beyond the ends its coefficients are 0."""
     c = np.moveaxis(coefficients, axis, 0)
     samples = c * c.real.dtype.type(2 / 3)
     samples[1:] += c[:-1] / 6
@@ -98,7 +98,7 @@ def _between(coefficients: NDArray, axis: int) -> NDArray:
 
 
 def _coefficients(values: NDArray) -> NDArray:
-    """Return the coefficients of a spline through samples."""
+    """Return the coefficients of the spline through given samples."""
     if np.iscomplexobj(values):
         return _coefficients(values.real) + 1j * _coefficients(values.imag)
     spline = SplineVolume(values.shape, values.dtype)
@@ -106,27 +106,27 @@ def _coefficients(values: NDArray) -> NDArray:
     return spline.coefficients
 
 
-def _loud(values: NDArray, negligible: float) -> tuple[list[int], NDArray]:
-    """Return box and ellipsoid as `_extent` does, of a table, whose last three samples may lie beyond Nyquist."""
+def _extent_of_table(values: NDArray, negligible: float) -> tuple[list[int], NDArray]:
+    """Return the box and the ellipsoid of `_extent` for a table, whose last three samples may lie beyond Nyquist."""
     known = values[tuple(slice(3, -3) for _ in range(3))]
     middle = [n // 2 for n in known.shape]
-    loud = known.real**2 + known.imag**2 > (negligible * abs(known[tuple(middle)])) ** 2
+    significant = known.real**2 + known.imag**2 > (negligible * abs(known[tuple(middle)])) ** 2
     offsets = [np.abs(np.arange(n) - m) for n, m in zip(known.shape, middle, strict=True)]
     rows = [tuple(k for k in range(3) if k != axis) for axis in range(3)]
-    ends = [max(1, int(offset[loud.any(axis=other)].max())) for offset, other in zip(offsets, rows, strict=True)]
+    ends = [max(1, int(offset[significant.any(axis=other)].max())) for offset, other in zip(offsets, rows, strict=True)]
     z, y, x = np.ix_(*(offset / end for offset, end in zip(offsets, ends, strict=True)))
-    radius = math.sqrt(max(1.0, float((z * z + y * y + x * x)[loud].max())))
+    radius = math.sqrt(max(1.0, float((z * z + y * y + x * x)[significant].max())))
     return ends, np.array(ends) * (1 + 1e-9) * radius
 
 
-def _around(shape: Size, ends: list[int], more: int) -> tuple[slice, ...]:
-    """Return a box around the middle that reaches to some ends, with samples for the spline, and more of them."""
+def _middle_box(shape: Size, ends: list[int], more: int) -> tuple[slice, ...]:
+    """Return the slices of a box around the middle up to ``ends``, plus the samples for the spline and ``more`` samples."""
     reach = [min(end + 4 + more, n // 2) for end, n in zip(ends, shape, strict=True)]
     return tuple(slice(n // 2 - r, n // 2 + r + 1) for r, n in zip(reach, shape, strict=True))
 
 
 def as_psf(psf: Any) -> NDArray:
-    """Return a PSF as float64 of sum 1."""
+    """Return a PSF in float64, scaled to sum 1."""
     volume = as_volume(psf, "psf").astype(np.float64)
     total = volume.sum()
     if not total > 0:
@@ -135,13 +135,13 @@ def as_psf(psf: Any) -> NDArray:
 
 
 def table_bytes(shape: Size, dtype: Any) -> int:
-    """Return what a table takes while it is made, at most: the padded PSF, twice, and its spectrum in halves and whole."""
+    """Return the peak memory, in bytes, of making a table: the padded PSF, twice, and its half and whole spectra."""
     sizes = [scipy.fft.next_fast_len(_OVERSAMPLING * n) for n in shape]
     return 5 * np.dtype(dtype).itemsize * math.prod(sizes) + 16 * math.prod(shape)
 
 
 def energy_radius(psf: Any, voxel_size: Vector, share: float = 0.99) -> float:
-    """Return the radius, in the unit of ``voxel_size``, of the ball around the centre that holds a share of |psf|."""
+    """Return the radius, in the unit of ``voxel_size``, of the ball about the centre that holds a share of |psf|."""
     weight = np.abs(as_psf(psf))
     offsets = [(np.arange(n) - n // 2) * length for n, length in zip(weight.shape, voxel_size, strict=True)]
     radius = np.sqrt(sum(np.meshgrid(*(u**2 for u in offsets), indexing="ij"))).ravel()
@@ -151,9 +151,9 @@ def energy_radius(psf: Any, voxel_size: Vector, share: float = 0.99) -> float:
 
 
 def spline_spectrum(psf: NDArray, sizes: tuple[int, ...], dtype: Any, workers: int) -> NDArray:
-    """Return the B-spline coefficients of the half spectrum of a PSF, zero frequency first.
+    """Return the B-spline coefficients of the half spectrum of a PSF, with zero frequency first.
 
-    A prefilter along frequency is a division in space: by the transform (2 + cos(2 pi x / n)) / 3 of the sampled spline.
+    The prefilter along frequency is a division in space, by the transform (2 + cos(2 pi x / n)) / 3 of the sampled spline.
     """
     padded = np.zeros(sizes, dtype)
     padded[tuple(slice(0, n) for n in psf.shape)] = psf
@@ -165,13 +165,13 @@ def spline_spectrum(psf: NDArray, sizes: tuple[int, ...], dtype: Any, workers: i
 
 
 def _extent(half: NDArray, sizes: tuple[int, ...], negligible: float) -> tuple[list[int], NDArray]:
-    """Return the box and the ellipsoid of its proportions around zero frequency, outside which a spectrum is negligible.
+    """Return a box and an ellipsoid of the same proportions about zero frequency; outside, a spectrum is negligible.
 
-    The box as its last frequency on each axis, the ellipsoid as its semi-axes.
+    The box is given by its last frequency on each axis, the ellipsoid by its semi-axes.
     """
-    loud = half.real**2 + half.imag**2 > negligible**2
-    rows = loud.any(axis=2)
-    last = loud.shape[2] - 1 - loud[:, :, ::-1].argmax(axis=2)  # along x, in the rows that are loud at all
+    significant = half.real**2 + half.imag**2 > negligible**2
+    rows = significant.any(axis=2)
+    last = significant.shape[2] - 1 - significant[:, :, ::-1].argmax(axis=2)  # along x, where ``rows``
     z, y = (np.minimum(np.arange(n), n - np.arange(n)) for n in sizes[:2])
     ends = [max(1, int(k.max())) for k in (z[rows.any(axis=1)], y[rows.any(axis=0)], last[rows])]
     radius = (z[:, None] / ends[0]) ** 2 + (y / ends[1]) ** 2 + (last / ends[2]) ** 2
@@ -179,9 +179,9 @@ def _extent(half: NDArray, sizes: tuple[int, ...], negligible: float) -> tuple[l
 
 
 def central_box(half: NDArray, sizes: tuple[int, ...], ends: list[int]) -> NDArray:
-    """Return a box of the whole of a half spectrum, or of its real part, zero frequency in its middle.
+    """Return a box of the whole spectrum from its half, or from the real part of its half, zero frequency in the middle.
 
-    The box ends at Nyquist at the latest, and has 3 samples more on each side for the spline.
+    The box ends at Nyquist at the latest, plus 3 samples on each side for the spline.
     """
     margins = [min(end + 1, n // 2) + 3 for end, n in zip(ends, sizes, strict=True)]
     z, y = (np.arange(-m, m + 1) % n for m, n in zip(margins[:2], sizes[:2], strict=True))
@@ -189,7 +189,7 @@ def central_box(half: NDArray, sizes: tuple[int, ...], ends: list[int]) -> NDArr
     box = np.empty((len(z), len(y), 2 * last + 1), half.dtype)
     count = min(known, last + 1)
     box[:, :, last : last + count] = half[z[:, np.newaxis], y, :count]
-    opposite = min(nx - known, last)  # from zero to here a negative frequency is known at its opposite only
+    opposite = min(nx - known, last)  # up to here, a negative frequency is stored only as its opposite
     mirrored = box[::-1, ::-1, last + opposite : last : -1]
     np.conj(mirrored, out=box[:, :, last - opposite : last])
     for k in (*range(-last, -opposite), *range(count, last + 1)):  # Nyquist and a few beyond

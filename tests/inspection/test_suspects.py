@@ -25,7 +25,7 @@ class TestContainers:
         masked = np.ma.masked_less(VIEWS, -0.05)
         nan = np.where(VIEWS < -0.05, np.nan, VIEWS)
         for views in (masked, list(masked), nan):
-            with pytest.warns(FastmprWarning, match=f"found {len(VIEWS)} of {len(VIEWS)} that did not see all"):
+            with pytest.warns(FastmprWarning, match=f"found {len(VIEWS)} of {len(VIEWS)} with unseen voxels"):
                 found = rhs(views)
             assert not np.allclose(found, rhs(VIEWS))
         with pytest.raises(ValueError, match="psf: found 1 masked values"):

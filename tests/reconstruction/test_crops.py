@@ -244,7 +244,7 @@ class TestEnds:
         _, poses, views = problem()
         crops = cropped(views, np.nan)
         crops[3] = np.nan
-        with pytest.warns(FastmprWarning, match=r"nothing that was seen in particles\[3\]: left out"):
+        with pytest.warns(FastmprWarning, match=r"no seen voxel in particles\[3\]: left out"):
             found = fastmpr.reconstruct(crops, PSF, poses, lam=100.0)
         keep = np.arange(16) != 3
         expected = fastmpr.reconstruct(crops[keep], PSF, poses[keep], lam=100.0)
@@ -252,7 +252,7 @@ class TestEnds:
 
     def test_nothing_seen_at_all_is_an_error(self):
         _, poses, views = problem(count=3)
-        with pytest.raises(ValueError, match="particles: found nothing that was seen in any of 3"):
+        with pytest.raises(ValueError, match="particles: found no seen voxel in any of 3"):
             fastmpr.reconstruct(np.full_like(views, np.nan), PSF, poses)
 
 
@@ -468,7 +468,7 @@ class TestOddSets:
         crops = cropped(views, np.nan)
         crops[6:] = np.nan
         crops[6:, :3, :3, :3] = views[6:, :3, :3, :3]  # a corner, beyond a small model
-        with pytest.warns(FastmprWarning, match="nothing that was seen"):
+        with pytest.warns(FastmprWarning, match="no seen voxel in"):
             found = fastmpr.reconstruct(crops, PSF, poses, lam=100.0, shape=10)
         alone = fastmpr.reconstruct(crops[:6], PSF, poses[:6], lam=100.0, shape=10)
         core = truth[(slice(7, 17),) * 3]
@@ -476,7 +476,7 @@ class TestOddSets:
 
     def test_a_radius_within_which_nothing_lies_is_an_error(self):
         _, poses, views = problem(count=4)
-        with pytest.raises(ValueError, match=r"nothing that was seen within the radius of 0\.2 \(in voxel\)"):
+        with pytest.raises(ValueError, match=r"no seen voxel within the radius of 0\.2 \(in voxel\)"):
             fastmpr.reconstruct(views, PSF, poses, radius=0.2, lam=100.0)
 
     def test_deconvolve_average_skips_what_saw_nothing(self):

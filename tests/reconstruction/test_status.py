@@ -96,7 +96,7 @@ class TestWhatWasObserved:
         def observe(accumulator):
             found = original(accumulator)
             locked(found.sums)
-            for array in (found.tally, found.partial, found.blind, *found.grams, *filter(np.ndim, found.counts)):
+            for array in (found.statistics, found.partial, found.blind, *found.grams, *filter(np.ndim, found.counts)):
                 array.flags.writeable = False
             return found
 

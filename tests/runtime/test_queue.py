@@ -193,7 +193,7 @@ def sums(n: int) -> fastmpr.NormalEquations:
 class TestSolves:
     @pytest.fixture(autouse=True)
     def each_takes_turns(self, monkeypatch, patient):
-        monkeypatch.setattr(running, "_TOUCHY", 1)
+        monkeypatch.setattr(running, "_CACHED", 1)
         monkeypatch.setattr(turns, "_TURN", 1e-4)
 
     def test_many_at_once_give_what_they_give_alone(self):

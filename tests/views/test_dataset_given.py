@@ -255,7 +255,7 @@ def test_a_list_of_paths_is_named():
 def test_a_centre_of_symmetry_outside_of_the_model(function):
     data = Dataset(VIEWS, PSF, POSES, symmetry="C3", symmetry_centre=(0, 7.5, 0))
     with pytest.raises(
-        ValueError, match="symmetry_centre: found 0 x 7.5 x 0 from the middle of the model, need no more"
+        ValueError, match="symmetry_centre: found 0 x 7.5 x 0 from the middle of the model, need at most"
     ):
         function(data)
 

@@ -180,7 +180,7 @@ class TestBadInput:
         data = Dataset(views, poses=Poses.random(3, rng=0))
         with pytest.raises(NothingSeenError, match=r"particles\[1\]: found no voxel that was seen"):
             data.read(1)
-        with pytest.warns(FastmprWarning, match=r"found nothing that was seen in particles\[1\]: left out"):
+        with pytest.warns(FastmprWarning, match=r"found no seen voxel in particles\[1\]: left out"):
             found = fastmpr.average(data)
         np.testing.assert_array_equal(found, fastmpr.average(data[[0, 2]]))
 

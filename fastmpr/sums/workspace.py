@@ -1,4 +1,4 @@
-"""Where a crew of threads works on views, one after another, and the sums that grow there."""
+"""The buffers in which a crew of threads processes one view after another, and the sums that it accumulates."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from .aligner import Aligner
 from .transfer import TransferFunction
 
 
-class Part:
-    """The sums over one crew's share of a group, while they grow.
+class CrewSums:
+    """The running sums over one crew's share of a group of views.
 
     Attributes
     ----------
     gram, rhs, energy
-        As in `NormalEquations`, the energy by member. Of a ``prediction``, there is no gram.
+        As in `NormalEquations`, but one energy for each member. The gram of a ``prediction`` is empty.
     counts : (nz, ny, nx), optional
-        The weights of the views that saw a voxel, of those that did not see all.
+        For each voxel, the summed weights of the partial views (those with unseen voxels) in which it is seen.
     """
 
     def __init__(self, grid: Size, dtype: Any, crew: Crew, prediction: bool = False):
@@ -38,8 +38,8 @@ class Part:
         self.energy = [0.0] * crew.size
         self.counts: NDArray | None = None
 
-    def add(self, other: Part) -> None:
-        """Add what another crew has summed."""
+    def add(self, other: CrewSums) -> None:
+        """Add the sums of another crew."""
         self.gram += other.gram
         self.rhs += other.rhs
         self.energy += other.energy
@@ -49,44 +49,45 @@ class Part:
             self.counts += other.counts
 
 
-class Tally:
-    """What a crew notes of each view, by its members: some numbers, whether it saw all, and when it is done with it.
+class CrewStatistics:
+    """The numbers that the members of one crew record for each view, and the progress that they report.
 
     Attributes
     ----------
     values : (members, N, numbers) ndarray
+        The recorded numbers.
     partial : set of int
-        The views that did not see all of their images.
+        Indices of the views with unseen voxels.
     """
 
     def __init__(self, views: int, members: int, tick: Callable[[], None], numbers: int = 3):
         self.values, self.partial, self._tick = np.zeros((members, views, numbers)), set[int](), tick
 
     def add(self, member: int, i: int, *values: float) -> None:
-        """Add what a member saw of view ``i``."""
+        """Add a member's numbers for view ``i``."""
         self.values[member, i] += values
 
     def done(self, member: int) -> None:
-        """Count a view that all members are done with."""
+        """Report that a view is done; all members call this, and one of them counts."""
         if member == 0:
             self._tick()
 
 
-class Noted(NamedTuple):
-    """What all crews noted: some numbers of each view, (N, numbers), and which views did not see all of their images."""
+class ViewStatistics(NamedTuple):
+    """The numbers that all crews recorded for each view, (N, numbers), and the indices of the views with unseen voxels."""
 
     numbers: NDArray[np.float64]
     partial: set[int]
 
     @classmethod
-    def of(cls, tallies: Sequence[Tally]) -> Noted:
-        """Return the sum of what each crew noted."""
-        numbers = np.sum([tally.values.sum(axis=0) for tally in tallies], axis=0)
-        return cls(numbers, set[int]().union(*(tally.partial for tally in tallies)))
+    def of(cls, recorded: Sequence[CrewStatistics]) -> ViewStatistics:
+        """Return the sum over all crews and members."""
+        numbers = np.sum([crew.values.sum(axis=0) for crew in recorded], axis=0)
+        return cls(numbers, set[int]().union(*(crew.partial for crew in recorded)))
 
 
-class Bench:
-    """What a crew needs to sum views: each view goes through all its members' hands, who call the same methods."""
+class Workspace:
+    """The buffers with which a crew sums views: its members share the work on every view, and call the same methods."""
 
     def __init__(
         self,
@@ -99,40 +100,49 @@ class Bench:
         self.aligner, self.fft = Aligner(data, grid, model, crew), ViewFFT(grid, data.dtype, crew)
         self.grid, self.crew, self.transfers = grid, crew, transfers
 
-    def add(self, which: NDArray, part: Part, tally: Tally, place: int) -> None:
-        """Add some of the views to a part; note how many voxels each saw, their sum and that of their squares."""
+    def add(self, which: NDArray, sums: CrewSums, statistics: CrewStatistics, place: int) -> None:
+        """Add views to the sums; record the number of seen voxels of each, their sum and the sum of their squares."""
         data, fft = self.aligner.data, self.fft
         for i in which:
             for view in self.aligner.align(i, fft.image, place):
                 self.crew.check()
-                part.energy[place] += data.weights[i] * view.square
+                sums.energy[place] += data.weights[i] * view.square
                 if self.aligner.seen is not None:
-                    tally.partial.add(int(i))
-                    tally.add(place, i, view.voxels, view.total, view.square)
-                    self._count(part, data.weights[i], place)
-                self._transform(i, view.rotation, part, place)
-            tally.done(place)
+                    statistics.partial.add(int(i))
+                    statistics.add(place, i, view.voxels, view.total, view.square)
+                    self._count(sums, data.weights[i], place)
+                self._transform(i, view.rotation, sums, place)
+            statistics.done(place)
 
-    def predict(self, which: NDArray, spectrum: NDArray, levels: NDArray, part: Part, tally: Tally, place: int) -> None:
-        """Add to a part what views that did not see all would have seen of a volume where they saw nothing.
+    def predict(
+        self,
+        which: NDArray,
+        spectrum: NDArray,
+        levels: NDArray,
+        sums: CrewSums,
+        statistics: CrewStatistics,
+        place: int,
+    ) -> None:
+        """Predict the unseen voxels of views from the spectrum of a volume, and add these predictions to the sums.
 
-        Where they saw something, their background above ``levels`` is taken off. Of what is predicted there, the tally notes
-        how many voxels that are, their sum and that of their squares.
+        The seen voxels get the value -``levels``, which subtracts this background from the views. Three numbers are recorded
+        for each view: the number of seen voxels, the sum of the prediction over them, and the sum of its squares over the
+        unseen voxels.
         """
         data, planes = self.aligner.data, self.crew.share(self.grid[0], place)
         for i in which:
             level = data.dtype(-levels[i])
-            for k, rotation in enumerate(self.aligner.look(i, place)):
+            for k, rotation in enumerate(self.aligner.load_seen(i, place)):
                 self.crew.check()
                 self._predict_image(i, rotation, spectrum, place)
                 count = self.aligner.mark(i, k, place)
                 total, squares = keep_unseen(self.fft.image, self.aligner.mask, level, *planes)
-                tally.add(place, i, count, total, squares)
-                self._transform(i, rotation, part, place)
-            tally.done(place)
+                statistics.add(place, i, count, total, squares)
+                self._transform(i, rotation, sums, place)
+            statistics.done(place)
 
-    def compare(self, which: NDArray, spectrum: NDArray, tally: Tally, place: int) -> None:
-        """Note n and the sums of p, y, p^2, p y and y^2 of each view y and its prediction p, where it saw something."""
+    def compare(self, which: NDArray, spectrum: NDArray, statistics: CrewStatistics, place: int) -> None:
+        """Record n and the sums of p, y, p^2, p y and y^2 over the seen voxels of each view y and its prediction p."""
         first, last = self.crew.share(self.grid[0], place)
         image = self.fft.image[first:last, :, : self.grid[2]]
         for i in which:
@@ -141,23 +151,26 @@ class Bench:
                 seen = image.copy()
                 self.crew.barrier(place)
                 self._predict_image(i, view.rotation, spectrum, place)
-                shown = image.ravel() if self.aligner.seen is None else image[self.aligner.mask[first:last] == SEEN]
+                predicted = image.ravel() if self.aligner.seen is None else image[self.aligner.mask[first:last] == SEEN]
                 seen = seen.ravel() if self.aligner.seen is None else seen[self.aligner.mask[first:last] == SEEN]
-                sums = (part.sum(dtype=np.float64) for part in (shown, seen, shown * shown, shown * seen, seen * seen))
-                tally.add(place, i, shown.size, *sums)
+                totals = (
+                    product.sum(dtype=np.float64)
+                    for product in (predicted, seen, predicted * predicted, predicted * seen, seen * seen)
+                )
+                statistics.add(place, i, predicted.size, *totals)
                 self.crew.barrier(place)
-            tally.done(place)
+            statistics.done(place)
 
-    def _count(self, part: Part, weight: float, place: int) -> None:
-        """Count which voxels the view in hand saw."""
-        if place == 0 and part.counts is None:
-            part.counts = np.zeros(part.grid, part.dtype)
+    def _count(self, sums: CrewSums, weight: float, place: int) -> None:
+        """Add the weight of the current view to the counts of its seen voxels."""
+        if place == 0 and sums.counts is None:
+            sums.counts = np.zeros(sums.grid, sums.dtype)
         self.crew.barrier(place)
         planes = self.crew.share(self.grid[0], place)
-        count_seen(part.counts, self.aligner.mask, part.dtype(weight), *planes)
+        count_seen(sums.counts, self.aligner.mask, sums.dtype(weight), *planes)
 
     def _predict_image(self, i: int, rotation: NDArray, spectrum: NDArray, place: int) -> None:
-        """Fill a member's planes of the image with what a view shows of a volume with a spectrum."""
+        """Fill a member's planes of the image with the prediction of a view from the spectrum of a volume."""
         transfer, dtype = self.transfers[self.aligner.data.psf_of[i]], self.aligner.data.dtype
         matrix, scale = (
             transfer.matrix(rotation, self.grid, self.aligner.data.model_voxel),
@@ -170,8 +183,8 @@ class Bench:
         self.crew.barrier(place)
         self.fft.inverse_planes(place)
 
-    def _transform(self, i: int, rotation: NDArray, part: Part, place: int) -> None:
-        """Transform the image, and add a member's rows of its spectrum block by block, while each is in cache."""
+    def _transform(self, i: int, rotation: NDArray, sums: CrewSums, place: int) -> None:
+        """Transform the image, and add a member's rows of its spectrum block by block, while each block is in cache."""
         data, transfer = self.aligner.data, self.transfers[self.aligner.data.psf_of[i]]
         self.fft.forward_planes(place)
         self.crew.barrier(place)
@@ -179,12 +192,12 @@ class Bench:
         for block in self.fft.blocks[place]:
             block.forward()
             rows = block.first, block.last
-            add_columns(*transfer.table, matrix, self.grid, block.columns, weight, part.gram, part.rhs, *rows)
+            add_columns(*transfer.table, matrix, self.grid, block.columns, weight, sums.gram, sums.rhs, *rows)
         self.crew.barrier(place)
 
 
-def counted(tell: Progress | None, what: str, total: int) -> Callable[[], None]:
-    """Return what any thread calls when it is done with a view."""
+def progress_counter(tell: Progress | None, what: str, total: int) -> Callable[[], None]:
+    """Return a function that any thread calls after each view, to report progress."""
     lock, done = Lock(), 0
 
     def tick() -> None:
