@@ -81,7 +81,7 @@ class ImageTerm:
         self.state *= self.dtype(1 - _RELAXATION)
         return rhs, energy
 
-    def show(self, image: Image) -> None:
+    def replace_image(self, image: Image) -> None:
         """Replace the image in a running solve; z and d keep their values and adapt to the new image.
 
         The new image must be split if this one is. The energy is not updated: similar frames have similar energies.

@@ -233,7 +233,7 @@ class Movie:
         deconvolver, slack = self._deconvolver, _SLACK
         if self._term is not None and self._fits(image, lam, self._term):
             assert self._running is not None
-            self._term.show(image)
+            self._term.replace_image(image)
             self._running.again(slack)
         else:
             self.end()
