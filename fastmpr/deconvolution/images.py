@@ -30,7 +30,7 @@ def deconvolve(image: Image, psf: Psfs, *, out: None = None, **options: Unpack[O
 @overload
 def deconvolve(image: Image, psf: Psfs, *, out: T, **options: Unpack[Options]) -> T: ...
 @overload
-def deconvolve(  # type: ignore[overload-overlap]  # a list is an iterable too, and this one is asked first
+def deconvolve(  # type: ignore[overload-overlap]  # a list is an iterable too, and this overload comes first
     image: list[Many] | tuple[Many, ...], psf: Psfs, **options: Unpack[Options]
 ) -> list[NDArray]: ...
 @overload

@@ -125,7 +125,7 @@ def average(
 
 
 class _Options(Summing, total=False):
-    """The keywords of `deconvolve_average` beside a Dataset."""
+    """The keywords of `deconvolve_average` with a Dataset."""
 
     lam: float | Literal["auto"]
     regularizer: str | Regularizer
@@ -134,7 +134,7 @@ class _Options(Summing, total=False):
 
 
 class _Shorthand(_Options, ViewKeywords, total=False):
-    """The same beside particles."""
+    """The same keywords with particles."""
 
 
 @overload

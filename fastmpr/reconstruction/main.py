@@ -34,7 +34,7 @@ from .problem import problem_of
 
 
 class _Options(Summing, total=False):
-    """The keywords of `reconstruct` beside a Dataset."""
+    """The keywords of `reconstruct` with a Dataset."""
 
     lam: float | Literal["auto"]
     regularizer: str | Regularizer | ClosedForm
@@ -46,7 +46,7 @@ class _Options(Summing, total=False):
 
 
 class _Shorthand(_Options, ViewKeywords, total=False):
-    """The same beside particles."""
+    """The same keywords with particles."""
 
 
 @overload
