@@ -1,1 +1,1 @@
-"""Deconvolution of images that stand alone: what a user calls, one image with one PSF, and the tiles of a large one."""
+"""Deconvolution of single images: the public function, channels and movies, one image with one PSF, and tiles."""

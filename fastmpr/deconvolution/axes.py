@@ -1,4 +1,4 @@
-"""Which axis of an image is which: those of space go last, frames before them, whatever the order in the caller's array."""
+"""The order of an image's axes: space last, frames before space, whatever the order in the caller's array."""
 
 from __future__ import annotations
 
@@ -11,28 +11,31 @@ from numpy.typing import NDArray
 from .._validation import shown
 
 LETTERS = "TCZYX"
-_COLOURS = (2, 3, 4)  # along the last axis: of a picture, or channels, not of a microscope's image
-_FEW = range(2, 5)  # channels, as they usually are
-_DEEP = 2  # times the planes of an image are more than its PSF would have
+_COLOURS = (2, 3, 4)  # lengths of a last axis that holds colours or channels, not space
+_FEW = range(2, 5)  # usual numbers of channels
+_DEEP = 2  # a PSF has at most this many times the planes of its image
 
 
 class Layout:
-    """The order in which an image's axes are looked at: those that are not space, T the last of them, then space.
+    """The order in which the axes of an image are used: axes that are not space, the last of them T, then space.
 
     Parameters
     ----------
     axes : str, optional
-        A letter for each axis of the image; without them its last axes are space.
+        A letter for each axis of the image; without letters the last axes are space.
     shape : tuple of int
-        Of the image.
+        Shape of the image.
     dimensions : {2, 3}
-        Of space.
+        Number of axes of space.
+    moving : int, optional
+        The axis that is time, if the axes have no letters.
 
     Attributes
     ----------
     shape : tuple of int
-        In this order.
+        Shape of the image with its axes in this order.
     named : bool
+        Whether the axes have letters.
     """
 
     def __init__(self, axes: str | None, shape: tuple[int, ...], dimensions: int, moving: int | None = None):
@@ -54,7 +57,7 @@ class Layout:
 
     @property
     def has_frames(self) -> bool:
-        """Whether the last axis before space is known to be time."""
+        """Whether the last axis before space is time."""
         return self.moving not in (None, -1)
 
     def index(self, place: tuple[int, ...]) -> tuple[int, ...]:
@@ -62,17 +65,17 @@ class Layout:
         return tuple(k for _, k in sorted(zip(self._order, place, strict=False)))
 
     def before(self, axis: int) -> int:
-        """Return which one an axis is among those that are not space, in the image's own order."""
+        """Return the place of an axis among the axes that are not space, in the image's own order."""
         return sum(k < axis for k in self._order[: -self._dimensions])
 
-    def turned(self, array: Any) -> Any:
-        """Return a view of an array of the image's shape, its axes in this order."""
+    def transposed(self, array: Any) -> Any:
+        """Return a view of an array of the image's shape, with its axes in this order."""
         if self._order == tuple(range(len(self._order))):
             return array
-        return array.transpose(self._order) if isinstance(array, np.ndarray) else Turned(array, self._order)
+        return array.transpose(self._order) if isinstance(array, np.ndarray) else Transposed(array, self._order)
 
-    def turned_space(self, array: NDArray) -> NDArray:
-        """Return a view of an array that has the image's axes of space alone."""
+    def transposed_space(self, array: NDArray) -> NDArray:
+        """Return a view of an array that has only the image's axes of space, with these in order."""
         space = self._order[-self._dimensions :]
         return array.transpose([sorted(space).index(axis) for axis in space])
 
@@ -81,15 +84,15 @@ class Layout:
         return tuple(shape[k] for k in sorted(self._order[-self._dimensions :]))
 
 
-class Turned:
-    """An array of another kind with its axes in another order; only what is asked for is read, and turned.
+class Transposed:
+    """An array-like with its axes in another order; it reads and transposes only the box that is indexed.
 
     Parameters
     ----------
     array
-        With ``shape``, ``dtype`` and ``[box]``.
+        Anything with ``shape``, ``dtype`` and ``[box]``.
     order : tuple of int
-        Which of its axes is the first, the second, ...
+        Which of the array's axes comes first, second, ...
     """
 
     def __init__(self, array: Any, order: tuple[int, ...]):
@@ -108,7 +111,7 @@ class Turned:
         self._array[own] = values.transpose([kept.index(axis) for axis in sorted(kept)])
 
     def _own(self, box: Any) -> tuple[tuple[Any, ...], list[int]]:
-        """Return a box as the array has it, and which of its axes remain, in the order asked for."""
+        """Return a box in the array's own order, and the axes that remain, in the new order."""
         given = box if isinstance(box, tuple) else (box,)
         given += (slice(None),) * (len(self._order) - len(given))
         own = dict(zip(self._order, given, strict=True))
@@ -117,7 +120,7 @@ class Turned:
 
 
 def as_axes(axes: Any, dimensions: int) -> str | None:
-    """Return the letters of an image's axes, if they are given and can be those of one for a PSF of these dimensions."""
+    """Return the letters of an image's axes, or None; raise an error if they do not suit a PSF of these dimensions."""
     if axes is None:
         return None
     need = "some of the letters T, C, Z, Y and X, each once, such as 'ZCYX'"
@@ -135,15 +138,15 @@ def as_axes(axes: Any, dimensions: int) -> str | None:
 
 
 def check_axes(axes: str | None, shape: tuple[int, ...], psfs: Sequence[NDArray], listed: bool) -> None:
-    """Refuse letters that are too many or too few, and without letters what is likely to be in another order.
+    """Refuse a wrong number of letters; without letters, refuse a shape whose axes are probably in another order.
 
     Parameters
     ----------
     axes, shape
-        Of the image.
+        Letters and shape of the image.
     psfs : sequence of ndarray
     listed : bool
-        Whether they were given as a list.
+        Whether the PSFs were given as a list.
     """
     if axes is not None:
         if len(axes) != len(shape):
@@ -153,7 +156,7 @@ def check_axes(axes: str | None, shape: tuple[int, ...], psfs: Sequence[NDArray]
     if _has_colours(shape, psf):
         letters = {3: "YXC", 4: "ZYXC" if dimensions == 3 else "TYXC"}.get(len(shape), "TZYXC")
         first = "a PSF of two dimensions beside " if len(shape) == dimensions else ""
-        need = f"need {first}axes={letters!r}, or axes={_usual(shape)!r} if they are none"
+        need = f"need {first}axes={letters!r}, or axes={_usual(shape)!r} if they are not"
         raise ValueError(f"image: found shape {shape}, which looks like colours last, {need}")
     if not listed and _is_stack_of_planes(psf, shape):
         raise ValueError(
@@ -173,19 +176,19 @@ def _usual(shape: tuple[int, ...]) -> str:
 
 
 def _has_colours(shape: tuple[int, ...], psf: NDArray) -> bool:
-    """Return whether the last axis is one of colours: short, beside two that are longer, and no space is missing for it."""
+    """Return whether the last axis holds colours: it is short, the two before are longer, and space has all its axes."""
     if len(shape) < 3 or shape[-1] not in _COLOURS or min(shape[-3:-1]) <= max(_COLOURS):
         return False
     return len(shape) > psf.ndim or (psf.shape[-1] > shape[-1] and min(shape[-3:-1]) > 2 * psf.shape[-1])
 
 
 def _has_channels_inside(shape: tuple[int, ...], psf: NDArray) -> bool:
-    """Return whether few planes lie under a deep PSF, and what lies before them is more."""
+    """Return whether an image has few planes under a deep PSF, and more entries along the axis before."""
     return shape[-3] in _FEW and shape[-4] > shape[-3] and len(psf) > _DEEP * shape[-3]
 
 
 def _is_stack_of_planes(psf: NDArray, shape: tuple[int, ...]) -> bool:
-    """Return whether a PSF is one of two dimensions for each channel: each of sum 1, or the brightest not in the middle."""
+    """Return whether an array holds a 2-D PSF per channel: each has sum 1, or the brightest is not in the middle."""
     if psf.ndim < 3 or len(psf) not in _FEW or shape[0] != len(psf):
         return False
     peaks, sums = psf.max(axis=(1, 2)), psf.sum(axis=(1, 2), dtype=float)

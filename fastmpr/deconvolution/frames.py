@@ -1,4 +1,4 @@
-"""An image of channels and frames: each of two or three dimensions deconvolved by itself, or as one of a movie."""
+"""Images with channels and frames: deconvolve each channel or frame alone, or the frames as a movie."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ from ..images.image import Image, Plane, is_lazy
 from ..runtime.stopping import Stop
 from ..views.seen import NothingSeenError
 from .axes import Layout, check_axes
-from .movie import ALIKE, LEAST, Glance, Movie, glance, likeness
-from .one import Job
+from .deconvolver import Deconvolver
+from .movie import ALIKE, LEAST, FrameSummary, Movie, likeness, summarise
 from .targets import check_out
 
-_PAIRS = 8  # of neighbours, that tell whether an axis is time
-_MANY = 8  # planes, from which on what is the camera's is told from what is there
+_PAIRS = 8  # pairs of neighbours that are compared to find the axis of time
+_MANY = 8  # planes needed to tell faults of the camera from the specimen
 _NAMED = 3  # frames that a warning names
 _NOTHING = {"tiles": 0, "nit": 0, "success": False, **dict.fromkeys(("lam", "lam_from", "background", "status", "fit"))}
 
 
 class Images:
-    """What deconvolves an image of channels and frames, given a job for each PSF.
+    """Deconvolve images of channels and frames, with a deconvolver for each PSF.
 
     Parameters
     ----------
-    jobs : list of Job
+    deconvolvers : list of Deconvolver
     psfs : list of ndarray
     listed : bool
-        Whether they were given as a list.
+        Whether the PSFs were given as a list.
     axes : str or None
     frames, seen, background, report
         As in `deconvolve`.
@@ -46,7 +46,7 @@ class Images:
 
     def __init__(
         self,
-        jobs: list[Job],
+        deconvolvers: list[Deconvolver],
         psfs: Sequence[NDArray],
         listed: bool,
         axes: str | None,
@@ -56,12 +56,12 @@ class Images:
         report: Callable | None,
         stop: Stop,
     ):
-        self.jobs, self.psfs, self.listed, self.axes, self.frames = jobs, psfs, listed, axes, frames
+        self.deconvolvers, self.psfs, self.listed, self.axes, self.frames = deconvolvers, psfs, listed, axes, frames
         self.seen, self.background, self.report, self.stop = seen, background, report, stop
-        self.dimensions, self.begun = psfs[0].ndim, False
+        self.dimensions, self.has_begun = psfs[0].ndim, False
 
     def __call__(self, image: Any, out: Any) -> Any:
-        """Return the result, in ``out`` if that is given."""
+        """Return the result, in ``out`` if given."""
         values = image if is_lazy(image) or np.ma.is_masked(image) else as_array(image, "image")
         layout = self._layout(values)
         if out is None:
@@ -72,7 +72,7 @@ class Images:
         return out
 
     def _layout(self, values: Any) -> Layout:
-        """Return which axis is which, or raise an error."""
+        """Return the order of the axes, or raise an error."""
         shape = tuple(values.shape)
         if len(shape) < self.dimensions or 0 in shape or values.dtype.kind not in "fiub":
             need = f"real numbers and {self.dimensions} axes or more, as the PSF has {self.dimensions}"
@@ -80,77 +80,78 @@ class Images:
         check_axes(self.axes, shape, self.psfs, self.listed)
         layout = Layout(self.axes, shape, self.dimensions)
         if self.axes is not None and self.frames == "alike" and not layout.has_frames:
-            raise ValueError(f"frames: found 'alike' beside axes={self.axes!r}, need T among these")
+            raise ValueError(f"frames: found 'alike' beside axes={self.axes!r}, need T among its letters")
         channels = shape[layout.channel] if layout.channel >= 0 and len(shape) > self.dimensions else 0
-        if 1 < len(self.jobs) != channels:
+        if 1 < len(self.deconvolvers) != channels:
             which = "the first axis" if self.axes is None else "C"
             raise ValueError(
-                f"psf: found {len(self.jobs)} for an image of shape {shape}, need one, or one for each of {which}"
+                f"psf: found {len(self.deconvolvers)} for an image of shape {shape}, need one, or one for each entry along "
+                f"{which}"
             )
         return layout
 
     def mask(self, layout: Layout, shape: tuple[int, ...]) -> Any:
-        """Return what was seen as the layout has it, of all or of each."""
+        """Return ``seen`` in the order of the layout: a word, or a mask of all images or of each."""
         if isinstance(self.seen, str):
             return as_choice(self.seen, "seen", ("auto", "all"))
         mask = as_array(self.seen, "seen")
         if mask.shape == shape:
-            return layout.turned(mask)
+            return layout.transposed(mask)
         if mask.shape != layout.space_of(shape):
             need = " or ".join(str(one) for one in dict.fromkeys((shape, layout.space_of(shape))))
             raise ValueError(f"seen: found shape {mask.shape}, need {need}")
-        return layout.turned_space(mask)
+        return layout.transposed_space(mask)
 
 
 class _Series:
-    """The images in one array, one after another.
+    """The images of one array, deconvolved one after another.
 
     Parameters
     ----------
     work : Images
     layout : Layout
     values, out
-        The image, and where the result goes.
+        The image, and the array for the result.
     """
 
     def __init__(self, work: Images, layout: Layout, values: Any, out: Any):
         shape = tuple(values.shape)
         if not layout.named and work.frames != "each":
-            layout = Layout(None, shape, work.dimensions, self._time(work, values, shape))
+            layout = Layout(None, shape, work.dimensions, self._time_axis(work, values, shape))
         self.work, self.layout, self.seen = work, layout, work.mask(layout, shape)
-        self.values, self.out = layout.turned(values), layout.turned(out)
+        self.values, self.out = layout.transposed(values), layout.transposed(out)
         self.lost: list[tuple[int, ...]] = []
         self.faulty = self._faulty()
 
     def run(self) -> None:
-        """Deconvolve all, then warn of those of which nothing was seen."""
+        """Deconvolve all images, then warn of those of which nothing was seen."""
         others = self.layout.others
         if self.layout.has_frames and self.work.frames != "each":
             for place in np.ndindex(others[:-1]):
-                self._movie([(*place, k) for k in range(others[-1])])
+                self._deconvolve_movie([(*place, k) for k in range(others[-1])])
         else:
             for place in np.ndindex(others):
-                self._one(place, functools.partial(self._alone, place))
+                self._deconvolve_one(place, functools.partial(self._alone, place))
         if self.lost:
-            self._complain()
+            self._warn_of_unseen()
 
     def _alone(self, place: tuple[int, ...], target: Any) -> dict[str, Any]:
-        return self._job(place).run(self._image(place), target)
+        return self._deconvolver(place).run(self._image(place), target)
 
-    def _movie(self, places: list[tuple[int, ...]]) -> None:
+    def _deconvolve_movie(self, places: list[tuple[int, ...]]) -> None:
         """Deconvolve the frames of one channel."""
-        glances = [self._glance(place) for place in places]
+        summaries = [self._summary(place) for place in places]
         sure = self.work.frames == "alike"
-        movie = Movie(self._job(places[0]), lambda k, level: self._image(places[k], level), glances, sure)
+        movie = Movie(self._deconvolver(places[0]), lambda k, level: self._image(places[k], level), summaries, sure)
         try:
             for k, place in enumerate(places):
-                self._one(place, functools.partial(movie, k))
+                self._deconvolve_one(place, functools.partial(movie, k))
         finally:
             movie.end()
 
-    def _one(self, place: tuple[int, ...], solve: Callable[[Any], dict[str, Any]]) -> None:
-        """Deconvolve one image, and tell what was found; it is NaN where nothing of it was seen."""
-        self._pause()
+    def _deconvolve_one(self, place: tuple[int, ...], solve: Callable[[Any], dict[str, Any]]) -> None:
+        """Deconvolve one image and report what was found; the result is NaN if nothing of the image was seen."""
+        self._check_stop()
         index, target = self.layout.index(place), _Frame(self.out, place)
         try:
             found = solve(_Upright(target) if self.work.dimensions == 2 else target)
@@ -161,10 +162,10 @@ class _Series:
             target[(slice(None),) * self.work.dimensions] = np.full(target.shape, np.nan, np.float32)
             found = {**_NOTHING, "unseen": math.prod(target.shape)}
         if self.work.report is not None:
-            self.work.report({"index": index, **self._told(found, target.shape)})
+            self.work.report({"index": index, **self._reported(found, target.shape)})
 
-    def _told(self, found: dict[str, Any], shape: tuple[int, ...]) -> dict[str, Any]:
-        """Return what was found, a plane told as its level in the middle and its slopes along the axes of the PSF."""
+    def _reported(self, found: dict[str, Any], shape: tuple[int, ...]) -> dict[str, Any]:
+        """Return what was found; a background plane becomes its level in the middle and its slopes along the PSF's axes."""
         level = found["background"]
         if not isinstance(level, Plane):
             return found
@@ -172,33 +173,33 @@ class _Series:
             return found | {"background": level.centre((shape[0], 1, shape[1])), "slope": (level.z, level.x)}
         return found | {"background": level.centre((shape[0], shape[1], shape[2])), "slope": level[1:]}
 
-    def _pause(self) -> None:
-        """End here if it is to end; the first image is what it is."""
-        if self.work.begun:
+    def _check_stop(self) -> None:
+        """Raise an error if the call is to end, except before the first image."""
+        if self.work.has_begun:
             self.work.stop.check()
-        self.work.begun = True
+        self.work.has_begun = True
 
-    def _complain(self) -> None:
+    def _warn_of_unseen(self) -> None:
         if len(self.lost) == math.prod(self.layout.others):
             raise NothingSeenError("image: found no voxel that was seen, need some")
         names = ", ".join(f"image[{', '.join(map(str, index))}]" for index in self.lost[:_NAMED])
         more = f" and {len(self.lost) - _NAMED} more" if len(self.lost) > _NAMED else ""
         warn(f"{names}{more}: found no voxel that was seen, so the result is NaN there")
 
-    def _job(self, place: tuple[int, ...]) -> Job:
-        jobs, channel = self.work.jobs, self.layout.channel
-        return jobs[self.layout.index(place)[self.layout.before(channel)]] if len(jobs) > 1 else jobs[0]
+    def _deconvolver(self, place: tuple[int, ...]) -> Deconvolver:
+        choice, channel = self.work.deconvolvers, self.layout.channel
+        return choice[self.layout.index(place)[self.layout.before(channel)]] if len(choice) > 1 else choice[0]
 
     def _image(self, place: tuple[int, ...], level: Any = None) -> Image:
-        """Return one of the images, three-dimensional, less a background that is known or else sought."""
+        """Return one image in three dimensions, less its background, which is estimated unless it is given."""
         work, values = self.work, self.values
         part = values[place] if isinstance(values, np.ndarray) else _Frame(values, place)
         mask = self.seen
         if not isinstance(mask, str) and mask.ndim == len(values.shape):
             mask = mask[place]
-        psf, background = self._job(place).blur.psf(), work.background if level is None else level
+        psf, background = self._deconvolver(place).blur.psf(), work.background if level is None else level
         if isinstance(background, Plane) and work.dimensions == 2:
-            background = background.upright()  # as it was before
+            background = background.upright()  # for the image before it is set upright, below
         if work.dimensions == 3:
             return as_image(part, mask, background, psf)
         mask = mask if isinstance(mask, str) else np.asarray(mask)[np.newaxis]
@@ -206,26 +207,26 @@ class _Series:
         return as_image(plane, mask, background, psf.swapaxes(0, 1), self.faulty).upright()
 
     def _faulty(self) -> NDArray[np.bool_] | None:
-        """Return which pixels are at fault in all of many planes; None where each is looked at by itself."""
+        """Return which pixels are at fault in all planes; None if each plane is to be searched alone."""
         work, values = self.work, self.values
         told = not isinstance(self.seen, str) or self.seen == "all"
         if told or work.dimensions == 3 or not isinstance(values, np.ndarray) or math.prod(self.layout.others) < _MANY:
             return None
-        found = faults(values.reshape(-1, *values.shape[-2:]), work.jobs[0].blur.psf().swapaxes(0, 1))
+        found = faults(values.reshape(-1, *values.shape[-2:]), work.deconvolvers[0].blur.psf().swapaxes(0, 1))
         return np.zeros(values.shape[-2:], bool) if found is None else found
 
-    def _glance(self, place: tuple[int, ...]) -> Glance | None:
-        self._pause()
+    def _summary(self, place: tuple[int, ...]) -> FrameSummary | None:
+        self._check_stop()
         try:
-            return glance(self._image(place))
+            return summarise(self._image(place))
         except NothingSeenError:
             return None
 
     @staticmethod
-    def _time(work: Images, values: Any, shape: tuple[int, ...]) -> int | None:
-        """Return the axis before space along which neighbours are most alike, if they are: that is time, most likely."""
+    def _time_axis(work: Images, values: Any, shape: tuple[int, ...]) -> int | None:
+        """Return the axis that is most likely time: neighbours along it are most alike; None if they are not alike."""
         sure, others = work.frames == "alike", shape[: -work.dimensions]
-        channels = len(work.jobs) > 1
+        channels = len(work.deconvolvers) > 1
         axes = [k for k, n in enumerate(others) if n >= (2 if sure else LEAST) and not (channels and k == 0)]
         if len(axes) < 2 and sure:
             return axes[0] if axes else None
@@ -235,7 +236,7 @@ class _Series:
 
 
 def _neighbours(values: Any, others: tuple[int, ...], axis: int) -> Iterator[tuple[NDArray, NDArray]]:
-    """Yield the cells of some pairs of neighbours along an axis."""
+    """Yield the cells of some pairs of neighbouring images along an axis."""
     for k in np.linspace(0, others[axis] - 2, _PAIRS).astype(int).tolist():
         place = [n // 2 for n in others]
         place[axis] = k
@@ -252,7 +253,7 @@ def _cells(values: Any, place: tuple[int, ...]) -> NDArray:
 
 
 class _Frame:
-    """A channel or frame of an array, read and written in parts."""
+    """A channel or frame of an array, read and written box by box."""
 
     def __init__(self, array: Any, index: tuple[int, ...]):
         self.array, self.index = array, index
@@ -267,7 +268,7 @@ class _Frame:
 
 
 class _Upright:
-    """An array (ny, nx) that is written to as if it were (ny, 1, nx)."""
+    """A target of shape (ny, nx), written as if its shape were (ny, 1, nx)."""
 
     def __init__(self, out: Any):
         self._out = out

@@ -1,13 +1,13 @@
-"""The data term of one image over what its camera saw, where that is not the whole of a periodic grid.
+"""The data term of one image over the voxels that were seen, which do not fill its periodic grid.
 
-It is the square of y - z over the voxels that were seen, with z = H x: split from x, as D x and x are. So all that is not a
-convolution, the edge of the image and holes in it, stands in a step by voxels, and the x-step stays one division of spectra,
-with the sums S = |h^|^2 and B = conj(h^) F{z - d} at a weight mu3 in place of lam:
+The term is the square of y - z over the voxels that were seen. The variable z = H x is split from x, as D x is. Only the
+step of z, voxel by voxel, sees the edge of the image and its holes, which are no convolution. The x-step stays a division of
+spectra, with the sums S = |h^|^2 and B = conj(h^) F{z - d} and a weight mu3 in place of lam:
 
     v  <- r H x + (1 - r) z + d        z <- (lam y + mu3 v) / (lam + mu3) where seen, v elsewhere        d <- v - z
 
-Light beyond the edge, which reaches into the image, is part of x: it is given a margin of its own, where nothing was seen.
-In every second iteration this takes three FFTs, in the memory of the volume while that is free.
+Light from beyond the edge reaches into the image, so x has a margin for that light, where nothing was seen. The step of z
+takes three FFTs in every second iteration; they use the memory of the volume while it is free.
 
 References
 ----------
@@ -31,30 +31,30 @@ from ..runtime.threads import Team
 from ..solver.quadratic import Quadratic
 from ..sums.normal_equations import NormalEquations
 
-SHARE = 0.1  # mu3 / lam: the smaller, the faster does light move where nothing was seen
-_EVERY = 2  # iterations between two steps of z
+SHARE = 0.1  # mu3 / lam: with a smaller one, light moves faster where nothing was seen
+_EVERY = 2  # iterations from one step of z to the next
 _RELAXATION = 1.8
 
 
 class ImageTerm:
-    """The data term of one image: the image, its transfer function, and z and d in a running solve, which it is split by.
+    """The data term of one image: the image, its transfer function, and the split variables z and d of a running solve.
 
     Parameters
     ----------
     image : Image
         Its planes are NaN where nothing was seen.
     transfer : (nz, ny, nx // 2 + 1) real or complex ndarray
-        h^ on a periodic grid no smaller than the image, which stands at its first corner.
+        h^ on a periodic grid no smaller than the image; the image lies in the first corner of the grid.
     grid : (nz, ny, nx)
     dark : bool
-        Whether there is no light beyond the image; otherwise that is unseen.
+        Whether no light is beyond the image; otherwise what is there is unseen.
 
     Attributes
     ----------
     quadratic : Quadratic
-        What the x-step divides by; the whole data term where nothing is unseen.
+        The quadratic term of the x-step; the whole data term if nothing is unseen.
     is_split : bool
-        Whether something is unseen, so that z must be split from x.
+        Whether anything is unseen, so that z must be split from x.
     """
 
     def __init__(self, image: Image, transfer: NDArray, grid: Size, workers: int, dark: bool = False):
@@ -68,12 +68,12 @@ class ImageTerm:
 
     @property
     def sums(self) -> NormalEquations:
-        """The data term as it is, in arrays of its own."""
+        """A copy of the present data term."""
         own = self.quadratic
         return NormalEquations(own.gram.copy(), own.rhs.copy(), own.energy, 1, own.shape, own.voxel_size)
 
     def _start(self) -> tuple[NDArray, float]:
-        """Let z be the image, continued beyond its edge; return the rhs and the energy that go with it."""
+        """Set z to the image, continued beyond its edge; return the rhs and the energy for this z."""
         self.state = continued(self.image, self.grid, self.dtype, self.dark)
         energy = float(np.square(self.state, dtype=np.float64).sum())
         rhs = rfftn(self.state, self.workers)
@@ -81,21 +81,21 @@ class ImageTerm:
         self.state *= self.dtype(1 - _RELAXATION)
         return rhs, energy
 
-    def show(self, image: Image) -> None:
-        """Let another image take the place of this one, in a solve that goes on: z and d follow it from where they are.
+    def replace_image(self, image: Image) -> None:
+        """Replace the image in a running solve; z and d keep their values and adapt to the new image.
 
-        It must be split as this one is. The energy stays: those of frames that are alike are alike.
+        The new image must be split if this one is. The energy is not updated: similar frames have similar energies.
         """
         self.image = image
         if not self.is_split:
             self.quadratic.rhs[...], _ = self._start()
 
     def restart(self) -> None:
-        """Be as new for another solve."""
+        """Reset z, d and the rhs for another solve."""
         self.quadratic.rhs[...], _ = self._start()
 
     def finish(self) -> None:
-        """Let go of what only solves need, until `restart`."""
+        """Free what only a solve needs, until `restart`."""
         del self.state
 
     def predicted(self, x: NDArray) -> NDArray:
@@ -105,12 +105,12 @@ class ImageTerm:
         return irfftn(spectrum, self.grid, self.workers)
 
     def begin(self, fft: SlabFFT, team: Team) -> None:
-        """Plan what a solve on ``fft`` will need."""
+        """Plan the FFTs that a solve on ``fft`` needs."""
         self.team = team
         fft.plan_again()
 
     def follow(self, fft: SlabFFT, nit: int, member: int) -> None:
-        """After a u-step: let z, d and the rhs follow x, which is in ``fft.image`` and is lost."""
+        """Update z, d and the rhs after a u-step from x in ``fft.image``, which is overwritten."""
         if nit % _EVERY:
             return
         fft.forward_again(member)
@@ -131,12 +131,12 @@ class ImageTerm:
         self.team.barrier(member)
 
     def residual(self) -> float:
-        """Return ||H x - z|| over ||z||, as they last were."""
+        """Return ||H x - z|| over ||z|| at the last step."""
         gap, size = np.sqrt(self._norms.sum(axis=0))
         return float(gap / max(size, np.finfo(self.dtype).tiny))
 
     def _observe(self, blurred: NDArray, z: int) -> None:
-        """Do a plane's step of z and d."""
+        """Update z and d in one plane."""
         plane = plane_of(self.image, z, self.grid, self.dtype, self.dark)
         relaxation, share = self.dtype(_RELAXATION), self.dtype(SHARE)
         observe_plane(blurred, plane, self.state[z], relaxation, share, self._norms[z])
@@ -147,7 +147,7 @@ class ImageTerm:
 
 
 def plane_of(image: Image, z: int, grid: Size, dtype: Any, dark: bool) -> NDArray:
-    """Return a plane of an image on its grid; beyond the image it is empty, or 0 if that is dark."""
+    """Return a plane of an image; if no light is beyond the image, extended to the grid with zeros."""
     known = image[z] if z < len(image) else np.empty((0, 0), dtype)
     if not dark:
         return known
@@ -157,7 +157,7 @@ def plane_of(image: Image, z: int, grid: Size, dtype: Any, dark: bool) -> NDArra
 
 
 def continued(image: Image, grid: Size, dtype: Any, dark: bool) -> NDArray:
-    """Return an image on a periodic grid: a guess of what is beyond, from its faces, and where it is NaN, too."""
+    """Return an image on a periodic grid, with a guess from its faces beyond it, and from its rows where it is NaN."""
     out = np.zeros(grid, dtype)
     _, ny, nx = image.shape
     for z, plane in enumerate(image):
@@ -169,7 +169,7 @@ def continued(image: Image, grid: Size, dtype: Any, dark: bool) -> NDArray:
 
 
 def filled(plane: NDArray) -> NDArray:
-    """Return a plane with the mean of their row's rest, or of the plane's, in place of voxels that are NaN."""
+    """Return a plane with each NaN replaced by the mean of its row, or of the plane if the whole row is NaN."""
     unseen = np.isnan(plane)
     if not unseen.any():
         return plane
@@ -181,7 +181,7 @@ def filled(plane: NDArray) -> NDArray:
 
 
 def _bridge(out: NDArray, n: int) -> None:
-    """Let the planes from ``n`` on go over from the last one before to the first one."""
+    """Fill the planes from ``n`` on with a ramp from the plane before ``n`` to the first plane."""
     count = len(out) - n
     for k in range(count):
         share = out.dtype.type((k + 1) / (count + 1))

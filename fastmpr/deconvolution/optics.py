@@ -1,4 +1,4 @@
-"""PSFs of an image file: of its channels, from the microscope's optics and what the file says of voxels and emission."""
+"""Compute the PSFs of an image file's channels, from the optics, and from the voxels and emission in the file."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from ..io.files import as_path
 from ..io.images import look_at
 from ..psf import born_wolf
 
-_NEAR = 0.08  # of a wavelength: as wide as a filter
+_NEAR = 0.08  # of a wavelength: about the width of an emission filter
 
 
 @dataclass(frozen=True)
 class Optics:
-    """What `fastmpr.psf.born_wolf` takes, for one channel."""
+    """The arguments of `fastmpr.psf.born_wolf` for one channel."""
 
     voxel_size: tuple[float, ...]
     wavelength: float
@@ -43,7 +43,7 @@ def channel_psfs(
     voxel_size: ArrayLike | None = None,
     axes: str | None = None,
 ) -> list[NDArray]:
-    """Compute the PSF of each channel of an image file: Born and Wolf's, on the file's voxels, as far as its light reaches.
+    """Compute Born and Wolf's PSF of each channel of an image file, on the file's voxels, as large as its light reaches.
 
     Parameters
     ----------
@@ -52,32 +52,32 @@ def channel_psfs(
     na : float
         Numerical aperture.
     wavelength : float or one for each channel, optional
-        Of the emission, in micrometres; by default what the file says, as OME-TIFF can. One number serves all channels.
+        Emission wavelength in micrometres; by default the file's, which OME-TIFF can hold. One number serves all channels.
     refractive_index, confocal, pinhole
         As in `fastmpr.psf.born_wolf`.
     excitation_wavelength : float or one for each channel, optional
-        Of a confocal microscope's laser, in micrometres; by default the emission's.
+        Laser wavelength of a confocal microscope in micrometres; by default the emission wavelength.
     voxel_size, axes : optional
-        Where they are known better than by the file, as in `fastmpr.io.read_image`.
+        Used in place of the file's, as in `fastmpr.io.read_image`.
 
     Returns
     -------
     list of ndarray
-        For `fastmpr.deconvolve`: one PSF for each channel, or a single one where one wavelength serves all. (z, y, x), or
-        (y, x) in focus for an image without Z; float32.
+        For `fastmpr.deconvolve`: one PSF for each channel, or a single PSF if one wavelength serves all channels; (z, y, x),
+        or (y, x) in focus for an image without Z; float32.
 
     Raises
     ------
     ValueError, TypeError
-        Naming the file: its voxel size or the emission of a channel is not known, or counts differ; or naming what is
-        out of its range.
+        Naming the file, if its voxel size or the emission of a channel is unknown, or counts differ; or naming the argument
+        that is out of its range.
     OSError, ImportError
-        As `fastmpr.io.read_image` does.
+        As in `fastmpr.io.read_image`.
 
     Warns
     -----
     FastmprWarning
-        Where the file says another emission of a channel than is given.
+        If the file gives another emission wavelength for a channel than ``wavelength``.
 
     Examples
     --------
@@ -115,7 +115,7 @@ def channel_optics(
     axes: str | None,
     **common: Any,
 ) -> list[Optics]:
-    """Return the optics of each channel of an image file, or a single one that serves all."""
+    """Return the optics of each channel of an image file, or a single `Optics` for all channels."""
     path = as_path(path)
     image, about = look_at(path, voxel_size, axes), read_about(path)
     if image.voxel_size is None:
@@ -134,7 +134,7 @@ def channel_optics(
 
 
 def computed(path: str | Path, optics: Optics) -> NDArray:
-    """Return the PSF of optics, or raise an error that names the file."""
+    """Return the PSF for the optics, or raise an error that names the file."""
     try:
         return born_wolf(**vars(optics))
     except (TypeError, ValueError) as error:
@@ -142,7 +142,7 @@ def computed(path: str | Path, optics: Optics) -> NDArray:
 
 
 def _as_lengths(value: Any, name: str, channels: int, path: Path) -> list[Any]:
-    """Return one wavelength, or one for each channel; None alone where none is given."""
+    """Return one wavelength, or one for each channel; [None] if none is given."""
     if value is None:
         return [None]
     lengths = as_reals(value, name, "one wavelength in micrometres, or one for each channel")
@@ -153,7 +153,7 @@ def _as_lengths(value: Any, name: str, channels: int, path: Path) -> list[Any]:
 
 
 def _told(path: Path, channels: int, about: About) -> list[float]:
-    """Return the emission of each channel as the file says."""
+    """Return the emission wavelength of each channel from the file."""
     said = (*about.emission, *[None] * channels)[:channels]
     lengths = [length for length in said if length is not None]
     if len(lengths) < channels:
@@ -163,7 +163,7 @@ def _told(path: Path, channels: int, about: About) -> list[float]:
 
 
 def _compare(path: Path, channels: int, emissions: list[float], about: About) -> None:
-    """Warn where the file says another emission of a channel than is given."""
+    """Warn if the file gives another emission wavelength for a channel than the caller."""
     given = emissions * channels if len(emissions) == 1 else emissions
     for k, (length, said) in enumerate(zip(given, about.emission, strict=False)):
         if said is not None and abs(length - said) > _NEAR * said:

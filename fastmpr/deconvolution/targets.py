@@ -1,4 +1,4 @@
-"""Where results go: an array that can take them, and is not the one that is read."""
+"""Check arrays for results: they must fit, and must not share storage with the image."""
 
 from __future__ import annotations
 
@@ -9,31 +9,33 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-_WORK = 100_000  # of `numpy.shares_memory` at most: what is not known by then is taken for shared
+_WORK = 100_000  # steps of `numpy.shares_memory`; without an answer by then, memory counts as shared
 
 
 def check_out(out: Any, values: Any) -> None:
-    """Refuse an array that cannot take the result of an image, or is that image itself."""
+    """Refuse an array that cannot hold the result of an image, or that is the image itself."""
     shape = tuple(values.shape)
     if tuple(getattr(out, "shape", ())) != shape:
         raise ValueError(f"out: found shape {getattr(out, 'shape', None)}, need the image's, {shape}")
     if np.dtype(getattr(out, "dtype", float)).kind != "f":
-        raise ValueError(f"out: found {out.dtype}, need a floating-point type: results are no integers")
+        raise ValueError(f"out: found {out.dtype}, need a floating-point type: results are not integers")
     if isinstance(out, np.ndarray) and not out.flags.writeable:
         raise ValueError("out: found an array that cannot be written to, need one that can")
-    if are_one(values, out):
-        raise ValueError("out: found the image itself, or a part of it, need another array: it is read to the end")
+    if share_storage(values, out):
+        raise ValueError(
+            "out: found the image itself, or a part of it, need another array: the image is read to the end"
+        )
 
 
-def are_one(a: Any, b: Any) -> bool:
-    """Return whether what is written to one array may change the other."""
+def share_storage(a: Any, b: Any) -> bool:
+    """Return whether writing to one array may change the other."""
     if a is b:
         return True
     if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
         return _share_memory(a, b) or _share_file(_mapped(a), _mapped(b))
-    if isinstance(graph := getattr(a, "dask", None), Mapping):  # what it is computed from
+    if isinstance(graph := getattr(a, "dask", None), Mapping):  # the arrays that it is computed from
         sources = (getattr(node, "value", node) for node in graph.values())
-        return any(hasattr(one, "shape") and are_one(one, b) for one in sources)
+        return any(hasattr(one, "shape") and share_storage(one, b) for one in sources)
     place = _stored(a)
     return place is not None and (place == _stored(b) or _is_same_object(a, b))
 
@@ -51,7 +53,7 @@ def _share_file(a: tuple[str, int, int] | None, b: tuple[str, int, int] | None) 
 
 
 def _mapped(array: NDArray) -> tuple[str, int, int] | None:
-    """Return the file that an array is a view into, with the first byte and the one after the last; None of others."""
+    """Return the file that an array maps, its first byte and the byte after its last; None if it maps no file."""
     whole: Any = array
     while isinstance(whole.base, np.ndarray):
         whole = whole.base
@@ -64,7 +66,7 @@ def _mapped(array: NDArray) -> tuple[str, int, int] | None:
 
 
 def _stored(array: Any) -> Any:
-    """Return where an array of another kind is stored: file or store, and name there; None where that is not told."""
+    """Return where an array-like is stored: file or store, and name in it; None if that is unknown."""
     if isinstance(array, np.ndarray):
         return None
     name = getattr(array, "name", None)
@@ -78,6 +80,6 @@ def _stored(array: Any) -> Any:
 
 
 def _is_same_object(a: Any, b: Any) -> bool:
-    """Return whether two data sets of HDF5 are one under two names."""
+    """Return whether two HDF5 data sets are the same one under two names."""
     own = getattr(a, "id", None)
     return own is not None and type(a) is type(b) and bool(own == b.id)

@@ -1,4 +1,4 @@
-"""The tiles of a large image: each is deconvolved with as much of its surroundings as its light can come from."""
+"""Tiles of a large image: each is deconvolved together with the surroundings that its light can come from."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import NamedTuple
 
 from .._validation import Size
 
-_REACH = 16  # voxels that the prior carries a difference over beside the PSF's reach, until it is 1e-3 of the brightest
-_LEAST = 16  # voxels of a side of a tile, unless the image's is shorter
-_MOST = 64  # tiles along an axis that are tried
+_REACH = 16  # voxels beyond the PSF's reach, where the prior has damped differences to 1e-3 of the brightest voxel
+_LEAST = 16  # least side of a tile in voxels, unless the image's side is shorter
+_MOST = 64  # most tiles along an axis that are tried
 
 
 class Tile(NamedTuple):
-    """A box of the image, and the larger one that it is deconvolved in.
+    """A box of the image, and the larger box in which it is deconvolved.
 
     Attributes
     ----------
     inner, outer : three of (first, last + 1)
-        The outer one may begin below 0 and end beyond the image: on a periodic grid.
+        The outer box lies on a periodic grid, so it may begin below 0 and end beyond the image.
     """
 
     inner: tuple[tuple[int, int], ...]
@@ -34,7 +34,7 @@ class Tile(NamedTuple):
 
     @property
     def within(self) -> tuple[slice, ...]:
-        """Where the inner box lies in the outer one."""
+        """Where the inner box lies in the outer box."""
         pairs = zip(self.inner, self.outer, strict=True)
         return tuple(slice(first - start, last - start) for (first, last), (start, _) in pairs)
 
@@ -52,27 +52,27 @@ def tiles_of(
     fits: Callable[[Size], bool],
     cost: Callable[[Size], float],
 ) -> list[Tile]:
-    """Return the tiles of an image, of least cost in all among those that fit; one that is the image, where that does.
+    """Return the tiles of an image: the image itself if it fits, else the cheapest cut whose tiles fit.
 
     Parameters
     ----------
     shape : (nz, ny, nx)
-        Of the image.
+        Shape of the image.
     reach : (z, y, x)
-        Of the PSF.
+        Reach of the PSF.
     grid : (nz, ny, nx)
-        On which the image would stand as a whole.
+        Shape of the grid for the whole image.
     beyond : bool
-        Whether it is known what is on that grid beyond the image: then tiles hold that too.
+        Whether the grid beyond the image is known; tiles then include it.
     fits : callable
-        Whether there is memory for a box of a shape.
+        Returns whether a box of a given shape fits in memory.
     cost : callable
-        What a box of a shape takes.
+        Returns the cost of a box of a given shape.
 
     Returns
     -------
     list of Tile
-        Empty where not even the smallest fits.
+        Empty if not even the smallest tile fits.
     """
     whole = tuple((0, n) for n in shape)
     if fits(shape):
@@ -88,13 +88,13 @@ def tiles_of(
 
 
 def smallest(shape: Size, reach: Size, grid: Size, beyond: bool) -> Size:
-    """Return the shape of the smallest box that may be deconvolved."""
+    """Return the shape of the smallest outer box."""
     margins = tuple(_REACH + r if n > 1 else 0 for n, r in zip(shape, reach, strict=True))
     return outer_shape(shape, tuple(max(_counts(n)) for n in shape), margins, grid, beyond)
 
 
 def outer_shape(shape: Size, counts: tuple[int, ...], margins: tuple[int, ...], grid: Size, beyond: bool) -> Size:
-    """Return the shape of the largest outer box where an image is cut so many times along each axis."""
+    """Return the shape of the largest outer box, given the number of tiles along each axis."""
     z, y, x = (
         -(-n // count) + _spare(n, count, 2 * margin, whole, beyond)
         for n, count, margin, whole in zip(shape, counts, margins, grid, strict=True)
@@ -103,20 +103,20 @@ def outer_shape(shape: Size, counts: tuple[int, ...], margins: tuple[int, ...], 
 
 
 def _counts(n: int) -> list[int]:
-    """Return the numbers of tiles to try along an axis: those that change their size."""
+    """Return the numbers of tiles to try along an axis: each gives another size of tile."""
     tried = range(1, min(_MOST, max(1, n // _LEAST)) + 1)
     return [count for count in tried if count == 1 or -(-n // count) < -(-n // (count - 1))]
 
 
 def _spare(n: int, count: int, wanted: int, whole: int, beyond: bool) -> int:
-    """Return how many voxels an outer box has along an axis beside an inner one, the largest of so many."""
+    """Return by how many voxels an outer box is longer along an axis than the largest inner box."""
     if count == 1:
         return whole - n if beyond else 0
     return min(wanted, whole - -(-n // count))
 
 
 def _split(shape: Size, counts: tuple[int, ...], margins: tuple[int, ...], grid: Size, beyond: bool) -> Iterator[Tile]:
-    """Yield the tiles; an axis that is not cut has no surroundings but its own."""
+    """Yield the tiles; along an axis that is not cut, the surroundings are those of the whole image."""
     sides = []
     for n, count, margin, whole in zip(shape, counts, margins, grid, strict=True):
         edges = [n * k // count for k in range(count + 1)]

@@ -1,4 +1,4 @@
-"""Types of what `deconvolve` takes."""
+"""Types of the arguments of `deconvolve`."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from typing import Any, Literal, Protocol, TypeAlias, TypedDict, TypeVar
 from .._messages import Progress
 from ..regularizers import Regularizer
 from ..runtime.stopping import Event
-from ..solver.control import Result
+from ..solver.result import Result
 from ..views.types import BackgroundWord, HasArray, SeenWord, Volume, VoxelSize
 
 
 class HasShape(Protocol):
-    """What is read plane by plane, such as an array of Zarr."""
+    """An image that is read plane by plane, such as a Zarr array."""
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Its sides."""
+        """The lengths of the axes."""
 
 
 class Target(Protocol):
-    """What a result is written to, box by box."""
+    """An array to which a result is written box by box."""
 
     def __setitem__(self, box: Any, values: Any, /) -> None:
-        """Write some values."""
+        """Write the values of a box."""
 
 
 Plane: TypeAlias = Sequence[Sequence[float]]
@@ -32,12 +32,12 @@ Image: TypeAlias = HasArray | HasShape | Plane
 Psfs: TypeAlias = Plane | Volume | Sequence[Plane | Volume]
 Seen: TypeAlias = SeenWord | HasArray | Sequence[Any]
 Report: TypeAlias = Callable[[dict[str, Any]], Any]
-Many = TypeVar("Many", bound="Image | Volume")  # one of several images
+Many = TypeVar("Many", bound="Image | Volume")  # each of several images
 T = TypeVar("T", bound=Target)
 
 
 class Options(TypedDict, total=False):
-    """The keywords of `deconvolve` but ``out``."""
+    """The keywords of `deconvolve` except ``out``."""
 
     axes: str | None
     frames: Literal["auto", "alike", "each"]

@@ -1,1 +1,1 @@
-"""One image as its camera gave it, plane by plane: what was seen of it, faults of the camera, and what lies behind it."""
+"""One image from a camera, read plane by plane: unseen voxels, faults of the camera, and the background."""

@@ -1,4 +1,4 @@
-"""An image as its camera gave it: what was seen of it, and what lies behind it."""
+"""Turn a camera's image into an `Image`: find what was not seen, and the background."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ from .faults import faults
 from .image import Image, Plane, Slabs, is_lazy
 from .levels import as_level
 
-_PLANES = 5  # that are looked at for light above a background
-_FAINTEST = 1e-16  # the square of less is no number in float32
+_PLANES = 5  # planes that are searched for light above a background
+_FAINTEST = 1e-16  # the square of a smaller value is 0 in float32
 
 
 def as_image(image: Any, seen: Any, background: Any, psf: NDArray, faulty: NDArray | None = None) -> Image:
-    """Return an image as its camera gave it, with what was seen of it.
+    """Return an `Image` of a camera's values, with its unseen voxels and its background.
 
     Parameters
     ----------
     image : (nz, ny, nx) array_like
-        What is masked of a masked array was not seen.
+        Masked values of a masked array count as unseen.
     seen : "auto", "all" or mask
     background : "auto", "none" or float
     psf : (kz, ky, kx) ndarray
-        Of sum 1, with the image's voxels.
+        The PSF, with sum 1 and the image's voxels.
     faulty : (ny, nx) array of bool, optional
-        Which pixels of the camera are at fault, where that is known; looked for otherwise, if ``seen`` is "auto".
+        Which pixels of the camera are at fault, if that is known; otherwise they are searched if ``seen`` is "auto".
     """
     values, known = _as_values(image)
     if not isinstance(seen, str):
@@ -56,15 +56,15 @@ def as_image(image: Any, seen: Any, background: Any, psf: NDArray, faulty: NDArr
 
 
 def _check_level(image: Image, level: float) -> None:
-    """Warn of a background that was given and lies above most of an image."""
+    """Warn of a given background that lies above most of an image."""
     planes = np.unique(np.linspace(0, len(image) - 1, _PLANES).astype(int))
     some = np.concatenate([sample(image[int(z)]) for z in planes])
     if too_dark(some[~np.isnan(some)], level):
-        warn(f"background: found {level:g}, above which hardly a voxel lies, need what is behind the object")
+        warn(f"background: found {level:g}, above which hardly a voxel lies, need the level behind the object")
 
 
 def _unseen(values: NDArray | Slabs, known: NDArray[np.bool_] | None, recognised: _Recognised | None) -> NDArray | None:
-    """Return the bits of what was not seen of each plane; None where all was."""
+    """Return the packed bits of the unseen voxels of each plane; None if all voxels were seen."""
     bits = []
     for z in range(values.shape[0]):
         raw = values[z]
@@ -85,7 +85,7 @@ def _unseen(values: NDArray | Slabs, known: NDArray[np.bool_] | None, recognised
 
 
 def _check_size(image: Image) -> None:
-    """Refuse values that the arithmetic cannot hold; warn of an offset that has taken their digits."""
+    """Refuse values that the arithmetic cannot hold; warn of an offset that leaves them too few digits."""
     least, largest = math.inf, -math.inf
     for plane in image:
         known = plane[~np.isnan(plane)]
@@ -105,7 +105,7 @@ def _check_size(image: Image) -> None:
 
 
 def _as_values(image: Any) -> tuple[NDArray | Slabs, NDArray[np.bool_] | None]:
-    """Return the values of an image, and, of a masked array, which of them are not masked."""
+    """Return the values of an image and, for a masked array, which of them are not masked."""
     values: NDArray | Slabs
     known = None
     if is_lazy(image):
@@ -122,10 +122,10 @@ def _as_values(image: Any) -> tuple[NDArray | Slabs, NDArray[np.bool_] | None]:
 
 
 class _Recognised:
-    """What is taken for unseen where nothing says so.
+    """The voxels that count as unseen if ``seen`` is "auto".
 
-    What surrounds a crop, what `find_unseen` tells of the rest, pixels of the camera that are at fault, saturated voxels,
-    and single ones that no light explains.
+    They are the surroundings of a crop, what `find_unseen` finds inside it, pixels of the camera that are at fault,
+    saturated voxels, and single voxels that no light explains.
     """
 
     def __init__(self, values: NDArray | Slabs, psf: NDArray, faulty: NDArray[np.bool_] | None):
@@ -138,17 +138,17 @@ class _Recognised:
         count += 0 if self._found is None else self._found.voxels
         if count:
             log.info(
-                "seen: not said, so %d of the image's %d voxels are taken for unseen: they fill regions of one value, or "
+                "seen: not given, so %d of the image's %d voxels count as unseen: they fill regions of one value, or "
                 "repeat other planes (seen='all': they were seen)",
                 count,
                 values.size,
             )
         if self._faulty is not None and self._faulty.any():
             pixels = np.count_nonzero(self._faulty)
-            log.info("seen: not said, so %d pixels that are at fault in all planes are taken for unseen", pixels)
+            log.info("seen: not given, so %d pixels that are at fault in all planes count as unseen", pixels)
 
     def lost(self, z: int, raw: NDArray, lost: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Return what is unseen of a plane, given what is known to be."""
+        """Return the unseen voxels of a plane, given those that are known to be unseen."""
         if self._faulty is not None:
             lost = lost | self._faulty
         lost = unseen_in(raw, lost, self._sharpest) | self._region(z, raw.shape)
@@ -156,14 +156,14 @@ class _Recognised:
         return lost
 
     def add_saturated(self, bits: list[NDArray]) -> None:
-        """Add the voxels at the greatest value to the bits of all planes, if they are too many."""
+        """Add the voxels at the greatest value to the bits of all planes, if there are too many of them."""
         if (found := self._top.clipped(self._values)) is not None:
-            log.info("seen: not said, so %s, as where a camera is saturated, are taken for unseen", found)
+            log.info("seen: not given, so %s, as where a camera is saturated, count as unseen", found)
             for z in self._top.counts:
                 bits[z] |= np.packbits(self._values[z] == self._top.value)
 
     def _region(self, z: int, shape: tuple[int, ...]) -> NDArray[np.bool_]:
-        """Return what is beyond a crop in a plane, or in a region of one value."""
+        """Return which voxels of a plane lie outside the crop or in a region that `find_unseen` found."""
         out = np.ones(shape, bool)
         (first, last), *sides = self._crop
         if first <= z < last:

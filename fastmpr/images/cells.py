@@ -1,4 +1,4 @@
-"""An image in cells, over which noise is averaged before they are compared."""
+"""Cells of an image: small boxes over which noise is averaged before they are compared."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from scipy import ndimage
 from .._validation import Size
 from .image import Image
 
-CELL = 8  # voxels
+CELL = 8  # voxels along each side
 
 
 def cells_of(image: Image) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return mean and variance of what was seen in each whole cell of an image; NaN where that is less than half of it."""
+    """Return the mean and variance of the voxels seen in each whole cell; the mean is NaN if less than half were seen."""
     cells = [min(CELL, n) for n in image.shape]
     nz, ny, nx = (n // cell for n, cell in zip(image.shape, cells, strict=True))
     count, total, squares = np.zeros((3, nz, ny, nx))
@@ -29,9 +29,9 @@ def cells_of(image: Image) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 
 
 def liveliest(image: Image, most: int, least: Size) -> tuple[slice, slice, slice]:
-    """Return the box of so many voxels in which an image differs most from its mean, cell by cell; all of a small image.
+    """Return the box of at most ``most`` voxels in which the cells of an image differ most from their mean.
 
-    No side is shorter than ``least``, unless the image's is.
+    No side is shorter than ``least``, unless the image's side is. A small image is returned whole.
     """
     sizes = _cut_to(image.shape, most, least)
     if sizes == image.shape:
@@ -51,7 +51,7 @@ def liveliest(image: Image, most: int, least: Size) -> tuple[slice, slice, slice
 
 
 def _cut_to(shape: Size, most: int, least: Size) -> Size:
-    """Return sides of the same proportions and so many voxels at most, none cut below ``least``."""
+    """Return sides in the same proportions with at most ``most`` voxels; no side is cut below ``least``."""
     sizes = list(shape)
     for _ in range(3):
         free = [k for k in range(3) if sizes[k] > least[k]]

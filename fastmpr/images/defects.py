@@ -1,4 +1,4 @@
-"""Voxels that show a fault of the camera: saturated, hot or dead."""
+"""Single voxels that show a fault of the camera: saturated, hot or dead."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-_LONE = 5.0  # times what neighbours differ by, and lone peaks usually: more is no noise
-_USUAL = 0.97  # of the peaks of a plane are usual
+_LONE = 5.0  # times the spread of the neighbours, and the usual height of a peak: a higher peak is not noise
+_USUAL = 0.97  # quantile of a plane's peaks that counts as the usual height
 
 
 def unseen_in(raw: NDArray, lost: NDArray[np.bool_], steepest: float) -> NDArray[np.bool_]:
-    """Return which voxels of a plane tell nothing: those that are lost, and saturated and lone ones beside them."""
+    """Return which voxels of a plane are unseen: those in ``lost``, saturated ones, and lone ones."""
     if raw.dtype.kind in "iu":
         lost = lost | (raw == np.iinfo(raw.dtype).max)
     return lost | lone(np.where(lost, np.nan, raw), steepest)
 
 
 def steepest(psf: NDArray) -> float:
-    """Return the light in the brightest of the eight voxels around a PSF's brightest in its plane, over that one's."""
+    """Return the brightest of the eight voxels around a PSF's peak in its plane, over the peak."""
     z, y, x = np.unravel_index(int(psf.argmax()), psf.shape)
     around = np.pad(psf[z], 1)[y : y + 3, x : x + 3].copy()
     peak, around[1, 1] = around[1, 1], 0
@@ -27,10 +27,11 @@ def steepest(psf: NDArray) -> float:
 
 
 def lone(plane: NDArray, steepest: float) -> NDArray[np.bool_]:
-    """Return which voxels of a plane are so far from the eight around them that neither light nor noise explains it.
+    """Return which voxels of a plane differ from their eight neighbours by more than light and noise explain.
 
-    Those that are brighter than all of them must be so by several times what these differ by, what is usual for peaks in
-    this plane, and what is left to a point between a voxel and its neighbours; those that are darker, by the first two.
+    A voxel brighter than all its neighbours must exceed them by several times their spread, by several times the usual
+    height of a peak in this plane, and by more than a point of light between the voxels would. A voxel darker than all its
+    neighbours must only meet the first two conditions.
     """
     if min(plane.shape) < 3:
         return np.zeros(plane.shape, bool)
@@ -49,7 +50,7 @@ def lone(plane: NDArray, steepest: float) -> NDArray[np.bool_]:
 
 
 def _around(plane: NDArray, beyond: float, best: Any) -> NDArray:
-    """Return the best of the eight voxels around each."""
+    """Return the greatest or least (``best``) of the eight voxels around each voxel."""
     wide = np.pad(np.asarray(plane, np.result_type(plane.dtype, np.float32)), 1, constant_values=beyond)
     triples = best(best(wide[:-2], wide[1:-1]), wide[2:])
     sides = best(triples[:, :-2], triples[:, 2:])

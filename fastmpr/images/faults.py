@@ -10,29 +10,26 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-_RUNS, _DEEP = 8, 8  # runs of planes that are averaged, and planes of each at most
-_SLACK = 1.6  # times as sharp as the PSF makes light may be: an image is never quite as its PSF says
-_TAIL = 0.01  # of a PSF's brightest voxel: what is fainter is not looked at; of a plane's pixels: its darkest
-_FAINT = 0.05  # of it, in the brightest voxel of a plane of a PSF: what is fainter lies out of focus
-_HAZE = 9  # pixels in which a haze is flat
-_LOOK = 3.0  # times the usual noise: what is within it is not looked at
-_SIGMAS, _ONE_RUN = 8.0, 12.0  # of what neighbours differ by, where several runs agree and where there is one
-_BELOW, _STEADY_BELOW = (
-    6.0,
-    2.5,
-)  # of them suffice below the dark of an image, where no light can be; of what light adds
-_DIP = 0.02  # of an image's range below its dark may be the end of what is given of a PSF
-_PHOTONS = 12.0  # that one pixel counts by chance, and others do not
-_AGREEING = 0.25  # of what all runs say, each must say: what is in one of them is not the camera's
-_STEADY = 4.0  # times what lines around it differ by, a line must
-_EDGE = 4  # lines that tell of light beyond the edge
+_RUNS, _DEEP = 8, 8  # most runs of planes, and most planes that are averaged in a run
+_SLACK = 1.6  # light may be this much sharper than the PSF allows, because no PSF is exact
+_TAIL = 0.01  # of a PSF's peak: fainter voxels are ignored; also the quantile of a plane's pixels that counts as dark
+_FAINT = 0.05  # of a PSF's peak: planes of the PSF that are fainter lie out of focus
+_HAZE = 9  # pixels over which haze is flat
+_LOOK = 3.0  # times the usual noise: smaller differences are ignored
+_SIGMAS, _ONE_RUN = 8.0, 12.0  # times the spread of the neighbours, for several runs that agree and for a single run
+_BELOW, _STEADY_BELOW = 6.0, 2.5  # these suffice below the dark, where no light is: times the noise, times the spread
+_DIP = 0.02  # of an image's range: a truncated PSF may leave a dip that deep below the dark
+_PHOTONS = 12.0  # photons that one pixel may count by chance and its neighbours not
+_AGREEING = 0.25  # of the mean excess, in every run: what is in a single run is not a fault of the camera
+_STEADY = 4.0  # times the spread of the lines around it: a line at fault differs by more
+_EDGE = 4  # lines from which the light beyond the edge is judged
 _MOST = 0.05  # of all pixels may be at fault: no camera has more
-_PASSES = 4  # what was found no longer hides what is beside it
-_LEAST = 8  # neighbours that are not suspected, of 24
-_ROUNDING = 1e-6  # of the largest number: what differs by less may be the same
-_WITHIN, _WITHIN_SIGMAS = 0.9, 1.64  # so much of noise is within so many standard deviations
-_NORMAL = 1.48  # standard deviations of noise over the median of its size
-_SIDES = ((1, 1), (1, 2), (2, 1))  # how far away the lines are that one, and either of two, is compared with
+_PASSES = 4  # repeated, because a pixel that was found no longer hides its neighbours
+_LEAST = 8  # of the 24 neighbours must not be suspected
+_ROUNDING = 1e-6  # of the largest number: smaller differences may be rounding
+_WITHIN, _WITHIN_SIGMAS = 0.9, 1.64  # share of noise within this many standard deviations
+_NORMAL = 1.48  # standard deviation of noise over its median absolute value
+_SIDES = ((1, 1), (1, 2), (2, 1))  # distances to the lines on either side: of a single line, and of each line of a pair
 _WAYS = ((0, 1), (1, 0), (1, 1), (1, -1))
 _AROUND = [(y, x) for reach in (1, 2) for y in range(-2, 3) for x in range(-2, 3) if max(abs(y), abs(x)) == reach]
 
@@ -43,11 +40,13 @@ class Sharpness(NamedTuple):
     Attributes
     ----------
     most, least : float
-        The light in a pixel over the mean of the eight around it, at most and at least.
+        The light in a pixel over the mean of the eight pixels around it, at most and at least.
     pairs : tuple of float
-        The light in a pixel over the mean of two on opposite sides of it, in each direction, at most.
+        The light in a pixel over the mean of two pixels on opposite sides, at most, in each direction.
     lines : tuple of float
-        The same of a line and one on either side of it, so far away as `_SIDES` says.
+        The light in a line over the mean of a line on either side, at most, for each pair of `_SIDES`.
+    edge : float
+        The light in a line over that in the line beside it, at most.
     """
 
     most: float
@@ -58,23 +57,23 @@ class Sharpness(NamedTuple):
 
 
 class _Look(NamedTuple):
-    """What is known of runs of planes: what is hidden in them (NaN), and their levels at each pixel."""
+    """The means of runs of planes, with hidden pixels NaN, and their levels at each pixel."""
 
     runs: NDArray
-    ring: NDArray  # the means of the eight pixels around each
+    ring: NDArray  # the mean of the eight pixels around each pixel
     haze: NDArray
     floor: NDArray
     noise: NDArray
-    photon: float  # what one adds to the mean of all runs, at least
+    photon: float  # what one photon adds to the mean of all runs, at least
 
 
 def faults(values: Any, psf: NDArray) -> NDArray[np.bool_] | None:
-    """Return which pixels (y, x) are at fault in all planes of an image; None where none are.
+    """Return which pixels (y, x) are at fault in all planes of an image; None if there are none.
 
-    Light behind a PSF, a sum of such points, cannot be as sharp as a pixel or line of its own, and does not stay there while
-    planes go by. So a pixel is at fault if the means of several runs of planes agree that it is brighter than those around
-    it by more than the PSF and noise allow, or so much darker. Neighbours that may be at fault have no say, so pairs and
-    groups are found as single pixels are.
+    Light that passed a PSF cannot be as sharp as a single pixel or line, and does not stay in one place from plane to plane.
+    So a pixel is at fault if it is brighter or darker than its neighbours by more than the PSF and noise allow, in the means
+    of several runs of planes. Neighbours that may be at fault do not count, so pairs and groups are found as single pixels
+    are.
     """
     if min(values.shape[1:]) < _HAZE:
         return None
@@ -82,7 +81,7 @@ def faults(values: Any, psf: NDArray) -> NDArray[np.bool_] | None:
     runs[:, ~np.isfinite(runs).all(axis=0)] = np.nan
     found = np.zeros(runs.shape[1:], bool)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # that all is NaN somewhere
+        warnings.simplefilter("ignore", RuntimeWarning)  # means of NaN alone
         for look in (_lines, *(_pixels,) * _PASSES):
             more = look(runs, sharp)
             if look is _pixels and not more.any():
@@ -93,7 +92,7 @@ def faults(values: Any, psf: NDArray) -> NDArray[np.bool_] | None:
 
 
 def sharpness(psf: NDArray) -> Sharpness:
-    """Return how sharp light can be behind a PSF: it is a sum of points, so no sharper than the sharpest part of one."""
+    """Return how sharp light can be after a PSF: a sum of points is no sharper than the sharpest part of one point."""
     sections = np.pad(psf[psf.max(axis=(1, 2)) > _FAINT * psf.max()], ((0, 0), (2, 2), (2, 2))).astype(float)
     around = [np.roll(sections, shift, (1, 2)) for shift in _AROUND[:8]]
     ring = np.mean(around, axis=0)
@@ -106,14 +105,14 @@ def sharpness(psf: NDArray) -> Sharpness:
 
 
 def _most(light: NDArray, around: list[NDArray]) -> float:
-    """Return the most that light is over the mean of what is around it, where it is bright."""
+    """Return the maximum of light over the mean of its surroundings, where the light is bright."""
     bright = light > _TAIL * light.max(axis=tuple(range(1, light.ndim)), keepdims=True)
     with np.errstate(divide="ignore"):
         return float((light[bright] / np.mean(around, axis=0)[bright]).max())
 
 
 def _means(values: Any) -> Iterator[NDArray]:
-    """Yield the means of runs of planes that lie, and may be stored, side by side."""
+    """Yield the means of runs of adjacent planes, which may be stored together."""
     n = len(values)
     count = min(_RUNS, n)
     for k in range(count):
@@ -126,14 +125,14 @@ def _means(values: Any) -> Iterator[NDArray]:
 
 
 def _lines(runs: NDArray, sharp: Sharpness) -> NDArray[np.bool_]:
-    """Return which columns and rows are at fault, from one end to the other."""
+    """Return the pixels of columns and rows that are at fault over their whole length."""
     mean = runs.mean(axis=0)
     columns, rows = (_columns(plane, sharp) for plane in (mean, np.ascontiguousarray(mean.T)))
     return columns | rows[:, None]
 
 
 def _columns(plane: NDArray, sharp: Sharpness) -> NDArray[np.bool_]:
-    """Return which columns, alone or two together, differ from those beside them by more than PSF and noise allow."""
+    """Return which columns, single or in pairs, differ from those beside them by more than PSF and noise allow."""
     none = np.zeros(plane.shape[1], bool)
     ways = zip(_SIDES, sharp.lines, strict=True)
     either = np.any([_differing(plane, none, sides, most, sharp.edge) for sides, most in ways], axis=0)
@@ -143,7 +142,7 @@ def _columns(plane: NDArray, sharp: Sharpness) -> NDArray[np.bool_]:
 
 
 def _differing(plane: NDArray, hidden: NDArray, sides: tuple[int, int], most: float, edge: float) -> NDArray[np.bool_]:
-    """Return which columns differ from those so far away, or further if they are hidden."""
+    """Return which columns differ from the columns at given distances on both sides, skipping hidden ones."""
     known, here = np.flatnonzero(~hidden), np.arange(plane.shape[1])
     if not len(known):
         return hidden
@@ -157,7 +156,7 @@ def _differing(plane: NDArray, hidden: NDArray, sides: tuple[int, int], most: fl
     noise = _NORMAL * np.nanmedian(np.abs(steps - step), axis=0) / np.sqrt(len(plane))
     usual = max(_NORMAL * np.nanmedian(np.abs(step)), _ROUNDING * np.nanmax(np.abs(plane)))
     least = _SIGMAS * np.maximum(noise, usual)
-    light = np.nanmean(beside, axis=0)  # a median is blind to few photons
+    light = np.nanmean(beside, axis=0)  # the median of few photons is 0
     allowed = (_SLACK * most - 1) * (light - ndimage.minimum_filter1d(np.where(np.isnan(light), np.inf, light), _HAZE))
     for end, inner in ((0, known[known > 0][:_EDGE]), (-1, known[known < here[-1]][-_EDGE:])):
         is_beside = len(inner) > 1 and abs(inner[end] - here[end]) == 1
@@ -172,7 +171,7 @@ def _differing(plane: NDArray, hidden: NDArray, sides: tuple[int, int], most: fl
 
 
 def _spread(levels: NDArray) -> NDArray:
-    """Return by how much the levels of columns vary around each."""
+    """Return the range of the levels of the columns around each column."""
     wide = np.lib.stride_tricks.sliding_window_view(np.pad(levels, 3, constant_values=np.nan), 7)
     others = wide[:, [0, 1, 2, 4, 5, 6]]
     return np.nanmax(others, axis=1) - np.nanmin(others, axis=1)
@@ -202,7 +201,7 @@ def _looked(runs: NDArray) -> _Look:
 
 
 def _ring(runs: NDArray) -> NDArray:
-    """Return the means of the eight pixels around each, of those that are known."""
+    """Return the mean of the known ones of the eight pixels around each pixel."""
     known = ~np.isnan(runs)
     if known.all():
         return _eight(runs) / 8
@@ -211,14 +210,14 @@ def _ring(runs: NDArray) -> NDArray:
 
 
 def _eight(a: NDArray) -> NDArray:
-    """Return the sums of the eight pixels around each."""
+    """Return the sum of the eight pixels around each pixel."""
     wide = np.pad(a, ((0, 0), (1, 1), (1, 1)), mode="reflect")
     rows = wide[:, :-2] + wide[:, 1:-1] + wide[:, 2:]
     return rows[:, :, :-2] + rows[:, :, 1:-1] + rows[:, :, 2:] - a
 
 
 def _photon(plane: NDArray, noise: float) -> float:
-    """Return what one photon adds to a plane, about: the square of noise over the light, in cells that are lit."""
+    """Return about what one photon adds to a plane: the variance of the noise over the light, in lit cells."""
     ny, nx = (n // 4 for n in plane.shape)
     cells = plane[: 4 * ny, : 4 * nx].reshape(ny, 4, nx, 4).swapaxes(1, 2).reshape(-1, 16)
     rough = plane[1:-1] - (plane[:-2] + plane[2:]) / 2
@@ -234,7 +233,7 @@ def _photon(plane: NDArray, noise: float) -> float:
 
 
 def _brighter(look: _Look, sharp: Sharpness) -> NDArray[np.bool_]:
-    """Return which pixels are brighter than those around, or on two opposite sides, by more than PSF and noise allow."""
+    """Return which pixels exceed the pixels around them, or on two opposite sides, by more than PSF and noise allow."""
     wide = np.pad(_shown(look), ((0, 0), (1, 1), (1, 1)), constant_values=np.inf)
     ny, nx = look.ring.shape[1:]
     found = _stands_out(look, look.ring, 8, sharp.most)
@@ -246,29 +245,29 @@ def _brighter(look: _Look, sharp: Sharpness) -> NDArray[np.bool_]:
 
 
 def _stands_out(look: _Look, beside: NDArray, count: int, most: float) -> NDArray[np.bool_]:
-    """Return which pixels are brighter than the mean of some beside them by more than PSF and noise allow."""
+    """Return which pixels exceed the mean of ``count`` pixels beside them by more than PSF and noise allow."""
     photon, least = look.photon * len(look.runs), look.noise**2
     light = np.maximum(beside - look.haze, 0)
-    light += _LOOK * np.sqrt((photon * light + least) / count) + _LOOK**2 * photon / (2 * count)  # it may have been
+    light += _LOOK * np.sqrt((photon * light + least) / count) + _LOOK**2 * photon / (2 * count)  # true upper limit
     light *= _SLACK * most
     return look.runs - look.haze > light + _LOOK * np.sqrt(photon * light + least)
 
 
 def _darker(look: _Look, sharp: Sharpness) -> NDArray[np.bool_]:
-    """Return which pixels are darker than the eight around them, and have less light than the PSF takes there."""
+    """Return which pixels are darker than the eight around them, and have less light than the PSF spreads there."""
     light = np.maximum(look.ring - look.floor, 0)
     return (look.runs - look.floor < sharp.least / _SLACK * light) & (look.runs - look.ring < -_LOOK * look.noise)
 
 
 def _deviation(values: NDArray) -> NDArray:
-    """Return the standard deviation from 0 of each column of values, few of which may be outliers or NaN."""
+    """Return the standard deviation from 0 of each column of values; a few values may be outliers or NaN."""
     sizes = np.sort(np.abs(values), axis=0)
     place = (_WITHIN * np.maximum(np.count_nonzero(~np.isnan(sizes), axis=0) - 1, 0)).astype(int)
     return np.take_along_axis(sizes, place[np.newaxis], 0)[0] / _WITHIN_SIGMAS
 
 
 def _shown(look: _Look) -> NDArray:
-    """Return runs of planes with the medians of what is around them in hidden pixels."""
+    """Return runs of planes with hidden pixels replaced by the median of the pixels around them."""
     ys, xs = np.nonzero(np.isnan(look.runs[0]))
     if not len(ys):
         return look.runs
@@ -278,13 +277,13 @@ def _shown(look: _Look) -> NDArray:
 
 
 def _gathered(runs: NDArray, ys: NDArray, xs: NDArray) -> NDArray:
-    """Return the 24 pixels around some, the nearest first, NaN beyond the edge."""
+    """Return the 24 pixels around each given pixel, the nearest first, NaN beyond the edge."""
     wide = np.pad(runs, ((0, 0), (2, 2), (2, 2)), constant_values=np.nan)
     return np.stack([wide[:, ys + 2 + y, xs + 2 + x] for y, x in _AROUND], axis=1)
 
 
 def _confirmed(look: _Look, sharp: Sharpness, sign: int, places: Any, suspected: NDArray) -> NDArray[np.bool_]:
-    """Return which of some pixels are at fault, in the runs that show it best, by neighbours that are not suspected."""
+    """Return which suspects are at fault in the runs that show them best, beside neighbours that are not suspected."""
     trusted = np.where(suspected, np.nan, look.runs)
     around = _gathered(trusted, *places)
     near = np.nanmean(around[:, :8], axis=1)
@@ -292,7 +291,7 @@ def _confirmed(look: _Look, sharp: Sharpness, sign: int, places: Any, suspected:
     count = len(near) // 2 if len(near) > 3 else len(near)
     best = np.argsort(sign * near, axis=0)[:count]
     plain = np.nanstd(np.take_along_axis(around, best[:, np.newaxis], 0).mean(axis=0), axis=0)
-    rough = _gathered(trusted - _ring(trusted), *places)  # light differs from pixel to pixel, but less from such means
+    rough = _gathered(trusted - _ring(trusted), *places)  # light differs less from these means than from pixel to pixel
     beside = np.take_along_axis(rough, best[:, np.newaxis], 0).mean(axis=0)
     dark = look.haze if sign > 0 else np.broadcast_to(look.floor, look.runs.shape)
     own, level, under = (
@@ -318,13 +317,13 @@ def _confirmed(look: _Look, sharp: Sharpness, sign: int, places: Any, suspected:
 
 
 def _is_below(look: _Look, depth: NDArray) -> NDArray[np.bool_]:
-    """Return which pixels are so far below the dark of an image that no light explains it."""
+    """Return which pixels lie further below the dark of an image than any light explains."""
     reach = float(np.nanmax(look.ring) - look.floor.mean())
     return depth < -max(_SIGMAS * float(look.noise.mean()), _DIP * reach)
 
 
 def _is_rim(places: Any, shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    """Return which pixels lie at the edge of a plane, where a simulated image ends without the light from beyond."""
+    """Return which pixels lie at the edge of a plane, where a simulated image lacks the light from beyond."""
     return np.any([(k == 0) | (k == n - 1) for k, n in zip(places, shape, strict=True)], axis=0)
 
 

@@ -1,4 +1,4 @@
-"""One image, plane by plane: less its background, NaN where nothing was seen."""
+"""One image, read plane by plane: its background is subtracted, and unseen voxels are NaN."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from .._validation import Size, as_float_type
 
 
 class Plane(NamedTuple):
-    """A background that rises in some direction: what it is at the first voxel, and by how much it rises with each.
+    """A background that rises in some direction: its value at the first voxel, and its slope along each axis.
 
     Attributes
     ----------
     first : float
+        Value at the first voxel.
     z, y, x : float
-        Along each axis.
+        Slope per voxel along each axis.
     """
 
     first: float
@@ -29,35 +30,35 @@ class Plane(NamedTuple):
     x: float
 
     def at(self, z: float, ny: int, nx: int) -> NDArray[np.float64]:
-        """Return it all over a plane of an image."""
+        """Return the background over plane z of an image."""
         rows = self.first + self.z * z + self.y * np.arange(ny, dtype=np.float64)
         return rows[:, np.newaxis] + self.x * np.arange(nx, dtype=np.float64)
 
     def upright(self) -> Plane:
-        """Return it with its y for z and its z for y."""
+        """Return the background with y and z exchanged."""
         return Plane(self.first, self.y, self.z, self.x)
 
     def part(self, box: tuple[slice, slice, slice]) -> Plane:
-        """Return it as a part of the image has it."""
+        """Return the background in the coordinates of a part of the image."""
         starts = (side.start or 0 for side in box)
         return self._replace(first=self.first + sum(a * b for a, b in zip(self[1:], starts, strict=True)))
 
     def centre(self, shape: Size) -> float:
-        """Return what it is in the middle of an image."""
+        """Return the value in the middle of an image."""
         return self.first + sum(slope * (n - 1) / 2 for slope, n in zip(self[1:], shape, strict=True))
 
 
 class Image(Sequence[NDArray]):
-    """The planes of an image, converted as they are asked for: what it takes beside the caller's array is a bit a voxel.
+    """The planes of an image, each converted when it is indexed; beside the caller's array this takes a bit per voxel.
 
     Parameters
     ----------
     values : (nz, ny, nx) ndarray or Slabs
-        Of any real type.
+        Values of any real type.
     level : float or Plane
-        To be taken off.
+        The background to subtract.
     unseen : (nz, n) uint8, optional
-        Bits of the voxels of each plane that were not seen.
+        Packed bits of each plane: 1 for a voxel that was not seen.
     """
 
     def __init__(self, values: NDArray | Slabs, level: float | Plane = 0.0, unseen: NDArray | None = None):
@@ -78,7 +79,7 @@ class Image(Sequence[NDArray]):
 
     @property
     def holes(self) -> int:
-        """The number of voxels that were not seen."""
+        """The number of unseen voxels."""
         return 0 if self.unseen is None else sum(int(np.unpackbits(row).sum()) for row in self.unseen)
 
     def _bits(self, z: int) -> NDArray[np.bool_]:
@@ -95,7 +96,7 @@ class Image(Sequence[NDArray]):
 
     @property
     def is_held(self) -> bool:
-        """Whether its planes are NumPy's, so that any thread may ask for them, again and again."""
+        """Whether the values are a NumPy array, so that any thread may read a plane at any time."""
         return isinstance(self.values, np.ndarray)
 
     def held(self) -> Image:
@@ -103,7 +104,7 @@ class Image(Sequence[NDArray]):
         return self if self.is_held else Image(np.stack(list(self)), 0.0, self.unseen)
 
     def around(self, box: tuple[tuple[int, int], ...], grid: Size, beyond: float) -> Image:
-        """Return a copy of a box of the periodic grid that the image stands on, at its first corner.
+        """Return a copy of a box of the periodic grid, in whose first corner the image lies.
 
         Parameters
         ----------
@@ -111,7 +112,7 @@ class Image(Sequence[NDArray]):
             May begin below 0 and end beyond the image.
         grid : (nz, ny, nx)
         beyond : float
-            What is on the grid beyond the image.
+            Value of the grid beyond the image.
         """
         out: NDArray = np.full([last - first for first, last in box], beyond, self.dtype)
         sides = [_runs(*side, n, size) for side, n, size in zip(box, self.shape, grid, strict=True)]
@@ -123,7 +124,7 @@ class Image(Sequence[NDArray]):
         return Image(out)
 
     def part(self, box: tuple[slice, slice, slice]) -> Image:
-        """Return a part of the image, in its frame."""
+        """Return a part of the image, as an image of its own."""
         planes, *sides = box
         whole, level = self.values[box], self.level.part(box) if isinstance(self.level, Plane) else self.level
         if self.unseen is None:
@@ -133,12 +134,12 @@ class Image(Sequence[NDArray]):
 
 
 class Slabs:
-    """An array of another kind, read once for all its planes that are stored together; NumPy's arrays come out.
+    """An array-like whose planes are read in slabs that are stored together; indexing returns NumPy arrays.
 
     Parameters
     ----------
     array
-        With ``shape``, ``dtype`` and ``[box]``; the first of its ``chunks``, if it has any, tells how many planes those are.
+        Anything with ``shape``, ``dtype`` and ``[box]``. The first of its ``chunks``, if any, is the depth of a slab.
     """
 
     def __init__(self, array: Any):
@@ -161,13 +162,13 @@ class Slabs:
 
 
 def is_lazy(image: Any) -> bool:
-    """Return whether an image is an array of another kind, to be read in parts."""
+    """Return whether an image is an array-like other than NumPy's, to be read in parts."""
     own = ("shape", "dtype", "__getitem__")
     return not isinstance(image, np.ndarray) and all(hasattr(image, name) for name in own)
 
 
 def _runs(first: int, last: int, n: int, size: int) -> list[tuple[slice, slice]]:
-    """Return which of the first ``n`` of ``size`` periodic places a range covers, and where they are in the range."""
+    """Return the slices of the first ``n`` of ``size`` periodic places that a range covers, and theirs in the range."""
     runs = []
     for turn in range(first // size, (last - 1) // size + 1):
         start, stop = max(first, turn * size), min(last, turn * size + n)

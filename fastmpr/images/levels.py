@@ -1,4 +1,4 @@
-"""What is behind an image: the level of its darkest parts, or a plane through them."""
+"""The background of an image: the level of its darkest parts, or a plane through them."""
 
 from __future__ import annotations
 
@@ -15,23 +15,24 @@ from .._validation import Size, as_choice, as_number
 from .cells import CELL, cells_of
 from .image import Image, Plane
 
-_DARKEST = 0.01  # of the cells are taken for dark
-_SIGMAS = 2.33  # that quantile of a normal distribution, below its mean
-_BELOW = 0.03  # of the cells lie below a plane through dark ones
-_FEWEST = 3  # cells along an axis along which it may rise
-_FITTED = 1000  # cells at most, that it is fitted to
-_PARTS = 3  # along an axis, whose darkest cells are compared
-_UNEVEN, _LOUD = 0.3, 10.0  # of the mean light, and times the noise, that they differ by where a plane is likely
-_TELLING = 64  # cells, at least
-_BENT = 0.1  # of their variance is left by a plane, at most: 0.25 by a step
-_EVEN = 0.3  # of that they differ at most, less a plane, if it is one: 0.7 where it is a level, 0.34 in crowded crops
+_DARKEST = 0.01  # share of the cells that count as dark
+_SIGMAS = 2.33  # distance of this quantile of a normal distribution from its mean
+_BELOW = 0.03  # share of the cells below a plane through dark ones
+_FEWEST = 3  # cells along an axis for a plane that rises along it
+_FITTED = 1000  # most cells to which a plane is fitted
+_PARTS = 3  # parts along an axis whose darkest cells are compared
+_UNEVEN, _LOUD = 0.3, 10.0  # of the mean light, and times the noise: if these cells differ by more, a plane is likely
+_TELLING = 64  # least number of cells for that comparison
+_BENT = 0.1  # share of their variance that a plane leaves at most; a step leaves 0.25
+_EVEN = 0.3  # of their difference is left at most, if a plane is true: 0.7 for a level, 0.34 in crowded crops
 
 
 def as_level(image: Image, background: Any, psf: NDArray) -> float | Plane:
-    """Return what to take off: by default what the darkest cells have in common, less the light that the PSF takes there.
+    """Return the background: by default the level of the darkest cells, less the light that the PSF spreads there.
 
-    The least of many noisy cells lies below them all. Too much would forbid what is true, which costs several dB; too little
-    leaves positivity with nothing to say, which costs some tenths.
+    The minimum of many noisy cells lies below the background, so the level is corrected for the noise. Too high a
+    background cuts off true light, which costs several dB. Too low a background disables positivity, which costs some
+    tenths of a dB.
     """
     if isinstance(background, Plane):
         return background
@@ -54,7 +55,7 @@ def as_level(image: Image, background: Any, psf: NDArray) -> float | Plane:
 
 
 def _level(image: Image, mean: NDArray, variance: NDArray, psf: NDArray) -> float:
-    """Return what the darkest cells have in common, less the light that the PSF takes there."""
+    """Return the level of the darkest cells, less the light that the PSF spreads there."""
     darkest = mean <= max(float(np.nanquantile(mean, _DARKEST)), float(np.nanmin(mean)))
     noise = math.sqrt(np.median(variance[mean <= np.nanquantile(mean, 5 * _DARKEST)]) / min(CELL**3, image.values.size))
     level = float(mean[darkest].max()) + _SIGMAS * noise
@@ -64,7 +65,7 @@ def _level(image: Image, mean: NDArray, variance: NDArray, psf: NDArray) -> floa
 
 
 def _name_plane(mean: NDArray, shape: Size, level: float, noise: float) -> None:
-    """Warn where the darkest cells in all parts of an image lie on a plane that rises, and not on a level."""
+    """Warn if the darkest cells of all parts of an image lie on a plane that rises, not on a level."""
     before = _unevenness(mean)
     if np.count_nonzero(~np.isnan(mean)) < _TELLING or before <= max(
         _UNEVEN * (float(np.nanmean(mean)) - level), _LOUD * noise
@@ -75,7 +76,7 @@ def _name_plane(mean: NDArray, shape: Size, level: float, noise: float) -> None:
 
 
 def _unevenness(mean: NDArray) -> float:
-    """Return by how much the darkest cells of an image's parts differ."""
+    """Return the range of the darkest cells of an image's parts."""
     darkest = _darkest(mean)
     return float(np.nanmax(darkest) - np.nanmin(darkest))
 
@@ -90,7 +91,7 @@ def _darkest(mean: NDArray) -> NDArray:
 
 
 def _is_straight(darkest: NDArray) -> bool:
-    """Return whether the parts of an image lie on a plane: where tissue ends in the middle of it they lie on a step."""
+    """Return whether the darkest cells lie on a plane, not on a step, as where tissue ends inside the image."""
     places = np.argwhere(~np.isnan(darkest))
     values = darkest[~np.isnan(darkest)]
     design = np.column_stack([np.ones(len(places)), places])
@@ -99,10 +100,10 @@ def _is_straight(darkest: NDArray) -> bool:
 
 
 def _rise(mean: NDArray, shape: Size) -> tuple[tuple[float, float, float], NDArray]:
-    """Return the slopes (z, y, x), per voxel, of a plane through the dark cells of an image, and by how much it rises there.
+    """Return the slopes (z, y, x) per voxel of a plane through the dark cells, and the plane's height at each cell.
 
-    It has few cells below it and is else as high as can be: a regression of a quantile (Koenker and Bassett, Econometrica
-    46, 33, 1978), by the dual of its linear programme. It is 0 in the middle of the image.
+    The plane is the highest one with a given small share of the cells below it: a quantile regression (Koenker and Bassett,
+    Econometrica 46, 33, 1978), by the dual of its linear programme. Its height is 0 in the middle of the image.
     """
     sides = [min(CELL, n) for n in shape]
     places = [
@@ -124,7 +125,7 @@ def _rise(mean: NDArray, shape: Size) -> tuple[tuple[float, float, float], NDArr
 
 
 def _between_cells(psf: NDArray, shape: Size) -> NDArray[np.float64]:
-    """Return which share of the light of a cell a PSF takes to those around it."""
+    """Return the shares of the light of a cell that a PSF spreads to the cells around it."""
     shares = []
     for n, size in zip(psf.shape, shape, strict=True):
         cell, offset = min(CELL, size), np.arange(n) - n // 2

@@ -1,1 +1,1 @@
-"""What numbers tell of how they came: voxels that nobody saw, saturation, inverted masks, lengths in the wrong unit."""
+"""Likely mistakes that the data show: unseen voxels, saturation, inverted masks, lengths in the wrong unit."""

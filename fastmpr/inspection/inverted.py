@@ -1,4 +1,4 @@
-"""Whether a mask says the opposite of what is meant: True where nothing was seen, as in NumPy's masked arrays."""
+"""Find inverted masks: True where nothing was seen, as in NumPy's masked arrays."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 INVERTED = (
-    "what is brightest and keeps hardly more than noise, as if it were inverted: need True where it was seen (numpy.ma has "
-    "it where nothing was)"
+    "what is brightest and keeps hardly more than noise, as if it were inverted: need True where voxels were seen (numpy.ma "
+    "has True where they were not)"
 )
-_PLANES = 7  # that are looked at
-_DARKEST = 0.005  # the quantile: twice as far above the median as it is below, there is light
-_LIT = 0.03  # of what an inverted mask leaves out, at least
-_RARER = 0.1  # times that share is light in what it keeps: 0.2 and more where a part is left out at random
-_NEARLY, _CHOSEN = 0.99, 0.9  # of what is kept, and of what is left out: then it was chosen by its brightness
-_FEWER = 0.25  # as many voxels are left out then as are kept
-_TELLING = 30  # voxels, of which fewer tell nothing
+_PLANES = 7  # planes that are compared
+_DARKEST = 0.005  # quantile: voxels twice as far above the median as this quantile is below it are lit
+_LIT = 0.03  # least lit share of what an inverted mask leaves out
+_RARER = 0.1  # times that share is lit at most in what it keeps: 0.2 and more if a part is left out at random
+_NEARLY, _CHOSEN = 0.99, 0.9  # quantile of what is kept, and share left out above it, if brightness chose the mask
+_FEWER = 0.25  # voxels left out over voxels kept, at most, for such a mask
+_TELLING = 30  # least number of voxels for a verdict
 
 
 def leaves_out_light(image: Any, seen: NDArray[np.bool_]) -> bool:
-    """Return whether a mask leaves out what is brightest in an image, and keeps little but noise.
+    """Return whether a mask leaves out what is brightest in an image, and keeps little except noise.
 
-    Single voxels have no say: hot ones are left out rightly. So is dirt, beside which an image shows more than noise, and so
-    is what is brighter than all the rest: saturated voxels, say.
+    Single voxels do not count: a mask rightly leaves out hot ones. It also rightly leaves out dirt, if the image beside it
+    shows more than noise, and what is brighter than all else, such as saturated voxels.
 
     Parameters
     ----------

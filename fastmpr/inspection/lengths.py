@@ -1,4 +1,4 @@
-"""Lengths that cannot well be of one microscope in one unit."""
+"""Find lengths that are unlikely to come from one microscope in one unit."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from .._validation import Size, Vector
 from ..geometry.poses import Poses
 from ..io.units import shown_sides, slip
 
-# A PSF is simulated, or a bead imaged, at the particles' voxel or up to 5 times as fine; what is off by 10 is a unit.
-_ASIDE, _ALONG = 4.5, 9.5  # how many times as long one may be as the other, in the plane and along z
-_SLENDER = 9.5  # how many times as long as wide a voxel may be: STED has 8.3, planes of 1 um by default 10 and more
-_OBLONG = 1.5  # times as long as along the others may a voxel be along x: cameras have square pixels
-_LONGEST = (50.0, 1e6)  # micrometres from which a voxel's side is in nm or Å, and from which it is no length at all
-_WHOLE = 0.05  # of a box, by which what a file of poses says of it may differ
+# A PSF is simulated or measured with the particles' voxels or up to 5 times finer ones; a factor of 10 is a wrong unit.
+_ASIDE, _ALONG = 4.5, 9.5  # largest ratio of the two, in the plane and along z
+_SLENDER = 9.5  # largest length over width of a voxel: STED has 8.3, a default of 1 um from plane to plane 10 and more
+_OBLONG = 1.5  # largest length along x over that along z and y: cameras have square pixels
+_LONGEST = (50.0, 1e6)  # micrometres from which a side must be in nm or Å, and from which it is no length at all
+_WHOLE = 0.05  # relative difference allowed between a box and the box in a file of poses
 
 
 def check_voxels(voxel: Vector | None, psf_voxel: Vector | None) -> None:
-    """Warn of voxel sizes of particles and PSF that cannot well be of one microscope in one unit."""
+    """Warn of voxel sizes of particles and PSF that are unlikely to come from one microscope in one unit."""
     for name, sides in (("voxel_size", voxel), ("psf_voxel_size", psf_voxel)):
         if sides is not None and _LONGEST[0] <= max(sides) < _LONGEST[1]:
             warn(f"{name}: found {shown_sides(sides)}, which is no microscope's: need micrometres (z, y, x)")
@@ -27,7 +27,9 @@ def check_voxels(voxel: Vector | None, psf_voxel: Vector | None) -> None:
         return
     if max(voxel) > _SLENDER * min(voxel):
         found = f"{shown_sides(voxel)}, sides of {max(voxel) / min(voxel):.3g} : 1"
-        warn(f"voxel_size: found {found}: need micrometres (z, y, x), and not the 1 of a program that does not know")
+        warn(
+            f"voxel_size: found {found}: need micrometres (z, y, x), not the 1 that programs write for an unknown length"
+        )
     elif voxel[0] == voxel[1] < voxel[2] / _OBLONG and psf_voxel != voxel:
         warn(
             f"voxel_size: found {shown_sides(voxel)}, which looks like x, y, z: need z, y, x, of which z is the optical axis"
@@ -37,7 +39,7 @@ def check_voxels(voxel: Vector | None, psf_voxel: Vector | None) -> None:
 
 
 def check_sampling(voxel: Vector, psf_voxel: Vector, what: str) -> None:
-    """Warn of a PSF that is sampled so differently from an image that their lengths cannot well be in one unit."""
+    """Warn of a PSF whose sampling differs from the image's so much that their units probably differ."""
     ratio = np.divide(psf_voxel, voxel)
     how = slip(psf_voxel, voxel)
     if how or (np.maximum(ratio, 1 / ratio) >= (_ALONG, _ASIDE, _ASIDE)).any():
@@ -46,7 +48,7 @@ def check_sampling(voxel: Vector, psf_voxel: Vector, what: str) -> None:
 
 
 def check_boxes(poses: Poses | None, shape: Size | None, voxel: Vector | None) -> None:
-    """Warn of poses that their file says are of boxes of another size than the particles."""
+    """Warn of poses whose file gives boxes of another size than the particles."""
     if poses is None or poses.boxes is None or shape is None or voxel is None:
         return
     extent = np.multiply(shape, voxel)
@@ -55,6 +57,6 @@ def check_boxes(poses: Poses | None, shape: Size | None, voxel: Vector | None) -
     if np.isfinite(off).any() and np.nanmax(off) > _WHOLE:
         pixel, box = poses.boxes[int(np.nanargmax(off))]
         warn(
-            f"poses: found that they are of boxes of {box:g} pixels of {pixel:.4g} um, and particles of {shape} voxels of "
+            f"poses: found boxes of {box:g} pixels of {pixel:.4g} um, and particles of {shape} voxels of "
             f"{shown_sides(voxel)} um, need the same extent: particles that were binned have larger voxels (voxel_size=)"
         )

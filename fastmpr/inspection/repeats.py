@@ -1,4 +1,4 @@
-"""Planes of an image that show nothing of their own: they repeat others exactly, or are empty between some that are not."""
+"""Find planes of an image that were not measured: exact copies of other planes, or empty ones between others."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-_TELLING = 25  # voxels of a plane, at least, that differ from most of it: photons do not fall on so many places twice
-_MOST = 0.8  # of the voxels next to an empty plane: with more it may be empty too, by chance
-ROUNDING = 1e-5  # of the largest value: what differs by less was not measured
-TURNS = 0.25  # of three neighbours the middle one is extreme: in noise in 0.33 of all cases and more, without in 0.18
+_TELLING = 25  # voxels of a plane that must differ from its usual value: photons never repeat so many
+_MOST = 0.8  # share of a neighbour's voxels with an empty plane's value; with more, the plane may be empty by chance
+ROUNDING = 1e-5  # of the largest value: smaller differences are rounding
+TURNS = 0.25  # share of three neighbours with the extreme in the middle: 0.33 and more in noise, 0.18 without noise
 
 
 def missing_planes(image: Any) -> list[NDArray[np.bool_]]:
-    """Return which planes along each axis repeat another one that is farther from the image's faces, or have one value.
+    """Return which planes along each axis repeat a plane farther from the image's faces, or have a single value.
 
-    Noise does not repeat itself, nor does it end from one plane to the next. Without noise planes may be alike, as those of
-    a symmetric phantom, and empty beside others: they stay.
+    Noise does not repeat itself, and does not end from one plane to the next. In an image without noise, planes may be equal
+    (as in a symmetric phantom) or empty; those count as seen.
 
     Parameters
     ----------
@@ -33,19 +33,19 @@ def missing_planes(image: Any) -> list[NDArray[np.bool_]]:
 
 
 def _may_be_missing(lines: NDArray) -> bool:
-    """Return whether two lines may be equal, or one of a single value: of most images neither is."""
+    """Return whether two lines may be equal, or one line may have a single value; in most images neither is so."""
     sums = np.sort(lines.sum(axis=1))
     return bool((sums[1:] == sums[:-1]).any() or (lines[:, 0] == lines[:, -1]).any() or np.isnan(sums[-1]))
 
 
 def _lines(image: Any) -> list[NDArray]:
-    """Return a line of each plane along each axis, in the middle of the image, or near it where that is empty."""
+    """Return for each axis a line of each plane, from the middle of the image, or near it if the middle is empty."""
     middle, across = (_lively(image, axis) for axis in range(2))
     return [across, middle, np.ascontiguousarray(middle.T)]
 
 
 def _lively(image: Any, axis: int) -> NDArray:
-    """Return a plane that has more than one value, the middle one if it has."""
+    """Return a plane with more than one value: the middle one, if possible."""
     n = image.shape[axis]
     for k in (n // 2, n // 3, n - 1 - n // 3):
         plane = _plane(image, axis, k)
@@ -55,7 +55,7 @@ def _lively(image: Any, axis: int) -> NDArray:
 
 
 def _repeated(image: Any, axis: int, lines: NDArray) -> NDArray[np.bool_]:
-    """Return which planes along an axis repeat others, and show noise all together."""
+    """Return which planes along an axis repeat others, if together they show noise."""
     n, keys = len(lines), [line.tobytes() for line in lines]
     out, alike = np.zeros(n, bool), dict[bytes, list[int]]()
     if len(set(keys)) == n:
@@ -83,7 +83,7 @@ def _repeated(image: Any, axis: int, lines: NDArray) -> NDArray[np.bool_]:
 
 
 def _empty(image: Any, axis: int, lines: NDArray) -> NDArray[np.bool_]:
-    """Return which planes along an axis have one value, which next to them on either side is not that of most voxels."""
+    """Return which planes along an axis have a single value that most voxels of their neighbours do not have."""
     flat = (lines == lines[:, :1]).all(axis=1)
     out, shown = np.zeros(len(lines), bool), np.flatnonzero(~flat).tolist()
     turns = triples = 0
@@ -104,9 +104,10 @@ def _is_mostly(value: Any, voxels: NDArray) -> bool:
 
 
 def _unwrapped(image: Any, axis: int, out: NDArray[np.bool_], far: list[tuple[int, ...]]) -> NDArray[np.bool_]:
-    """Return which planes repeat others that are a period away, where the image goes on on its other side.
+    """Return which planes are copies in an image that continues periodically at its ends.
 
-    Such planes are at both ends, and where one stops being a copy and the other begins, the image jumps.
+    Copied planes lie a period apart at both ends. Where the copies at one end stop, the image jumps: this tells which of two
+    equal planes is the copy.
     """
     n, count = len(out), len(far)
     period = n - count
@@ -119,7 +120,7 @@ def _unwrapped(image: Any, axis: int, out: NDArray[np.bool_], far: list[tuple[in
 
 
 def _jump(image: Any, axis: int, k: int) -> float:
-    """Return how far a plane is from the one before."""
+    """Return the mean absolute difference of a plane from the plane before."""
     before, after = (np.nan_to_num(_plane(image, axis, place).astype(float)) for place in (k - 1, k))
     return float(np.abs(after - before).mean())
 
@@ -129,19 +130,19 @@ def _plane(image: Any, axis: int, k: int) -> NDArray:
 
 
 def _is_varied(plane: NDArray) -> bool:
-    """Return whether many voxels of a plane differ from what most of it has."""
+    """Return whether many voxels of a plane differ from its most frequent value."""
     _, counts = np.unique(plane[plane == plane], return_counts=True)
     return bool(counts.sum() - counts.max(initial=0) >= _TELLING)
 
 
 def turns_of(plane: NDArray) -> tuple[int, int]:
-    """Return how many triples of neighbours in a plane have their extreme in the middle, and how many differ at all.
+    """Return how many triples of neighbours in a plane have their extreme in the middle, and how many triples vary.
 
-    What rounding leaves of nothing is no difference.
+    Differences as small as rounding errors count as none.
     """
     turns = triples = 0
     for lines in (plane, plane.T):
-        finite = np.where(np.isfinite(lines), lines, np.nan).astype(float)  # others are refused elsewhere
+        finite = np.where(np.isfinite(lines), lines, np.nan).astype(float)  # infinite values are refused elsewhere
         steps = np.diff(finite, axis=1)
         steps[np.abs(steps) <= ROUNDING * float(np.nanmax(np.abs(finite), initial=0))] = 0
         turns += int(np.count_nonzero(steps[:, 1:] * steps[:, :-1] < 0))

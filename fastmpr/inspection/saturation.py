@@ -1,4 +1,4 @@
-"""Whether voxels at the greatest value of an image are there because a camera, or somebody after it, went no further."""
+"""Find clipped images: too many voxels have the greatest value, because a camera or a program went no further."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 _FULL_SCALES = (255.0, 1023.0, 4095.0, 16383.0, 65535.0)  # of cameras with 8, 10, 12, 14 and 16 bits
-_MANY = 20  # voxels of exactly one value: noise does not repeat itself that often at its top
-_VALUES = 25  # that many an image has at least, if it is no count of few photons and no mask
-_SAMPLE = 4096  # voxels that tell how many
-_NEAR = 0.1  # of the range, below its top
-_PILED = 4  # times as many voxels at the top as at any value near it: a histogram falls towards its top
-_DISTINCT = 0.9  # of the values near the top differ from each other: numbers as fine as that do not repeat themselves
-_ROUGH = 1.1  # third differences over first, in the median: 3.2 of noise, 1 of steps, 0.5 of what is smooth
-_PLANES = 8  # of an image are looked at, those with the most
+_MANY = 20  # voxels with the greatest value: the top of noise has fewer
+_VALUES = 25  # different values; images of few photons and masks have fewer
+_SAMPLE = 4096  # voxels in which values are counted
+_NEAR = 0.1  # of the range: values that far below its top are near it
+_PILED = 4  # times the voxels of any value near the top: a histogram normally falls towards its top
+_DISTINCT = 0.9  # share of different values near the top: values so fine do not repeat at the top by chance
+_ROUGH = 1.1  # median third differences over first ones: 3.2 for noise, 1 for steps, 0.5 for smooth images
+_PLANES = 8  # planes that are searched: those with the most voxels of the greatest value
 
 
 def clipped(values: NDArray, top: float, count: int) -> str | None:
-    """Return how many voxels are at the top of some values, and below it, in words, where they look clipped; else None.
+    """Return in words how many voxels have the greatest value, and are near it, if they look clipped; else None.
 
     Parameters
     ----------
     values : ndarray
-        Of any real type, NaN where nothing is known. What is beyond ``top`` is not looked at.
+        Voxels of any real type, NaN where nothing is known. Values above ``top`` are ignored.
     top : float
         The greatest value.
     count : int
-        How many voxels have it, of all.
+        How many voxels of the image have this value.
     """
     if count < _MANY:
         return None
@@ -46,7 +46,7 @@ def clipped(values: NDArray, top: float, count: int) -> str | None:
 
 
 def _is_noisy(values: NDArray) -> bool:
-    """Return whether values differ from neighbour to neighbour as noise does: phantoms without any have plateaus."""
+    """Return whether values differ from neighbour to neighbour as noise does; phantoms without noise have plateaus."""
     rows = values[..., : values.shape[-1] // 4 * 4].astype(float)
     first, third = np.abs(np.diff(rows)).ravel(), np.abs(np.diff(rows, n=3)).ravel()
     first, third = first[first > 0], third[third > 0]
@@ -54,14 +54,14 @@ def _is_noisy(values: NDArray) -> bool:
 
 
 class Top:
-    """The greatest value of an image whose planes are shown one after another, and how many voxels of which have it."""
+    """The greatest value of an image, and how many voxels of each plane have it; the planes come one after another."""
 
     def __init__(self) -> None:
         self.value = -np.inf
         self.counts: dict[int, int] = {}
 
     def look(self, z: int, plane: NDArray, lost: NDArray[np.bool_]) -> None:
-        """Look at a plane, but for voxels that tell nothing."""
+        """Take in a plane, except its ``lost`` voxels."""
         known = plane[~lost] if lost.any() else plane
         if known.size == 0:
             return
@@ -72,7 +72,7 @@ class Top:
             self.counts[z] = int(np.count_nonzero(known == most))
 
     def clipped(self, values: Any) -> str | None:
-        """Return what looks clipped about it in words, given the planes; None where nothing does."""
+        """Return in words what looks clipped, given the planes; None if nothing does."""
         count = sum(self.counts.values())
         if count < _MANY:
             return None

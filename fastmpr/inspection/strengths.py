@@ -1,4 +1,4 @@
-"""How much the voxels of particles vary, one beside another, and beside the steps of their numbers."""
+"""Check how much the voxels of a particle vary, compared with other particles and with the precision of its numbers."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from numpy.typing import NDArray
 
 from .._messages import log, warn
 
-_HOT = 4  # of a thousand voxels, at either end, may be hot or dead
-_APART = 5.0  # times the median strength: such a view is not like the others
-_LIGHT = 1e-2  # of the largest weight: a view that weighs less spoils nothing
-_FEW = 3  # views: of two that differ nobody knows which is right
-_NAMED = 3
-_TYPICAL = 5  # views beside which a doubtful one is looked at again
-_COARSE = 0.05  # of what a view varies by: steps as wide cost some tenths of a decibel, wider ones more
-_BELOW = 4.0  # times the light above a background that was given, found below it: that is no noise
+_HOT = 4  # of a thousand voxels may be hot, and as many dead
+_APART = 5.0  # times the median strength: a stronger view is unlike the others
+_LIGHT = 1e-2  # of the largest weight: a view with less weight does no harm
+_FEW = 3  # least number of views: of two that differ, either may be right
+_NAMED = 3  # views that a warning names
+_TYPICAL = 5  # views with which a doubtful one is compared
+_COARSE = 0.05  # of a view's range: steps of that width cost some tenths of a decibel, wider ones more
+_BELOW = 4.0  # times the light above a given background: noise never adds up to so much below it
 
 
 class Extent(NamedTuple):
-    """What some voxels of a particle show, as they are given.
+    """Range, standard deviation and precision of some voxels of a particle.
 
     Attributes
     ----------
     least, most : float
     strength : float
-        Their standard deviation, without the extremes.
+        The standard deviation of the voxels, without the extremes.
     step : float
-        Between the greatest number and the next.
+        The distance from the largest absolute value to the next floating-point number.
     """
 
     least: float
@@ -39,7 +39,7 @@ class Extent(NamedTuple):
 
 
 def extent(sample: NDArray) -> Extent:
-    """Return what a sample of the voxels of a particle shows."""
+    """Return the `Extent` of a sample of a particle's voxels."""
     ordered = np.sort(sample)
     inner = ordered[_HOT:-_HOT] if len(ordered) > 8 * _HOT else ordered
     largest = max(abs(ordered[0]), abs(ordered[-1]))
@@ -49,24 +49,24 @@ def extent(sample: NDArray) -> Extent:
 
 
 def coarse(found: Extent) -> str | None:
-    """Return what is wrong with a particle on an offset that leaves its numbers no digits, None where nothing is."""
+    """Return what is wrong if an offset leaves a particle's numbers too few digits; None if nothing is."""
     span = found.most - found.least
     if span == 0 or not found.step > _COARSE * span or abs(found.most) < 1e3 * span:
         return None
     return (
         f"values about {found.most:.4g} in steps of {found.step:.2g}, in which single precision holds them, and "
-        f"differences of {span:.2g}: need the offset taken off before they are converted to float32"
+        f"differences of {span:.2g}: need the offset subtracted before they are converted to float32"
     )
 
 
 def too_dark(sample: NDArray, level: float) -> bool:
-    """Return whether far more of a particle lies below a background that was given than above it."""
+    """Return whether far more of a particle lies below a given background than above it."""
     above = sample - level
     return bool(-above[above < 0].sum(dtype=float) > _BELOW * above[above > 0].sum(dtype=float))
 
 
 def tell_strong(data: Any) -> None:
-    """Warn, once, of views that are far stronger than the others; only log it where their gains are fitted."""
+    """Warn once of views that are far stronger than the others; only log them if gains are fitted."""
     found = {i: times for i, times in strong(data).items() if data.source.is_new(f"strength of {data.source.name(i)}")}
     if not found:
         return
@@ -83,10 +83,10 @@ def tell_strong(data: Any) -> None:
 
 
 def strong(data: Any) -> dict[int, float]:
-    """Return which of the views that were read vary far more than most, and how many times as much.
+    """Return the views, among those read, that vary far more than most, and how many times as much.
 
-    One of them may be all that a volume shows. A sample of each raises a doubt, which is settled by all voxels of those,
-    beside a few others'. Views that are far weaker spoil nothing, and what they lack is told by the volume.
+    A single one of them may dominate the volume. A sample of each view finds doubtful ones; then all voxels of the doubtful
+    and of a few typical views are compared. Far weaker views do no harm; the check against the volume shows them.
     """
     least = _LIGHT * data.weights.max()
     found = {i: one.strength for i, one in data.source.extents().items() if data.weights[i] > least}

@@ -1,4 +1,4 @@
-"""Particles that look as if something went wrong before they came here."""
+"""Find particles that something went wrong with before they were loaded."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 from .._messages import warn
 from .saturation import clipped
 
-_FEW = 8  # voxels above a quarter of the range: light that went through a microscope fills more
-_ALONE = 0.1  # of the range, at most, beside a hot pixel: the sharpest image of a point has more
+_FEW = 8  # voxels above a quarter of the range: light that passed a microscope fills more
+_ALONE = 0.1  # of the range: the neighbours of a hot pixel are darker, those of the sharpest point of light brighter
 
 
 def suspicion(particle: NDArray) -> str | None:
-    """Return what looks wrong with the extreme voxels of a particle, None where nothing does."""
+    """Return what looks wrong with the extreme voxels of a particle; None if nothing does."""
     least, most, some = float(particle.min()), float(particle.max()), sample(particle)
     extent = most - least
     if particle.size < 1000:
@@ -29,12 +29,12 @@ def suspicion(particle: NDArray) -> str | None:
 
 
 def _is_alone(particle: NDArray, bright: float, dark: float) -> bool:
-    """Return whether few voxels are bright, and dark ones around the brightest of them."""
+    """Return whether few voxels are bright, and the neighbours of the brightest voxel are dark."""
     return bool(np.count_nonzero(particle > bright) <= _FEW and _neighbours(particle, int(particle.argmax())) < dark)
 
 
 def _neighbours(particle: NDArray, at: int) -> float:
-    """Return the brightest of the voxels that share a face with one."""
+    """Return the brightest of the voxels that share a face with a given voxel."""
     centre = np.unravel_index(at, particle.shape)
     found = []
     for axis, n in enumerate(particle.shape):
@@ -45,7 +45,7 @@ def _neighbours(particle: NDArray, at: int) -> float:
 
 
 def warn_of(found: dict[str, str]) -> None:
-    """Warn of suspicious particles, by their names, in one line."""
+    """Warn of suspicious particles, by name, in one line."""
     if found:
         name, wrong = next(iter(found.items()))
         others = f" (and something of the kind in {len(found) - 1} more)" if len(found) > 1 else ""
@@ -56,16 +56,16 @@ def warn_of(found: dict[str, str]) -> None:
 
 
 def warn_of_numbers(found: dict[str, str]) -> None:
-    """Warn of particles whose numbers, or what is taken off them, cannot be meant, by their names, in one line."""
+    """Warn of particles whose numbers or background are implausible, by name, in one line."""
     if found:
         name, wrong = next(iter(found.items()))
         warn(f"{name}: found {wrong}" + (f" (and the like of {len(found) - 1} more)" if len(found) > 1 else ""))
 
 
 def fingerprint(particle: NDArray) -> int | None:
-    """Return a number that tells different images apart, all but surely, from a thousand of their voxels.
+    """Return a number that almost surely differs for different images, from a thousand of their voxels.
 
-    None where those are all the same: an empty image is no copy of another.
+    None if these voxels are all equal: two empty images are not copies of each other.
     """
     some = sample(particle)
     return None if some.min() == some.max() else hash((particle.shape, some.tobytes()))

@@ -1,8 +1,8 @@
-"""Which voxels of an image nobody saw, where nothing says so: solid regions of one value, and planes that repeat others.
+"""Find voxels of an image that were not seen: solid regions of one value, and planes that repeat others.
 
-Where it is dark, many voxels have the same few photons by chance. So a region of one value was not seen where it is more
-solid than chance allows, its border is sharp, and its value is rare beyond that. What is dark in an image without noise was
-computed: it stays.
+In the dark, many voxels have the same few photons by chance. So a region of one value counts as unseen only if it is more
+solid than chance allows, its border is sharp, and its value is rare outside. Dark regions of an image without noise were
+computed, so they count as seen.
 """
 
 from __future__ import annotations
@@ -18,37 +18,37 @@ from scipy import ndimage
 from .._validation import Size
 from .repeats import ROUNDING, missing_planes
 
-_SIDE = 5  # voxels: a square of so many is solid in any plane, and a whole line that is as long as all of it
-_TIP = 10  # voxels that a region goes on in a tip of its own
-_REACH = 3  # voxels beyond a region, that tell of its border
-_HALO = _SIDE - 1 + _TIP  # planes that have a say in what is found in one
-_BLOCK = 1 << 21  # voxels that are looked at together
-_THINNEST = 8  # planes of them, and as many of what is not in memory
-_SAMPLE = 1 << 15  # voxels, or a sixteenth of them all, in which values that repeat are looked for
-_FEWEST = 12  # of the pairs of neighbours there, that must be equal
-_DRAWN = 1 << 10  # of those voxels, and of the pairs, are sorted
-_MOST = 3  # values that are looked at more closely, and those that repeat most
-_REPEATS = 0.5  # of a value's neighbours along a line have it too, where it fills regions
-_RARE = 0.35  # of the voxels beyond a region may have its value: a square of it is then there by a chance of 4e-12
-_ALONE = 0.02  # of them, so few that those that touch the region belong to it
-_STRAY = 1e-3  # of them, so few that they all belong to it
-_SHARP = 0.6  # of the difference two voxels beyond a region is there one voxel beyond it already
-_BOTH = 0.02  # of the voxels beyond a region are darker than it, and brighter, where it cuts noise about its value
-_TURNS = 0.25  # of three neighbours the middle one is extreme: in white noise two of three, on its slopes fewer
-_DEEP = 0.3  # as many voxels are two beyond a region as one: less are specks in the dark
-_CUT_OFF, _MANY = 0.2, 100  # a tenth of noise cut off is 0.15 of the way to its median, of a whole tail 0.4 and more
-_TELLING = 30  # voxels, or triples of them: fewer tell nothing
+_SIDE = 5  # voxels: a square of this side in any plane is solid, and so is a whole line of as many voxels as the square
+_TIP = 10  # greatest length of a region's narrow tips, in voxels
+_REACH = 3  # width in voxels of the border around a region that is judged
+_HALO = _SIDE - 1 + _TIP  # planes on either side that influence what is found in a plane
+_BLOCK = 1 << 21  # voxels that are processed together
+_THINNEST = 8  # least number of planes of a block, and the number for an image that is not in memory
+_SAMPLE = 1 << 15  # voxels in which repeated values are sought, or a sixteenth of a block if that is more
+_FEWEST = 12  # pairs of neighbours there that must be equal
+_DRAWN = 1 << 10  # of those voxels and pairs that are sorted
+_MOST = 3  # values that are examined: those that repeat most
+_REPEATS = 0.5  # of a value's neighbours along a line have the value too, if the value fills regions
+_RARE = 0.35  # of the voxels outside a region may have its value: a square of them then has a chance of 4e-12
+_ALONE = 0.02  # of them: if fewer have the value, those that touch the region belong to it
+_STRAY = 1e-3  # of them: if fewer have the value, all of them belong to the region
+_SHARP = 0.6  # of the difference at two voxels from a region exists at one voxel already, if the border is sharp
+_BOTH = 0.02  # of the voxels outside are darker, and as many brighter, if the region cuts noise around its value
+_TURNS = 0.25  # share of three neighbours with the extreme in the middle: two thirds in white noise, fewer on slopes
+_DEEP = 0.3  # least ratio of voxels at distance two to those at distance one; below it they are specks in the dark
+_CUT_OFF, _MANY = 0.2, 100  # the lowest tenth of cut-off noise ends 0.15 of the way to its median; of a tail, at 0.4
+_TELLING = 30  # least number of voxels, or of triples, for a verdict
 
 
 class Unseen(NamedTuple):
-    """What nobody saw of an image.
+    """The unseen voxels of an image.
 
     Attributes
     ----------
     shape : (nz, ny, nx)
-        Of the image.
+        Shape of the image.
     bits : (nz, n) uint8
-        The voxels of each plane, packed.
+        Packed bits of each plane: 1 for a voxel that was not seen.
     """
 
     shape: Size
@@ -56,26 +56,26 @@ class Unseen(NamedTuple):
 
     @property
     def voxels(self) -> int:
-        """How many voxels they are."""
+        """The number of unseen voxels."""
         return sum(int(np.count_nonzero(self.plane(z))) for z in range(len(self.bits)))
 
     def plane(self, z: int) -> NDArray[np.bool_]:
-        """Return which voxels of a plane they are."""
+        """Return the mask of the unseen voxels of a plane."""
         _, ny, nx = self.shape
         return np.unpackbits(self.bits[z], count=ny * nx).reshape(ny, nx).view(bool)
 
     def mask(self) -> NDArray[np.bool_]:
-        """Return which voxels they are."""
+        """Return the mask of all unseen voxels."""
         return np.stack([self.plane(z) for z in range(len(self.bits))])
 
 
 def find_unseen(image: Any) -> Unseen | None:
-    """Return which voxels of an image nobody saw; None where there are none.
+    """Return the voxels of an image that were not seen; None if there are none.
 
     Parameters
     ----------
     image : (nz, ny, nx) ndarray or Slabs
-        Of any real type, NaN where that is known; read in parts, some planes at a time.
+        Any real type, NaN where voxels are known to be unseen. Some planes are read at a time.
     """
     found = [region for value in _repeating(image) if (region := _Region(image, value)).is_cut_out]
     planes = missing_planes(image)
@@ -93,16 +93,16 @@ def find_unseen(image: Any) -> Unseen | None:
 
 
 class _Region:
-    """Where an image has a value in a solid body, in plates or in whole lines, and what is beyond that.
+    """The solid bodies, plates and whole lines of an image that have a given value, and their border.
 
     Attributes
     ----------
     is_alone : bool
-        Whether the value is found nowhere else, so that all that have it belong to the region.
+        Whether the value occurs nowhere else, so that all voxels with it belong to the region.
     grows : bool
-        Whether it is found so seldom that what hangs on to that belongs to it too.
+        Whether the value is so rare elsewhere that voxels with it that touch the region belong to it.
     is_cut_out : bool
-        Whether that was not seen.
+        Whether the region was not seen.
     """
 
     def __init__(self, image: Any, value: Any):
@@ -117,13 +117,15 @@ class _Region:
             greatest = np.fmax(greatest, np.fmax.reduce(block[inner], axis=None))
         others = max(1, math.prod(image.shape) - solid)
         self.is_cut_out = False
-        if solid and beyond < _RARE * others and (is_around or value < greatest):  # else saturated, perhaps
+        if (
+            solid and beyond < _RARE * others and (is_around or value < greatest)
+        ):  # the greatest value may be saturation
             apart = beyond if beyond < _STRAY * others else self._apart(image)
             self.is_alone, self.grows = apart < _STRAY * others, apart < _ALONE * others
             self.is_cut_out = self._has_sharp_border(image)
 
     def _apart(self, image: Any) -> int:
-        """Return how many voxels have the value neither in the region nor in a tip of it."""
+        """Return how many voxels with the value lie neither in the region nor in one of its tips."""
         count = 0
         for _, inner, block in _blocks(image, _HALO):
             same = block == self.value
@@ -131,14 +133,14 @@ class _Region:
         return count
 
     def within(self, block: NDArray) -> NDArray[np.bool_]:
-        """Return which voxels of some planes belong to the region."""
+        """Return which voxels of a block of planes belong to the region."""
         same: NDArray[np.bool_] = block == self.value
         if self.is_alone:
             return same
         return _grown(same) if self.grows else _solid(same)
 
     def _has_sharp_border(self, image: Any) -> bool:
-        """Return whether there is noise beyond the region at once, in which its value is rare."""
+        """Return whether noise begins right at the border of the region, and the region's value is rare in it."""
         border = [_Border(block, self.within(block), self.value, inner) for _, inner, block in _blocks(image, _HALO)]
         same, count, turns, triples = np.sum([one.counts for one in border], axis=0)
         near, far = (np.concatenate([one.differences[k] for one in border]) for k in range(2))
@@ -149,14 +151,14 @@ class _Region:
 
 
 class _Border:
-    """What is beyond a region in some planes.
+    """The voxels just outside a region, in a block of planes.
 
     Attributes
     ----------
     counts : (4,) ndarray
-        The voxels with its value and all, the middle ones of three neighbours that are extreme and all.
+        The number of voxels with the region's value, and of all; of triples with the extreme in the middle, and of all.
     differences : two (n,) ndarray
-        From its value, of voxels with others, one voxel beyond it and two.
+        Differences from the region's value of voxels that have another one, at one voxel from the region and at two.
     """
 
     def __init__(self, block: NDArray, region: NDArray[np.bool_], value: Any, inner: slice):
@@ -174,34 +176,34 @@ class _Border:
 
 
 def _is_around(same: NDArray[np.bool_]) -> bool:
-    """Return whether all corners of a plane have the value, or all of a line along y or x."""
+    """Return whether all corners of a plane, or a whole line along y or x, have the value."""
     _, ny, nx = same.shape
     corners = same[:, :: max(1, ny - 1), :: max(1, nx - 1)]
     return bool(corners.all(axis=(1, 2)).any() or any(same.all(axis).any() for axis in (1, 2)))
 
 
 def _typical(differences: NDArray) -> float:
-    """Return a mean size on which a few that are large have little influence."""
+    """Return a mean absolute difference on which a few large ones have little influence."""
     return float(np.sqrt(np.abs(differences)).mean()) ** 2
 
 
 def _is_threshold(differences: NDArray) -> bool:
-    """Return whether a border ends at a brightness, far from the value: there somebody cut off what is darker.
+    """Return whether the border starts at a threshold far from the value, because darker voxels were set to the value.
 
-    Noise that is cut off is most frequent right at the threshold; that of a region's border has a tail there.
+    Noise that is cut off is most frequent right at the threshold; noise at the border of an unseen region has a tail there.
     """
     least, some, middle = np.quantile(differences, (0, 0.1, 0.5))
     return bool(len(differences) >= _MANY and least > middle - least and some - least < _CUT_OFF * (middle - least))
 
 
 def _is_on_both_sides(differences: NDArray) -> bool:
-    """Return whether many are above and many are below zero: then there is noise around a value, not a rise from it."""
+    """Return whether many differences are positive and many negative: noise around the value, not a rise from it."""
     below = np.count_nonzero(differences < 0) / len(differences)
     return bool(_BOTH < below < 1 - _BOTH)
 
 
 def _turns(block: NDArray, chosen: NDArray[np.bool_], axis: int, inner: slice) -> tuple[int, int]:
-    """Return how many of the chosen triples along an axis have their extreme in the middle, and how many there are."""
+    """Return how many of the chosen triples along an axis have their extreme in the middle, and the number of triples."""
     if block.shape[axis] < 3:
         return 0, 0
     parts = [
@@ -215,7 +217,7 @@ def _turns(block: NDArray, chosen: NDArray[np.bool_], axis: int, inner: slice) -
 
 
 def _solid(same: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return which voxels belong to a square in a plane along any axis, or to a whole line along y or x."""
+    """Return which voxels belong to a square in a plane across any axis, or to a whole line along y or x."""
     solid = np.zeros(same.shape, bool)
     for flat in range(3):
         sides = [1 if axis == flat else _SIDE for axis in range(3)]
@@ -228,7 +230,7 @@ def _solid(same: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def _add_boxes(out: NDArray[np.bool_], same: NDArray[np.bool_], sides: list[int]) -> None:
-    """Add all boxes that hold nothing but true: an erosion and the dilation back, along one axis after another."""
+    """Add all boxes filled with True: erode and dilate along one axis after another."""
     first = same
     for axis, side in enumerate(sides):
         for _ in range(side - 1):
@@ -245,13 +247,13 @@ def _add_boxes(out: NDArray[np.bool_], same: NDArray[np.bool_], sides: list[int]
 
 
 def _grown(same: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return what is solid, with the tips that are narrower than a square."""
+    """Return what is solid, with its tips that are narrower than a square."""
     core = _solid(same)
     return ndimage.binary_dilation(core, iterations=_TIP, mask=same) if core.any() else core
 
 
 def _spread(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return a mask with all that touches it."""
+    """Return a mask grown by one voxel along every axis."""
     for axis in range(3):
         wide = mask.copy()
         wide[_cut(axis, 1, None)] |= mask[_cut(axis, None, -1)]
@@ -265,7 +267,7 @@ def _cut(axis: int, first: int | None, last: int | None) -> tuple[slice, ...]:
 
 
 def _blocks(image: Any, halo: int) -> Iterator[tuple[int, slice, NDArray]]:
-    """Yield an image in blocks of planes: the first one's place, which of a block's they are, and these with a halo."""
+    """Yield blocks of planes: the index of the first plane, the block's slice without its halo, and the block with it."""
     nz, ny, nx = image.shape
     held = isinstance(image, np.ndarray)
     depth = max(_THINNEST, _BLOCK // (ny * nx)) if held else _THINNEST
@@ -276,7 +278,7 @@ def _blocks(image: Any, halo: int) -> Iterator[tuple[int, slice, NDArray]]:
 
 
 def _repeating(image: Any) -> list[Any]:
-    """Return the values that neighbours share most often: those of regions are among them."""
+    """Return the values that neighbours share most often; the values of regions are among them."""
     found: dict[Any, int] = {}
     for _, _, block in _blocks(image, 0):
         for value, count in _repeating_in(block).items():
@@ -285,7 +287,7 @@ def _repeating(image: Any) -> list[Any]:
 
 
 def _repeating_in(block: NDArray) -> dict[Any, int]:
-    """Return the values that neighbours along y or x share more often than not, or all along a line, and how often."""
+    """Return the values that neighbours along y or x often share, or that fill a whole line, and how often they do."""
     lines = block.reshape(-1, block.shape[2])
     _, ny, nx = block.shape
     step = _step(block.size, max(_SAMPLE, block.size // 16), ny)
@@ -312,7 +314,7 @@ def _repeating_in(block: NDArray) -> dict[Any, int]:
 
 
 def _step(count: int, wanted: int, period: int) -> int:
-    """Return how to step through so many things, to look at so many: not in the time of a period."""
+    """Return a step that picks about ``wanted`` of ``count`` items and has no factor in common with a period."""
     step = max(1, count // wanted)
     while math.gcd(step, period) > 1:
         step += 1

@@ -1,1 +1,1 @@
-"""The weight of the data term, lam: chosen for many views, for few, and for one image."""
+"""Choose lam, the weight of the data term: for many views, for few, and for one image."""

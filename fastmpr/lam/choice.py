@@ -1,4 +1,4 @@
-"""The weight of the data term for views, by the means that their number allows."""
+"""Choose lam for views by the method that their number allows."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from .stein import stein_lam
 def choose_lam(
     groups: Sequence[NormalEquations], noise: NormalEquations | None, regularizer: Regularizer, run: Run
 ) -> tuple[float, NDArray]:
-    """Return lam and a volume to start from: of two halves that judge one another, or, given noise, of few views."""
-    how: SolveOptions = {"workers": run.workers, "callback": run.callback, "positivity": run.positivity}
+    """Return lam and a volume to start from: by two halves that judge each other or, given noise, for few views."""
+    solve_options: SolveOptions = {"workers": run.workers, "callback": run.callback, "positivity": run.positivity}
     if noise is None:
         half, other = groups
-        return select_lam(half, other, regularizer, cancel=run.stop, **how)
-    return stein_lam(functools.reduce(operator.add, groups), noise, regularizer, cancel=run.stop, **how)
+        return select_lam(half, other, regularizer, cancel=run.stop, **solve_options)
+    return stein_lam(functools.reduce(operator.add, groups), noise, regularizer, cancel=run.stop, **solve_options)

@@ -1,10 +1,10 @@
-"""What a volume leaves of an image, over the noise: below what weight of the data is it not yet fitted to the noise?
+"""The residual of an image over its noise, which shows whether a weight of the data term makes the volume fit the noise.
 
-Where the microscope passes next to nothing, what is left is noise alone. How strong it is there, and how that changes with
-the frequency, tells what noise there is at all other frequencies, white or not. At those where the light that a volume
-predicts is a little weaker than the noise, a volume that is too smooth leaves the noise and more, and one that has begun to
-explain the noise less than it. Nothing else of the volume needs to be right for that: strong frequencies, which tell most of
-a PSF that is not quite the true one, have no say.
+At frequencies that the microscope hardly passes, the residual is noise alone. Its power there, and how this power changes
+with the frequency, gives the power of the noise at all other frequencies, white or not. Then the residual is examined at
+frequencies whose predicted light is a little weaker than the noise. There, a volume that is too smooth leaves a residual
+above the noise, and a volume that fits the noise leaves one below it. Nothing else of the volume needs to be right: strong
+frequencies, which depend most on an inexact PSF, do not count.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ from .._validation import Size
 from ..runtime.fft import rfftn
 from ..sums.normal_equations import half_sum
 
-_DARK = 1e-4  # of the strongest |h|^2: there is noise alone where less is passed,
-_DARKEST = 0.15  # or at this share of the frequencies, where the PSF passes more at nearly all of them,
-_LIT = 1e-3  # but not where it passes so much: the noise cannot be told, and this is what the image was passed through
-_NEAREST = 0.1  # of the dark frequencies are nearest to the light:
-_MOST = 2.0  # times the noise there it is anywhere, at most: more is no more than a guess
-_STEADY = 20.0  # frequencies' worth of belief that noise is white
-_COLOURED = 0.4  # of the logarithm of the power: so steep is no noise that is white
-_RANGE = 30.0  # of that logarithm, to either side of the largest residual's: quotients in float32 have their limits
+_DARK = 1e-4  # of the strongest |h|^2: frequencies that pass less hold noise alone,
+_DARKEST = 0.15  # or the weakest such share of the frequencies, if nearly all pass more,
+_LIT = 1e-3  # unless even these pass so much; frequencies that pass more hold the image
+_NEAREST = 0.1  # of the dark frequencies: those nearest to the light, which bound the noise
+_MOST = 2.0  # bound of the noise anywhere, in units of the noise there: more would be extrapolation
+_STEADY = 20.0  # frequencies: the weight of the prior that noise is white
+_COLOURED = 0.4  # slope of the logarithm of the power from which noise is not white
+_RANGE = 30.0  # of that logarithm, either side of the largest residual's, so that quotients fit in float32
 _LOG_MEAN = 0.5772  # -mean of log(power / mean power) of noise: Euler's constant
-_FROM, _TO = 0.1, 0.3  # of the noise: predicted light about that strong tells whether noise is being fitted
-_LOUDEST = 2.0  # times the noise: what few frequencies lack must not drown the rest
-_TOLD = 5.0  # frequencies' worth of say, at least: fewer tell nothing
-_SMOOTH = 3  # frequencies along an axis, over which predicted light is averaged
+_FROM, _TO = 0.1, 0.3  # of the noise: predicted light of about this power shows whether noise is fitted
+_LOUDEST = 2.0  # bound of the residual, in units of the noise, so that few frequencies do not dominate
+_TOLD = 5.0  # least total weight, in frequencies, for a verdict
+_SMOOTH = 3  # frequencies along an axis over which predicted light is averaged
 
 
 class Noise(NamedTuple):
     """The power of noise at a frequency: exp(level + slope * height), at most ``most``, with the height of `heights`.
 
-    Noise that is white, or was smoothed or resampled, follows that nearly.
+    White, smoothed and resampled noise nearly follow this formula.
     """
 
     level: float
@@ -47,7 +47,7 @@ class Noise(NamedTuple):
 
     @property
     def coloured(self) -> bool:
-        """Whether it is clearly not white."""
+        """Whether the noise is clearly not white."""
         return abs(self.slope) > _COLOURED
 
     def power(self, height: NDArray) -> NDArray[np.float32]:
@@ -64,21 +64,21 @@ def heights(shape: Size) -> NDArray[np.float32]:
 
 
 class Dark:
-    """The frequencies of a grid at which a PSF passes next to nothing, so that noise is alone there, and those it does pass.
+    """The frequencies of a grid that a PSF hardly passes, so that they hold noise alone, and those that it passes.
 
     Parameters
     ----------
     passed : (nz, ny, nx // 2 + 1) ndarray
         |h^|^2 on the half spectrum of the grid.
     shape : (nz, ny, nx)
-        Of the grid.
+        Shape of the grid.
 
     Attributes
     ----------
     lit : (nz, ny, nx // 2 + 1) ndarray of bool
-        Where light is passed.
+        Which frequencies the PSF passes.
     height : (nz, ny, nx // 2 + 1) ndarray
-        That of `heights`.
+        As `heights` returns it.
     """
 
     def __init__(self, passed: NDArray, shape: Size):
@@ -97,8 +97,8 @@ class Dark:
     def noise(self, power: NDArray, share: float = 1.0) -> Noise | None:
         """Return the noise, from the power of a residual at the dark frequencies.
 
-        Of ``share`` neighbouring frequencies each says the same. None where the PSF passes light at all frequencies, or
-        nothing is left.
+        Each group of ``share`` neighbouring frequencies carries the same information. None if the PSF passes all
+        frequencies, or if the residual is zero.
         """
         known = power.ravel()[self._places]
         if not self._found or not known.any():
@@ -111,16 +111,16 @@ class Dark:
 
 
 class Leftover:
-    """The spectra of what is left of an image and of its noise, on a periodic grid.
+    """The spectra of the residual of an image and of its noise, on a periodic grid.
 
-    What cannot be told is None: all, where the PSF passes light at all frequencies, so that none shows the noise alone.
+    All results are None if the PSF passes all frequencies, because then none shows the noise alone.
 
     Parameters
     ----------
     residual : (nz, ny, nx) ndarray
-        Image less prediction, on the grid of a solve; NaN where nothing was seen.
+        The image less its prediction, on the grid of a solve; NaN where nothing was seen.
     dark : Dark
-        Of that grid.
+        The dark frequencies of that grid.
     workers : int
 
     Attributes
@@ -134,21 +134,21 @@ class Leftover:
         count = max(int(seen.sum()), 1)
         mean = float(residual.sum(where=seen)) / count
         known = np.where(seen, residual - residual.dtype.type(mean), 0)
-        self._scale = known.dtype.type(np.abs(known).max()) or known.dtype.type(1)  # float32 has its limits
+        self._scale = known.dtype.type(np.abs(known).max()) or known.dtype.type(1)  # squares fit in float32
         known /= self._scale
         self._share = residual.size / count
         self._power = _power(known, workers) / np.float32(count)
         self.noise = dark.noise(self._power, self._share)
 
     def faint(self, light: NDArray) -> float | None:
-        """Return what is left at frequencies of a little less light than noise, over the noise; None if that is not told.
+        """Return the residual over the noise, at frequencies with a little less light than noise; None if undecided.
 
-        1 where nothing of the noise has been fitted, more where light is missing.
+        It is 1 if no noise has been fitted, and more if the prediction lacks light.
 
         Parameters
         ----------
         light : (nz, ny, nx) ndarray
-            What is predicted, all over the grid.
+            The prediction, all over the grid.
         """
         if self.noise is None:
             return None
@@ -160,17 +160,17 @@ class Leftover:
         if not total > _TOLD * self._share:
             return None
         left = np.minimum(self._power / noise, np.float32(_LOUDEST))
-        return half_sum(weight * left, self._shape) / total / (1 - math.exp(-_LOUDEST))  # of noise: that is its mean
+        return half_sum(weight * left, self._shape) / total / (1 - math.exp(-_LOUDEST))  # the mean for noise alone
 
     def passed(self) -> float | None:
-        """Return the power of what is left where the PSF passes light over that of the noise; None if it is not told."""
+        """Return the power of the residual over that of the noise, at frequencies that the PSF passes; None if undecided."""
         if self.noise is None:
             return None
         lit, noise = self._dark.lit, self.noise.power(self._dark.height)
         return half_sum(self._power * lit, self._shape) / half_sum(noise * lit, self._shape)
 
     def _bright(self, light: NDArray) -> NDArray:
-        """Return the power of a prediction, averaged over neighbours."""
+        """Return the power of a prediction, averaged over neighbouring frequencies."""
         power = _power(light / self._scale, self._workers) / np.float32(light.size)
         power[0, 0, 0] = 0
         size = [min(_SMOOTH, n) for n in self._shape]

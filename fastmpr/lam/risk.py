@@ -1,12 +1,13 @@
-"""How far a volume is from the particle, estimated without knowing that, frequency by frequency.
+"""Estimate the error of a volume without knowing the particle, frequency by frequency.
 
-For a volume x whose making knew nothing of the noise in b,
+For a volume x that is independent of the noise in b, the expected value of
 
     <W x, S x - 2 b>,   W = 1 / (S + c k),   k = the noise of one view over the mean power of the particle,
 
-is what <W (x - particle), S (x - particle)> is in the mean, up to a constant: the squared error of the volume, but where the
-views pass next to nothing. (Without W it is the misfit of unseen data, which prefers far too little smoothing.) Where views
-saw a part, the same is formed around a volume at which their data term is known, see `sums.partial`.
+is that of <W (x - particle), S (x - particle)>, up to a constant. This is the squared error of the volume, except at
+frequencies that the views hardly pass. (Without W it is the misfit of data that were held back, which prefers far too little
+smoothing.) For views that saw a part, the estimate is formed around a volume at which their data term is known, see
+`reconstruction.partial`.
 
 References
 ----------
@@ -23,11 +24,11 @@ from .._validation import Size
 from ..runtime.fft import rfftn
 from ..sums.normal_equations import NormalEquations, half_sum
 
-_SHARE = 0.3  # c: any from 0.03 to 1 does
+_SHARE = 0.3  # c: any value from 0.03 to 1 works
 
 
 def error_weight(sums: NormalEquations, x: NDArray, noise: float, workers: int) -> NDArray:
-    """Return W, given a first volume and the energy of the noise in one view."""
+    """Return W, given a first volume and the noise energy of one view."""
     spectrum = rfftn(x, workers)
     power = half_sum(spectrum.real**2 + spectrum.imag**2, sums.shape) / x.size
     dtype = sums.gram.dtype.type
@@ -42,5 +43,5 @@ def risk(sums: NormalEquations, x: NDArray, weight: NDArray, workers: int) -> fl
 
 
 def weighted(weight: NDArray, a: NDArray, b: NDArray, shape: Size) -> float:
-    """Return <W a, b> of two spectra, over the number of voxels."""
+    """Return <W a, b> of two spectra, divided by the number of voxels."""
     return half_sum(weight * (a.real * b.real + a.imag * b.imag), shape) / np.prod(shape)

@@ -1,4 +1,4 @@
-"""The weight of the data term, chosen from the sums alone."""
+"""Choose lam, the weight of the data term, from the sums alone."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from ..sums.normal_equations import NormalEquations, as_sums, half_sum
 from .risk import error_weight, risk
 from .trials import Trials, least
 
-ENOUGH_VIEWS = 6  # from which halves of the views can judge one another
-START = 1 / 2  # of `guess_lam`, to begin with: most searches end soon
-_MANY = 24  # views, of which either half sees as much as the other: one need not judge both ways
-_ITERATIONS = 10, 6  # of a trial from nothing, and from a volume: the other half forgives what is not there yet
-_WHOLE = 0.75  # of the weight that is best for half of the views is best for all
+ENOUGH_VIEWS = 6  # from this number on, halves of the views can judge each other
+START = 1 / 2  # first weight tried, in units of `guess_lam`: most searches end soon from there
+_MANY = 24  # views from which both halves hold as much, so that judging one way is enough
+_ITERATIONS = 10, 6  # of a trial from zero, and from a volume: the estimate tolerates solves that are not finished
+_WHOLE = 0.75  # best lam for all views over the best lam for half of them
 _ROUNDS = 5
-_SEEN = 1e-6  # of the strongest frequency: below, no view has passed anything
+_SEEN = 1e-6  # of the strongest frequency: no view passes a weaker one
 _INFORMATIVE = 16.0  # times the noise: a frequency that strong counts as a degree of freedom of the particle
 
 
@@ -44,23 +44,23 @@ def select_lam(
     timeout: float | None = None,
     **options: Unpack[SolveOptions],
 ) -> tuple[float, NDArray]:
-    """Choose lam by cross-validation: the one whose volume, made of half of the views, errs least as the other half sees it.
+    """Choose lam by cross-validation: the volume of one half of the views must err least, as judged by the other half.
 
-    Either half judges the volume of the other, by its sums alone: the estimated error of the volume, frequency by frequency,
-    not the misfit of the views, which prefers too little smoothing. Half of the views want a lam a third higher than all;
-    that is taken off. Weights a factor of 4 apart are tried downhill from a guess, and a parabola through the best three
-    gives the answer. Scaling the intensities by s scales lam by 1 / s.
+    Each half judges the volume of the other by its sums alone. The criterion is the estimated error of the volume, frequency
+    by frequency; the misfit of the views would prefer too little smoothing. The best lam for half of the views is a third
+    higher than for all views; the result is corrected for that. Weights a factor of 4 apart are tried downhill from a guess,
+    and a parabola through the best three gives the answer. Scaling the intensities by s scales lam by 1 / s.
 
     Parameters
     ----------
     half, other : NormalEquations
-        Sums of two disjoint sets of views on one grid, each seeing the particle from all sides.
+        Sums of two disjoint sets of views on one grid; each set shows the particle from all sides.
     regularizer : str or Regularizer
         As in `solve`.
     noise : float, optional
-        The energy of the noise in one view, its variance times the view's voxels; read from the sums where not given.
+        The noise energy of one view: its variance times the view's voxels. By default it is estimated from the sums.
     cancel : threading.Event, optional
-        Or anything with ``is_set()``, asked after every iteration: once it is set, the call ends.
+        Or anything with ``is_set()``, checked after every iteration; once it is set, the call ends.
     timeout : float, optional
         Seconds after which to give up.
     **options
@@ -70,12 +70,12 @@ def select_lam(
     -------
     lam : float
     x : (nz, ny, nx) ndarray
-        The volume of the best weight tried: a place for the final solve to start from.
+        The volume of the best weight tried, from which the final solve can start.
 
     Raises
     ------
     Cancelled
-        If ``cancel`` is set or ``timeout`` is over before a weight is found; its ``result`` is the last volume.
+        If ``cancel`` is set or ``timeout`` is over before a weight is found; its ``result`` holds the last volume.
 
     Examples
     --------
@@ -107,7 +107,7 @@ def select_lam(
 
     best = least(error, START * guess_lam(whole, as_regularizer(regularizer), noise))
     if not best.found:
-        log.info("lam: no minimum of the error was found, %.4g is the last of the weights that were tried", best.lam)
+        log.info("lam: no minimum of the error was found, %.4g is the last weight that was tried", best.lam)
     return _WHOLE * best.lam, np.mean(best.volumes, axis=0)
 
 
@@ -120,13 +120,13 @@ def infer_lam(
     timeout: float | None = None,
     **options: Unpack[SolveOptions],
 ) -> tuple[float, NDArray]:
-    """Choose lam so that the prior is as strong as the volume it yields suggests: for too few views to `select_lam`.
+    """Choose lam so that the strength of the prior matches its volume: for too few views for `select_lam`.
 
-    Further parameters, what is returned and what is raised are as there.
+    Parameters, returned values and errors are as in `select_lam`.
 
     With a prior p(x) ~ theta^D exp(-theta phi(x)) over D degrees of freedom, the likeliest theta for a given x is D / phi(x)
     [1]_; with noise of variance s^2 the objective's lam is then phi(x) / (D s^2). The equation lam = phi(x_lam) / (D s^2) is
-    solved by substitution, from above.
+    solved by substitution, starting from a large lam.
 
     References
     ----------
@@ -149,11 +149,11 @@ def infer_lam(
 
 
 def noise_energy(sums: NormalEquations) -> float:
-    """Return the energy of the noise in one view, sigma^2 times its voxels.
+    """Return the noise energy of one view, sigma^2 times its voxels.
 
-    At each frequency the N views determine one number of the particle, through B / sqrt(S); their other N - 1 numbers hold
-    noise alone, and so does what is left of the energy c. A single view has no such rest: its noise is read at the
-    frequencies that the microscope passes least.
+    At each frequency the N views determine one number of the particle, through B / sqrt(S). Their other N - 1 numbers hold
+    noise alone, and so does the rest of the energy c. A single view has no such rest: its noise is read at the frequencies
+    that the microscope passes least.
     """
     seen, power = _power(sums)
     count = math.prod(sums.shape)
@@ -167,13 +167,13 @@ def noise_energy(sums: NormalEquations) -> float:
 
 
 def guess_lam(sums: NormalEquations, regularizer: Regularizer, noise: float | None = None) -> float:
-    """Return a weight of the right order: the size of D x over the variance of the noise."""
+    """Return a weight of the right order of magnitude: the size of D x over the variance of the noise."""
     variance = (noise_energy(sums) if noise is None else noise) / math.prod(sums.shape)
     return 10 * wiener_size(sums, regularizer) / variance
 
 
 def _freedom(sums: NormalEquations, noise: float) -> float:
-    """Return the share of frequencies at which the views say something: far above the noise, or passed well by the PSF."""
+    """Return the share of frequencies that carry information: far above the noise, or well passed by the PSF."""
     _, power = _power(sums)
     loud = half_sum(power > _INFORMATIVE * noise, sums.shape)
     passed = half_sum(sums.gram, sums.shape) ** 2 / half_sum(np.square(sums.gram, dtype=np.float64), sums.shape)
@@ -181,7 +181,7 @@ def _freedom(sums: NormalEquations, noise: float) -> float:
 
 
 def _power(sums: NormalEquations) -> tuple[NDArray, NDArray]:
-    """Return where the views have passed anything, and |B|^2 / S there."""
+    """Return which frequencies the views pass, and |B|^2 / S there."""
     strongest = sums.gram.max()
     if strongest == 0:
         raise ValueError("sums: found a transfer function of zero, need a PSF that passes something")

@@ -1,9 +1,9 @@
-"""The weight of the data term for few views, from noise that is like theirs.
+"""Choose lam for few views, from simulated noise like theirs.
 
-How a volume follows the noise in the views is seen by adding more of the same kind and solving again: that is what Stein's
-unbiased estimate of the error needs, beside the data themselves. It trusts that the views hold nothing but the particle and
-that noise. Where what a first volume leaves of them is more, as with light that left the images or a background that is
-none, the rest counts as noise, and lam is bounded by that.
+Adding noise of the same kind to the views and solving again shows how far a volume follows the noise. This is what Stein's
+unbiased estimate of the error needs beside the data. The estimate assumes that the views hold only the particle and this
+noise. If a first volume leaves a larger residual, as with light that left the images or a wrong background, the excess
+counts as noise and bounds lam.
 
 References
 ----------
@@ -29,12 +29,12 @@ from .risk import error_weight, risk, weighted
 from .selection import START, guess_lam
 from .trials import Trials, least
 
-_PRIOR = 0.25  # of the way from there to the guess: both err, in octaves by 0.7 and 1.2 (`reports.lam`)
-_PUSH = 0.5  # of the noise, that is added
-_MORE = 4.0  # times the guess: no problem of `reports.lam` wants more
-_FLOOR = 1e-8  # of the energy of the views: less noise is none
-_REST = 1.3  # times the noise, that a first volume may leave of the views
-_ABOVE = 0.5  # times the guess, where it leaves more: a little too low costs less than too high
+_PRIOR = 0.25  # of the way from Stein's lam to the guess: they err by 0.7 and 1.2 octaves (`reports.lam`)
+_PUSH = 0.5  # share of the noise that is added
+_MORE = 4.0  # bound of lam in units of the guess: no problem of `reports.lam` needs more
+_FLOOR = 1e-8  # least noise, as a share of the energy of the views
+_REST = 1.3  # largest residual of a first volume, in units of the noise, for this bound
+_ABOVE = 0.5  # bound for a larger residual, over that residual: too low a lam costs less than too high a one
 
 
 def stein_lam(
@@ -52,9 +52,9 @@ def stein_lam(
     ----------
     sums : NormalEquations
     noise : NormalEquations
-        Sums of noise alone, like that of the views and in their poses, see `sums.noise`.
+        Sums of noise alone, like the noise of the views and in their poses; see `sums.noise`.
     regularizer, cancel, timeout, **options
-        As in `select_lam`, as is what is returned and raised.
+        As in `select_lam`, as are the returned values and the errors.
     """
     trial = Trials("reconstruct", regularizer, cancel, timeout, options)
     workers, energy = trial.workers(as_sums(sums)), energy_of_one(sums, noise)
@@ -76,10 +76,10 @@ def stein_lam(
 
 
 def energy_of_one(sums: NormalEquations, noise: NormalEquations) -> float:
-    """Return the energy of the noise in one view; some, where there is none."""
+    """Return the noise energy of one view; never zero, even without noise."""
     return max(noise.energy / noise.n_poses, _FLOOR * sums.energy / sums.n_poses) or float(math.prod(sums.shape))
 
 
 def _bound(rest: float) -> float:
-    """Return how many times the guess lam may be, given what is left of the views over their noise."""
+    """Return the largest lam in units of the guess, given the residual of the views over their noise."""
     return _MORE if rest < _REST else _ABOVE / rest

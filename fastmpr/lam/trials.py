@@ -1,4 +1,4 @@
-"""Short solves of one problem at many weights of the data, and the search for the best one among them."""
+"""Short solves of one problem with many weights of the data term, and the search for the best weight."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from ..solver.admm import solve
 from ..solver.options import SolveOptions
 from ..sums.normal_equations import NormalEquations
 
-STEP = math.log(4.0)  # between the weights that are tried
+STEP = math.log(4.0)  # from one weight that is tried to the next
 _TRIALS = 7
 _TOLERANCE = 1e-2
 
 
 class Trials:
-    """The short solves of a search, which is given up when one of them is.
+    """The short solves of a search; a stop of one solve ends the search.
 
     Parameters
     ----------
     name : str
-        Who searches.
+        The function that searches, for messages.
     regularizer, cancel, timeout, options
         As in `select_lam`.
     first, later : int
-        Iterations of a solve from nothing, and of one from a volume, where ``options`` do not say.
+        Iterations of a solve from zero, and of one from a volume, unless ``options`` set them.
     """
 
     def __init__(
@@ -47,27 +47,27 @@ class Trials:
         self.most = first, later
 
     def __call__(self, sums: NormalEquations, lam: float, x0: NDArray | None) -> NDArray:
-        """Return the volume of one weight."""
+        """Return the volume for one weight."""
         options: SolveOptions = {"max_iter": self.most[x0 is not None], **self.options}
         result = solve(sums, lam, self.regularizer, x0=x0, cancel=self.stop, **options)
         self.stop.check(" while lam was being chosen", result)
         return result.x
 
     def workers(self, sums: NormalEquations) -> int:
-        """Return how many threads to take for a spectrum."""
+        """Return the number of threads for an FFT."""
         return as_workers(self.options.get("workers"), math.prod(sums.shape))
 
 
 class Least(NamedTuple):
-    """Where an error is least.
+    """The minimum of an error.
 
     Attributes
     ----------
     lam : float
     volumes : tuple of ndarray
-        Those of the weight that was tried next to it.
+        The volumes of the nearest weight that was tried.
     found : bool
-        Whether weights on both sides of it were worse.
+        Whether weights on both sides were worse.
     """
 
     lam: float
@@ -81,13 +81,14 @@ Error = Callable[[float, tuple[NDArray, ...] | None], tuple[float, tuple[NDArray
 def least(error: Error, guess: float) -> Least:
     """Return the weight of least error.
 
-    Weights a factor of 4 apart are tried downhill from a guess; a parabola through the best three gives the answer.
+    The search tries weights a factor of 4 apart, downhill from a guess, and fits a parabola through the best three.
 
     Parameters
     ----------
     error : callable
-        Given a weight and the volumes of the nearest one tried (None for the first), returns its error and its volumes.
+        Takes a weight and the volumes of the nearest weight tried (None at first); returns the error and the volumes.
     guess : float
+        The first weight to try.
     """
     errors: dict[int, float] = {}
     volumes: dict[int, tuple[NDArray, ...]] = {}

@@ -1,13 +1,13 @@
-"""The weight of the data term for one image: the one of the whitest residual, and a little more, while noise is left over.
+"""Choose lam for one image: the weight of the whitest residual, and a little more, but not so much that noise is fitted.
 
-Noise is white, and so is what a good volume leaves of an image: one that is too smooth leaves structure, one that is too
-close to the data leaves holes in the noise's spectrum where the microscope passes light. Neither the level of the noise nor
-its law need be known: where it grows with the light, the residual shows how.
+Noise is white, and so is the residual of a good volume. A volume that is too smooth leaves structure. A volume that is too
+close to the data leaves holes in the spectrum of the noise, where the microscope passes light. Neither the level of the
+noise nor its law has to be known: if the noise grows with the light, the residual shows how.
 
-But where a microscope passes few frequencies those holes hardly count, where its PSF is not quite the true one some
-structure is left for ever, and some noise is not white: then the whitest residual may be that of any large weight. So there
-is a ceiling: what is left at faint frequencies, over a noise that is read where no light is passed (`leftover`), becomes
-less than that noise as soon as a volume explains it.
+This fails if the microscope passes few frequencies, so that the holes hardly count; if the PSF is inexact, so that some
+structure always remains; or if the noise is not white. Then any large weight may give the whitest residual. So lam has a
+ceiling: the residual at faint frequencies falls below the noise as soon as the volume fits the noise. The noise is read at
+frequencies that the microscope does not pass (`leftover`).
 
 References
 ----------
@@ -30,28 +30,28 @@ from ..sums.normal_equations import half_sum
 from .leftover import Noise, heights
 
 _TRIALS = 10
-_MORE = math.log2(2.2)  # above the weight of the whitest residual: nearest the truth (`reports.deconvolution`)
-_GIVE, _MANY = 0.6, 50_000  # octaves, and voxels
-_LEFT = 0.87  # of the noise, at faint frequencies, at least (`reports.lam_one_image`)
-_LOUDEST = 20.0  # times the median: what few frequencies still lack after few iterations must not drown the rest
+_MORE = math.log2(2.2)  # octaves above the whitest residual: nearest the truth (`reports.deconvolution`)
+_GIVE, _MANY = 0.6, 50_000  # octaves by which the ceiling rises at most, and voxels for the full rise
+_LEFT = 0.87  # of the noise must remain at faint frequencies (`reports.lam_one_image`)
+_LOUDEST = 20.0  # bound of the power, in units of its median: few frequencies that lag behind must not dominate
 
 
 class Trial(NamedTuple):
-    """What a weight leaves of an image: how far from white that is and, over the noise, how much at faint frequencies."""
+    """The residual for one weight: how far it is from white, and its power over the noise at faint frequencies."""
 
     colour: float
     left: float | None = None
 
 
 class Choice(NamedTuple):
-    """A weight, and what decided on it: "whiteness", "noise" that would have been explained, or the last of the "trials"."""
+    """A weight and what decided on it: "whiteness", "noise" (a larger one fits the noise) or "trials" (the last tried)."""
 
     lam: float
     by: str
 
 
 class _Trials:
-    """Trials of weights that are powers of 2 of a guess, each made once."""
+    """Trials of weights that are a guess times powers of 2; each trial is made once."""
 
     def __init__(self, trial: Callable[[float], Trial], guess: float):
         self._trial, self._guess = trial, guess
@@ -66,7 +66,7 @@ class _Trials:
         return self._guess * 2.0**k
 
     def explain(self, k: int) -> bool:
-        """Return whether a weight explains noise."""
+        """Return whether a weight fits the noise."""
         left = self(k).left
         return left is not None and left < _LEFT
 
@@ -76,17 +76,18 @@ class _Trials:
 
 
 def whitest(trial: Callable[[float], Trial], guess: float, voxels: int = 0) -> Choice:
-    """Return the best weight: the one of the whitest residual, and a little more, but none that explains the noise.
+    """Return the best weight: that of the whitest residual, and a little more, but never one that fits the noise.
 
-    Where the guess already does, it is the largest that does not: whiteness tells little of such images.
+    If the guess already fits the noise, return the largest weight that does not: whiteness shows little in such images.
 
     Parameters
     ----------
     trial : callable
+        Takes a weight and returns its `Trial`.
     guess : float
-        A weight to begin with.
+        The first weight to try.
     voxels : int
-        On which whiteness is seen. Of many it tells more than what is left: the ceiling gives way a little.
+        Number of voxels of the residual. With many of them, whiteness is more reliable, so the ceiling is a little higher.
     """
     trials = _Trials(trial, guess)
     give = _GIVE * min(1.0, voxels / _MANY)
@@ -94,7 +95,7 @@ def whitest(trial: Callable[[float], Trial], guess: float, voxels: int = 0) -> C
 
 
 def _down(trials: _Trials) -> Choice:
-    """Go down, in long steps and then in short ones, to where the noise is no longer explained."""
+    """Go down, in long steps and then in short ones, until the noise is no longer fitted."""
     k = 0
     while trials.explain(k):
         if trials.spent:
@@ -106,15 +107,15 @@ def _down(trials: _Trials) -> Choice:
 
 
 def _downhill(trials: _Trials, give: float) -> Choice:
-    """Go downhill, in long steps and then in short ones, to the whitest residual; a parabola through three finds it.
+    """Go downhill, in long steps and then in short ones, to the whitest residual; fit a parabola through three weights.
 
-    To one that is found below the ceiling, this gives way.
+    If the whitest residual lies below the ceiling, the ceiling is raised by ``give``.
     """
 
     def height(k: int) -> tuple[bool, float]:
         return (True, k) if trials.explain(k) else (False, trials(k).colour)
 
-    best, first = 0, -1 if trials(0).left is None else 1  # up, if a ceiling is there
+    best, first = 0, -1 if trials(0).left is None else 1  # upwards if there is a ceiling
     for stride in (2 * first, first):
         downhill = stride if height(best + stride) < height(best) else -stride
         while not trials.spent and height(best + downhill) < height(best):
@@ -129,13 +130,13 @@ def _downhill(trials: _Trials, give: float) -> Choice:
 
 
 def _vertex(left: float, centre: float, right: float) -> float:
-    """Return where a parabola through values at -1, 0 and 1 is least, 0 where it has no least value."""
+    """Return where a parabola through values at -1, 0 and 1 is least; 0 if it has no minimum."""
     curvature = left - 2 * centre + right
     return min(max(0.5 * (left - right) / curvature, -1.0), 1.0) if curvature > 0 else 0.0
 
 
 def _ceiling(trials: _Trials, k: int) -> float:
-    """Return how far above ``k`` the noise is explained, by a line through what is left there and at the next weight."""
+    """Return how far above ``k`` the noise begins to be fitted, by a line through the residuals of two weights."""
     here, above = trials(k).left, trials(k + 1).left
     if here is None or above is None or not 0 < above < here:
         return math.inf
@@ -148,11 +149,11 @@ def colour(residual: NDArray, light: NDArray, workers: int, noise: Noise | None 
     Parameters
     ----------
     residual : (nz, ny, nx) ndarray
-        Of an image; NaN where it was not seen.
+        Residual of an image; NaN where nothing was seen.
     light : (nz, ny, nx) ndarray
-        What is predicted there.
+        The prediction there.
     noise : Noise, optional
-        If that is clearly not white, the residual is compared with it.
+        If the noise is clearly not white, the residual is compared with it instead.
     """
     seen = ~np.isnan(residual)
     scaled = np.zeros_like(residual)

@@ -1,1 +1,1 @@
-"""From a data set to one volume: the main job, views that saw a part, and the methods of before."""
+"""Reconstruct one volume from a data set: `reconstruct`, views that saw a part of their images, and older methods."""

@@ -1,4 +1,4 @@
-"""What people did before: the methods that the paper compares with."""
+"""Older methods, with which the paper compares."""
 
 from __future__ import annotations
 
@@ -53,14 +53,14 @@ def average(
     timeout: float | None = None,
     **views: Unpack[ViewKeywords],
 ) -> NDArray:
-    """Average the aligned views, by their weights, voxel by voxel over the views that saw it.
+    """Return the weighted average of the aligned views; each voxel is averaged over the views that saw it.
 
     Parameters
     ----------
     data : Dataset
         With poses; it needs no PSF. ``particles, psf, poses`` and further keywords of `Dataset` are its shorthand.
     shape, workers, progress, cancel, timeout
-        As in `fastmpr.accumulate`; so is the grid, without its padding.
+        As in `fastmpr.accumulate`. The grid is the same, without padding.
 
     Returns
     -------
@@ -70,7 +70,7 @@ def average(
     Raises
     ------
     ValueError, TypeError, MemoryError, Cancelled
-        As `fastmpr.accumulate` does.
+        As in `fastmpr.accumulate`.
 
     Examples
     --------
@@ -125,7 +125,7 @@ def average(
 
 
 class _Options(Summing, total=False):
-    """The keywords of `deconvolve_average` beside a Dataset."""
+    """The keywords of `deconvolve_average` with a Dataset."""
 
     lam: float | Literal["auto"]
     regularizer: str | Regularizer
@@ -134,7 +134,7 @@ class _Options(Summing, total=False):
 
 
 class _Shorthand(_Options, ViewKeywords, total=False):
-    """The same beside particles."""
+    """The same keywords with particles."""
 
 
 @overload
@@ -159,11 +159,11 @@ def deconvolve_average(
     timeout: float | None = None,
     **views: Unpack[ViewKeywords],
 ) -> NDArray:
-    """Deconvolve each view alone, then average: what one does without a solver for all views at once.
+    """Deconvolve each view alone, then average: the method without a solver for all views at once.
 
-    Every view is deconvolved as `fastmpr.reconstruct` would do it from this view only, by the same solver to the same
-    tolerance, in its own frame; then `average` aligns the deconvolved views. Parameters are those of
-    `fastmpr.reconstruct`; ``lam`` weighs the data of one view, and ``"auto"`` chooses it for each.
+    Each view is deconvolved in its own frame as `fastmpr.reconstruct` does for a single view, by the same solver to the same
+    tolerance; then `average` aligns the deconvolved views. Parameters are those of `fastmpr.reconstruct`; ``lam`` weights
+    the data of one view, and ``"auto"`` chooses it for each view.
 
     Returns
     -------
@@ -175,12 +175,12 @@ def deconvolve_average(
     ValueError, TypeError
         Naming the argument, if counts, shapes or units disagree, or a value is not finite or out of its range.
     MemoryError, Cancelled
-        As `fastmpr.accumulate` does.
+        As in `fastmpr.accumulate`.
 
     References
     ----------
     D. Fortun et al., "Reconstruction from multiple particles for 3D isotropic resolution in fluorescence microscopy", IEEE
-    Transactions on Medical Imaging 37(5), 2018: there called Deconv/Average.
+    Transactions on Medical Imaging 37(5), 2018: called Deconv/Average there.
 
     Examples
     --------
@@ -218,9 +218,9 @@ def deconvolve_average(
 
 
 class Deconvolved(Sequence[NDArray]):
-    """Views, each deconvolved when it is asked for, on its own grid of cubic voxels; any thread may ask.
+    """Views, each deconvolved on its own grid of cubic voxels when it is indexed, by any thread.
 
-    The PSFs' tables and the grid are shared.
+    All views share the grid and the tables of the PSFs.
     """
 
     thread_safe = True
@@ -232,7 +232,7 @@ class Deconvolved(Sequence[NDArray]):
         self.grid = padded_shape(data, self.model)
         check_fits(data, self.model, self.grid, image_bytes(data, self.grid) + 4 * part_bytes(data, self.grid))
         self.transfers = transfer_functions(data)
-        # In its own frame a particle has the pose of the model; views in the model's frame keep their turned PSFs.
+        # In its own frame a particle has the pose of the model; views in the model's frame keep their rotated PSFs.
         own = data.placed if data.frame == "model" else Poses(Rotation.identity(len(data)))
         self.data = data.replace(poses=own, names=None, symmetry=None, weights=None)
 
@@ -249,6 +249,6 @@ class Deconvolved(Sequence[NDArray]):
         finally:
             accumulator.free()
         stop.check()
-        (counts,) = observation.counts  # NaN where a view that saw a part saw nothing
+        (counts,) = observation.counts  # NaN where the view saw nothing, if it saw a part
         x = result.x if counts is None else np.where(counts > 0, result.x, np.nan).astype(result.x.dtype)
         return np.ascontiguousarray(x[inner(self.grid, self.model)])

@@ -1,9 +1,8 @@
-"""Views that did not see all of their images: what they would have seen is predicted, a few times.
+"""Solve for views that saw only a part of their images, by predicting the unseen part a few times.
 
-The sums over what was seen do not know what is beyond it, and no FFT leaves it out. So now and then every such view is asked
-what the volume of the moment predicts for it, which tells how well that volume fits where the views saw something, and how
-it should change; then the solver goes on with that (see `partial`), its duals and penalties kept. The particles themselves
-are not read again.
+An FFT covers the whole image, so the sums cannot leave out its unseen voxels. Therefore each such view is predicted from the
+current volume a few times. The prediction shows how well the volume fits the seen voxels, and how it must change. The solver
+then continues with this new data term (see `partial`) and keeps its duals and penalties. The particles are not read again.
 """
 
 from __future__ import annotations
@@ -33,41 +32,38 @@ from ..sums.resampling import inner
 from .curvature import Curvature
 from .partial import PartialEquations, first_guess
 
-_HELD = 2 * 5 + 4  # spectra: two for each secant, and what multiplies by them
-_MOST = 5  # predictions
-_ITERATIONS = 20  # of the solver between two of them
-_EVERY = 1  # iterations after which the data term follows the volume
-_ENOUGH = 5e-3  # of phi: what a prediction must at least gain for another one
-_NOBODY = 1e-9  # of the views' weight: no view at all, but for rounding
-_AT_MOST = 2.0  # times the guess: crops want no more, and where little was seen a half may want hundreds
-_SETTLED = 0.1  # of phi: what the last one may gain where the solve succeeded
+_HELD = 2 * 5 + 4  # spectra in memory: two for each secant, and those of the products
+_MOST = 5  # predictions at most
+_ITERATIONS = 20  # of the solver between two predictions
+_EVERY = 1  # iterations after which the data term is linearised again
+_ENOUGH = 5e-3  # of phi: a prediction must lower the objective by this much for another one
+_NOBODY = 1e-9  # of the views' weight: less is no view at all, but rounding
+_AT_MOST = 2.0  # bound of lam in units of the guess: crops need no more, but halves that saw little may choose hundreds
+_SETTLED = 0.1  # of phi: the last prediction may lower the objective by this much in a converged solve
 
 
 class Crops:
-    """A `Problem` of views of which some saw a part of their images.
+    """A `Problem` with views of which some saw only a part of their images.
 
     Parameters
     ----------
     observation : Observation
     noise : NormalEquations, optional
-        Sums of noise like that of the views, where lam is to be chosen for few of them.
-
-    Raises
-    ------
-    MemoryError
-        If what it holds cannot fit in the memory that this process may use.
+        Sums of noise like that of the views, if lam is to be chosen for few views.
     """
 
     def __init__(self, observation: Observation, noise: NormalEquations | None):
         self._observation, self._noise = observation, noise
 
     def minimise(self, lam: float | str, regularizer: Regularizer, until: Until, run: Run) -> Result:
-        """Choose lam where that is "auto", and minimise; see `Problem`.
+        """Choose lam if it is "auto", and minimise; see `Problem`.
 
         Raises
         ------
         ValueError
-            If lam is to be chosen for a regulariser in closed form.
+            If lam is to be chosen for a regulariser with a closed form.
+        MemoryError
+            If the predictions cannot fit in the memory that this process may use.
         """
         if lam == "auto" and has_closed_form(regularizer):
             raise ValueError(
@@ -84,7 +80,7 @@ class Crops:
     def _start(
         self, predictions: Predictions, lam: float | str, regularizer: Regularizer, run: Run
     ) -> tuple[float, PartialEquations]:
-        """Return lam, chosen where it is to be, and the data term near a volume to start from."""
+        """Return lam, chosen if it is "auto", and the data term near a volume to start from."""
         workers, noise = self._observation.accumulator.team.size, self._noise
         x = first_guess(_sum(self._observation.sums), predictions.share(), workers)
         target = _sum(predictions.at(x))
@@ -101,17 +97,22 @@ class Crops:
             raise
         chosen, _ = choose_lam([part.filled for part in parts], noise, regularizer, run)
         most *= _AT_MOST
-        if noise is None and chosen > most:  # both halves were filled by one volume: where little was seen, they agree
-            log.info("lam: bounded at %.4g by what is left of the views, the error is least at %.4g", most, chosen)
+        if noise is None and chosen > most:  # one volume filled both halves, so they agree where little was seen
+            log.info("lam: bounded at %.4g by the residual of the views, the error is least at %.4g", most, chosen)
             chosen = most
         return chosen, _sum(parts).after(target)
 
 
 class Predictions:
-    """Predictions, one after another, with the background of each view fitted on the way.
+    """Predict the views again and again, and fit the background of each view on the way.
 
-    Of all backgrounds the mean stays where it was estimated: a volume that is brighter everywhere, on backgrounds that are
-    darker everywhere, looks the same to views that saw no darkness.
+    The mean of all backgrounds stays as it was estimated. Views that saw no dark voxels cannot tell a brighter volume from a
+    brighter background.
+
+    Raises
+    ------
+    MemoryError
+        If the predictions cannot fit in the memory that this process may use.
     """
 
     def __init__(self, observation: Observation):
@@ -125,7 +126,7 @@ class Predictions:
         self._seen = [observation.weight_seen(group) for group in range(groups)]
 
     def free(self) -> None:
-        """Let go of the buffers."""
+        """Free the buffers."""
         self._curvature.free()
         self.observation.accumulator.free()
 
@@ -139,7 +140,7 @@ class Predictions:
     def at(self, x: NDArray) -> list[PartialEquations]:
         """Return the data term of each group near a volume."""
         accumulator = self.observation.accumulator
-        x = accumulator.symmetric(x)  # for a volume that is not, one pose does not tell what the others would
+        x = accumulator.symmetric(x)  # otherwise one pose would not predict what its symmetric copies do
         sums, residual = predict(self.observation, x, self._levels)
         self.done += 1
         if accumulator.data.fits_background:
@@ -154,12 +155,12 @@ class Predictions:
 
 
 def _mean_level(levels: NDArray, weights: NDArray) -> float:
-    """Return the mean of levels: a view that counts for little has as little to say of the others' background."""
+    """Return the weighted mean of the levels, or the plain mean if all weights are equal."""
     return float(levels.mean() if np.ptp(weights) == 0 else np.average(levels, weights=weights))
 
 
 def _solved_near(term: PartialEquations, lam: float, regularizer: Regularizer, run: Run, x0: NDArray) -> Result:
-    """Minimise what is guessed of a data term, and the prior, for a while."""
+    """Minimise the guessed data term and the prior for some iterations."""
     with begin(term.near(x0), lam, regularizer, Until(_ITERATIONS, 0.0), run, x0) as solve:
         while solve.go_on(_EVERY):
             solve.change(term.linearise)
@@ -169,7 +170,7 @@ def _solved_near(term: PartialEquations, lam: float, regularizer: Regularizer, r
 def _minimised(
     predictions: Predictions, lam: float, target: PartialEquations, regularizer: Regularizer, until: Until, run: Run
 ) -> Result:
-    """Solve and predict in turn."""
+    """Alternate between solving and predicting; return the result."""
     until = Until(until.max_iter, 0.0)
     with begin(target.near(target.x), lam, regularizer, until, run, target.x) as solve:
         goes_on, gain = _follow(solve, target), math.inf
@@ -182,13 +183,13 @@ def _minimised(
                 solve.change(target.linearise, solve.volume())
                 goes_on = _follow(solve, target)
         except Cancelled:
-            goes_on = solve.go_on()  # which ends at once, and says why
+            goes_on = solve.go_on()  # ends at once, with the reason
         result = solve.result()
-    return _told(result, predictions, gain) if goes_on else result
+    return _finished(result, predictions, gain) if goes_on else result
 
 
 def _follow(solve: Solve, term: PartialEquations) -> bool:
-    """Let a solve go on while it follows what is known of the data term; return whether it can go on still."""
+    """Continue a solve for some iterations, with the data term linearised again; return whether it can continue."""
     for _ in range(0, _ITERATIONS, _EVERY):
         if not solve.go_on(_EVERY):
             return False
@@ -204,8 +205,8 @@ def _sum(parts):
     return functools.reduce(operator.add, parts)
 
 
-def _told(result: Result, predictions: Predictions, gain: float) -> Result:
-    """Return a result that says how it ended, how many views did not see all, and what nobody saw."""
+def _finished(result: Result, predictions: Predictions, gain: float) -> Result:
+    """Return the result with a message: how it ended, how many views saw a part, and how many voxels no view saw."""
     observation, share = predictions.observation, predictions.share()
     status = "converged" if 0 <= gain <= _SETTLED else "max_iter"
     grid, model = observation.accumulator.grid, observation.accumulator.model
@@ -214,5 +215,5 @@ def _told(result: Result, predictions: Predictions, gain: float) -> Result:
     views = f"{int(observation.partial.sum())} views that saw a part"
     ended = "converged" if status == "converged" else "stopped"
     message = f"{ended} after {predictions.done} predictions for {views}, the last of which {change}"
-    message += f"; {nobody} voxels that no view saw are the prior's" if nobody else ""
+    message += f"; {nobody} voxels that no view saw come from the prior" if nobody else ""
     return replace(result, status=status, message=message)

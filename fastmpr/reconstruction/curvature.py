@@ -1,4 +1,4 @@
-"""Products with S - P, where P is what is guessed of the curvature over what views saw: see `partial`."""
+"""Products with S - P, where P is a guess of the curvature of the data term over seen voxels: see `partial`."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from ..runtime.threads import Team
 
 
 class Secant(NamedTuple):
-    """A step s between two volumes: spectra of P s as it was guessed, and of A s as it is.
+    """Two spectra for a step s between two volumes: P s, as guessed, and A s, as found.
 
-    Each is over the root of its product with s.
+    Each is divided by the square root of its product with s.
     """
 
     guessed: NDArray
@@ -25,14 +25,14 @@ class Secant(NamedTuple):
 
 
 class Curvature:
-    """Multiplies by S - P on one grid, in a team and in buffers that serve again and again.
+    """Multiply by S - P on one grid, with a team of threads and buffers that are reused.
 
     Parameters
     ----------
     grid : (nz, ny, nx)
     dtype : type
     workers : int
-        Threads.
+        Number of threads.
     """
 
     def __init__(self, grid: Size, dtype: Any, workers: int):
@@ -41,7 +41,7 @@ class Curvature:
         self.fft.plan_inverse()
 
     def free(self) -> None:
-        """Let go of the buffers."""
+        """Free the buffers."""
         self.fft.free()
 
     def multiply(
@@ -52,7 +52,7 @@ class Curvature:
         Parameters
         ----------
         step, share : (nz, ny, nx) ndarray
-            Of the grid's volumes; the share of the views that saw a voxel.
+            The step, and the share of the views that saw each voxel, on the grid.
         gram : (nz, ny, nx // 2 + 1) ndarray
             S.
         secants : tuple of Secant
@@ -89,7 +89,7 @@ class Curvature:
     def _to_space(
         self, block: Block, gram: NDArray, secants: tuple[Secant, ...], out: NDArray, products: NDArray
     ) -> None:
-        """Add up a block's products with the step, put S times the step in ``out``, and its root's back to space."""
+        """Add up a block's products with the step, write S step to ``out``, and transform S^1/2 step back to space."""
         block.forward()
         rows, nx = (block.first, block.last), self.grid[2]
         for k, secant in enumerate(secants):
@@ -100,7 +100,7 @@ class Curvature:
         block.inverse()
 
     def _back(self, block: Block, gram: NDArray, secants: tuple[Secant, ...], factors: NDArray, out: NDArray) -> None:
-        """Take P times the step off a block of ``out``."""
+        """Subtract P times the step from a block of ``out``."""
         block.forward()
         rows, real = (block.first, block.last), gram.dtype.type
         weighted_spectra.take_off(block.columns, gram, out, *rows)

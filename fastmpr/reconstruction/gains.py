@@ -1,4 +1,4 @@
-"""How strong each view is beside the others, and how far to trust it, as a volume tells."""
+"""Fit the gain of each view, and how far to trust the view, by comparison with a volume."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from numpy.typing import NDArray
 
 from ..sums.accumulator import Accumulator
 
-_ALIKE = 5.0  # standard errors that the correlation of a view with its prediction lies above nothing, at least
+_ALIKE = 5.0  # standard errors by which the correlation of a view with its prediction must exceed zero
 _LEAST_TRUST = 1e-6
 
 
 def fit_gains(accumulator: Accumulator, x: NDArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Compare views with what a volume predicts of them.
+    """Compare the views with their predictions from a volume.
 
     Parameters
     ----------
     accumulator : Accumulator
     x : (nz, ny, nx) ndarray
-        On the padded grid.
+        The volume, on the padded grid.
 
     Returns
     -------
     gain : (N,) ndarray
-        The slope of each view over its prediction, over their median; 1 where it does not look like that at all.
+        The slope of each view over its prediction, divided by the median slope; 1 for a view unlike its prediction.
     trust : (N,) ndarray
-        The variance of what is left of a view once it is divided by its gain, in the median over its own; 1 at most.
+        The median residual variance of all views over that of each view, once views are divided by their gains; at most 1.
     """
     spectrum = accumulator.spectrum(x)
     _, noted = accumulator.process(

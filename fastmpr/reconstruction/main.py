@@ -1,4 +1,4 @@
-"""The main job: from views to one volume."""
+"""Reconstruct one volume from views."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from .problem import problem_of
 
 
 class _Options(Summing, total=False):
-    """The keywords of `reconstruct` beside a Dataset."""
+    """The keywords of `reconstruct` with a Dataset."""
 
     lam: float | Literal["auto"]
     regularizer: str | Regularizer | ClosedForm
@@ -46,7 +46,7 @@ class _Options(Summing, total=False):
 
 
 class _Shorthand(_Options, ViewKeywords, total=False):
-    """The same beside particles."""
+    """The same keywords with particles."""
 
 
 @overload
@@ -77,44 +77,42 @@ def reconstruct(
     """Reconstruct one isotropic volume from many blurred views of a particle.
 
     Subtracts each view's background (not with ``frame="model"``), sums the normal equations (`accumulate`), chooses ``lam``
-    (by cross-validation of halves of the views, `select_lam`; with fewer than 6 views by `infer_lam`), minimises (`solve`)
-    and crops the padding. Where views did not see all of their images (see ``seen`` of `Dataset`), the data term covers
-    what they saw: the rest is predicted from the volume, in rounds between which the solver goes on.
+    (by cross-validation of halves of the views, `select_lam`; with fewer than 6 views by Stein's estimate of the error),
+    minimises (`solve`) and crops the padding. If views did not see all of their images (see ``seen`` of `Dataset`), the data
+    term covers the voxels that they saw; the rest is predicted from the volume a few times while the solver runs.
 
     Parameters
     ----------
     data : Dataset
-        With a PSF and poses; each particle is read once, where copies of an image are found twice, and at most 64 of them
+        With a PSF and poses. Each particle is read once, or twice if copies of an image are found, and at most 64 particles
         once more for ``check``. ``particles, psf, poses`` and further keywords of `Dataset` are its shorthand.
     lam : float or "auto"
         Weight of the data term, see `solve`. It scales as the inverse of the intensities.
     regularizer : str or Regularizer
         ``"hessian"``: the nuclear norm of the Hessian.
     shape : int or (nz, ny, nx), optional
-        Shape of the result; by default what a particle image covers.
+        Shape of the result; by default it covers a particle image.
     positivity, max_iter, tol, workers, callback
-        As in `fastmpr.solve`. While ``lam`` is being chosen, ``callback`` sees those iterations too.
+        As in `fastmpr.solve`. ``callback`` is also called for the iterations that choose ``lam``.
     check : bool
-        Whether to compare up to 64 views, spread over all of them, with what the volume shows of them.
+        Whether to compare up to 64 views, spread over all of them, with their predictions from the volume.
     progress : bool or callable, optional
-        True shows bars (needs tqdm); a callable is called with what is counted ("particles", then "iterations", and
-        "predictions" of views that saw a part; "gains"; "checks"), how many are done, and of how many (None for the
-        iterations).
+        True shows bars (needs tqdm). A callable receives what is counted ("particles", then "iterations", and "predictions"
+        of views that saw a part; "gains"; "checks"), how many are done, and of how many (None for iterations).
     cancel : threading.Event, optional
-        Or anything with ``is_set()``, asked between views and after iterations: once it is set, the call ends with the
+        Or anything with ``is_set()``, checked between views and after iterations; once it is set, the call ends with the
         volume so far.
     timeout : float, optional
-        Seconds from the call after which to end with the volume so far.
+        Seconds after which the call ends with the volume so far.
 
     Returns
     -------
     Result
-        With ``success`` as `solve` has it; or, where views saw a part, if the last round lowered the objective by a tenth of
-        phi at most, which leaves it some hundredths of phi above its minimum (``tol`` is not used then). ``message`` tells
-        how many views those were, and how many voxels no view saw. ``x`` has cubic voxels as large as the smallest side of
-        ``voxel_size``, and the precision of the first particle
-        (float32 unless that is float64). ``fit`` is the median ``ratio`` of `residuals`, over the views looked at: about 1
-        where the volume explains them.
+        ``x`` has cubic voxels as large as the smallest side of ``voxel_size``, and the precision of the first particle
+        (float32 unless the particle is float64). ``success`` is that of `solve`. If views saw a part, ``success`` is True if
+        the last prediction lowered the objective by at most a tenth of phi, which leaves it some hundredths of phi above its
+        minimum (``tol`` is not used then); ``message`` tells the number of those views, and of voxels that no view saw.
+        ``fit`` is the median ``ratio`` of `residuals` over the views compared: about 1 if the volume explains them.
 
     Raises
     ------
@@ -123,7 +121,7 @@ def reconstruct(
     MemoryError
         At once, if the sums or the solve cannot fit in the memory that this process may use.
     Cancelled
-        If it is to end before there is a volume: while the views are summed.
+        If ``cancel`` or ``timeout`` ends the call before there is a volume, while the views are summed.
 
     References
     ----------
@@ -152,7 +150,7 @@ def reconstruct(
         asked = Asked(model, lam, chosen, until, replace(run, callback=counting(run.callback, tell)), tell)
         result, transfers = _reconstructed(data, asked)
         if data.fits_gain:
-            if strong := data.source.strong():  # such a view would be all that the first volume shows
+            if strong := data.source.strong():  # such a view would dominate the first volume
                 alike = data.replace(weights=np.where(np.isin(np.arange(len(data)), strong), 0, data.weights))
                 result, _ = _reconstructed(alike, asked)
             result = _with_gains(result, data, asked)
@@ -163,18 +161,18 @@ def reconstruct(
 
 @dataclass(frozen=True)
 class Asked:
-    """What is asked of every volume of a call.
+    """The settings that all volumes of a call share.
 
     Attributes
     ----------
     model : (nz, ny, nx)
-        Its shape, before padding.
+        Shape of the volume, before padding.
     lam : float or "auto"
     regularizer : Regularizer
     until : Until
     run : Run
     tell : callable, optional
-        What to tell progress to.
+        Receives the progress.
     """
 
     model: Size
@@ -202,7 +200,7 @@ def _reconstructed(data: Dataset, asked: Asked) -> tuple[Result, list[TransferFu
 
 
 def _observed(data: Dataset, asked: Asked) -> Observation:
-    """Observe the views, in halves where these are to choose lam."""
+    """Observe the views, in halves if these are to choose lam."""
     rest = asked.model, asked.run.workers, asked.tell, asked.run.stop
     if asked.lam == "auto":
         return observe_halves(data, ENOUGH_VIEWS, *rest)
@@ -212,7 +210,7 @@ def _observed(data: Dataset, asked: Asked) -> Observation:
 
 
 def _with_gains(first: Result, data: Dataset, asked: Asked) -> Result:
-    """Return the result with gains and weights as a first one tells them; that one where the call is to end before."""
+    """Return the result with gains and weights from a first result; return the first one if the call is to end early."""
     stop, message = asked.run.stop, f"{first.message}; gains not fitted"
     if stop.is_set() or first.was_cut_short:
         return replace(first, status=stop.status() or first.status, message=message)
@@ -227,7 +225,7 @@ def _with_gains(first: Result, data: Dataset, asked: Asked) -> Result:
 
 
 def _gains(data: Dataset, x: NDArray, asked: Asked) -> tuple[NDArray, NDArray]:
-    """Return the gain of each view beside the others, and how far to trust it, as a volume tells them."""
+    """Return the relative gain of each view, and how far to trust the view, by comparison with a volume."""
     accumulator = Accumulator(data, [data.used], asked.model, asked.run.workers, asked.tell, asked.run.stop)
     try:
         return fit_gains(accumulator, x)

@@ -1,14 +1,14 @@
-"""The data term over what views saw of their images, where that is not all.
+"""The data term of views that saw only a part of their images.
 
-With M_i what view i saw, it is the square of M_i (y_i - H_i x), summed: A = sum_i w_i H_i^T M_i H_i stands where S stands
-otherwise, and no FFT makes that diagonal. But S lies above A, so the sums with H_i x in place of what a view did not see
-(`predict`) lie above the data term, and touch it at x: to minimise them in turn is expectation-maximisation,
-safe and slow. Far fewer predictions are needed with a guess of A that takes no view at all,
+M_i masks what view i saw. The data term is the sum of the squares of M_i (y_i - H_i x), so A = sum_i w_i H_i^T M_i H_i
+takes the place of S, and no FFT makes A diagonal. But S lies above A. So if H_i x replaces what a view did not see
+(`predict`), the sums lie above the data term and touch it at x. To predict and minimise in turn is expectation-maximisation,
+which is safe but slow. Far fewer predictions are needed with a guess of A that needs no views,
 
     P = S^1/2 q S^1/2,   q = the share of the views that saw a voxel,
 
-which is no more than S either, and is mended by what predictions at two volumes tell, A (x - x'), as quasi-Newton methods
-do it (BFGS).
+which also lies below S. Predictions at two volumes give A (x - x'), which corrects the guess as in quasi-Newton methods
+(BFGS).
 """
 
 from __future__ import annotations
@@ -24,30 +24,30 @@ from ..solver.quadratic import Quadratic
 from ..sums.normal_equations import NormalEquations, half_sum
 from .curvature import Curvature, Secant
 
-_LEAST_SHARE = 0.3  # for a first guess: less is taken for that much, or its noise would be
+_LEAST_SHARE = 0.3  # for a first guess: a smaller share counts as this much, to limit the noise
 _FLOOR = 0.01  # of the strongest frequency, for a first guess
 
 
 @dataclass(frozen=True, eq=False)
 class PartialEquations:
-    """The data term over what views saw: exact at a volume, with its slope, and guessed near it.
+    """The data term over seen voxels: exact at one volume, with its gradient, and guessed near it.
 
     Parameters
     ----------
     filled : NormalEquations
-        The sums with the volume's prediction in place of what was not seen.
+        The sums, with the volume's predictions in place of unseen voxels.
     x : (nz, ny, nx) ndarray
         The volume.
     share : (nz, ny, nx) ndarray
-        Of the views' weight, that saw a voxel.
+        The share of the views' weight that saw each voxel.
     seen : float
-        How many voxels the views saw, all told.
+        The number of voxels that all views saw together.
     voxels : int
-        What a view that saw all would have seen.
+        The number of voxels of a whole view.
     curvature : Curvature
-        What multiplies by S - P.
+        Multiplies by S - P.
     secants : tuple of Secant
-        What was found out about A.
+        What is known about A.
     """
 
     filled: NormalEquations
@@ -76,14 +76,14 @@ class PartialEquations:
         return PartialEquations(filled, self.x, share.astype(self.share.dtype), seen, self.voxels, self.curvature)
 
     def near(self, x: NDArray) -> Quadratic:
-        """Return what touches the guess at a volume, and lies above it where S lies above P."""
+        """Return a quadratic term that touches the guess at a volume, and lies above it where S lies above P."""
         whole = Quadratic.of(self.filled)
         whole.rhs = np.empty_like(self.filled.rhs)
         self.linearise(x, whole.rhs)
         return whole
 
     def linearise(self, x: NDArray, out: NDArray) -> None:
-        """Fill ``out`` with the rhs of what `near` returns for a volume; all else of it is the same for all volumes."""
+        """Fill ``out`` with the rhs of what `near` returns for a volume; its other parts are the same for all volumes."""
         self._multiply(x - self.x, out)
         np.add(out, self.filled.rhs, out=out)
 
@@ -92,24 +92,24 @@ class PartialEquations:
         return self.filled.misfit(x) - self._multiply(x - self.x, np.empty_like(self.filled.rhs))
 
     def noise_energy(self) -> float:
-        """Return the energy of the noise in a view that saw all, as the misfit shows it."""
+        """Return the noise energy of a whole view, estimated from the misfit."""
         return max(self.filled.misfit(self.x), 1e-8 * self.filled.energy) / self.seen * self.voxels
 
     def after(self, before: PartialEquations) -> PartialEquations:
-        """Return the same, with what is learnt about A from the same views' term at another volume."""
+        """Return the same term, with what the term of the same views at another volume tells about A."""
         known, step = replace(self, secants=before.secants), self.x - before.x
         spectrum = rfftn(step, self.curvature.team.size)
         whole, difference = self.filled.gram * spectrum, np.empty_like(self.filled.rhs)
         known._multiply(step, difference)
         secant = Secant(whole - difference, whole - self.filled.rhs + before.filled.rhs)
         products = [half_sum((spectrum.conj() * side).real, self.shape) / step.size for side in secant]
-        if min(products) <= 0:  # rounding, of a step that hardly was one
+        if min(products) <= 0:  # rounding errors of a very small step
             return known
         sides = (side / side.real.dtype.type(np.sqrt(product)) for side, product in zip(secant, products, strict=True))
         return replace(self, secants=(*before.secants, Secant(*sides)))
 
     def cautious(self) -> PartialEquations:
-        """Return the same with S itself for A: its minimum is never above where it began."""
+        """Return the same term with S in place of A; minimising it never raises the data term and prior."""
         return replace(self, share=np.ones_like(self.share), secants=())
 
     def _multiply(self, step: NDArray, out: NDArray) -> float:
@@ -117,7 +117,7 @@ class PartialEquations:
 
 
 def first_guess(sums: NormalEquations, share: NDArray, workers: int) -> NDArray:
-    """Return a volume to begin with: a Wiener estimate from what was seen, over the share of the views that saw it."""
+    """Return a first volume: a Wiener estimate from the seen voxels, divided by the share of the views that saw them."""
     floor = sums.gram.dtype.type(_FLOOR * max(float(sums.gram.max()), float(np.finfo(sums.gram.dtype).tiny)))
     x = irfftn(sums.rhs / (sums.gram + floor), sums.shape, workers)
     return np.maximum(x / np.maximum(share, _LEAST_SHARE).astype(x.dtype), 0)

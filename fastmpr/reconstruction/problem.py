@@ -1,4 +1,4 @@
-"""Views that were observed, as something to be minimised: whether all saw all of their images, or some a part."""
+"""Observed views as a minimisation problem, whether all saw their whole images or some a part."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from .crops import Crops
 
 
 class Problem(Protocol):
-    """Views that were observed, in halves that can judge one another where there are two sets of them."""
+    """Observed views; if they come as two halves, these can judge each other to choose lam."""
 
     def minimise(self, lam: float | str, regularizer: Regularizer, until: Until, run: Run) -> Result:
-        """Choose lam where that is "auto", and minimise on the padded grid; then the problem is spent.
+        """Choose lam if it is "auto", and minimise on the padded grid. The problem cannot be used again.
 
         Raises
         ------
@@ -30,13 +30,13 @@ class Problem(Protocol):
 
 
 def problem_of(observation: Observation, noise: NormalEquations | None) -> Problem:
-    """Return the problem of an observation, whose accumulator it takes over.
+    """Return the problem of an observation; the problem takes over the accumulator.
 
     Parameters
     ----------
     observation : Observation
     noise : NormalEquations, optional
-        Sums of noise like that of the views, where lam is to be chosen for few of them.
+        Sums of noise like that of the views, if lam is to be chosen for few views.
     """
     if observation.partial.any():
         return Crops(observation, noise)
@@ -45,13 +45,13 @@ def problem_of(observation: Observation, noise: NormalEquations | None) -> Probl
 
 
 class WholeViews:
-    """A `Problem` of views that saw all of their images: their sums are all that it needs."""
+    """A `Problem` of views that saw their whole images; it needs only their sums."""
 
     def __init__(self, groups: list[NormalEquations], noise: NormalEquations | None):
         self._groups, self._noise = groups, noise
 
     def minimise(self, lam: float | str, regularizer: Regularizer, until: Until, run: Run) -> Result:
-        """Choose lam where that is "auto", and minimise; see `Problem`."""
+        """Choose lam if it is "auto", and minimise; see `Problem`."""
         auto = isinstance(lam, str)
         chosen, start = choose_lam(self._groups, self._noise, regularizer, run) if auto else (float(lam), None)
         sums = functools.reduce(operator.add, self._groups)

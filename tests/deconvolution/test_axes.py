@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import fastmpr
-from fastmpr.deconvolution.axes import Layout, Turned, check_axes
+from fastmpr.deconvolution.axes import Layout, Transposed, check_axes
 
 PSF = fastmpr.psf.gaussian((9, 7, 7), sigma=(1.6, 1.1, 1.1))
 FLAT = PSF[4] / PSF[4].sum()
@@ -89,7 +89,9 @@ def test_a_psf_for_each_channel_goes_along_c():
     both = fastmpr.deconvolve(values, psfs, axes="ZCYX", **GIVEN)
     for k, psf in enumerate(psfs):
         np.testing.assert_array_equal(both[:, k], fastmpr.deconvolve(values[:, k], psf, **GIVEN))
-    with pytest.raises(ValueError, match="psf: found 3 for an image of shape .*, need one, or one for each of C"):
+    with pytest.raises(
+        ValueError, match="psf: found 3 for an image of shape .*, need one, or one for each entry along C"
+    ):
         fastmpr.deconvolve(image("TZYX"), psfs, axes="TZYX", **GIVEN)
 
 
@@ -112,7 +114,7 @@ REFUSED = [
         (64, 72, 3),
         PSF,
         True,
-        "colours last, need a PSF of two dimensions beside axes='YXC', or axes='ZYX' if they are none",
+        "colours last, need a PSF of two dimensions beside axes='YXC', or axes='ZYX' if they are not",
     ),
     ((24, 2, 48, 48), PSF, True, "axes='ZCYX' if those are channels, axes='TZYX' if they are planes"),
     ((9, 24, 3, 48, 48), PSF, True, "axes='TZCYX'"),
@@ -176,7 +178,7 @@ def test_axes_are_letters(axes):
 @pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
 def test_a_turned_array_is_what_a_transposed_one_is(order):
     values = np.arange(24.0).reshape(2, 3, 4)
-    turned, plain = Turned(Lazy(values.copy()), order), values.copy().transpose(order)
+    turned, plain = Transposed(Lazy(values.copy()), order), values.copy().transpose(order)
     for box in (1, (0, slice(None)), (slice(0, 2), 1), (slice(1, 2), slice(0, 2), slice(0, 1)), np.s_[:]):
         np.testing.assert_array_equal(turned[box], plain[box])
         turned[box] = plain[box] + 1

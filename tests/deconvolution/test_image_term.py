@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import scipy.fft
 
+from fastmpr.deconvolution.deconvolver import minimise
 from fastmpr.deconvolution.image_term import ImageTerm, continued
-from fastmpr.deconvolution.one import minimise
 from fastmpr.images.image import Image
 from fastmpr.kernels.blurred_image import observe_plane
 from fastmpr.psf import gaussian

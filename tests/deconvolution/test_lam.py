@@ -10,7 +10,7 @@ import scipy.signal
 from scipy import ndimage
 
 import fastmpr
-from fastmpr.deconvolution import one
+from fastmpr.deconvolution import deconvolver
 from fastmpr.metrics import psnr
 
 PSF = fastmpr.psf.gaussian((13, 7, 7), sigma=(2, 1, 1))
@@ -72,7 +72,7 @@ def test_lam_does_not_run_off(kind):
 
 
 def test_a_bound_is_told_and_logged(caplog, monkeypatch):
-    monkeypatch.setattr(one, "_MOST", 100.0)
+    monkeypatch.setattr(deconvolver, "_MOST", 100.0)
     image = (seen(PSF)[0] + 0.03 * white(SHAPE)).astype(np.float32)
     told: list[dict] = []
     with caplog.at_level(logging.INFO, "fastmpr"):
@@ -81,7 +81,7 @@ def test_a_bound_is_told_and_logged(caplog, monkeypatch):
     assert [found["lam_from"] for found in told] == ["limit", "given"]
     assert told[0]["lam"] == pytest.approx(100 / image.max())
     said = [message for message in caplog.messages if "lam =" in message]
-    assert "next to no noise was found" in said[0] and "as given" in said[1]
+    assert "almost no noise was found" in said[0] and "as given" in said[1]
 
 
 def test_fit_is_about_one_where_the_result_explains_the_image():

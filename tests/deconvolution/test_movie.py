@@ -8,7 +8,7 @@ import scipy.ndimage
 import scipy.signal
 
 import fastmpr
-from fastmpr.deconvolution.movie import Glance, alike, plan
+from fastmpr.deconvolution.movie import FrameSummary, alike, plan
 
 PSF = fastmpr.psf.gaussian((1, 9, 9), sigma=(1, 1.3, 1.3))[0]
 SHAPE = (56, 64)
@@ -179,14 +179,14 @@ def test_stacks_dark_beyond_and_with_holes():
         assert np.corrcoef(tiled.ravel(), x.ravel())[0, 1] > 0.98
 
 
-def glances(cells, levels, lights) -> list:
-    return [Glance(*one) for one in zip(levels, lights, cells, strict=True)]
+def summaries(cells, levels, lights) -> list:
+    return [FrameSummary(*one) for one in zip(levels, lights, cells, strict=True)]
 
 
 def test_a_plan_of_few_frames_or_none():
     cells = np.random.default_rng(0).random((2, 30))
-    assert plan(glances(cells, [1, 2], [5, 5]), False) == ([None, None], [None, None])
-    assert plan(glances(cells, [1, 2], [5, 5]), True) == ([1.5, 1.5], [0, 0])
+    assert plan(summaries(cells, [1, 2], [5, 5]), False) == ([None, None], [None, None])
+    assert plan(summaries(cells, [1, 2], [5, 5]), True) == ([1.5, 1.5], [0, 0])
     assert plan([None, None], True) == ([None, None], [None, None])
 
 

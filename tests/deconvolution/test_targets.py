@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import fastmpr
-from fastmpr.deconvolution.targets import are_one
+from fastmpr.deconvolution.targets import share_storage
 
 PSF = fastmpr.psf.gaussian((5, 5, 5), sigma=(1, 1, 1))
 SHAPE = (8, 20, 20)
@@ -47,10 +47,10 @@ def test_memory_maps_of_one_file(tmp_path):
     first, second = (np.load(path, mmap_mode=mode) for mode in ("r", "r+"))
     refused(first[0], second[0])
     refused(np.asarray(first)[1], second[1])  # no map any more, by its type
-    assert not are_one(first[0], second[1])  # the other half of the file
-    assert not are_one(first, noise())
+    assert not share_storage(first[0], second[1])  # the other half of the file
+    assert not share_storage(first, noise())
     raw = np.memmap(path, np.float32, "r+", offset=first.offset + 4, shape=SHAPE)
-    assert are_one(first[0], raw)
+    assert share_storage(first[0], raw)
 
 
 class Stored(SimpleNamespace):
@@ -84,9 +84,9 @@ def test_stores_that_are_one(kind, tmp_path):
     refused(opened(), opened())
     same = opened()
     refused(same, same)
-    assert not are_one(opened(), opened("b"))
-    assert not are_one(opened(), opened(folder="others"))
-    assert not are_one(opened(), noise())
+    assert not share_storage(opened(), opened("b"))
+    assert not share_storage(opened(), opened(folder="others"))
+    assert not share_storage(opened(), noise())
 
 
 def test_arrays_that_are_computed_from_it():
@@ -95,4 +95,4 @@ def test_arrays_that_are_computed_from_it():
     lazy = Stored(dask=graph)
     refused(lazy, image)
     refused(lazy, chunk[::-1])
-    assert not are_one(lazy, noise())
+    assert not share_storage(lazy, noise())

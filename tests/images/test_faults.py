@@ -156,7 +156,10 @@ def test_it_is_said_and_a_mask_or_all_leave_it_alone(caplog):
     image, bad = spoilt("pairs")
     with caplog.at_level(logging.INFO, "fastmpr"):
         assert as_image(image, "auto", "none", PSF).holes == len(image) * np.count_nonzero(bad)
-    assert f"seen: not said, so {np.count_nonzero(bad)} pixels that are at fault in all planes" in caplog.text
+    assert (
+        f"seen: not given, so {np.count_nonzero(bad)} pixels that are at fault in all planes count as unseen"
+        in caplog.text
+    )
     assert as_image(image, "all", "none", PSF).holes == 0
     assert as_image(image, np.ones(SHAPE, bool), "none", PSF).holes == 0
 

@@ -86,14 +86,12 @@ def test_boxes_of_another_extent(tmp_path):
     for pixel, box in ((1000, 28), (500, 56), (250, 112), (490, 57)):  # binned since, too
         check_boxes(boxed(tmp_path, pixel, box), shape, voxel)
     for pixel, box in ((500, 28), (1000, 56), (100, 28), (2000, 28)):
-        message = (
-            rf"found that they are of boxes of {box} pixels of {pixel / 1e4:g} um, and particles of \(28, 28, 28\)"
-        )
+        message = rf"found boxes of {box} pixels of {pixel / 1e4:g} um, and particles of \(28, 28, 28\)"
         with pytest.warns(FastmprWarning, match=f"^poses: {message}"):
             check_boxes(boxed(tmp_path, pixel, box), shape, voxel)
     check_boxes(None, shape, voxel)
     check_boxes(Poses.random(2, rng=0), shape, voxel)
     check_boxes(boxed(tmp_path, 500, 28), None, voxel)
     check_boxes(boxed(tmp_path, 500, 28), shape, None)
-    with pytest.warns(FastmprWarning, match="^poses: found that they are of boxes"):
+    with pytest.warns(FastmprWarning, match="^poses: found boxes"):
         Dataset(np.ones((2, 8, 8, 8), np.float32), poses=boxed(tmp_path, 1000, 16), voxel_size=0.1)

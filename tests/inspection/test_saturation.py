@@ -70,7 +70,7 @@ def test_it_is_worth_as_much_as_where_it_is_told_and_said(caplog):
         own = fastmpr.deconvolve(values, PSF, report=found.append, **options)
     np.testing.assert_array_equal(own, told)
     assert found[0]["unseen"] == np.count_nonzero(lost)
-    assert f"seen: not said, so {np.count_nonzero(lost)} voxels of exactly 4095" in caplog.text
+    assert f"seen: not given, so {np.count_nonzero(lost)} voxels of exactly 4095" in caplog.text
 
 
 def test_what_was_never_cut_off():

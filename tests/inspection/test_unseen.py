@@ -223,7 +223,7 @@ class TestImages:
         options = {"lam": 1e-3, "max_iter": 2, "report": said.append}
         found = fastmpr.deconvolve(image, PSF, **options)
         assert said[0]["unseen"] == np.count_nonzero(~mask)
-        assert f"so {np.count_nonzero(~mask)} of the image's {mask.size} voxels are taken for unseen" in caplog.text
+        assert f"so {np.count_nonzero(~mask)} of the image's {mask.size} voxels count as unseen" in caplog.text
         np.testing.assert_array_equal(found, fastmpr.deconvolve(image, PSF, seen=mask, **options))
         fastmpr.deconvolve(image, PSF, seen="all", **options)
         assert said[-1]["unseen"] == 0

@@ -210,7 +210,7 @@ class TestEnds:
         views[:, :, :, 12:] = np.nan
         still = Poses(poses[:1].rotation[[0, 0, 0]])
         result = fastmpr.reconstruct(views, PSF, still, check=False)
-        assert "voxels that no view saw are the prior's" in result.message
+        assert "voxels that no view saw come from the prior" in result.message
 
     def test_max_iter_holds(self):
         _, poses, views = problem()

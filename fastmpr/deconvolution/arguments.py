@@ -1,4 +1,4 @@
-"""What images and PSFs may be given as."""
+"""Check and convert the arguments of `deconvolve`."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from ..views.arguments import as_psfs
 _READS = " (fastmpr.io.read_image reads a file)"
 
 
-def is_one(image: Any) -> bool:
-    """Return whether this is an image, and not several; raise an error where it is neither."""
+def is_single(image: Any) -> bool:
+    """Return whether the argument is one image, not several; raise an error if it is neither."""
     if isinstance(image, list | tuple) and image and isinstance(image[0], str | bytes | Path | Mapping):
         raise TypeError(f"image: found a list of {type(image[0]).__name__}, need arrays{_READS}")
     if isinstance(image, str | bytes | Path):
@@ -31,7 +31,7 @@ def is_one(image: Any) -> bool:
 
 
 def as_psfs_of(psf: Any) -> tuple[list[NDArray], int]:
-    """Return the PSFs, and how many dimensions they have."""
+    """Return the PSFs and their number of dimensions."""
     if isinstance(psf, str | bytes | Path | Mapping | Set) or psf is None:
         raise TypeError(f"psf: found {shown(psf)}, need an array, or a list of them{_READS}")
     several = list(psf) if isinstance(psf, list | tuple) and len(psf) and np.ndim(psf[0]) > 1 else [psf]
@@ -43,20 +43,18 @@ def as_psfs_of(psf: Any) -> tuple[list[NDArray], int]:
     for one in several:
         array = as_array(one, "psf")
         if array.size and array.dtype.kind == "f" and array.min() < -array.max():
-            raise ValueError(
-                f"psf: found {array.min():.3g} to {array.max():.3g}, need one that is positive in the main"
-            )
+            raise ValueError(f"psf: found {array.min():.3g} to {array.max():.3g}, need one that is mostly positive")
     looked_at = as_psfs([as_array(one, "psf").reshape(-1, *np.shape(one)[-2:]) for one in several])
     return [psf.reshape(np.shape(one)) for psf, one in zip(looked_at, several, strict=True)], shapes[0]
 
 
 def upright(psf: NDArray) -> NDArray:
-    """Return a PSF of two dimensions as one of three: its rows become planes, which threads share."""
+    """Return a PSF in three dimensions: the rows of a 2-D PSF become planes, which the threads share out."""
     return psf if psf.ndim == 3 else psf[:, np.newaxis]
 
 
 def as_voxel(value: Any, dimensions: int, name: str) -> Vector:
-    """Return the sides of a voxel (z, y, x); a pixel (y, x) is that with its y for z and nothing that counts for y."""
+    """Return the sides of a voxel (z, y, x); those of a pixel (y, x) become z and x, and y does not count."""
     if dimensions == 3:
         return as_voxel_size(value, name)
     sides = as_reals(value, name, "one or two positive lengths (y, x)")
@@ -67,7 +65,7 @@ def as_voxel(value: Any, dimensions: int, name: str) -> Vector:
 
 
 def as_iterated(regularizer: Any, voxel: Vector) -> Regularizer:
-    """Return a regulariser that is no closed form."""
+    """Return a regulariser; refuse one with a closed form."""
     chosen = as_regularizer(regularizer, voxel)
     if has_closed_form(chosen):
         raise ValueError("regularizer: found 'tikhonov', need 'hessian', 'tv' or another that is solved by iterations")

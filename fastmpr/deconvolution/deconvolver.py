@@ -1,4 +1,4 @@
-"""One image and one PSF: the weight of its data, and its tiles, one after another."""
+"""Deconvolve an image with one PSF: choose lam, then solve tile by tile."""
 
 from __future__ import annotations
 
@@ -28,30 +28,30 @@ from ..sums.blur import Blur
 from .image_term import SHARE, ImageTerm
 from .tiles import Tile, smallest, tiles_of
 
-_TRIAL_VOXELS = 600_000  # of the part of an image that lam is chosen on
+_TRIAL_VOXELS = 600_000  # of the part of an image on which lam is chosen
 _TRIAL_ITERATIONS = 16
-_TRIAL_REACHES = 4  # of the PSF, that each side of it has at least: one at each end is not looked at
-_TELLING = 64  # voxels: fewer say nothing of a residual
-_GUESS = 0.4  # of `guess_lam`, to begin with
-_MOST = 5e5  # over the brightest voxel: images with next to no noise ask for more, and so few iterations for less
-_KEPT = 6  # times a volume: beside a solve that goes on, what it leaves is looked at
-_BYTES, _LEAST_BYTES = 32, 1 << 28  # for each voxel of an image, and at least: what it may take where nobody says
+_TRIAL_REACHES = 4  # least length of its sides, in reaches of the PSF: one reach at each end is not judged
+_TELLING = 64  # least number of voxels for judging a residual
+_GUESS = 0.4  # first weight tried, in units of `guess_lam`
+_MOST = 5e5  # lam times the brightest voxel: an image almost without noise needs more, but so few iterations less
+_KEPT = 6  # volumes of memory to judge the residual beside a solve that continues
+_BYTES, _LEAST_BYTES = 32, 1 << 28  # default of max_memory: for each voxel of an image, and at least
 
 
 _REASONS = {
     "given": "as given",
     "whiteness": "whose residual is whitest",
-    "noise": "as far as it does not explain the noise",
-    "limit": "the most for an image so bright: next to no noise was found in it",
-    "trials": "the last one tried: no least was found, give lam= where the result looks too smooth or too rough",
+    "noise": "the largest that does not explain the noise",
+    "limit": "the largest for an image so bright: almost no noise was found",
+    "trials": "the last one tried: no optimum was found, give lam= if the result looks too smooth or too rough",
 }
 
 
-Onward = Callable[[Image, float], tuple[ImageTerm, Result, float]]  # also: times what its tolerance is
+Onward = Callable[[Image, float], tuple[ImageTerm, Result, float]]  # the float: by what the tolerance is multiplied
 
 
-class Ended(NamedTuple):
-    """How a tile ended: why, its iterations, the last residual over what it was to be, and what is left over the noise."""
+class TileOutcome(NamedTuple):
+    """How a tile ended: status, iterations, the last residual over the tolerance, and ``fit`` (see `deconvolve`)."""
 
     status: str
     nit: int
@@ -59,24 +59,24 @@ class Ended(NamedTuple):
     fit: float | None
 
 
-class Job:
-    """What images with one PSF have in common.
+class Deconvolver:
+    """Deconvolve images with one PSF, one after another; what they share is prepared once.
 
     Parameters
     ----------
     blur : Blur
     dark : bool
-        Whether there is no light beyond the images; otherwise that is unseen.
+        Whether no light is beyond the images; otherwise what is there is unseen.
     regularizer : Regularizer
     lam : float or "auto"
     until : Until
-        When a solve ends.
+        When a solve stops.
     run : Run
-        How all of them run.
+        How every solve runs.
     max_memory : float, optional
-        Bytes beside an image and what becomes of it.
+        Bytes to use beside an image and its result.
     tell : callable, optional
-        What to tell progress to.
+        Receives the progress.
     """
 
     def __init__(
@@ -91,20 +91,20 @@ class Job:
         tell: Progress | None,
     ):
         self.blur, self.dark, self.regularizer, self.lam = blur, dark, regularizer, lam
-        self.until, self.how, self.max_memory, self.tell = until, run, max_memory, tell
+        self.until, self.run_options, self.max_memory, self.tell = until, run, max_memory, tell
         self._transfer: tuple[Any, NDArray] | None = None
 
     def run(self, image: Image, out: Any, choice: Choice | None = None, onward: Onward | None = None) -> dict[str, Any]:
-        """Deconvolve an image, tile by tile, into an array; return what was found.
+        """Deconvolve an image into an array, tile by tile; return what was found.
 
         Parameters
         ----------
         image : Image
         out : array
         choice : Choice, optional
-            Its weight, if that is known already.
+            The weight of the data term, if it is known already.
         onward : Onward, optional
-            What goes on from the last image, if this one is in one tile.
+            Solves for this image from the result of the last one, if the image is in one tile.
         """
         tiles = self._tiles(image, onward is not None)
         lam, by = choice or self.choose_lam(image)
@@ -113,10 +113,10 @@ class Job:
         for tile in tiles:
             ended.append(self._run_tile(image, tile, len(tiles), lam, out, onward))
             if len(tiles) > 1:
-                self._go_on(len(ended), len(tiles))
+                self._report_tile(len(ended), len(tiles))
         most, worst = max(one.nit for one in ended), max(one.residual for one in ended)
         success = worst < 1
-        if self.until.tol and not success and not self.how.stop.is_set():
+        if self.until.tol and not success and not self.run_options.stop.is_set():
             log.info("deconvolve: residuals %.2g times tol after %d iterations", worst, most)
         fits = [one.fit for one in ended if one.fit is not None]
         found = {"lam": lam, "lam_from": by, "background": image.level, "unseen": image.holes}
@@ -126,8 +126,10 @@ class Job:
         ending = {"nit": most, "success": success, "status": status, "fit": float(np.median(fits)) if fits else None}
         return {**found, "tiles": len(tiles), **ending}
 
-    def _run_tile(self, image: Image, tile: Tile, count: int, lam: float, out: Any, onward: Onward | None) -> Ended:
-        """Deconvolve a tile; return how that ended."""
+    def _run_tile(
+        self, image: Image, tile: Tile, count: int, lam: float, out: Any, onward: Onward | None
+    ) -> TileOutcome:
+        """Deconvolve a tile; return its outcome."""
         whole, slack = count == 1, 1.0
         part = image.held() if whole else self._outer(image, tile)
         if whole and onward is not None:
@@ -135,14 +137,14 @@ class Job:
         else:
             term = self.term(part, self.dark and whole)
             result = self._solved(term, lam, self.until)
-            term.finish()  # the rest takes no more memory than the solve
+            term.finish()  # so that `_fit` takes no more memory than the solve
         out[tile.place] = result.x[tile.within]
         last = result.history[-1] if result.history else {"primal": math.inf, "dual": math.inf}
         residual = max(last["primal"], last["dual"]) / max(slack * self.until.tol, 1e-300)
-        return Ended(result.status, result.nit, residual, self._fit(term, result.x))
+        return TileOutcome(result.status, result.nit, residual, self._fit(term, result.x))
 
     def _fit(self, term: ImageTerm, x: NDArray) -> float | None:
-        """Return what x leaves of the liveliest part of an image, over its noise, where the PSF passes light."""
+        """Return the residual over the noise at the frequencies that the PSF passes, in the liveliest part of an image."""
         light, place = term.predicted(x), self._liveliest(term.image)
         part, cut = term.image.part(place), light[tuple(map(slice, term.image.shape))][place]
         grid = self.blur.grid(part.shape)
@@ -156,18 +158,18 @@ class Job:
         return liveliest(image, _TRIAL_VOXELS, (z, y, x))
 
     def choose_lam(self, image: Image) -> Choice:
-        """Return the weight for an image, as given or found on its liveliest part, and what decided on it."""
+        """Return lam for an image, as given or chosen on its liveliest part, and what decided on it."""
         if self.lam != "auto":
             return Choice(float(self.lam), "given")
         part = image.part(self._liveliest(image))
         term, inside = self.term(part, self.dark and part.shape == image.shape), self._judged(part)
         dark = Dark(term.quadratic.gram, term.grid)
-        noise: list[Noise | None] = []  # the first is that of all: they are to be compared
+        noise: list[Noise | None] = []  # all trials use the first one, so that they can be compared
 
         def trial(lam: float) -> Trial:
             term.restart()
             x = self._solved(term, lam, Until(_TRIAL_ITERATIONS, 0.0)).x
-            self.how.stop.check(" while lam was being chosen")
+            self.run_options.stop.check(" while lam was being chosen")
             light = term.predicted(x)
             residual = _residual(part, light, term.grid)
             left = Leftover(residual, dark, term.workers)
@@ -180,35 +182,35 @@ class Job:
         return Choice(_MOST / brightest, "limit") if brightest * found.lam > _MOST else found
 
     def _judged(self, part: Image) -> tuple[slice, ...]:
-        """Return where the residual of a part is looked at: inside of its rims, unless hardly anything was seen there."""
+        """Return where the residual of a part is judged: inside its rims, unless almost nothing was seen there."""
         inside = self.blur.inside(part.shape)
         planes = range(*inside[0].indices(len(part)))
         seen = sum(int(np.count_nonzero(~np.isnan(part[z][inside[1:]]))) for z in planes)
         return inside if seen >= _TELLING else tuple(slice(0, n) for n in part.shape)
 
     def term(self, image: Image, dark: bool) -> ImageTerm:
-        """Return an image's data term, given whether it is dark beyond."""
-        grid, workers = self.blur.grid(image.shape), as_workers(self.how.workers, math.prod(image.shape))
+        """Return the data term of an image; ``dark`` tells whether no light is beyond it."""
+        grid, workers = self.blur.grid(image.shape), as_workers(self.run_options.workers, math.prod(image.shape))
         if self._transfer is None or self._transfer[0] != (grid, image.dtype):
-            self._transfer = None  # before another one is there
+            self._transfer = None  # freed before the next one is made
             self._transfer = (grid, image.dtype), self.blur.transfer(grid, image.dtype, workers)
         return ImageTerm(image, self._transfer[1], grid, workers, dark)
 
     def _solved(self, term: ImageTerm, lam: float, until: Until) -> Result:
-        return minimise(term, lam, self.regularizer, until, self.how)
+        return minimise(term, lam, self.regularizer, until, self.run_options)
 
     def _outer(self, image: Image, tile: Tile) -> Image:
         """Return a tile with its surroundings."""
         return image.around(tile.outer, self.blur.grid(image.shape), 0.0 if self.dark else math.nan)
 
-    def _go_on(self, done: int, count: int) -> None:
-        """Tell how many tiles are done; raise an error where the call is to end before all are."""
+    def _report_tile(self, done: int, count: int) -> None:
+        """Report how many tiles are done; raise an error if the call is to end early."""
         if self.tell:
             self.tell("tiles", done, count)
-        self.how.stop.check(f" in tile {done} of {count}")
+        self.run_options.stop.check(f" in tile {done} of {count}")
 
     def _tiles(self, image: Image, goes_on: bool) -> list[Tile]:
-        """Return the tiles that an image is cut into, or raise an error where there is no memory for the smallest."""
+        """Return the tiles of an image; raise an error if even the smallest tile does not fit in memory."""
         shape, reach, grid = image.shape, self.blur.reach, self.blur.grid(image.shape)
         room = self.max_memory
         if room is None:
@@ -233,7 +235,7 @@ class Job:
         raise error(f"{name}: found {room / 2**20:.0f} MiB, need {least / 2**20:.0f} for the smallest tile")
 
     def _bytes(self, box: Size, dtype: Any, copied: bool) -> float:
-        """Return what deconvolving a box takes: the solve, the sums, the transfer function, z, and a copy of the box."""
+        """Return the bytes to deconvolve a box: the solve, the sums, the transfer function, z, and a copy of the box."""
         kind = np.dtype(dtype)
         grid = self.blur.grid(box)
         precise = 0 < self.until.tol < 1e-3
@@ -243,7 +245,7 @@ class Job:
 
 
 def _residual(image: Image, light: NDArray, grid: Size) -> NDArray:
-    """Return an image less a prediction on a grid, NaN where nothing was seen."""
+    """Return an image less its prediction, on a grid; NaN where nothing was seen."""
     out = np.full(grid, np.nan, light.dtype)
     _, ny, nx = image.shape
     for z, plane in enumerate(image):
@@ -252,20 +254,20 @@ def _residual(image: Image, light: NDArray, grid: Size) -> NDArray:
 
 
 def minimise(term: ImageTerm, lam: float, regularizer: Regularizer, until: Until, run: Run) -> Result:
-    """Minimise over the grid of an image."""
+    """Minimise over the grid of an image, and return the result."""
     with running(term, lam, regularizer, until, run) as solve:
         solve.go_on()
         return replace(solve.result(), lam=lam)
 
 
 def running(term: ImageTerm, lam: float, regularizer: Regularizer, until: Until, run: Run) -> Running:
-    """Return a solve over the grid of an image that is to begin."""
+    """Return a solve over the grid of an image, ready to start."""
     weight, split = (SHARE * lam, term) if term.is_split else (lam, None)
     return Running(term.quadratic, weight, regularizer, until, run, split=split)
 
 
 def as_memory(max_memory: Any) -> float | None:
-    """Return a positive number of bytes, if one is given."""
+    """Return a positive number of bytes, or None."""
     if max_memory is None:
         return None
     if isinstance(max_memory, bool) or not isinstance(max_memory, int | float | np.number) or not max_memory > 0:
