@@ -279,8 +279,7 @@ class TestMeaning:
         data = Dataset(list(VIEWS), PSF, POSES)
         data.read(0)
         for other in (pickle.loads(pickle.dumps(data)), copy.deepcopy(data)):
+            other.poses.translation[0] = 1  # of a copy
             assert same(fastmpr.accumulate(other), fastmpr.accumulate(data))
-            with pytest.raises(ValueError, match="read-only"):
-                other.poses.translation[0] = 1
             with pytest.raises(ValueError, match="read-only"):
                 other.poses.matrix[0] = 1

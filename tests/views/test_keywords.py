@@ -8,7 +8,7 @@ from typing import get_overloads, get_type_hints
 
 import numpy as np
 import pytest
-from views import DATA, POSES, PSF, VIEWS, N
+from data_sets import DATA, POSES, PSF, VIEWS, N
 
 import fastmpr
 from fastmpr import Dataset
