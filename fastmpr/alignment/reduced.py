@@ -1,0 +1,66 @@
+"""Views at a coarser voxel: what a search sees of them while it does not know much."""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy  # scipy.fft is slow to import: this loads it at its first use
+from numpy.typing import NDArray
+
+from .._validation import Size, Vector
+from ..runtime.stopping import Stop
+from ..runtime.threads import Team, as_workers
+from ..sums.resampling import middle
+from ..views.dataset import Dataset
+from ..views.seen import NothingSeenError
+
+
+def reduced(data: Dataset, factor: float, workers: int | None, stop: Stop) -> Dataset:
+    """Return the views with voxels ``factor`` times as large as the smallest side, held in memory.
+
+    Parameters
+    ----------
+    data : Dataset
+        Less its backgrounds: what a view did not see is dark.
+    factor : float
+    workers, stop
+        As the public functions have them.
+    """
+    shape, voxel = coarser(data.particle_shape, data.voxel_size, factor)
+    views = np.zeros((len(data), *shape), data.dtype)
+    team = Team(min(as_workers(workers, views.size), len(data)), stop.check)
+
+    def work(member: int) -> None:
+        for i in range(*team.share(len(data), member)):
+            team.check()
+            try:
+                part, seen = data.source.view(i)
+            except NothingSeenError:
+                continue
+            image = part if seen is None else np.nan_to_num(seen.whole(part, data.particle_shape))
+            views[i] = resized(image, shape)
+
+    team.run(work)
+    kept = {"seen": "all", "outside": "dark", "background": "none", "radius": None, "names": None}
+    return data.replace(particles=views, voxel_size=voxel, psf_voxel_size=data.psf_voxel_size, **kept)
+
+
+def coarser(shape: Size, voxel_size: Vector, factor: float) -> tuple[Size, Vector]:
+    """Return the shape of a view, and its voxel, where no side is smaller than a factor times the smallest."""
+    least = factor * min(voxel_size)
+    nz, ny, nx = (max(4, min(n, round(n * d / max(d, least)))) for n, d in zip(shape, voxel_size, strict=True))
+    z, y, x = (n * d / m for n, d, m in zip(shape, voxel_size, (nz, ny, nx), strict=True))
+    return (nz, ny, nx), (z, y, x)
+
+
+def resized(image: NDArray, shape: Size) -> NDArray:
+    """Return an image with fewer samples, by the low part of its spectrum; its middle stays in the middle."""
+    spectrum = scipy.fft.fftn(image.astype(np.float64), workers=1)
+    for axis, (n, m) in enumerate(zip(image.shape, shape, strict=True)):
+        frequencies = np.fft.fftfreq(m, 1 / m)
+        spectrum = np.take(spectrum, frequencies.astype(int) % n, axis)
+        about = (middle((n, 1, 1))[0] / n - middle((m, 1, 1))[0] / m) * 2j * np.pi
+        wave = np.exp(about * frequencies)
+        if m % 2 == 0:
+            wave[m // 2] = 0  # Nyquist has no twin
+        spectrum *= wave.reshape([-1 if k == axis else 1 for k in range(3)])
+    return scipy.fft.ifftn(spectrum, workers=1).real * (np.prod(shape) / image.size)

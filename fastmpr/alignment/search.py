@@ -1,0 +1,178 @@
+"""The pose of every view against one volume: searched everywhere, or near a pose that is known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._messages import Progress
+from ..runtime.stopping import Stop
+from ..runtime.threads import Team, as_workers
+from ..sums.bench import counted
+from ..sums.transfer import transfer_functions
+from ..views.dataset import Dataset
+from ..views.seen import NothingSeenError, Seen
+from .coarse import Coarse
+from .local import Found, improved
+from .reference import Reference
+from .relatives import relatives
+from .spectra import Band, band_of
+
+_REACH = 0.25  # of the box, along each axis: how far a translation may go
+_FILLS = 2  # times that what a view did not see is predicted, and its pose improved
+_POLISHED = 2  # relatives of a pose, that are followed
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How thoroughly to search.
+
+    Attributes
+    ----------
+    cycles : tuple of float
+        Of a wave across the particle's box: the bands that a search goes through, up to ``highest``.
+    candidates : tuple of int
+        That are followed in each band, the last included.
+    everywhere : bool
+        Whether to search all poses; otherwise only near those that are known.
+    relatives : bool
+        Whether to try poses that look like those that are known at a low band.
+    highest : float
+        Of the frequencies that the voxels of the model hold.
+    """
+
+    cycles: tuple[float, ...] = (4.0, 6.0, 10.0)
+    candidates: tuple[int, ...] = (8, 4, 2, 1)
+    everywhere: bool = True
+    relatives: bool = False
+    highest: float = 0.98
+
+
+Pose = tuple[NDArray, NDArray]  # rotation and translation
+
+
+class Aligned(NamedTuple):
+    """What an alignment found of all views; NaN in the scores of views that were not aligned."""
+
+    rotations: NDArray[np.float64]
+    translations: NDArray[np.float64]
+    scores: NDArray[np.float64]
+    gains: NDArray[np.float64]
+
+
+class Search:
+    """Aligns views with a volume.
+
+    Parameters
+    ----------
+    data : Dataset
+        With PSFs; with poses where these are to be improved. Less its backgrounds.
+    x : (nz, ny, nx) ndarray
+        The volume, its voxels those of the model.
+    plan : Plan
+    workers, tell, stop
+        As the public functions have them.
+    """
+
+    def __init__(
+        self, data: Dataset, x: NDArray, plan: Plan, workers: int | None, tell: Progress | None, stop: Stop
+    ):
+        self.data, self.plan, self.tell = data, plan, tell
+        self.team = Team(min(as_workers(workers, x.size * len(data.used)), len(data.used)), stop.check)
+        shape, voxel = data.particle_shape, data.model_voxel[0]
+        highest = 0.5 * plan.highest / voxel
+        transfers = transfer_functions(data, self.team.size)
+        self.bands = [band_of(one, shape, data.voxel_size, highest) for one in transfers]
+        self.reference = Reference(x, voxel, highest, self.team.size)
+        box = np.multiply(shape, data.voxel_size)
+        self.radii = [*(min(cycles / float(box.min()), highest) for cycles in plan.cycles), highest]
+        z, y, x_ = (_REACH * box).tolist()
+        self.coarse = [
+            Coarse(self.reference, band, self.radii[0], (z, y, x_), data.group) for band in self.bands if plan.everywhere
+        ]
+        turns, centre = relatives(x) if plan.relatives else (np.empty((0, 3, 3)), np.zeros(3))
+        self.turns, self.centre = turns, centre * voxel
+
+    def run(self) -> Aligned:
+        """Align all views that weigh something."""
+        count, used = len(self.data), self.data.used
+        found = Aligned(
+            np.tile(np.eye(3), (count, 1, 1)), np.zeros((count, 3)), np.full(count, np.nan), np.ones(count)
+        )
+        tick = counted(self.tell, "views", len(used))
+
+        def work(member: int) -> None:
+            for i in used[member :: self.team.size]:
+                self.team.check()
+                if (best := self._align(int(i))) is not None:
+                    found.rotations[i], found.translations[i] = best.rotation, best.translation
+                    found.scores[i], found.gains[i] = best.score, best.gain
+                tick()
+
+        self.team.run(work)
+        return found
+
+    def _align(self, i: int) -> Found | None:
+        """Return the best pose of a view, None where nothing of it was seen."""
+        band, which = self.bands[self.data.psf_of[i]], self.data.psf_of[i]
+        try:
+            image, unseen = _filled(*self.data.source.view(i), self.data)
+        except NothingSeenError:
+            return None
+        view = band.spectrum(image, self.data.voxel_size)
+        best = self._followed(band, view, self._candidates(i, band, view))
+        for _ in range(_FILLS if unseen is not None else 0):
+            image = np.where(unseen, self._predicted(band, best), image)
+            view = band.spectrum(image, self.data.voxel_size)
+            best = improved(self.reference, band, view, best.rotation, best.translation, self.radii[-1])
+        return best
+
+    def _candidates(self, i: int, band: Band, view: NDArray) -> list[Pose]:
+        """Return the poses of a view to begin from."""
+        poses: list[Pose] = []
+        if self.plan.everywhere:
+            poses += self.coarse[self.data.psf_of[i]].best(view, self.plan.candidates[0])
+        if self.data.poses is not None:
+            poses.append((self.data.placed.matrix[i], self.data.placed.translation[i]))
+            poses += self._relatives(band, view, *poses[-1])
+        return poses
+
+    def _relatives(self, band: Band, view: NDArray, rotation: NDArray, translation: NDArray) -> list[Pose]:
+        """Return the relatives of a pose that fit a view best."""
+        if not len(self.turns):
+            return []
+        last = band.upto(self.radii[-2])
+        rotations = rotation @ self.turns
+        translations = translation + (rotation - rotations) @ self.centre
+        shown = self.reference.sample(band, last, rotations)
+        shown *= np.exp(-2j * np.pi * (translations @ band.frequencies[:last].T))
+        power = np.square(np.abs(shown)).sum(axis=1)
+        scores = (shown.conj() @ view[:last]).real / np.sqrt(np.maximum(power, 1e-12 * power.max()))
+        return [(rotations[k], translations[k]) for k in scores.argsort()[::-1][:_POLISHED]]
+
+    def _followed(self, band: Band, view: NDArray, poses: list[Pose]) -> Found:
+        """Return the best pose that some lead to, while the band widens and the worse ones are left behind."""
+        found: list[Found] = []
+        for radius, count in zip(self.radii, self.plan.candidates, strict=True):
+            found = [improved(self.reference, band, view, *pose, radius) for pose in poses]
+            found.sort(key=lambda one: -one.score)
+            poses = [(one.rotation, one.translation) for one in found[:count]]
+        return found[0]
+
+    def _predicted(self, band: Band, pose: Found) -> NDArray:
+        """Return what a view shows of the volume in a pose."""
+        shown = self.reference.sample(band, len(band.radii), pose.rotation[np.newaxis])[0]
+        shift = np.exp(-2j * np.pi * (band.frequencies @ pose.translation))
+        return band.image(pose.gain * shown * shift, self.data.voxel_size)
+
+
+def _filled(part: NDArray, seen: Seen | None, data: Dataset) -> tuple[NDArray, NDArray | None]:
+    """Return a view with darkness where it saw nothing, and where that is."""
+    if seen is None:
+        return part, None
+    image = seen.whole(part, data.particle_shape)
+    unseen = np.isnan(image)
+    return np.where(unseen, 0, image), unseen

@@ -1,0 +1,77 @@
+"""What a view says of its pose: its spectrum at the frequencies that its PSF passes, the lowest first."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import scipy  # scipy.fft is slow to import: this loads it at its first use
+from numpy.typing import NDArray
+
+from .._validation import Size, Vector
+from ..sums.resampling import middle
+from ..sums.transfer import TransferFunction
+
+_PASSES = 0.03  # of the strongest frequency: what a PSF passes less of is noise
+
+
+class Band(NamedTuple):
+    """The frequencies that a PSF passes, in the order of their length, so that the first ones are a coarser band.
+
+    Attributes
+    ----------
+    frequencies : (K, 3) ndarray
+        In cycles per unit of the voxel size; of a pair f, -f, one.
+    radii : (K,) ndarray
+        Their lengths.
+    transfer : (K,) complex ndarray
+        The transfer function there.
+    places : (K,) ndarray of int
+        Of the half spectrum, flattened.
+    shape : (nz, ny, nx)
+        Of a view.
+    """
+
+    frequencies: NDArray[np.float64]
+    radii: NDArray[np.float64]
+    transfer: NDArray[np.complex128]
+    places: NDArray[np.intp]
+    shape: Size
+
+    def upto(self, radius: float) -> int:
+        """Return how many frequencies are no longer than a radius."""
+        return int(np.searchsorted(self.radii, radius, side="right"))
+
+    def spectrum(self, image: NDArray, voxel_size: Vector) -> NDArray[np.complex128]:
+        """Return the spectrum of a view in the band, about its middle."""
+        half = scipy.fft.rfftn(image.astype(np.float64), workers=1).reshape(-1)
+        about = middle(self.shape) * voxel_size
+        return half[self.places] * np.exp(2j * np.pi * (self.frequencies @ about))
+
+    def image(self, spectrum: NDArray, voxel_size: Vector) -> NDArray[np.float64]:
+        """Return the view that has a spectrum in the band, and nothing beyond."""
+        nz, ny, nx = self.shape
+        half = np.zeros((nz, ny, nx // 2 + 1), np.complex128)
+        about = middle(self.shape) * voxel_size
+        values = spectrum * np.exp(-2j * np.pi * (self.frequencies @ about))
+        half.reshape(-1)[self.places] = values
+        z, y, x = np.unravel_index(self.places, half.shape)
+        own = x == 0  # there the half spectrum holds both of a pair
+        half[-z[own], -y[own], 0] = values[own].conj()
+        return scipy.fft.irfftn(half, self.shape, workers=1)
+
+
+def band_of(transfer: TransferFunction, shape: Size, voxel_size: Vector, highest: float) -> Band:
+    """Return the band that a PSF passes on the grid of a view, up to a frequency; zero and Nyquist are left out."""
+    steps = [np.fft.fftfreq(n, d) for n, d in zip(shape[:2], voxel_size[:2], strict=True)]
+    steps.append(np.fft.rfftfreq(shape[2], voxel_size[2]))
+    z, y, x = (part.ravel() for part in np.meshgrid(*steps, indexing="ij"))
+    passed = transfer.sample(np.eye(3), shape, voxel_size).ravel().astype(np.complex128)
+    radii = np.sqrt(z * z + y * y + x * x)
+    first = (x > 0) | (y > 0) | ((y == 0) & (z > 0))  # of a pair in the plane x = 0
+    inside = np.logical_and.reduce([np.abs(f) * d < 0.499 for f, d in zip((z, y, x), voxel_size, strict=True)])
+    own = first & inside & (radii <= highest) & (np.abs(passed) > _PASSES * np.abs(passed).max())
+    places = np.flatnonzero(own)
+    places = places[np.argsort(radii[places], kind="stable")]
+    frequencies = np.ascontiguousarray(np.stack([z, y, x], axis=1)[places])
+    return Band(frequencies, radii[places], passed[places], places, shape)
