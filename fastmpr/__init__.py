@@ -12,6 +12,7 @@ from ._version import __version__ as __version__
 if TYPE_CHECKING:
     from . import io, metrics, operators, paper, phantom, plot, prox, psf, regularizers, testing
     from ._messages import FastmprWarning
+    from .alignment.main import Alignment, PoseResult, ab_initio, align, refine
     from .deconvolution.images import deconvolve
     from .deconvolution.optics import channel_psfs
     from .diagnosis.fit import residuals
@@ -33,13 +34,17 @@ if TYPE_CHECKING:
 _MODULES = {"io", "metrics", "operators", "paper", "phantom", "plot", "prox", "psf", "regularizers", "testing"}
 # The module that each other public name stands in; none has the name of a function, or one would hide the other.
 _HOME = {
+    "Alignment": "alignment.main",
     "Cancelled": "runtime.stopping",
     "Dataset": "views.dataset",
     "FastmprWarning": "_messages",
     "NormalEquations": "sums.normal_equations",
     "Poses": "geometry.poses",
+    "PoseResult": "alignment.main",
     "Result": "solver.result",
+    "ab_initio": "alignment.main",
     "accumulate": "sums.accumulate",
+    "align": "alignment.main",
     "average": "reconstruction.baselines",
     "channel_psfs": "deconvolution.optics",
     "deconvolve": "deconvolution.images",
@@ -49,6 +54,7 @@ _HOME = {
     "load": "views.loading",
     "objective": "solver.admm",
     "reconstruct": "reconstruction.main",
+    "refine": "alignment.main",
     "residuals": "diagnosis.fit",
     "select_lam": "lam.selection",
     "simulate": "simulation",
@@ -56,13 +62,17 @@ _HOME = {
     "warm_up": "warming",
 }
 __all__ = [
+    "Alignment",
     "Cancelled",
     "Dataset",
     "FastmprWarning",
     "NormalEquations",
+    "PoseResult",
     "Poses",
     "Result",
+    "ab_initio",
     "accumulate",
+    "align",
     "average",
     "channel_psfs",
     "deconvolve",
@@ -80,6 +90,7 @@ __all__ = [
     "prox",
     "psf",
     "reconstruct",
+    "refine",
     "regularizers",
     "residuals",
     "select_lam",

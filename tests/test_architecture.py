@@ -33,6 +33,7 @@ FLOORS = [
     "lam simulation",
     "diagnosis",
     "reconstruction",
+    "alignment",
     "compat",
     "deconvolution",
     "warming",

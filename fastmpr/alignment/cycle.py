@@ -54,7 +54,9 @@ class Cycle:
     def turn(self, plan: Plan) -> None:
         """Reconstruct a volume, and align the views with it."""
         self.x = self._volume()
-        found = Search(self.data.replace(weights=self._given), self.x, plan, self._workers, self._tell, self._stop).run()
+        found = Search(
+            self.data.replace(weights=self._given), self.x, plan, self._workers, self._tell, self._stop
+        ).run()
         self.scores = found.scores
         poses = Poses(Rotation.from_matrix(found.rotations), found.translations, unit=self.data.unit)
         self.data = self.data.replace(poses=poses, weights=self._given * fitting(found.scores))
@@ -78,5 +80,3 @@ def fitting(scores: NDArray) -> NDArray[np.bool_]:
     usual = float(np.median(scores[known])) if known.any() else 0.0
     spread = 1.4826 * float(np.median(np.abs(scores[known] - usual))) if known.any() else 0.0
     return known & (np.nan_to_num(scores) >= usual - max(_DEVIATIONS * spread, _MARGIN))
-
-

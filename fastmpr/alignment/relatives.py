@@ -31,8 +31,8 @@ def distinct_axis(values: NDArray) -> tuple[int, bool]:
 def relatives(x: NDArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return rotations (n, 3, 3) that take a volume to what looks like it at a low band, and the point they are about.
 
-    Half turns about the three axes of inertia; where two of the moments are equal, half turns about many axes in their plane,
-    and spins about the third.
+    Half turns about the three axes of inertia. Where two of the moments are equal, half turns about many axes in their
+    plane, and spins about the third axis.
     """
     centre, values, axes = moments(x)
     own, round_about = distinct_axis(values)

@@ -77,9 +77,7 @@ class Search:
         As the public functions have them.
     """
 
-    def __init__(
-        self, data: Dataset, x: NDArray, plan: Plan, workers: int | None, tell: Progress | None, stop: Stop
-    ):
+    def __init__(self, data: Dataset, x: NDArray, plan: Plan, workers: int | None, tell: Progress | None, stop: Stop):
         self.data, self.plan, self.tell = data, plan, tell
         self.team = Team(min(as_workers(workers, x.size * len(data.used)), len(data.used)), stop.check)
         shape, voxel = data.particle_shape, data.model_voxel[0]
@@ -91,7 +89,9 @@ class Search:
         self.radii = [*(min(cycles / float(box.min()), highest) for cycles in plan.cycles), highest]
         z, y, x_ = (_REACH * box).tolist()
         self.coarse = [
-            Coarse(self.reference, band, self.radii[0], (z, y, x_), data.group) for band in self.bands if plan.everywhere
+            Coarse(self.reference, band, self.radii[0], (z, y, x_), data.group)
+            for band in self.bands
+            if plan.everywhere
         ]
         turns, centre = relatives(x) if plan.relatives else (np.empty((0, 3, 3)), np.zeros(3))
         self.turns, self.centre = turns, centre * voxel
@@ -99,9 +99,7 @@ class Search:
     def run(self) -> Aligned:
         """Align all views that weigh something."""
         count, used = len(self.data), self.data.used
-        found = Aligned(
-            np.tile(np.eye(3), (count, 1, 1)), np.zeros((count, 3)), np.full(count, np.nan), np.ones(count)
-        )
+        found = Aligned(np.tile(np.eye(3), (count, 1, 1)), np.zeros((count, 3)), np.full(count, np.nan), np.ones(count))
         tick = counted(self.tell, "views", len(used))
 
         def work(member: int) -> None:
@@ -117,14 +115,16 @@ class Search:
 
     def _align(self, i: int) -> Found | None:
         """Return the best pose of a view, None where nothing of it was seen."""
-        band, which = self.bands[self.data.psf_of[i]], self.data.psf_of[i]
+        band = self.bands[self.data.psf_of[i]]
         try:
             image, unseen = _filled(*self.data.source.view(i), self.data)
         except NothingSeenError:
             return None
         view = band.spectrum(image, self.data.voxel_size)
         best = self._followed(band, view, self._candidates(i, band, view))
-        for _ in range(_FILLS if unseen is not None else 0):
+        for _ in range(_FILLS):
+            if unseen is None:
+                break
             image = np.where(unseen, self._predicted(band, best), image)
             view = band.spectrum(image, self.data.voxel_size)
             best = improved(self.reference, band, view, best.rotation, best.translation, self.radii[-1])

@@ -103,7 +103,7 @@ def residuals(
     """
     stop = as_stop("residuals", cancel, timeout)
     data = as_dataset(residuals, data, psf, poses, views).require()
-    volume = _as_volume(x, data)
+    volume = as_volume_of(x, data)
     grid = padded_shape(data, volume.shape)
     padded = np.zeros(grid, data.dtype)
     padded[inner(grid, volume.shape)] = volume
@@ -180,7 +180,7 @@ def _compared(
     return measured(found), found.flat
 
 
-def _as_volume(x: Any, data: Dataset) -> NDArray:
+def as_volume_of(x: Any, data: Dataset) -> NDArray:
     """Return a volume in the precision of the views."""
     if isinstance(x, Result):
         if not np.allclose(x.voxel_size, data.model_voxel, rtol=1e-3):

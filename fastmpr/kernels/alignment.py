@@ -1,4 +1,4 @@
-"""The kernels of pose search: a volume's spectrum at the frequencies of a view, its slopes, and normal equations of poses."""
+"""The kernels of pose search: a volume's spectrum at the frequencies of a view, and normal equations of poses."""
 
 from __future__ import annotations
 

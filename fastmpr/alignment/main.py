@@ -1,0 +1,292 @@
+"""What a user calls: views aligned with a volume, poses that are improved, and poses from particles alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.spatial.transform import Rotation
+
+from .._messages import Progress, log, telling, warn
+from .._validation import as_choice, as_rng
+from ..diagnosis.fit import as_volume_of
+from ..geometry.poses import Poses
+from ..reconstruction.main import reconstruct
+from ..runtime.stopping import Event, Stop, as_stop
+from ..solver.result import Result
+from ..views.dataset import Dataset
+from .beginning import begun
+from .cycle import Cycle, fitting
+from .search import Plan, Search
+
+_FEWEST = 3  # views, from which poses can be told without a volume
+_TURNS = 3  # of reconstruction and alignment at full size
+_FINE = Plan(cycles=(6.0, 10.0, 16.0), candidates=(1, 1, 1, 1), everywhere=False)
+_NAMED = 5  # views that a warning names
+_DOUBTFUL = 0.9  # of the agreement of starts: below, an answer may be wrong
+
+
+@dataclass(frozen=True, eq=False)
+class Alignment:
+    """Poses that `align` found.
+
+    Attributes
+    ----------
+    poses : Poses
+        Of all views, in the unit of the data set.
+    scores : (N,) ndarray
+        The correlation of each view with what the volume shows in its pose, at the frequencies that the PSF passes: 1 where
+        they are alike, and comparable between the views of a data set. NaN for views that weigh or saw nothing.
+    """
+
+    poses: Poses
+    scores: NDArray[np.float64]
+
+
+@dataclass
+class PoseResult(Result):
+    """What `refine` and `ab_initio` return: a `Result`, and the poses that it was made with.
+
+    Attributes
+    ----------
+    poses : Poses
+        Of all views.
+    scores : (N,) ndarray
+        As `Alignment` has them.
+    confidence : float
+        The correlation of the volumes of several starts, one aligned with the other; NaN where there was one start. Below
+        about 0.9, starts ended at different volumes, and each of them may be wrong.
+    """
+
+    poses: Poses = field(default_factory=lambda: Poses(Rotation.identity(0)))
+    scores: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+    confidence: float = float("nan")
+
+
+def align(
+    data: Dataset,
+    x: ArrayLike | Result,
+    *,
+    search: str = "global",
+    workers: int | None = None,
+    progress: bool | Progress | None = None,
+    cancel: Event | None = None,
+    timeout: float | None = None,
+) -> Alignment:
+    """Find the pose of each view against a volume.
+
+    A view's spectrum is compared with that of the volume at the frequencies that its PSF passes; its offset does not count,
+    and its gain follows from the rest. A global search tries rotations some 24 degrees apart and translations up to a
+    quarter of the box at a low band; the best of them are followed by Levenberg and Marquardt's steps while the band widens.
+    What a view did not see is dark at first, then what the volume predicts there.
+
+    Parameters
+    ----------
+    data : Dataset
+        With a PSF, and with poses for a local search. Of a symmetric particle, one of the poses that its symmetry cannot
+        tell apart is found.
+    x : (nz, ny, nx) array_like or Result
+        A volume as `reconstruct` returns it: in the middle of the model's frame, with cubic voxels as large as the smallest
+        side of ``voxel_size``.
+    search : {"global", "local"}
+        Whether to search all poses, or near those of the data set: some 10 degrees and 2 voxels.
+    workers : int, optional
+        Threads at most; by default all that this process may use.
+    progress : bool or callable, optional
+        True shows a bar (needs tqdm); a callable is called with ("views", how many are done, of how many).
+    cancel : threading.Event, optional
+        Or anything with ``is_set()``, asked between views: once it is set, the call ends.
+    timeout : float, optional
+        Seconds after which to give up.
+
+    Returns
+    -------
+    Alignment
+        ``poses`` and ``scores``.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Naming the argument, if the data set lacks a PSF or poses that are needed, is in the frame of the model, or the
+        volume is not finite or of another voxel.
+    Cancelled
+        If ``cancel`` is set or ``timeout`` is over before all views are aligned.
+
+    Examples
+    --------
+    >>> import fastmpr
+    >>> truth = fastmpr.phantom.centriole((24, 24, 24))
+    >>> psf = fastmpr.psf.gaussian((15, 9, 9), sigma=(3, 1, 1))
+    >>> poses = fastmpr.Poses.random(4, max_translation=1, rng=0)
+    >>> views = fastmpr.simulate(truth, psf, poses, noise_sigma=0.02, rng=0)
+    >>> found = fastmpr.align(fastmpr.Dataset(views, psf, symmetry="C9"), truth)
+    >>> bool(found.scores.min() > 0.9)
+    True
+    """
+    stop = as_stop("align", cancel, timeout)
+    everywhere = as_choice(search, "search", ("global", "local")) == "global"
+    data = _checked(data, poses=not everywhere)
+    volume = as_volume_of(x, data)
+    plan = Plan() if everywhere else _FINE
+    given = data.replace(poses=None) if everywhere else data
+    with telling(progress) as tell:
+        found = Search(given.levelled(), volume, plan, workers, tell, stop).run()
+    data.tell()
+    return Alignment(_poses(data, found.rotations, found.translations), found.scores)
+
+
+def refine(
+    data: Dataset,
+    *,
+    workers: int | None = None,
+    progress: bool | Progress | None = None,
+    cancel: Event | None = None,
+    timeout: float | None = None,
+) -> PoseResult:
+    """Improve poses: reconstruct a volume, align the views with it near their poses, three times; then reconstruct.
+
+    Views that fit far worse than most are named by a warning, and weigh nothing in the volume.
+
+    Parameters
+    ----------
+    data : Dataset
+        With a PSF and poses, some 10 degrees and 2 voxels from the right ones.
+    workers, progress, cancel, timeout
+        As in `align`; once the last reconstruction is begun, the call ends with the volume so far.
+
+    Returns
+    -------
+    PoseResult
+        As `reconstruct` returns it, with ``poses`` and ``scores``.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `align` does, and if there are fewer than three views.
+    Cancelled
+        If it is to end before the last reconstruction.
+
+    Examples
+    --------
+    >>> import fastmpr
+    >>> truth = fastmpr.phantom.centriole((24, 24, 24))
+    >>> psf = fastmpr.psf.gaussian((15, 9, 9), sigma=(3, 1, 1))
+    >>> poses = fastmpr.Poses.random(12, rng=0)
+    >>> views = fastmpr.simulate(truth, psf, poses, noise_sigma=0.02, rng=0)
+    >>> moved = fastmpr.Poses(poses.rotation, poses.translation + 0.5)
+    >>> result = fastmpr.refine(fastmpr.Dataset(views, psf, moved))
+    >>> len(result.poses), result.x.shape
+    (12, (24, 24, 24))
+    """
+    stop = as_stop("refine", cancel, timeout)
+    data = _checked(data, poses=True, fewest=_FEWEST)
+    with telling(progress) as tell:
+        return _refined(data, data.placed, float("nan"), workers, tell, stop)
+
+
+def ab_initio(
+    data: Dataset,
+    *,
+    rng: np.random.Generator | int | None = 0,
+    workers: int | None = None,
+    progress: bool | Progress | None = None,
+    cancel: Event | None = None,
+    timeout: float | None = None,
+) -> PoseResult:
+    """Find poses and a volume from particles alone.
+
+    Views at a coarse voxel begin with random rotations; reconstruction and a search over all poses follow one another, then
+    poses that look alike at a low band are told apart. Of two starts, the one that explains the views better goes on as in
+    `refine`, at full size. The volume is found up to a rotation and a shift of its own; that it is no mirror image, the
+    views' PSF tells, which is longer along z.
+
+    Parameters
+    ----------
+    data : Dataset
+        With a PSF; poses are not looked at. At least three views; tens from all sides are usual. With a ``symmetry``, its
+        axis is that of the volume.
+    rng : numpy.random.Generator or int, optional
+        For the rotations to begin with: the same number gives the same result.
+    workers, progress, cancel, timeout
+        As in `refine`.
+
+    Returns
+    -------
+    PoseResult
+        As `refine` returns it, with ``confidence``.
+
+    Raises
+    ------
+    ValueError, TypeError, Cancelled
+        As `refine` does.
+
+    Examples
+    --------
+    >>> import fastmpr
+    >>> truth = fastmpr.phantom.centriole((24, 24, 24))
+    >>> psf = fastmpr.psf.gaussian((15, 9, 9), sigma=(3, 1, 1))
+    >>> views = fastmpr.simulate(truth, psf, fastmpr.Poses.random(20, rng=0), noise_sigma=0.02, rng=0)
+    >>> result = fastmpr.ab_initio(fastmpr.Dataset(views, psf))
+    >>> len(result.poses), result.confidence > 0.9
+    (20, True)
+    """
+    stop = as_stop("ab_initio", cancel, timeout)
+    data, generator = _checked(data, fewest=_FEWEST), as_rng(rng)
+    with telling(progress) as tell:
+        poses, confidence = begun(data.replace(poses=None).levelled(), generator, workers, tell, stop)
+        log.info("ab_initio: the volumes of two starts correlate by %.3f", confidence)
+        if confidence < _DOUBTFUL:
+            warn(
+                f"ab_initio: found two starts that ended at different volumes (they correlate by {confidence:.2f}), so the "
+                "poses may be wrong: need more views, from more sides, or less noise; look at the volume, try another rng="
+            )
+        return _refined(data, _poses(data, poses.matrix, poses.translation), confidence, workers, tell, stop)
+
+
+def _refined(
+    data: Dataset, poses: Poses, confidence: float, workers: int | None, tell: Progress | None, stop: Stop
+) -> PoseResult:
+    """Return the result of turns of reconstruction and alignment from some poses."""
+    cycle = Cycle(data.replace(poses=poses).levelled(), workers, tell, stop)
+    for _ in range(_TURNS):
+        cycle.turn(_FINE)
+    found = _poses(data, cycle.data.placed.matrix, cycle.data.placed.translation)
+    _tell_misfits(data, cycle.scores)
+    weights = data.weights * fitting(cycle.scores)
+    result = reconstruct(data.replace(poses=found, weights=weights), workers=workers, progress=tell, cancel=stop)
+    own = {one.name: getattr(result, one.name) for one in fields(result)}
+    return PoseResult(**own, poses=found, scores=cycle.scores, confidence=confidence)
+
+
+def _checked(data: Any, poses: bool = False, fewest: int = 1) -> Dataset:
+    """Return a data set that views can be aligned in, or raise an error before any particle is read."""
+    if not isinstance(data, Dataset):
+        raise TypeError(f"data: found {type(data).__name__}, need a fastmpr.Dataset")
+    if not data.psfs:
+        raise ValueError("psf: found none, need a PSF, given with the particles or by replace(psf=...)")
+    if poses:
+        data.require()
+    if data.frame != "particle":
+        raise ValueError("frame: found 'model', need particles as imaged, frame='particle', to find their poses")
+    if len(data.used) < fewest:
+        raise ValueError(f"particles: found {len(data.used)} that weigh something, need {fewest} or more to find poses")
+    return data
+
+
+def _poses(data: Dataset, rotations: NDArray, translations: NDArray) -> Poses:
+    return Poses(Rotation.from_matrix(rotations), translations, names=data.names, unit=data.unit)
+
+
+def _tell_misfits(data: Dataset, scores: NDArray) -> None:
+    """Warn of the views that fit far worse than most."""
+    odd = [int(i) for i in data.used if not fitting(scores)[i]]
+    if not odd:
+        return
+    named = ", ".join(data.source.name(i) for i in odd[:_NAMED])
+    more = f" and {len(odd) - _NAMED} more" if len(odd) > _NAMED else ""
+    warn(
+        f"particles: found {len(odd)} of {len(data.used)} that fit far worse than most, {named}{more}: they weigh nothing "
+        "in the volume; see scores"
+    )
