@@ -12,6 +12,7 @@ from ..runtime.stopping import Stop
 from ..views.dataset import Dataset
 from .cycle import Cycle
 from .reduced import reduced
+from .relatives import distinct_axis, moments
 from .search import Plan, Search
 
 _VOXELS = 25  # of the coarse box along its shortest side
@@ -50,7 +51,19 @@ def begun(
     starts.sort(key=lambda cycle: -float(np.nanmedian(cycle.scores)))
     best = starts[0]
     agreement = min(_agreement(best, other, workers, stop) for other in starts[1:])
-    return best.data.placed, agreement
+    return _in_standard_frame(best), agreement
+
+
+def _in_standard_frame(cycle: Cycle) -> Poses:
+    """Return the poses with the volume's light in the middle; without a symmetry, with its distinct axis along z."""
+    centre, values, axes = moments(cycle.x)
+    rotation = np.eye(3)
+    if cycle.data.symmetry is None:
+        own, _ = distinct_axis(values)
+        rotation = np.roll(axes, -own, axis=1).T
+        rotation[2] *= np.linalg.det(rotation)
+    shift = -rotation @ centre * cycle.data.model_voxel[0]
+    return cycle.data.placed.moved(Rotation.from_matrix(rotation), shift)
 
 
 def _random(count: int, rng: np.random.Generator) -> NDArray[np.float64]:
