@@ -50,17 +50,18 @@ def improved(
     last = band.upto(radius)
     energy = float(np.square(np.abs(view[:last])).sum())
 
-    def at(rotation: NDArray, translation: NDArray, gain: float) -> tuple:
-        return reference.equations(band, view, last, rotation, translation, gain)
+    def at(rotation: NDArray, shift: NDArray, gain: float) -> tuple:
+        return reference.equations(band, view, last, rotation, shift, gain)
 
-    *_, power, common = at(rotation, translation, 1.0)
+    shift = translation - rotation @ reference.offset
+    *_, power, common = at(rotation, shift, 1.0)
     gain = max(common, 1e-6 * math.sqrt(energy * power)) / power if power > 0 else 1.0
-    normal, slope, left, power, common = at(rotation, translation, gain)
+    normal, slope, left, power, common = at(rotation, shift, gain)
     damping = _DAMPING
     for _ in range(_STEPS):
         damped = normal + damping * np.diag(np.maximum(normal.diagonal(), 1e-12 * normal.max()))
         step = np.linalg.lstsq(damped, slope, rcond=None)[0]
-        tried = rotation @ Rotation.from_rotvec(step[:3]).as_matrix(), translation + step[3:6], gain + step[6]
+        tried = rotation @ Rotation.from_rotvec(step[:3]).as_matrix(), shift + step[3:6], gain + step[6]
         found = at(*tried)
         if not found[2] < left:
             damping *= _HARDER
@@ -68,9 +69,9 @@ def improved(
                 break
             continue
         settled = left - found[2] < _SETTLED * left
-        (rotation, translation, gain), (normal, slope, left, power, common) = tried, found
+        (rotation, shift, gain), (normal, slope, left, power, common) = tried, found
         damping *= _EASIER
         if settled:
             break
     score = common / math.sqrt(power * energy) if power * energy > 0 else 0.0
-    return Found(rotation, translation, gain, max(score, 0.0))
+    return Found(rotation, shift + rotation @ reference.offset, gain, max(score, 0.0))

@@ -46,9 +46,12 @@ class Reference:
         return out * band.transfer[:last] * np.exp(2j * np.pi * (rotations @ self.offset) @ frequencies.T)
 
     def equations(
-        self, band: Band, view: NDArray, last: int, rotation: NDArray, translation: NDArray, gain: float
+        self, band: Band, view: NDArray, last: int, rotation: NDArray, shift: NDArray, gain: float
     ) -> tuple[NDArray, NDArray, float, float, float]:
-        """Return the normal equations of a step from a pose, and what `pose_equations` returns."""
+        """Return the normal equations of a step from a pose, and what `pose_equations` returns.
+
+        The shift is the translation of the point that the table is about: the pose's less R times `offset`.
+        """
         normal, slope = np.empty((UNKNOWNS, UNKNOWNS)), np.empty(UNKNOWNS)
         left, power, common = pose_equations(
             self.table,
@@ -57,7 +60,7 @@ class Reference:
             band.transfer,
             view,
             rotation,
-            translation - rotation @ self.offset,
+            shift,
             gain,
             last,
             normal,

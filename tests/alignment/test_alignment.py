@@ -1,0 +1,266 @@
+"""Poses against a volume, and from particles alone: errors beside the true poses, whatever the data set is like."""
+
+import threading
+import warnings
+
+import numpy as np
+import pytest
+from scipy import ndimage
+from scipy.spatial.transform import Rotation
+
+import fastmpr
+from fastmpr import Cancelled, Dataset, FastmprWarning, Poses
+from fastmpr.alignment.coarse import spread_rotations
+from fastmpr.alignment.cycle import fitting
+from fastmpr.alignment.relatives import moments, relatives
+from fastmpr.metrics import psnr
+
+PSF = fastmpr.psf.gaussian((19, 7, 7), sigma=(2.5, 1, 1))
+SHAPE = (24, 24, 24)
+
+
+def particle(shape=SHAPE, seed=0):
+    """A particle without any symmetry: six balls of several brightness."""
+    rng, x = np.random.default_rng(seed), np.zeros(shape)
+    for weight in (1, 1.3, 1.6, 2, 2.5, 3):
+        place = (np.array(shape) - 1) / 2 + rng.uniform(-0.22, 0.22, 3) * shape
+        x[tuple(place.round().astype(int))] = weight
+    x = ndimage.gaussian_filter(x, 1.3)
+    return (x / x.max()).astype(np.float32)
+
+
+TRUTH = particle()
+
+
+def views_of(count, noise=0.05, seed=0, truth=TRUTH, reach=2.0, **options):
+    poses = Poses.random(count, max_translation=reach, rng=seed)
+    views = fastmpr.simulate(truth, PSF, poses, noise_sigma=noise, rng=seed, **options)
+    return views, poses
+
+
+IDENTITY = np.eye(3)[np.newaxis]
+
+
+def degrees(found, poses, group=IDENTITY):
+    """The angle between found and true rotations, modulo a group."""
+    turned = np.einsum("nij,gjk->ngik", poses.matrix, group)
+    traces = np.einsum("ngij,nij->ng", turned, found.matrix).max(axis=1)
+    return np.degrees(np.arccos(np.clip((traces - 1) / 2, -1, 1)))
+
+
+def lengths(found, poses):
+    return np.linalg.norm(found.translation - poses.translation, axis=1)
+
+
+def in_frame_of(found, poses):
+    """Found poses in the frame of the true ones: turned and shifted as most of them say."""
+    turns = Rotation.from_matrix(poses.matrix.transpose(0, 2, 1) @ found.matrix)
+    near = [np.median((turns * turn.inv()).magnitude()) for turn in turns]
+    close = (turns * turns[int(np.argmin(near))].inv()).magnitude() < np.radians(5)
+    moved = found.moved(turns[close].mean())
+    shift = np.linalg.lstsq(moved.matrix[close].reshape(-1, 3), (moved.translation - poses.translation)[close].ravel())[
+        0
+    ]
+    return moved.moved(shift=shift)
+
+
+class TestAlign:
+    def test_everywhere(self):
+        views, poses = views_of(6)
+        found = fastmpr.align(Dataset(views, PSF), TRUTH)
+        assert degrees(found.poses, poses).max() < 2 and lengths(found.poses, poses).max() < 0.2
+        assert found.scores.shape == (6,) and found.scores.min() > 0.8
+
+    def test_near_poses_that_are_known(self):
+        views, poses = views_of(6)
+        wrong = Poses(poses.rotation * Rotation.from_rotvec([0.1, -0.1, 0.08]), poses.translation + [0.8, -0.8, 0.5])
+        found = fastmpr.align(Dataset(views, PSF, wrong), TRUTH, search="local")
+        assert degrees(found.poses, poses).max() < 2 and lengths(found.poses, poses).max() < 0.2
+
+    def test_offset_and_gain_of_a_view_do_not_count(self):
+        views, _ = views_of(4)
+        plain = fastmpr.align(Dataset(views, PSF, background="none"), TRUTH)
+        other = fastmpr.align(Dataset(3 * views + 7, PSF, background="none"), TRUTH)
+        assert degrees(other.poses, plain.poses).max() < 0.05
+        np.testing.assert_allclose(other.scores, plain.scores, atol=1e-3)
+
+    @pytest.mark.parametrize("symmetry", ["C8", "D2"])
+    def test_of_a_symmetric_particle_one_pose_is_found(self, symmetry):
+        group = Dataset(np.zeros((1, *SHAPE)), symmetry=symmetry).group
+        turned = [ndimage.affine_transform(TRUTH, g, 11.5 - g @ np.full(3, 11.5), order=1) for g in group]
+        truth = np.mean(turned, axis=0)
+        views, poses = views_of(5, noise=0.02 * truth.max(), truth=truth)
+        found = fastmpr.align(Dataset(views, PSF, symmetry=symmetry), truth)
+        assert degrees(found.poses, poses, group).max() < 3
+
+    def test_voxels_that_are_not_cubes_in_micrometres(self):
+        poses = Poses.random(5, max_translation=0.2, rng=1)
+        sizes = {"voxel_size": (0.2, 0.1, 0.1), "psf_voxel_size": 0.1}
+        views = fastmpr.simulate(
+            TRUTH, PSF, poses, noise_sigma=0.03, rng=1, model_voxel_size=0.1, shape=(12, 26, 25), **sizes
+        )
+        found = fastmpr.align(Dataset(views, PSF, **sizes), TRUTH)
+        assert degrees(found.poses, poses).max() < 3 and lengths(found.poses, poses).max() < 0.03
+        assert found.poses.unit == "um"
+
+    def test_a_psf_for_each_group(self):
+        wide = fastmpr.psf.gaussian((25, 9, 9), sigma=(3.5, 1.3, 1.3))
+        poses = Poses.random(6, max_translation=1, rng=2)
+        views = np.concatenate(
+            [
+                fastmpr.simulate(TRUTH, psf, part, noise_sigma=0.02, rng=2)
+                for psf, part in ((PSF, poses[:3]), (wide, poses[3:]))
+            ]
+        )
+        found = fastmpr.align(Dataset(views, [PSF, wide], psf_of=[0, 0, 0, 1, 1, 1]), TRUTH)
+        assert degrees(found.poses, poses).max() < 3
+
+    def test_what_was_not_seen_is_predicted(self):
+        views, poses = views_of(8, noise=0.02, reach=1)
+        views[:, :, :, 15:] = np.nan
+        found = fastmpr.align(Dataset(views, PSF, background="none"), TRUTH)
+        assert np.median(degrees(found.poses, poses)) < 2 and np.median(lengths(found.poses, poses)) < 0.25
+
+    def test_views_that_weigh_or_saw_nothing_are_left_out(self):
+        views, poses = views_of(4)
+        views[1] = np.nan
+        found = fastmpr.align(Dataset(views, PSF, weights=[1, 1, 0, 1]), TRUTH)
+        assert np.isnan(found.scores).tolist() == [False, True, True, False]
+        assert degrees(found.poses, poses)[[0, 3]].max() < 2
+
+    def test_noise_and_other_particles_score_less(self):
+        views, _ = views_of(6)
+        views[0] = np.random.default_rng(0).normal(size=SHAPE) * views.std()
+        views[1] = views_of(1, truth=particle(seed=3))[0]
+        scores = fastmpr.align(Dataset(views, PSF), TRUTH).scores
+        assert scores[:2].max() < scores[2:].min() - 0.05
+
+    def test_threads_and_the_order_of_views_change_nothing(self):
+        views, _ = views_of(5)
+        one, two = (fastmpr.align(Dataset(part, PSF), TRUTH, workers=n) for part, n in ((views, 1), (views[::-1], 3)))
+        np.testing.assert_allclose(two.poses.matrix[::-1], one.poses.matrix, atol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def found():
+    """(data set, true poses, what is found from particles alone)"""
+    views, poses = views_of(24)
+    return Dataset(views, PSF), poses, fastmpr.ab_initio(Dataset(views, PSF), rng=1)
+
+
+class TestFromParticlesAlone:
+    def test_poses(self, found):
+        _, poses, result = found
+        own = in_frame_of(result.poses, poses)
+        assert degrees(own, poses).max() < 4 and lengths(own, poses).max() < 0.4
+        assert result.confidence > 0.95 and result.success
+
+    def test_the_volume_is_that_of_the_true_poses(self, found):
+        data, poses, result = found
+        best = fastmpr.reconstruct(data.replace(poses=poses))
+        again = fastmpr.reconstruct(data.replace(poses=in_frame_of(result.poses, poses)))
+        assert psnr(again.x, TRUTH) > psnr(best.x, TRUTH) - 0.3
+
+    def test_it_stands_in_the_middle_along_z(self, found):
+        _, _, result = found
+        centre, values, axes = moments(result.x)
+        assert np.linalg.norm(centre) < 0.7
+        gaps = values[1] - values[0], values[2] - values[1]
+        own = axes[:, 2 if gaps[1] > gaps[0] else 0]
+        assert abs(own[0]) > 0.95
+
+    def test_it_is_repeatable(self, found):
+        data, _, result = found
+        np.testing.assert_array_equal(fastmpr.ab_initio(data, rng=1).poses.matrix, result.poses.matrix)
+
+    def test_noise_among_the_particles_is_named(self):
+        views, poses = views_of(20)
+        views[[3, 11]] = np.random.default_rng(5).normal(size=(2, *SHAPE)) * 0.1
+        with pytest.warns(
+            FastmprWarning, match=r"2 of 20 that fit far worse than most, particles\[3\], particles\[11\]:"
+        ):
+            result = fastmpr.ab_initio(Dataset(views, PSF))
+        good = np.delete(np.arange(20), [3, 11])
+        assert degrees(in_frame_of(result.poses[good], poses[good]), poses[good]).max() < 5
+
+    def test_starts_that_differ_are_told(self):
+        views = np.random.default_rng(0).normal(size=(6, 16, 16, 16)).astype(np.float32)
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            result = fastmpr.ab_initio(Dataset(views, PSF))
+        assert result.confidence < 0.9
+        assert any("ended at different volumes" in str(one.message) for one in told)
+
+    def test_refinement(self):
+        views, poses = views_of(16)
+        rng = np.random.default_rng(0)
+        wrong = Poses(
+            poses.rotation * Rotation.from_rotvec(rng.normal(size=(16, 3)) * 0.08),
+            poses.translation + rng.normal(size=(16, 3)) * 0.7,
+        )
+        result = fastmpr.refine(Dataset(views, PSF, wrong))
+        own = in_frame_of(result.poses, poses)
+        assert degrees(own, poses).max() < 3 and lengths(own, poses).max() < 0.3
+
+
+class TestHowTheyEnd:
+    def test_cancelled(self):
+        views, poses = views_of(4)
+        cancel = threading.Event()
+        cancel.set()
+        for call in (
+            lambda: fastmpr.align(Dataset(views, PSF), TRUTH, cancel=cancel),
+            lambda: fastmpr.refine(Dataset(views, PSF, poses), cancel=cancel),
+            lambda: fastmpr.ab_initio(Dataset(views, PSF), timeout=1e-9),
+        ):
+            with pytest.raises(Cancelled):
+                call()
+
+    def test_progress_is_counted(self):
+        views, _ = views_of(4)
+        told = []
+        fastmpr.align(Dataset(views, PSF), TRUTH, progress=lambda *args: told.append(args))
+        assert told == [("views", k, 4) for k in range(1, 5)]
+
+    @pytest.mark.parametrize(
+        ("call", "error"),
+        [
+            (lambda views, poses: fastmpr.align(views, TRUTH), "data: found ndarray, need a fastmpr.Dataset"),
+            (lambda views, poses: fastmpr.align(Dataset(views), TRUTH), "psf: found none"),
+            (lambda views, poses: fastmpr.align(Dataset(views, PSF), TRUTH, search="all"), "search: found 'all'"),
+            (lambda views, poses: fastmpr.align(Dataset(views, PSF), TRUTH, search="local"), "poses: found none"),
+            (lambda views, poses: fastmpr.refine(Dataset(views, PSF)), "poses: found none"),
+            (
+                lambda views, poses: fastmpr.ab_initio(Dataset(views[:2], PSF)),
+                "particles: found 2 that weigh something",
+            ),
+            (lambda views, poses: fastmpr.ab_initio(Dataset(views, PSF, frame="model")), "frame: found 'model'"),
+            (lambda views, poses: fastmpr.align(Dataset(views, PSF), np.full(SHAPE, np.nan)), "x: found"),
+        ],
+    )
+    def test_wrong_input(self, call, error):
+        views, poses = views_of(4)
+        with pytest.raises((ValueError, TypeError), match=f"^{error.replace('(', '.')}"):
+            call(views, poses)
+
+
+def test_rotations_are_spread_evenly():
+    spread = Rotation.from_matrix(spread_rotations(576))
+    gaps = [np.sort((spread * one.inv()).magnitude())[0] for one in Rotation.random(200, random_state=0)]
+    assert np.degrees(np.max(gaps)) < 26  # no rotation is far from all of them
+
+
+def test_relatives_take_a_volume_to_what_looks_like_it():
+    rod = np.zeros((21, 21, 21), np.float32)
+    rod[4:17, 8:13, 8:13] = 1
+    rod[4:17, 8:13, 8:13] *= np.linspace(1, 1.2, 13)[:, None, None]
+    turns, centre = relatives(rod)
+    assert len(turns) == 47 and np.linalg.norm(centre) < 1
+    np.testing.assert_allclose(np.linalg.det(turns), 1)
+    np.testing.assert_allclose(np.abs(turns[:, 0, 0]), 1, atol=1e-6)  # z goes to z or to -z
+    assert len(relatives(TRUTH)[0]) == 3
+
+
+def test_views_that_fit():
+    assert fitting(np.array([0.9, 0.91, 0.9, 0.3, np.nan])).tolist() == [True, True, True, False, False]
+    assert not fitting(np.full(3, np.nan)).any()
