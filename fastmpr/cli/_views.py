@@ -10,8 +10,8 @@ import fastmpr
 from ._arguments import ZYX, Axes, background, positive
 
 
-def add_views(command: Any) -> None:
-    """Add the arguments that a `fastmpr.Dataset` is made of."""
+def add_views(command: Any, poses: bool = True) -> None:
+    """Add the arguments that a `fastmpr.Dataset` is made of; without poses, where these are to be found."""
     add = command.add_argument
     add(
         "particles",
@@ -20,7 +20,10 @@ def add_views(command: Any) -> None:
         help="a folder of 3-D TIFF or MRC files, the files, or one 4-D TIFF file",
     )
     add("--psf", required=True, metavar="PSF", help="the point spread function, a 3-D TIFF or MRC file")
-    add("--poses", required=True, metavar="POSES", help="a .csv (SPFluo) or .star (RELION) file")
+    if poses:
+        add("--poses", required=True, metavar="POSES", help="a .csv (SPFluo) or .star (RELION) file")
+    else:
+        command.set_defaults(poses=None)
     add(
         "--voxel-size",
         type=positive,

@@ -1,0 +1,96 @@
+"""What the commands that find poses have in common: a volume, its poses, a record and a picture."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import fastmpr
+
+from ..io import pose_format
+from ..io.files import check_writable
+from ..io.formats import writable_format
+from ._arguments import add_talk, count
+from ._ending import Ending, add_ending
+from ._records import Notes, beside, noting, record_of, write_record
+from ._views import add_views, loaded, views_of
+from ._words import check_extras, complain, explain, lengths, say, size, watched
+
+_NAMES = ("lam", "nit", "success", "status", "message", "fit", "history", "confidence", "scores")
+
+
+def add_arguments(command: Any, poses: bool) -> None:
+    """Add the arguments of a command that makes a volume and its poses, with or without poses to begin with."""
+    add_views(command, poses)
+    text = "the volume to write; its poses OUT.csv, a record OUT.json and a picture OUT.png go beside it"
+    command.add_argument("-o", "--output", required=True, metavar="OUT.ome.tif", help=text)
+    text = "where the poses go instead; a .star file is RELION's"
+    command.add_argument("--poses-output", metavar="POSES", help=text)
+    command.add_argument("--workers", type=count, metavar="N", help="threads (default: all that this process may use)")
+    add_ending(command)
+    command.add_argument("--overwrite", action="store_true", help="replace files that are there")
+    add_talk(command)
+
+
+def find(args: argparse.Namespace, work: Callable[..., fastmpr.PoseResult]) -> int:
+    """Load, find poses and a volume, write; return the exit status."""
+    check_extras("matplotlib")
+    writable_format(args.output)
+    poses = Path(args.poses_output or beside(Path(args.output), ".csv"))
+    pose_format(poses)
+    picture = beside(Path(args.output), ".png")
+    for path in (args.output, record_of(args.output), poses, picture):
+        check_writable(path, args.overwrite)
+    ending, start = Ending(args.timeout), time.perf_counter()
+    with noting() as notes:
+        data = loaded(args)
+        for text in (repr(data).strip("<>"), *data.assumed):
+            explain(args, text)
+        with ending:
+            options = {"workers": args.workers, "progress": watched(args), "cancel": ending, "timeout": ending.left}
+            result = work(data, **options)
+            if not result.success:
+                complain(result.message, "warning")
+            _write(args, data, result, notes, poses, picture, time.perf_counter() - start)
+            return ending.status(result.success)
+
+
+def write_poses(path: Path, poses: fastmpr.Poses, data: fastmpr.Dataset, overwrite: bool) -> None:
+    """Write poses of a data set."""
+    voxel = data.voxel_size if data.unit == "um" else None
+    poses.write(path, overwrite, shape=data.particle_shape, voxel_size=voxel)
+
+
+def _write(
+    args: argparse.Namespace,
+    data: fastmpr.Dataset,
+    result: fastmpr.PoseResult,
+    notes: Notes,
+    poses: Path,
+    picture: Path,
+    seconds: float,
+) -> None:
+    """Write the volume, its poses, the record and the picture, and say so."""
+    voxel = result.voxel_size if data.unit == "um" else None
+    fastmpr.io.write(args.output, result.x, voxel, args.overwrite)
+    write_poses(poses, result.poses, data, args.overwrite)
+    fastmpr.plot.sections({"volume": result.x}, voxel, picture, args.overwrite)
+    record = {
+        **views_of(args, data),
+        "output": {"file": args.output, "poses": poses, "shape": result.x.shape, "voxel_size": voxel},
+        "assumed": data.assumed,
+        **notes.taken(),
+        "found": {name: getattr(result, name) for name in _NAMES},
+        "seconds": round(seconds, 3),
+    }
+    write_record(record_of(args.output), record, args.overwrite)
+    sides = lengths(voxel) if voxel else "unknown size, taken as cubes"
+    say(args, f"{args.output}: {size(result.x.shape)} voxels of {sides}")
+    known = result.scores[np.isfinite(result.scores)]
+    agree = "" if np.isnan(result.confidence) else f"; the volumes of two starts correlate by {result.confidence:.3f}"
+    say(args, f"{poses}: {len(known)} poses, scores {known.min():.3f} to {known.max():.3f}{agree}")
