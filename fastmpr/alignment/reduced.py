@@ -40,8 +40,16 @@ def reduced(data: Dataset, factor: float, workers: int | None, stop: Stop) -> Da
             views[i] = resized(image, shape)
 
     team.run(work)
-    kept = {"seen": "all", "outside": "dark", "background": "none", "radius": None, "names": None}
-    return data.replace(particles=views, voxel_size=voxel, psf_voxel_size=data.psf_voxel_size, **kept)
+    return data.replace(
+        particles=views,
+        voxel_size=voxel,
+        psf_voxel_size=data.psf_voxel_size,
+        seen="all",
+        outside="dark",
+        background="none",
+        radius=None,
+        names=None,
+    )
 
 
 def coarser(shape: Size, voxel_size: Vector, factor: float) -> tuple[Size, Vector]:
