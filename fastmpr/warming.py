@@ -19,6 +19,7 @@ import numpy as np
 from . import kernels, operators, phantom, prox
 from ._messages import FastmprWarning
 from ._validation import Size, as_shape
+from .alignment.main import align
 from .compat.spfluo import reconstruction_L2
 from .deconvolution.images import deconvolve
 from .diagnosis.fit import residuals
@@ -159,6 +160,7 @@ def _run_all(dtype: Any) -> None:
         deconvolve(views[0], psf, lam=1.0, max_iter=4, tol=0, workers=2)
         sums = accumulate(data, workers=2) + accumulate(data[:1], workers=2)
         residuals(data, truth, workers=2)
+    align(Dataset(simulate(truth, even, poses[:1], workers=2), even), truth, workers=2)
     reconstruction_L2(np.ones((1, 8, 8, 8), dtype), even, np.zeros((1, 6)), 1.0)
     accumulate(data.replace(symmetry_axis=(1, 1, 1)))  # beside the grid, whose axes have kernels of their own
     crops = data.replace(seen=[np.indices(view.shape)[0] > 4 for view in views])

@@ -53,7 +53,7 @@ def improved(
     def at(rotation: NDArray, shift: NDArray, gain: float) -> tuple:
         return reference.equations(band, view, last, rotation, shift, gain)
 
-    shift = translation - rotation @ reference.offset
+    rotation, shift = np.array(rotation), translation - rotation @ reference.offset
     *_, power, common = at(rotation, shift, 1.0)
     gain = max(common, 1e-6 * math.sqrt(energy * power)) / power if power > 0 else 1.0
     normal, slope, left, power, common = at(rotation, shift, gain)

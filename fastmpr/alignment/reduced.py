@@ -55,7 +55,7 @@ def reduced(data: Dataset, factor: float, workers: int | None, stop: Stop) -> Da
 def coarser(shape: Size, voxel_size: Vector, factor: float) -> tuple[Size, Vector]:
     """Return the shape of a view, and its voxel, where no side is smaller than a factor times the smallest."""
     least = factor * min(voxel_size)
-    nz, ny, nx = (max(4, min(n, round(n * d / max(d, least)))) for n, d in zip(shape, voxel_size, strict=True))
+    nz, ny, nx = (min(n, max(4, round(n * d / max(d, least)))) for n, d in zip(shape, voxel_size, strict=True))
     z, y, x = (n * d / m for n, d, m in zip(shape, voxel_size, (nz, ny, nx), strict=True))
     return (nz, ny, nx), (z, y, x)
 

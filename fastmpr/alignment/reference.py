@@ -42,7 +42,7 @@ class Reference:
         """Return what views in some rotations show at the first frequencies of a band, (M, last)."""
         frequencies = band.frequencies[:last]
         out = np.empty((len(rotations), last), np.complex128)
-        sample_spectrum(self.table, self.scale, frequencies, rotations, out)
+        sample_spectrum(self.table, self.scale, frequencies, np.array(rotations), out)
         return out * band.transfer[:last] * np.exp(2j * np.pi * (rotations @ self.offset) @ frequencies.T)
 
     def equations(

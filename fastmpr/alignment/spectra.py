@@ -72,6 +72,10 @@ def band_of(transfer: TransferFunction, shape: Size, voxel_size: Vector, highest
     inside = np.logical_and.reduce([np.abs(f) * d < 0.499 for f, d in zip((z, y, x), voxel_size, strict=True)])
     own = first & inside & (radii <= highest) & (np.abs(passed) > _PASSES * np.abs(passed).max())
     places = np.flatnonzero(own)
+    if not len(places):
+        raise ValueError(
+            f"particles: found images of shape {shape} of which the PSF passes no frequency, need larger ones to find poses"
+        )
     places = places[np.argsort(radii[places], kind="stable")]
     frequencies = np.ascontiguousarray(np.stack([z, y, x], axis=1)[places])
     return Band(frequencies, radii[places], passed[places], places, shape)

@@ -172,6 +172,46 @@ def compared(draw) -> Call:
     return of_views(fastmpr.residuals, arguments, check)
 
 
+def of_poses(function: Callable, arguments: dict[str, Any], own: tuple[str, ...], check: Callable) -> Call:
+    """A call of a function that takes a Dataset alone, by all that is in it, and what is its ``own``."""
+
+    def call(**given: Any) -> Any:
+        named = {name: given.pop(name) for name in (*own, "workers", "progress", "cancel", "timeout") if name in given}
+        return function(fastmpr.Dataset(**given), **named)
+
+    return Call(call, arguments, check, also=(fastmpr.Cancelled,), blamed=("psf_of", "names"), doubtful=True)
+
+
+@st.composite
+def aligned(draw) -> Call:
+    arguments = draw(views())
+    arguments |= {
+        "x": draw(volumes(draw(SHAPES))),
+        "search": draw(st.sampled_from(["global", "local"])),
+        "workers": draw(WORKERS),
+        "progress": draw(st.sampled_from([None, progress])),
+        **draw(PATIENCE),
+    }
+
+    def check(found: Any, given: dict[str, Any]) -> None:
+        assert len(found.poses) == len(given["poses"]) == len(found.scores)
+        assert not (found.scores < 0).any() and not (found.scores > 1 + 1e-6).any()
+
+    return of_poses(fastmpr.align, arguments, ("x", "search"), check)
+
+
+@st.composite
+def found_poses(draw) -> Call:
+    own = draw(st.sampled_from([{"rng": 0}, {}]))
+    arguments = draw(views(least=3)) | own | {"workers": draw(WORKERS), **draw(PATIENCE)}
+
+    def check(result: Any, given: dict[str, Any]) -> None:
+        is_result(result, model_shape(given), first_precision(given))
+        assert len(result.poses) == len(given["poses"]) == len(result.scores)
+
+    return of_poses(fastmpr.ab_initio if own else fastmpr.refine, arguments, tuple(own), check)
+
+
 @st.composite
 def averaged(draw) -> Call:
     arguments = draw(views(psf=False)) | draw(options())
@@ -305,6 +345,8 @@ CALLS: dict[str, tuple[Callable[[], st.SearchStrategy[Call]], int]] = {
     "accumulate": (accumulated, 500),
     "reconstruct": (reconstructed, 500),
     "residuals": (compared, 300),
+    "align": (aligned, 150),
+    "found poses": (found_poses, 40),
     "average": (averaged, 300),
     "deconvolve": (deconvolved_images, 200),
     "deconvolve_average": (deconvolved, 150),

@@ -87,6 +87,9 @@ for dtype in ("f4", "f8"):
     fastmpr.deconvolve(np.stack(views[:2]), psf, axes="TZYX", max_iter=4)
     fastmpr.deconvolve(views[0][3], psf[4], axes="YX", max_iter=4)
     fastmpr.diagnose(data[1:6], workers=2), fastmpr.residuals(data[1:4], truth)
+    cubic = fastmpr.Dataset(views[:4], round_psf, poses[:4])
+    for search in ("global", "local"):
+        fastmpr.align(cubic, truth, search=search, workers=2)
     truth.flags.writeable = False
     h, g = fastmpr.operators.hessian(truth, voxel_size=(2, 1, 1)), fastmpr.operators.gradient(truth)
     for array in (h, g):
