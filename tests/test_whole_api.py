@@ -51,7 +51,7 @@ def check(call: Call, wrong: set[str]) -> None:
             call.check(result, call.arguments)
     assert content(call.arguments) == before, "an argument was changed"
     for one in said:
-        assert issubclass(one.category, fastmpr.FastmprWarning), one
+        assert issubclass(one.category, fastmpr.FastmprWarning), (str(one.message), one.filename, one.lineno)
         assert "\n" not in str(one.message)
 
 

@@ -56,7 +56,7 @@ class Coarse:
             self.rotations = self.rotations[turned.trace(axis1=2, axis2=3).argmax(axis=1) == 0]  # nearest the identity
         shown = reference.sample(band, self.last, self.rotations)
         power = np.sqrt(np.square(np.abs(shown)).sum(axis=1))
-        shown /= np.maximum(power, 1e-12 * power.max())[:, np.newaxis]
+        shown /= np.maximum(power, 1e-12 * power.max() or 1.0)[:, np.newaxis]
         self.shown = np.concatenate([shown.real, shown.imag], axis=1).astype(np.float32).T
         step = _STEP / radius
         lines = [step * np.arange(-(far // step), far // step + 1) for far in reach]

@@ -71,6 +71,8 @@ class Cycle:
         run = Run(self._workers, stop=self._stop)
         x = problem_of(observation, None).minimise(self._lam, regularizer, Until(_ITERATIONS, 0.0), run).x
         self._stop.check()
+        if not x.any():
+            raise ValueError("particles: found no signal above the background, need particles that show something")
         return np.ascontiguousarray(x[inner(x.shape, model)])
 
 

@@ -129,6 +129,8 @@ def align(
     everywhere = as_choice(search, "search", ("global", "local")) == "global"
     data = _checked(data, poses=not everywhere)
     volume = as_volume_of(x, data)
+    if not volume.any():
+        raise ValueError("x: found zeros only, need a volume that views can be aligned with")
     plan = Plan() if everywhere else _FINE
     given = data.replace(poses=None) if everywhere else data
     with telling(progress) as tell:

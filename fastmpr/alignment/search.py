@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from .._messages import Progress
 from ..runtime.stopping import Stop
 from ..runtime.threads import Team, as_workers
-from ..sums.bench import counted
 from ..sums.transfer import transfer_functions
+from ..sums.workspace import progress_counter
 from ..views.dataset import Dataset
 from ..views.seen import NothingSeenError, Seen
 from .coarse import Coarse
@@ -100,7 +100,7 @@ class Search:
         """Align all views that weigh something."""
         count, used = len(self.data), self.data.used
         found = Aligned(np.tile(np.eye(3), (count, 1, 1)), np.zeros((count, 3)), np.full(count, np.nan), np.ones(count))
-        tick = counted(self.tell, "views", len(used))
+        tick = progress_counter(self.tell, "views", len(used))
 
         def work(member: int) -> None:
             for i in used[member :: self.team.size]:
@@ -150,7 +150,7 @@ class Search:
         shown = self.reference.sample(band, last, rotations)
         shown *= np.exp(-2j * np.pi * (translations @ band.frequencies[:last].T))
         power = np.square(np.abs(shown)).sum(axis=1)
-        scores = (shown.conj() @ view[:last]).real / np.sqrt(np.maximum(power, 1e-12 * power.max()))
+        scores = (shown.conj() @ view[:last]).real / np.sqrt(np.maximum(power, 1e-12 * power.max() or 1.0))
         return [(rotations[k], translations[k]) for k in scores.argsort()[::-1][:_POLISHED]]
 
     def _followed(self, band: Band, view: NDArray, poses: list[Pose]) -> Found:

@@ -1,0 +1,99 @@
+"""``fastmpr ab-initio``, ``refine`` and ``align``: particles in, volume and poses out."""
+
+import json
+
+import numpy as np
+import pytest
+
+import fastmpr
+from fastmpr import Poses
+from fastmpr.cli import main
+
+PSF = fastmpr.psf.gaussian((9, 7, 7), sigma=(2, 1, 1)).astype(np.float32)
+TRUTH = fastmpr.phantom.nuclear_pore((16, 16, 16))
+POSES = Poses.random(8, max_translation=0.1, rng=0)  # in micrometres
+VOXEL = (0.1, 0.1, 0.1)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A folder of particles, a PSF and a volume."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "particles").mkdir()
+    views = fastmpr.simulate(TRUTH, PSF, POSES, noise_sigma=0.02, rng=0, voxel_size=0.1)
+    for i, view in enumerate(views):
+        fastmpr.io.write(f"particles/p{i}.tif", view, VOXEL)
+    fastmpr.io.write("psf.tif", PSF, VOXEL)
+    fastmpr.io.write("truth.tif", TRUTH, VOXEL)
+    return tmp_path
+
+
+def test_from_particles_alone(folder, capsys):
+    assert main(["ab-initio", "particles", "--psf", "psf.tif", "-o", "found.ome.tif", "--seed", "1"]) == 0
+    volume, voxel = fastmpr.io.read("found.ome.tif")
+    assert volume.shape == TRUTH.shape and voxel == pytest.approx(VOXEL)
+    record = json.loads((folder / "found.json").read_text())
+    assert record["found"]["status"] == "converged" and record["input"]["poses"] is None
+    assert len(record["found"]["scores"]) == 8 and 0 <= record["found"]["confidence"] <= 1
+    assert (folder / "found.png").stat().st_size > 1000
+    assert len(Poses.read("found.csv")) == 8
+    said = capsys.readouterr().out
+    assert "found.ome.tif: 16 x 16 x 16 voxels" in said and "8 poses, scores" in said and "correlate by" in said
+
+
+def test_what_it_finds_is_what_python_finds(folder):
+    main(
+        [
+            "ab-initio",
+            "particles",
+            "--psf",
+            "psf.tif",
+            "-o",
+            "found.tif",
+            "--poses-output",
+            "poses.star",
+            "--workers",
+            "1",
+        ]
+    )
+    data = fastmpr.load("particles", "psf.tif")
+    expected = fastmpr.ab_initio(data, workers=1)
+    np.testing.assert_array_equal(fastmpr.io.read("found.tif")[0], expected.x)
+    written = fastmpr.load("particles", "psf.tif", "poses.star").placed
+    np.testing.assert_allclose(written.matrix, expected.poses.matrix, atol=1e-6)
+    np.testing.assert_allclose(written.translation, expected.poses.translation, atol=1e-6)
+
+
+def test_against_a_volume_and_refined(folder, capsys):
+    assert main(["align", "particles", "--psf", "psf.tif", "--volume", "truth.tif", "-o", "poses.csv"]) == 0
+    data = fastmpr.load("particles", "psf.tif", "poses.csv")
+    assert np.abs(data.placed.translation - POSES.translation).max() < 0.05
+    near = ["--start", "poses.csv", "--volume", "truth.tif", "-o", "again.star"]
+    assert main(["align", "particles", "--psf", "psf.tif", *near]) == 0
+    assert main(["refine", "particles", "--psf", "psf.tif", "--poses", "again.star", "-o", "refined.tif"]) == 0
+    assert (folder / "refined.csv").exists() and fastmpr.io.read("refined.tif")[0].shape == TRUTH.shape
+    assert "scores" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (["ab-initio", "particles", "--psf", "psf.tif", "-o", "found.xyz"], "found.xyz: "),
+        (["ab-initio", "particles", "--psf", "psf.tif", "-o", "a.tif", "--poses-output", "a.txt"], "a.txt: "),
+        (["ab-initio", "particles", "--psf", "psf.tif", "-o", "truth.tif"], "truth.tif: "),
+        (["refine", "particles", "--psf", "psf.tif", "-o", "found.tif"], "--poses"),
+        (["align", "particles", "--psf", "psf.tif", "--volume", "none.tif", "-o", "poses.csv"], "none.tif: "),
+        (
+            ["align", "particles", "--psf", "psf.tif", "--volume", "coarse.tif", "-o", "poses.csv"],
+            "coarse.tif: found voxels",
+        ),
+        (["ab-initio", "particles", "--psf", "psf.tif", "-o", "found.tif", "--timeout", "1e-6"], "--timeout: "),
+    ],
+)
+def test_wrong_input_is_told_in_a_line_and_nothing_is_written(folder, capsys, arguments, error):
+    fastmpr.io.write("coarse.tif", TRUTH, (0.2, 0.2, 0.2))
+    before = sorted(path.name for path in folder.iterdir())
+    assert main(arguments) == 2
+    told = capsys.readouterr().err.strip()
+    assert error in told and "\n" not in told
+    assert sorted(path.name for path in folder.iterdir()) == before
