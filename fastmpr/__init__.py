@@ -1,7 +1,7 @@
 """Fast multi-particle reconstruction: many blurred views of one particle become one volume, sharp in every direction.
 
-Names are imported when they are first used: `import fastmpr` alone stays fast, though Numba does not. The folders are the
-floors of the house: each imports only those below it, from `cli` at the top down to `kernels`.
+Names are imported when they are first used, so `import fastmpr` is fast although importing Numba is slow. The folders are
+layers: each imports only from those below it, from `cli` at the top down to `kernels`.
 """
 
 from importlib import import_module

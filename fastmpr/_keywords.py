@@ -1,4 +1,4 @@
-"""A keyword that a call does not take: the error names the nearest one that it takes."""
+"""Unknown keywords: the error names the valid keyword that is most similar."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any, ParamSpec, TypeVar
 
 from ._validation import shown
 
-_NEAR = 0.6  # how alike two words are at least, as `difflib` counts it, for one to be taken for the other
+_NEAR = 0.6  # least similarity, as `difflib` measures it, of a keyword to suggest
 
 
 def check_keywords(function: Callable[..., Any], given: Iterable[str], further: Iterable[str] = ()) -> None:
-    """Refuse a keyword that is neither among a function's own nor among further ones, and name the nearest of those."""
+    """Raise TypeError for a keyword that is neither in a function's signature nor in ``further``; name the nearest."""
     taken = {*_own_keywords(function), *further}
     for name in given:
         if name in taken:
@@ -37,7 +37,7 @@ T = TypeVar("T")
 
 
 def naming_keywords(function: Callable[P, T]) -> Callable[P, T]:
-    """Let a function with a closed list of keywords refuse others as `check_keywords` does."""
+    """Decorate a function to refuse unknown keywords as `check_keywords` does."""
 
     @functools.wraps(function)
     def checked(*args: P.args, **given: P.kwargs) -> T:

@@ -1,4 +1,4 @@
-"""All that Numba compiles, compiled at once and kept: for images built once, and for who would not wait in a first call."""
+"""Compile all kernels in advance and cache them: for container images, and for users who do not want to wait."""
 
 from __future__ import annotations
 
@@ -46,18 +46,18 @@ _BYTES = 36  # per voxel of float32 sums and a solve with the Hessian
 
 @dataclass(frozen=True)
 class Warmed:
-    """What `warm_up` left behind.
+    """The cache that `warm_up` filled, and the time it took.
 
     Attributes
     ----------
     folder : pathlib.Path
         Numba's cache of the kernels.
     files, size : int
-        How many files are in it, and their bytes.
+        Number of files in it, and their total size in bytes.
     seconds : float
-        What it took.
+        Time for everything.
     solve_seconds : float or None
-        What planning and one iteration took on a grid of the given shape.
+        Time to plan a solve and run one iteration on the grid of the given shape; None without a shape.
     """
 
     folder: Path
@@ -68,18 +68,18 @@ class Warmed:
 
 
 def warm_up(shape: int | Size | None = None) -> Warmed:
-    """Compile all that views, images, sums, solves and the parts need, in both precisions, and keep it in Numba's cache.
+    """Compile all kernels in advance, in both precisions, and keep them in Numba's cache.
 
-    From then on a process that finds this cache compiles nothing, with the same versions, on the same kind of CPU
-    (``NUMBA_CPU_NAME`` and ``NUMBA_CPU_FEATURES`` say which; by default that of this machine), except functions of your own
-    (`regularizers.Pointwise`). Where everything is in the cache already, this takes about two seconds.
+    Processes that use this cache then compile nothing but your own functions (`regularizers.Pointwise`), if they have the
+    same versions and the same kind of CPU (``NUMBA_CPU_NAME`` and ``NUMBA_CPU_FEATURES``; by default this machine's). If the
+    cache is complete already, this takes about two seconds.
 
     Parameters
     ----------
     shape : int or (nz, ny, nx), optional
-        Of a grid, such as ``sums.shape``, on which to plan a solve and run one iteration too. If it has a million voxels or
-        more, its FFTs are measured before that, once for ever, in both precisions, for as many threads as a solve takes
-        by default; solves with as many are faster from then on, and their last bits others.
+        Shape of a grid, such as ``sums.shape``, on which to plan a solve and run one iteration as well. If it has a million
+        voxels or more, its FFTs are first measured, once, in both precisions, for the default number of threads. Later
+        solves with that number of threads are faster, and differ in their last bits.
 
     Returns
     -------

@@ -66,6 +66,7 @@ def interrupt(call: Callable[[], object], delay: float) -> None:
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs setitimer")
+@pytest.mark.filterwarnings("ignore:.*unclosed file", "ignore:.*FileIO")  # one that was opened as the interrupt came
 @pytest.mark.parametrize("name", ["solve", "accumulate"])
 def test_interrupts_leave_no_thread_and_nothing_locked(name):
     """At random moments of a short call: a good part of them while threads start, or plans are made."""

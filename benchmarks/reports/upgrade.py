@@ -50,6 +50,8 @@ PROGRAMS = {
     "accumulate": "data = fastmpr.Dataset(views, psf, poses, symmetry='C3')\n"
     "found = fastmpr.accumulate(data, workers=1)\ntold(found.gram, found.rhs)",
     "residuals": "data = fastmpr.Dataset(views, psf, poses)\ntold(fastmpr.residuals(data, truth, workers=1).gain)",
+    "align": "data = fastmpr.Dataset(fastmpr.simulate(truth, psf, poses), psf, poses)\n"
+    "told(fastmpr.align(data, truth, search='local', workers=1).scores)",
     "crops": "data = fastmpr.Dataset(views, psf, poses, seen=[np.indices(views[0].shape)[0] > 3] * 3)\n"
     "told(fastmpr.reconstruct(data, lam=1.0, max_iter=22, workers=1, check=False).x)",
     "deconvolve": "told(fastmpr.deconvolve(views[0], psf, lam=1.0, max_iter=5, workers=1))",
@@ -58,6 +60,7 @@ PROGRAMS = {
 }
 # File, program, what stands there, what is to stand there.
 CHANGES = [
+    ("alignment", "align", "f * f * f / 6, f * f / 2", "1.01 * f * f * f / 6, f * f / 2"),
     ("differences", "operators", "weight * ((c[i] - b[i])", "1.01 * weight * ((c[i] - b[i])"),
     ("rows", "operators", "target[i] = source[i]", "target[i] = 1.01 * source[i]"),
     ("eigenvalues", "prox", "smaller(value, bound), -bound)", "smaller(value, bound), -1.01 * bound)"),

@@ -15,7 +15,7 @@ from .reduced import reduced
 from .relatives import distinct_axis, moments
 from .search import Plan, Search
 
-_VOXELS = 25  # of the coarse box along its shortest side
+_VOXELS = 25  # of the coarse box along the side of a cube as large
 _STARTS = 2
 _EARLY = Plan(cycles=(4.0, 5.0, 6.0), candidates=(4, 2, 1, 1))
 _LATER = Plan(cycles=(4.0, 6.0, 9.0), candidates=(4, 2, 1, 1))
@@ -38,7 +38,7 @@ def begun(
         As the public functions have them.
     """
     extent = np.multiply(data.particle_shape, data.voxel_size)
-    factor = max(1.0, float(extent.min() / min(data.voxel_size)) / _VOXELS)
+    factor = max(1.0, float(np.cbrt(extent.prod())) / min(data.voxel_size) / _VOXELS)
     small = reduced(data, factor, workers, stop)
     starts = []
     for number in range(_STARTS):
@@ -62,7 +62,7 @@ def _in_standard_frame(cycle: Cycle) -> Poses:
         own, _ = distinct_axis(values)
         rotation = np.roll(axes, -own, axis=1).T
         rotation[2] *= np.linalg.det(rotation)
-    shift = -rotation @ centre * cycle.data.model_voxel[0]
+    shift = cycle.data.symmetry_centre - rotation @ centre * cycle.data.model_voxel[0]
     return cycle.data.placed.moved(Rotation.from_matrix(rotation), shift)
 
 

@@ -1,4 +1,7 @@
-"""Where to begin: all rotations and translations at a low band, every score from one product of matrices."""
+"""Where to begin: all rotations and translations at a low band, every score from one product of matrices.
+
+The product is a kernel: those of NumPy take threads that ``workers`` says nothing of.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from .._validation import Vector
+from ..kernels.alignment import best_translations
 from .reference import Reference
 from .spectra import Band
 
@@ -57,7 +61,7 @@ class Coarse:
         shown = reference.sample(band, self.last, self.rotations)
         power = np.sqrt(np.square(np.abs(shown)).sum(axis=1))
         shown /= np.maximum(power, 1e-12 * power.max() or 1.0)[:, np.newaxis]
-        self.shown = np.concatenate([shown.real, shown.imag], axis=1).astype(np.float32).T
+        self.shown = np.ascontiguousarray(_in_fours(shown).T)
         step = _STEP / radius
         lines = [step * np.arange(-(far // step), far // step + 1) for far in reach]
         self.translations = np.array(list(itertools.product(*lines)))
@@ -65,10 +69,9 @@ class Coarse:
 
     def best(self, view: NDArray, count: int) -> list[tuple[NDArray, NDArray]]:
         """Return the best poses of a view, no two rotations of them near one another."""
-        moved = self.phases * view[: self.last].astype(np.complex64)
-        scores = np.concatenate([moved.real, moved.imag], axis=1) @ self.shown
-        place = scores.argmax(axis=0)
-        score = scores[place, np.arange(len(self.rotations))]
+        moved = _in_fours(self.phases * view[: self.last].astype(np.complex64))
+        score, place = np.empty(len(self.rotations), np.float32), np.empty(len(self.rotations), np.int64)
+        best_translations(moved, self.shown, score, place)
         chosen: list[int] = []
         for k in score.argsort()[::-1]:
             traces = [np.einsum("ij,ij", self.rotations[k], self.rotations[j]) for j in chosen]
@@ -77,3 +80,11 @@ class Coarse:
             if len(chosen) == count:
                 break
         return [(self.rotations[k], self.translations[place[k]]) for k in chosen]
+
+
+def _in_fours(values: NDArray) -> NDArray[np.float32]:
+    """Return complex rows as real ones, filled with zeros to a multiple of four."""
+    out = np.zeros((len(values), -(-2 * values.shape[1] // 4) * 4), np.float32)
+    out[:, : values.shape[1]] = values.real
+    out[:, values.shape[1] : 2 * values.shape[1]] = values.imag
+    return out

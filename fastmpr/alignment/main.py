@@ -1,4 +1,4 @@
-"""What a user calls: views aligned with a volume, poses that are improved, and poses from particles alone."""
+"""The public functions: align views with a volume, improve poses, and find poses from particles alone."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from .beginning import begun
 from .cycle import Cycle, fitting
 from .search import Plan, Search
 
-_FEWEST = 3  # views, from which poses can be told without a volume
-_TURNS = 3  # of reconstruction and alignment at full size
+_FEWEST = 3  # least number of views to find poses without a volume
+_TURNS = 3  # rounds of reconstruction and alignment at full size
 _FINE = Plan(cycles=(6.0, 10.0, 16.0), candidates=(1, 1, 1, 1), everywhere=False)
 _NAMED = 5  # views that a warning names
-_DOUBTFUL = 0.9  # of the agreement of starts: below, an answer may be wrong
+_DOUBTFUL = 0.9  # correlation of the starts below which the result may be wrong
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,8 +37,8 @@ class Alignment:
     poses : Poses
         Of all views, in the unit of the data set.
     scores : (N,) ndarray
-        The correlation of each view with what the volume shows in its pose, at the frequencies that the PSF passes: 1 where
-        they are alike, and comparable between the views of a data set. NaN for views that weigh or saw nothing.
+        The correlation of each view with its prediction from the volume, at the frequencies that the PSF passes: 1 if both
+        are equal. Scores can be compared within a data set. NaN for views with weight 0 and views that saw nothing.
     """
 
     poses: Poses
@@ -47,17 +47,17 @@ class Alignment:
 
 @dataclass
 class PoseResult(Result):
-    """What `refine` and `ab_initio` return: a `Result`, and the poses that it was made with.
+    """What `refine` and `ab_initio` return: a `Result`, with the poses from which it was reconstructed.
 
     Attributes
     ----------
     poses : Poses
         Of all views.
     scores : (N,) ndarray
-        As `Alignment` has them.
+        As in `Alignment`.
     confidence : float
-        The correlation of the volumes of several starts, one aligned with the other; NaN where there was one start. Below
-        about 0.9, starts ended at different volumes, and each of them may be wrong.
+        The correlation of the volumes of the two starts of `ab_initio`, after aligning one with the other; NaN from
+        `refine`. Below about 0.9 the starts ended at different volumes, and either may be wrong.
     """
 
     poses: Poses = field(default_factory=lambda: Poses(Rotation.identity(0)))
@@ -77,29 +77,29 @@ def align(
 ) -> Alignment:
     """Find the pose of each view against a volume.
 
-    A view's spectrum is compared with that of the volume at the frequencies that its PSF passes; its offset does not count,
-    and its gain follows from the rest. A global search tries rotations some 24 degrees apart and translations up to a
-    quarter of the box at a low band; the best of them are followed by Levenberg and Marquardt's steps while the band widens.
-    What a view did not see is dark at first, then what the volume predicts there.
+    The spectrum of each view is compared with that of the volume, at the frequencies that the view's PSF passes. The view's
+    offset is ignored, and its gain is fitted. A global search first tries rotations about 24 degrees apart, and translations
+    of up to a quarter of the box, at low frequencies only. The best candidates are then improved by Levenberg-Marquardt
+    steps, while higher frequencies are added. Unseen voxels are taken as dark at first, then as the volume predicts them.
 
     Parameters
     ----------
     data : Dataset
-        With a PSF, and with poses for a local search. Of a symmetric particle, one of the poses that its symmetry cannot
-        tell apart is found.
+        Needs a PSF, and poses for a local search. If the particle is symmetric, several poses are equivalent; one of them
+        is returned.
     x : (nz, ny, nx) array_like or Result
         A volume as `reconstruct` returns it: in the middle of the model's frame, with cubic voxels as large as the smallest
         side of ``voxel_size``.
     search : {"global", "local"}
-        Whether to search all poses, or near those of the data set: some 10 degrees and 2 voxels.
+        "global" searches all poses; "local" only near those of the data set, within about 10 degrees and 2 voxels.
     workers : int, optional
         Threads at most; by default all that this process may use.
     progress : bool or callable, optional
         True shows a bar (needs tqdm); a callable is called with ("views", how many are done, of how many).
     cancel : threading.Event, optional
-        Or anything with ``is_set()``, asked between views: once it is set, the call ends.
+        Or any object with ``is_set()``. It is checked between views; the call ends once it is set.
     timeout : float, optional
-        Seconds after which to give up.
+        Seconds after which the call ends.
 
     Returns
     -------
@@ -109,10 +109,10 @@ def align(
     Raises
     ------
     ValueError, TypeError
-        Naming the argument, if the data set lacks a PSF or poses that are needed, is in the frame of the model, or the
-        volume is not finite or of another voxel.
+        Naming the argument, if the data set lacks a PSF or the poses that it needs, or has ``frame="model"``; or if the
+        volume is not finite or has another voxel size.
     Cancelled
-        If ``cancel`` is set or ``timeout`` is over before all views are aligned.
+        If ``cancel`` is set or the ``timeout`` passes before all views are aligned.
 
     Examples
     --------
@@ -147,16 +147,17 @@ def refine(
     cancel: Event | None = None,
     timeout: float | None = None,
 ) -> PoseResult:
-    """Improve poses: reconstruct a volume, align the views with it near their poses, three times; then reconstruct.
+    """Improve poses: three times, reconstruct a volume and align the views with it near their poses; then reconstruct.
 
-    Views that fit far worse than most are named by a warning, and weigh nothing in the volume.
+    A warning names the views that fit far worse than most; they get weight 0 in the volume.
 
     Parameters
     ----------
     data : Dataset
-        With a PSF and poses, some 10 degrees and 2 voxels from the right ones.
+        Needs a PSF, and poses within about 10 degrees and 2 voxels of the right ones.
     workers, progress, cancel, timeout
-        As in `align`; once the last reconstruction is begun, the call ends with the volume so far.
+        As in `align`; progress also counts what `reconstruct` counts. If ``cancel`` or ``timeout`` ends the call during the
+        last reconstruction, the volume so far is returned.
 
     Returns
     -------
@@ -168,7 +169,7 @@ def refine(
     ValueError, TypeError
         As `align` does, and if there are fewer than three views.
     Cancelled
-        If it is to end before the last reconstruction.
+        If ``cancel`` or ``timeout`` ends the call before the last reconstruction.
 
     Examples
     --------
@@ -199,18 +200,19 @@ def ab_initio(
 ) -> PoseResult:
     """Find poses and a volume from particles alone.
 
-    Views at a coarse voxel begin with random rotations; reconstruction and a search over all poses follow one another, then
-    poses that look alike at a low band are told apart. Of two starts, the one that explains the views better goes on as in
-    `refine`, at full size. The volume is found up to a rotation and a shift of its own; that it is no mirror image, the
-    views' PSF tells, which is longer along z.
+    The views are resampled to coarse voxels and start at random rotations. Reconstruction and a search over all poses
+    alternate; then
+    poses that look alike at low frequencies are compared. This is done from two starts; the one that explains the views
+    better is refined at full size, as in `refine`. The volume may be rotated and shifted as a whole. It is not mirrored,
+    because each view is a 3-D image.
 
     Parameters
     ----------
     data : Dataset
-        With a PSF; poses are not looked at. At least three views; tens from all sides are usual. With a ``symmetry``, its
-        axis is that of the volume.
+        Needs a PSF and at least three views; tens of views from all sides are usual. Its poses, if any, are ignored. If it
+        has a ``symmetry``, the volume is symmetric about its ``symmetry_axis``.
     rng : numpy.random.Generator or int, optional
-        For the rotations to begin with: the same number gives the same result.
+        Generator of the initial rotations, or its seed: the same seed gives the same result.
     workers, progress, cancel, timeout
         As in `refine`.
 
@@ -238,11 +240,11 @@ def ab_initio(
     data, generator = _checked(data, fewest=_FEWEST), as_rng(rng)
     with telling(progress) as tell:
         poses, confidence = begun(data.replace(poses=None).levelled(), generator, workers, tell, stop)
-        log.info("ab_initio: the volumes of two starts correlate by %.3f", confidence)
+        log.info("ab_initio: the volumes of the two starts have a correlation of %.3f", confidence)
         if confidence < _DOUBTFUL:
             warn(
-                f"ab_initio: found two starts that ended at different volumes (they correlate by {confidence:.2f}), so the "
-                "poses may be wrong: need more views, from more sides, or less noise; look at the volume, try another rng="
+                f"ab_initio: found two starts that ended at different volumes (correlation {confidence:.2f}), so the poses "
+                "may be wrong: need more views, from more sides, or less noise; look at the volume, or try another rng="
             )
         return _refined(data, _poses(data, poses.matrix, poses.translation), confidence, workers, tell, stop)
 
@@ -250,7 +252,7 @@ def ab_initio(
 def _refined(
     data: Dataset, poses: Poses, confidence: float, workers: int | None, tell: Progress | None, stop: Stop
 ) -> PoseResult:
-    """Return the result of turns of reconstruction and alignment from some poses."""
+    """Return the result of alternating reconstruction and alignment, starting from ``poses``."""
     cycle = Cycle(data.replace(poses=poses).levelled(), workers, tell, stop)
     for _ in range(_TURNS):
         cycle.turn(_FINE)
@@ -263,7 +265,7 @@ def _refined(
 
 
 def _checked(data: Any, poses: bool = False, fewest: int = 1) -> Dataset:
-    """Return a data set that views can be aligned in, or raise an error before any particle is read."""
+    """Return ``data`` if its views can be aligned, else raise an error, before any particle is read."""
     if not isinstance(data, Dataset):
         raise TypeError(f"data: found {type(data).__name__}, need a fastmpr.Dataset")
     if not data.psfs:

@@ -1,4 +1,4 @@
-"""Poses that a search takes for one another: a particle upside down, or spun, looks much the same at a low band."""
+"""Poses that a search may confuse: at low frequencies, a particle looks much the same upside down or spun."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-_EQUAL = 0.15  # of the larger one: two moments of inertia that differ by less are taken for equal
-_SPINS = 24  # about an axis beside which the moments are equal
-_BRIGHT = 0.2  # of the brightest voxel: what is less bright may be noise
+_EQUAL = 0.15  # two moments of inertia count as equal if they differ by less than this share of the larger
+_SPINS = 24  # number of rotations about the third axis if the other two moments are equal
+_BRIGHT = 0.2  # share of the brightest voxel; darker voxels may be noise and do not count
 
 
 def moments(x: NDArray) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Return the centre of a volume's light, from its middle in voxels, its second moments, and their axes in columns."""
+    """Return the centre of mass of a volume (in voxels from its middle), its second moments, and their axes as columns."""
     light = np.where(x > _BRIGHT * x.max(), x, 0).astype(np.float64)
     places = np.stack(np.meshgrid(*(np.arange(n) - (n - 1) / 2 for n in x.shape), indexing="ij"), axis=-1)
     total = light.sum() or 1.0
@@ -22,17 +22,17 @@ def moments(x: NDArray) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArr
 
 
 def distinct_axis(values: NDArray) -> tuple[int, bool]:
-    """Return which axis has the moment that lies farthest from the others, and whether the other two are equal."""
+    """Return the axis whose moment differs most from the others, and whether the other two are nearly equal."""
     low, middle, high = values
     own, others = (2, (low, middle)) if high - middle > middle - low else (0, (middle, high))
     return own, bool(others[1] - others[0] < _EQUAL * others[1])
 
 
 def relatives(x: NDArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return rotations (n, 3, 3) that take a volume to what looks like it at a low band, and the point they are about.
+    """Return rotations (n, 3, 3) after which a volume looks much the same at low frequencies, and their centre.
 
-    Half turns about the three axes of inertia. Where two of the moments are equal, half turns about many axes in their
-    plane, and spins about the third axis.
+    They are half turns about the three axes of inertia. If two moments are nearly equal, they are rotations about the third
+    axis, and half turns about many axes at right angles to it.
     """
     centre, values, axes = moments(x)
     own, round_about = distinct_axis(values)

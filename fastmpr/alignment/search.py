@@ -86,7 +86,8 @@ class Search:
         self.bands = [band_of(one, shape, data.voxel_size, highest) for one in transfers]
         self.reference = Reference(x, voxel, highest, self.team.size)
         box = np.multiply(shape, data.voxel_size)
-        self.radii = [*(min(cycles / float(box.min()), highest) for cycles in plan.cycles), highest]
+        side = float(np.cbrt(box.prod()))  # of a cube as large: a flat box has no more translations to try
+        self.radii = [*(min(cycles / side, highest) for cycles in plan.cycles), highest]
         z, y, x_ = (_REACH * box).tolist()
         self.coarse = [
             Coarse(self.reference, band, self.radii[0], (z, y, x_), data.group)

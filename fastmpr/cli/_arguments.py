@@ -11,7 +11,7 @@ ZYX = ("Z", "Y", "X")
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose errors are one line, as all are."""
+    """A parser whose errors are one line, like all other errors."""
 
     def error(self, message: str) -> NoReturn:
         """Raise an error, which `main` prints."""
@@ -35,11 +35,11 @@ def add_talk(command: Any) -> None:
     """Add --quiet and --verbose."""
     talk = command.add_mutually_exclusive_group()
     talk.add_argument("-q", "--quiet", action="store_true", help="print only errors and warnings")
-    talk.add_argument("-v", "--verbose", action="store_true", help="print what is found, assumed and chosen too")
+    talk.add_argument("-v", "--verbose", action="store_true", help="also print what is found, assumed and chosen")
 
 
 def add_solver(command: Any, of: str, max_iter: int, tol: float) -> None:
-    """Add the options of a solve, given what it solves for and the defaults of the call."""
+    """Add the options of a solve; ``of`` names what it solves for, the others are defaults."""
     add = command.add_argument
     add("--lam", type=lam, default="auto", help="weight of the data against the regularizer (default: %(default)s)")
     add("--regularizer", default="hessian", metavar="NAME", help=f"prior on the {of} (default: %(default)s)")
@@ -56,7 +56,7 @@ def positive(text: str) -> float:
 
 
 def positive_or_name(text: str) -> float | str:
-    """Return a positive number, or any other text: an option of several values also takes the images that follow it."""
+    """Return a positive number, or text unchanged: an option of several values also swallows the file names after it."""
     try:
         float(text)
     except ValueError:

@@ -60,8 +60,8 @@ def add(commands: Any) -> None:
         "--output",
         required=True,
         metavar="OUT",
-        help="the file to write, .ome.tif; for several images a folder, made if need be, for a file named as each; a record "
-        "of how a result came about goes beside it, OUT.json",
+        help="the .ome.tif file to write; for several images, a folder (created if missing) that gets one file of the same "
+        "name for each; a record of how the result was made is written beside it, OUT.json",
     )
     _add_psf(deconvolve)
     add(
@@ -81,45 +81,46 @@ def add(commands: Any) -> None:
         "--frames",
         choices=("auto", "alike", "each"),
         default="auto",
-        help="of a movie: alike: they share background and lam; each: they share nothing; auto: they share what looks the "
-        "same (default: %(default)s)",
+        help="what the frames of a movie share; alike: background and lam; each: nothing; auto: what looks the same in all "
+        "(default: %(default)s)",
     )
     add(
         "--seen",
         choices=("auto", "all"),
         default="auto",
-        help="auto: saturated, hot and dead voxels were not seen, nor regions of one value, as around a crop; "
-        "all: every voxel was (default: %(default)s)",
+        help="which voxels were seen; auto: all but saturated, hot and dead ones and regions of one value, as around a "
+        "crop; all: every voxel (default: %(default)s)",
     )
     add(
         "--outside",
         choices=("unseen", "dark"),
         default="unseen",
-        help="what lies beyond the edge of the image; dark: no light reaches there (default: %(default)s)",
+        help="what lies beyond the edge of the image; unseen: unknown; dark: no light (default: %(default)s)",
     )
     add(
         "--background",
         type=background,
         default="auto",
         metavar="auto|plane|none|LEVEL",
-        help="to subtract first: the camera's offset and haze; plane: one that rises in some direction (default: estimated "
-        "for each image, one for frames that are alike)",
+        help="what to subtract first: the camera's offset and haze; plane: one that rises in some direction (default: "
+        "estimated for each image, and once for frames that are alike)",
     )
     add(
         "--max-memory",
         type=memory,
         metavar="BYTES",
-        help="such as 4G or 500M, beside image and result; a larger image is cut into tiles (default: about 32 per voxel)",
+        help="memory besides the image and the result, such as 4G or 500M; an image that needs more is cut into tiles "
+        "(default: about 32 bytes per voxel)",
     )
     add_solver(deconvolve, "result", 80, 8e-3)
     add_ending(deconvolve)
-    add("--preview", action="store_true", help="draw each image beside its result, in a .png beside that")
-    add("--overwrite", action="store_true", help="replace outputs, and what is beside them, that are there")
+    add("--preview", action="store_true", help="also write a .png that shows each image beside its result")
+    add("--overwrite", action="store_true", help="replace existing outputs and the files beside them")
     add_talk(deconvolve)
 
 
 def _add_psf(deconvolve: Any) -> None:
-    """Add the options that tell the PSF."""
+    """Add the options that define the PSF."""
     add = deconvolve.add_argument
     add(
         "--psf",
@@ -145,22 +146,22 @@ def _add_psf(deconvolve: Any) -> None:
         type=positive_or_name,
         nargs="+",
         metavar="L",
-        help="of the emission, in micrometres; or of each channel's (default: what IN says)",
+        help="emission wavelength in micrometres, or one for each channel (default: what IN says)",
     )
-    add("--refractive-index", type=positive, metavar="N", help="of the medium (default: 1.515, oil)")
-    add("--confocal", action="store_true", help="of a confocal microscope")
+    add("--refractive-index", type=positive, metavar="N", help="refractive index of the medium (default: 1.515, oil)")
+    add("--confocal", action="store_true", help="compute the PSF of a confocal microscope")
     add(
         "--excitation-wavelength",
         type=positive_or_name,
         nargs="+",
         metavar="L",
-        help="of its laser or lasers (default: the emission's)",
+        help="laser wavelength of the confocal microscope, or one for each channel (default: the emission wavelength)",
     )
-    add("--pinhole", type=not_negative, metavar="D", help="its diameter in Airy units (default: 0, a point)")
+    add("--pinhole", type=not_negative, metavar="D", help="diameter of the pinhole in Airy units (default: 0, a point)")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Look at all files, then deconvolve together those that are alike, and write each result as soon as it is there."""
+    """Check all files, deconvolve those with the same settings together, and write each result as soon as it is ready."""
     ending = Ending(args.timeout)
     check_extras("tifffile", *(["matplotlib"] if args.preview else []))
     take_images(args)
@@ -185,14 +186,14 @@ def run(args: argparse.Namespace) -> int:
 
 
 class _Work:
-    """Images, one after another; where one fails, the others go on.
+    """Deconvolve images one after another; if one fails, go on with the others.
 
     Attributes
     ----------
     failed : list of str
-        What went wrong, for each that failed.
+        The error message of each image that failed.
     done : bool
-        Whether all that has been written has converged.
+        Whether all results written so far have converged.
     """
 
     def __init__(self, args: argparse.Namespace, total: int, ending: Ending, notes: Notes):
@@ -229,7 +230,7 @@ class _Work:
                 self._fail(error)
 
     def close(self) -> None:
-        """Take the bars away."""
+        """Close the progress bars."""
         self._bars.close()
 
     def _images(self, waiting: deque[Task]) -> Iterator[NDArray]:
@@ -262,7 +263,7 @@ class _Work:
         complain(self.notes.warned[-1], "warning")
 
     def _finish(self, result: NDArray, psfs: Sequence[Psf]) -> None:
-        """Write a result and what is kept beside it, and say so."""
+        """Write a result with its record and preview, and print a line."""
         args, task, found = self.args, self._task, self._found
         seconds = time.perf_counter() - self._start
         self._bars.close()
@@ -286,7 +287,7 @@ class _Work:
         say(args, f"{task.output}: {size(result.shape)} voxels of {voxel}, lam {shown}, {seconds:.1f} s")
 
     def _judge(self, found: list[dict[str, Any]]) -> None:
-        """Warn where a result has not converged, of what was seen."""
+        """Warn if results have not converged; frames in which nothing was seen do not count."""
         told = [one for one in found if one["lam"] is not None]
         if short := [one for one in told if not is_done(one["status"], self.args.tol)]:
             self.done = False
@@ -316,7 +317,7 @@ class _Work:
         }
 
     def _fail(self, error: Exception) -> None:
-        """Note that an image failed; say why, where others may follow."""
+        """Record that an image failed; print the reason now if there are several images."""
         self._bars.close()
         message = f"not enough memory ({error})" if isinstance(error, MemoryError) else str(error)
         self.failed.append(self._named(message))
@@ -351,6 +352,6 @@ class _Bars:
             self._tell(f"{self._title}{what}", done, total)
 
     def close(self) -> None:
-        """Take the bars away."""
+        """Close the progress bars."""
         self._tell = None
         self._stack.close()

@@ -1,1 +1,1 @@
-"""Drop-in replacements and adapters for other programs; each module is named after a program and imports it late."""
+"""Drop-in replacements and adapters for other programs; each module is named after a program, imported on use."""

@@ -50,7 +50,7 @@ def diagnose(
 ) -> list[Finding]:
     """Find the usual mistake that, once undone, makes the views fit together.
 
-    Some seventy mistakes are undone one after another: in the meaning of rotations, translations and angles, in the order
+    Some forty mistakes are undone one after another: in the meaning of rotations, translations and angles, in the order
     of rows and axes, in contrast and background, in the PSF and in the symmetry. Each time, half of the views predict the
     other half by Wiener estimates clipped at zero, and the unexplained light ranks the mistakes. A second mistake is then
     sought on top of the best ones. The data set itself does not change.

@@ -12,20 +12,20 @@ INVERTED = (
     "what is brightest and keeps hardly more than noise, as if it were inverted: need True where voxels were seen (numpy.ma "
     "has True where they were not)"
 )
-_PLANES = 7  # planes that are compared
+_PLANES = 7  # number of planes to compare
 _DARKEST = 0.005  # quantile: voxels twice as far above the median as this quantile is below it are lit
 _LIT = 0.03  # least lit share of what an inverted mask leaves out
-_RARER = 0.1  # times that share is lit at most in what it keeps: 0.2 and more if a part is left out at random
+_RARER = 0.1  # largest lit share of what is kept, over that of what is left out; 0.2 or more for a random part
 _NEARLY, _CHOSEN = 0.99, 0.9  # quantile of what is kept, and share left out above it, if brightness chose the mask
 _FEWER = 0.25  # voxels left out over voxels kept, at most, for such a mask
 _TELLING = 30  # least number of voxels for a verdict
 
 
 def leaves_out_light(image: Any, seen: NDArray[np.bool_]) -> bool:
-    """Return whether a mask leaves out what is brightest in an image, and keeps little except noise.
+    """Return whether a mask leaves out the brightest part of an image, and keeps little but noise.
 
-    Single voxels do not count: a mask rightly leaves out hot ones. It also rightly leaves out dirt, if the image beside it
-    shows more than noise, and what is brighter than all else, such as saturated voxels.
+    Some masks leave out light for a good reason, and do not count: single voxels (hot ones), dirt (if the image beside it
+    shows more than noise), and what is brighter than everything else (saturated voxels).
 
     Parameters
     ----------

@@ -10,10 +10,10 @@ from ..geometry.poses import Poses
 from ..io.units import shown_sides, slip
 
 # A PSF is simulated or measured with the particles' voxels or up to 5 times finer ones; a factor of 10 is a wrong unit.
-_ASIDE, _ALONG = 4.5, 9.5  # largest ratio of the two, in the plane and along z
+_ASIDE, _ALONG = 4.5, 9.5  # largest ratio of the two voxel sizes, in the plane and along z
 _SLENDER = 9.5  # largest length over width of a voxel: STED has 8.3, a default of 1 um from plane to plane 10 and more
 _OBLONG = 1.5  # largest length along x over that along z and y: cameras have square pixels
-_LONGEST = (50.0, 1e6)  # micrometres from which a side must be in nm or Å, and from which it is no length at all
+_LONGEST = (50.0, 1e6)  # sides from the first number on are in nm or Å, from the second on no lengths at all
 _WHOLE = 0.05  # relative difference allowed between a box and the box in a file of poses
 
 
@@ -27,9 +27,7 @@ def check_voxels(voxel: Vector | None, psf_voxel: Vector | None) -> None:
         return
     if max(voxel) > _SLENDER * min(voxel):
         found = f"{shown_sides(voxel)}, sides of {max(voxel) / min(voxel):.3g} : 1"
-        warn(
-            f"voxel_size: found {found}: need micrometres (z, y, x), not the 1 that programs write for an unknown length"
-        )
+        warn(f"voxel_size: found {found}: need micrometres (z, y, x); some programs write 1 for an unknown length")
     elif voxel[0] == voxel[1] < voxel[2] / _OBLONG and psf_voxel != voxel:
         warn(
             f"voxel_size: found {shown_sides(voxel)}, which looks like x, y, z: need z, y, x, of which z is the optical axis"
@@ -58,5 +56,5 @@ def check_boxes(poses: Poses | None, shape: Size | None, voxel: Vector | None) -
         pixel, box = poses.boxes[int(np.nanargmax(off))]
         warn(
             f"poses: found boxes of {box:g} pixels of {pixel:.4g} um, and particles of {shape} voxels of "
-            f"{shown_sides(voxel)} um, need the same extent: particles that were binned have larger voxels (voxel_size=)"
+            f"{shown_sides(voxel)} um, need the same extent; if the particles were binned, give their larger voxel_size="
         )

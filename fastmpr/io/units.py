@@ -34,7 +34,9 @@ _NAMES = {
 }
 _NO_UNIT = ("", "pixel", "pixels")
 _SAME = 0.01  # relative tolerance: lengths that agree within rounding
-_NEED = "need its voxel size in micrometres from you (voxel_size=, --voxel-size; a PSF's: psf_voxel_size=, --psf-voxel-size)"
+_NEED = (
+    "need its voxel size in micrometres (voxel_size= or --voxel-size; for a PSF, psf_voxel_size= or --psf-voxel-size)"
+)
 
 
 def micrometres(unit: str) -> float | None:
@@ -82,7 +84,7 @@ def voxel_size(path: str | Path, z: tuple[Any, str], y: tuple[Any, str], x: tupl
 
 
 def slip(given: Vector, said: Vector) -> str | None:
-    """Return the usual slip that a given voxel size shows against the file's own, None if it shows none.
+    """Return how a given voxel size contradicts the file's own, if by a usual mistake, else None.
 
     Examples
     --------

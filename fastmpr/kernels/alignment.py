@@ -77,6 +77,32 @@ def sample_spectrum(table, scale, frequencies, rotations, out):
             out[m, k] = complex(re, im)
 
 
+@njit(**JIT_SUM)
+def best_translations(moved, shown, scores, places):
+    """scores[m], places[m] <- the largest sum of moved[t, k] shown[k, m] over k, and its t.
+
+    Parameters
+    ----------
+    moved : (T, 4 K) float32
+    shown : (4 K, M) float32
+    scores : (M,) float32
+    places : (M,) int64
+    """
+    row = np.empty(shown.shape[1], shown.dtype)
+    scores[:] = -np.inf
+    for t in range(moved.shape[0]):
+        row[:] = 0
+        for k in range(0, moved.shape[1], 4):
+            a, b, c, d = moved[t, k], moved[t, k + 1], moved[t, k + 2], moved[t, k + 3]
+            p, q, r, s = shown[k], shown[k + 1], shown[k + 2], shown[k + 3]
+            for m in range(row.size):
+                row[m] += a * p[m] + b * q[m] + c * r[m] + d * s[m]
+        for m in range(row.size):
+            if row[m] > scores[m]:
+                scores[m] = row[m]
+                places[m] = t
+
+
 @njit(**JIT_INLINE)
 def _with_slopes(table, corner, w, s, out):
     """Fill real and imaginary part of a spectrum, and of its slopes along z, y, x, in samples."""

@@ -1,4 +1,4 @@
-"""How kernels are compiled, and how constants take the precision of the numbers beside them."""
+"""Compile kernels, and give constants the precision of the values they are used with."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .cache import CACHE, ForgivingCache, KernelCache
 
 
 def njit(**options: Any) -> Any:
-    """`numba.njit`, whose cache forgives."""
+    """Return `numba.njit` with a cache whose failures cost only time; see `ForgivingCache`."""
 
     def compiled(function: Any) -> Any:
         dispatcher = numba.njit(**options | {"cache": False})(function)
@@ -24,11 +24,11 @@ def njit(**options: Any) -> Any:
     return compiled
 
 
-# Only the relaxations that keep NaN and infinity honest; "contract" is what allows fused multiply-adds.
+# Only the relaxations that keep NaN and infinity correct; "contract" is what allows fused multiply-adds.
 JIT: dict[str, Any] = {"nogil": True, "error_model": "numpy", "cache": CACHE, "fastmath": {"contract", "nsz"}}
 # Pointwise functions are inlined before typing: LLVM does not vectorise a loop that calls a function returning a tuple.
 JIT_INLINE: dict[str, Any] = {**JIT, "cache": False, "inline": "always"}
-# A sum that may be taken in any order is a sum that vectorises.
+# "reassoc" lets LLVM sum in any order, so that sums vectorise.
 JIT_SUM: dict[str, Any] = {**JIT, "fastmath": {"contract", "nsz", "reassoc"}}
 
 

@@ -1,6 +1,6 @@
-"""Products of spectra with S, and with what is guessed of the curvature over what views saw: see `sums.curvature`.
+"""Products of spectra with S, and with a guess of the curvature over seen voxels: see `reconstruction.curvature`.
 
-Rows of a spectrum are those from ``start`` to ``stop``; ``columns`` hold them alone. All rows of a plane are one long loop.
+The functions work on rows ``start`` to ``stop`` of each plane of a spectrum, in one loop; ``columns`` holds only these rows.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from .jit import JIT, JIT_SUM, like, njit
 
 @njit(**JIT_SUM)
 def _half_product(a, b, nx, half):
-    """The product of whole rows, the halves of which are given, as real and imaginary parts: all but the ends twice."""
+    """Return the inner product of whole rows from their halves, as real and imaginary parts: all but the ends twice."""
     total, once, last = like(0.0, a[0]), like(0.0, a[0]), 2 * (half - 1)
     for i in range(a.size):
         total += a[i] * b[i]
@@ -51,7 +51,7 @@ def _scale(values, weights, scale):
 
 @njit(**JIT_SUM)
 def weigh(columns, gram, out, scale, nx, start, stop):
-    """Out <- S v, and v <- scale S^1/2 v, where ``columns`` hold v; return the `product` of v and S v."""
+    """Set out to S v, and v to scale S^1/2 v, where ``columns`` holds v; return the `product` of v and S v."""
     nz, ny, half = gram.shape
     values, weights = columns.view(gram.dtype).reshape(nz, 2 * (stop - start) * half), gram.reshape(nz, ny * half)
     target, first, last = out.view(gram.dtype).reshape(nz, 2 * ny * half), start * half, stop * half

@@ -57,10 +57,10 @@ def centred(psf: ArrayLike) -> NDArray:
 
 
 def measured(stack: ArrayLike | Iterable[ArrayLike]) -> NDArray:
-    """Make a PSF of an image of a bead, or the mean PSF of several.
+    """Make a PSF from an image of a bead, or the mean PSF from images of several beads.
 
-    What the camera adds to every voxel is taken off, the bead is moved to the centre by a fraction of a voxel, and noise
-    around it becomes zero. It should be much smaller than the PSF, and alone in its stack.
+    The camera's offset is subtracted, the bead is moved to the centre with subvoxel accuracy, and the noise around it is set
+    to zero. The bead should be much smaller than the PSF, and the only one in its stack.
 
     Parameters
     ----------
@@ -88,17 +88,17 @@ def measured(stack: ArrayLike | Iterable[ArrayLike]) -> NDArray:
 
     Notes
     -----
-    The offset is the mean of the border's voxels that are as dark as its darkest twentieth, noise considered. Light is what
-    stands above the noise, in one piece around the peak; the rest, such as the faint end of a widefield PSF's cone, is
-    lost, and the less the more beads there are. The centre is that of the squared light, so weighed by the
-    light itself: it is where the transfer function's phase is flat on average, its power as weight (Parseval), and hardly
-    feels noise, tails or where the border cuts them. For symmetric PSFs it is the centre of mass.
+    The offset is the mean of those border voxels that are, up to noise, as dark as the darkest twentieth of the border. The
+    PSF is the connected region around the peak that stands above the noise. Fainter light, such as the far end of a
+    widefield PSF's cone, is lost; more beads lower the noise, so less is lost. The centre is the centre of mass of the
+    squared intensity. There the phase of the transfer function, weighted by its power, is flat on average (Parseval), and
+    noise, tails and a border that cuts them matter little. For symmetric PSFs it equals the centre of mass.
 
-    Voxels far above all their neighbours but one are the camera's, and so are pixels and lines of pixels that are far above
-    those beside them in all planes: they get the median of their neighbours. Another bead has a peak that is missing where
-    the stack is turned by half about the optical axis through the brightest bead, and gets what is there. Several beads
-    vote: those that differ by more than 20 % (in the root of the mean square, smoothed by a voxel; or by more than three
-    times what is usual) from half of the others are left out: two beads in one, above all.
+    Voxels far brighter than all their neighbours but one are camera defects, as are pixels and lines of pixels that are far
+    brighter than those beside them in all planes; they are replaced by the median of their neighbours. A peak that has no
+    counterpart half a turn about the optical axis away is another bead, and is replaced by what is there. Of three or more
+    beads, those that differ from half of the others by more than 20 % (root mean square, smoothed by a voxel), or by more
+    than three times the usual difference, are left out; mostly these are two beads in one stack.
 
     Examples
     --------

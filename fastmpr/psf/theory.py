@@ -39,7 +39,7 @@ def gaussian(
     shape : int, (int, int, int) or (int, int)
         Size (z, y, x) in voxels, or (y, x) for a plane; one number means a cube.
     sigma : float, (float, float, float) or (float, float)
-        Standard deviation along each axis of ``shape``, in the unit of ``voxel_size``: in voxels where that is not given.
+        Standard deviation along each axis of ``shape``, in the unit of ``voxel_size``, or in voxels without it.
     voxel_size : float, (float, float, float) or (float, float)
         Size of a voxel along each axis of ``shape``.
     dtype : numpy.float32 or numpy.float64
@@ -109,13 +109,13 @@ def born_wolf(
     na : float
         Numerical aperture, below ``refractive_index``.
     refractive_index : float
-        Of the medium. The formula knows only one, hence no spherical aberration: true of an oil objective and
-        a mounting medium that matches it, which is why oil's 1.515 is the default. Use 1.33 for a
-        water-immersion objective, 1 for a dry one.
+        Refractive index of the medium. The formula has only one, so there is no spherical aberration. This is right for an
+        oil objective with a matching mounting medium, hence the default. Use 1.33 for a water-immersion objective, 1 for a
+        dry one.
     confocal : bool
         Whether the sample is scanned by a focused laser and seen through a pinhole.
     excitation_wavelength : float, optional
-        Of a confocal microscope's laser, in micrometres; the emission's where not given.
+        Laser wavelength of a confocal microscope, in micrometres; by default the emission wavelength.
     pinhole : float
         Diameter of a confocal microscope's pinhole in Airy units, 1.22 lambda / NA of the emission. 0 is an
         ideal point.

@@ -1,4 +1,4 @@
-"""A regulariser of one's own, from a function for one voxel: compiled, and put into the solver's sweep."""
+"""User-defined regularisers from functions of one voxel, compiled into the solver's loop."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class Pointwise(Fused):
     """phi(x) = the sum over voxels of ``value`` of the gradient or Hessian of x, for a value that is a norm, or like one.
 
     The functions are compiled at the first solve in a precision (once per process, in 5 to 10 seconds) and run inside the
-    solver's own loop. They are given numbers and return numbers; what vectorises there is arithmetic, ``abs``,
-    ``math.sqrt`` and ``a if a < b else b``, unlike ``min``. Constants with a decimal point take the precision of the volume.
-    What they call must be compiled too (``numba.njit``).
+    solver's own loop. They take and return numbers. Arithmetic, ``abs``, ``math.sqrt`` and ``a if a < b else b`` vectorise
+    there; ``min`` does not. Constants with a decimal point take the precision of the volume. Functions that they call must
+    be compiled too (``numba.njit``).
 
     Parameters
     ----------
@@ -35,19 +35,18 @@ class Pointwise(Fused):
     project : callable
         The projection on the subgradients of ``value`` at zero, its dual unit ball. Of the gradient: ``(z, y, x)`` to three
         numbers. Of the Hessian: three eigenvalues in any order to three numbers, in the same order; or, with six parameters,
-        the entries ``(zz, yy, xx, zy, zx, yx)`` to six numbers, the last three counting twice. Where you have the proximal
-        map of ``value``, this is v less that.
+        the entries ``(zz, yy, xx, zy, zx, yx)`` to six numbers, the last three counting twice. If you know the proximal map
+        of ``value``, this is the identity minus that map.
     value : callable
-        Of the same numbers, to one: what is summed. It is positively homogeneous: twice as much for twice the numbers. A
-        factor belongs into lam: the solver expects about the absolute value of a number of its own size.
+        Takes the same numbers and returns one, the term of the sum. It must be positively homogeneous: twice the numbers
+        give twice the value. Put a constant factor into lam: the solver expects values about as large as the numbers.
     voxel_size : float or (z, y, x)
-        Of the grid, in any unit; only how the sides compare matters.
+        Voxel size of the grid, in any unit; only the ratios of the sides matter.
 
     Raises
     ------
     ValueError, TypeError
-        If they are no such functions, or ``project`` is not the projection that belongs to ``value``: tried on random
-        numbers.
+        If they are not such functions, or a test on random numbers shows that ``project`` does not belong to ``value``.
 
     Examples
     --------

@@ -46,77 +46,78 @@ from .wording import SHOWN, crops_text, described
 class Dataset:
     """Particles and what belongs to them: PSF, poses, voxel sizes, weights, frame, symmetry, names.
 
-    It never changes, holds at most the first particle in memory, and is cheap to slice. Every function that works on views
-    takes one; their shorthand, ``f(particles, psf, poses, **keywords)``, makes one of the same keywords.
+    A `Dataset` is immutable, keeps at most one particle in memory, and is cheap to slice. Every function that works on views
+    takes one. All but `ab_initio`, `refine` and `align` also take ``particles, psf, poses`` and these keywords instead.
 
     Parameters
     ----------
     particles : sequence of N (nz, ny, nx) arrays
-        Anything with ``[i]``, and ``len`` or a ``shape``: an array, a list, a memory map. One per thread is in memory at a
-        time, and none is ever written to. The precision of the first holds for all: float64 if it has that, else float32.
+        Anything with ``[i]``, and ``len`` or a ``shape``: an array, a list, a memory map. Each thread holds one particle at
+        a time, and never writes to it. The first decides the precision of all: float64 if it is float64, else float32.
     psf : (nz, ny, nx) array_like or sequence of them, optional
         PSF of the microscope, centred at ``size // 2`` on each axis (see `fastmpr.psf.centred`); any positive sum. It may be
         larger than the particles. Several PSFs need ``psf_of``.
     poses : Poses, optional
-        N poses. Translations are in their ``unit``, by default that of ``voxel_size``. Where both poses and particles have
-        names, poses are matched by name, else they are in the order of the particles; those of one side must be in order.
+        N poses. Translations are in their ``unit``, by default that of ``voxel_size``. If both poses and particles have
+        names, they are matched by name. Otherwise poses are in the order of the particles; if only one of the two has names,
+        these must be in natural order.
     psf_of : (N,) array_like of int, optional
         Which PSF each particle was imaged with.
     voxel_size : float or (z, y, x), optional
-        Voxel of the particles, in micrometres. Where it is not known, lengths are in voxels, which are then taken for cubes.
+        Voxel size of the particles, in micrometres. If it is unknown, voxels are taken as cubes, and lengths are in voxels.
     psf_voxel_size : float or (z, y, x), optional
-        Voxel of the PSF, which needs ``voxel_size``; by default that of the particles.
+        Voxel size of the PSF; by default that of the particles. It needs ``voxel_size``.
     weights : (N,) array_like, optional
-        Weight of each view, at least 0; 1 by default. A view that weighs nothing is never read.
+        Weight of each view, at least 0; 1 by default. A view with weight 0 is never read.
     frame : {"particle", "model"}
         Whether the particles are as imaged, or already aligned with the model; then translations are not used, the voxels
         must be cubic, and no background is subtracted.
     symmetry : str, optional
-        Of the particle: "C9", "D4". Each view then counts once for each pose that the particle's symmetry cannot tell from
-        its own.
+        Point group of the particle, such as "C9" or "D4". Each view then counts once for each pose that is equivalent to its
+        own by symmetry.
     symmetry_axis : (z, y, x) or two of them, optional
-        Its axis in the model, of any length but zero; z by default. For "D3" and its like, the n-fold axis and a two-fold
-        one, at a right angle. Where that is not given, it is the ``two_fold`` of the poses (y; x of a RELION file) beside z,
-        else where the shortest turn from z to the axis takes that.
+        Direction of the n-fold axis in the model; z by default. For a dihedral group such as "D3", a two-fold axis at a
+        right angle to it may follow. By default that is the ``two_fold`` of the poses (y, or x in a RELION file) if the
+        n-fold axis is z; otherwise that direction turned by the smallest rotation that takes z to the n-fold axis.
     symmetry_centre : (z, y, x), optional
-        A point on all axes, from the middle of the model, in the unit of ``voxel_size``; the middle by default.
+        A point that lies on all axes, from the middle of the model, in the unit of ``voxel_size``; the middle by default.
     names : sequence of N str, optional
-        Of the particles; by default those of the poses.
+        Names of the particles; by default those of the poses.
     seen : {"auto", "all"} or sequence of N masks
-        What was seen of each particle: by default all but voxels that are NaN or masked, and what is recognised (and listed
-        in ``assumed``): regions of exactly one value, as around a crop or a mask, more solid and sharper than darkness is
-        under noise, and planes that repeat others exactly, as in a border that was filled; "all": they were seen as well. Or
-        one boolean array for each particle, of its shape, True where it was seen; None for all of it.
+        What was seen of each particle. NaN and masked voxels were not. "auto": nor were regions of exactly one value, as
+        around a crop or a mask, if they are more solid and sharper than darkness under noise, nor planes that repeat others
+        exactly, as in a filled border; ``assumed`` lists them. "all": these were seen. Or one boolean array for each
+        particle, of its shape, True where it was seen; None if all of it was.
     outside : {"auto", "dark", "unseen"}
-        What is beyond the edges of a particle image: by default darkness, but what nobody saw beyond those of a crop, and in
-        `reconstruct` where a few views show light that is cut off, by a wide PSF or a tight box.
+        What is beyond the edges of a particle image. "dark": no light; "unseen": unknown. "auto": "unseen" for a crop, and
+        in `reconstruct` if a few views show that light is cut off (by a wide PSF or a tight box); else "dark".
     radius : float, optional
-        Of the particle, in the unit of ``voxel_size``: farther than that from the middle of the model, nothing of a view is
-        used, since it may show neighbours.
+        Radius of the particle, in the unit of ``voxel_size``. Farther than that from the middle of the model, the views may
+        show neighbours and are not used.
     background : {"auto", "plane", "none"}, float or (N,) array_like
-        Behind each particle, in `reconstruct` and `deconvolve_average`: by default a constant, estimated from the corners of
-        what was seen (not with ``frame="model"``), or a plane where a few views show that it rises; "plane", one that rises
-        in some direction; "none" to leave it; or given.
+        What `reconstruct` and `deconvolve_average` subtract from each view. "auto": a constant, estimated from the corners
+        of what was seen (nothing with ``frame="model"``), or a plane if a few views show that the background rises; "plane":
+        a plane; "none": nothing; or the background of all views or of each.
     gain : {"same", "fit"} or (N,) array_like
-        Of the camera: by default the same for all; given, by which `reconstruct` and `deconvolve_average` divide each view
-        less its background, its noise too (see ``weights``); or fitted by comparing the views with a first reconstruction,
-        which takes as long again: their median is then 1, and views that fit worse than most weigh less.
+        Gain of the camera. "same": all views have the same. Numbers: each view, less its background, is divided by its gain,
+        which scales its noise too (see ``weights``). "fit": gains of median 1 are fitted by comparing the views with a first
+        reconstruction, which doubles the time; views that fit worse than most then get less weight.
     thread_safe : bool, optional
-        Whether ``particles[i]`` may be called from several threads at once; by default for arrays and fastmpr's own readers,
-        else the threads take turns.
+        Whether ``particles[i]`` may be called from several threads at once; by default True for arrays and fastmpr's own
+        readers. Otherwise the threads take turns.
 
     Attributes
     ----------
     assumed : tuple of str
-        What was assumed, since nothing said otherwise; logged to "fastmpr" at level INFO too.
+        What was assumed because it was not given; also logged to "fastmpr" at level INFO.
     unit : {"um", "voxel"}
-        Of all lengths: "voxel" where no voxel size is known.
+        The unit of all lengths: "voxel" if the voxel size is unknown.
 
     Raises
     ------
     ValueError, TypeError
         Naming the argument, if counts or units disagree, or a value is not finite or out of its range. Particles are checked
-        when they are read, and then named.
+        only when they are read; the error then names the particle.
 
     Examples
     --------
@@ -184,7 +185,7 @@ class Dataset:
 
     @property
     def assumed(self) -> tuple[str, ...]:
-        """What was assumed; of crops only those that were read."""
+        """What was assumed; crops are included once they have been read."""
         shown = [text for name, text in SHOWN.items() if vars(self).get(name)]  # once somebody asked
         return *self.stated, *crops_text(self.source.crops(), self.source.known_shape()), *shown
 
@@ -225,23 +226,23 @@ class Dataset:
 
     @cached_property
     def used(self) -> NDArray[np.intp]:
-        """The views that weigh anything."""
+        """The indices of the views with a weight above 0."""
         return np.flatnonzero(self.weights)
 
     @cached_property
     def rises(self) -> bool:
-        """Whether views, a few of which are read, show a background that rises, where nothing was said of that."""
+        """Whether the background rises, as a few views show that are read for this; False if `background` is given."""
         return self.fits_background and self.background == "auto" and rises(self)
 
     @cached_property
     def loses_light(self) -> bool:
-        """Whether views, a few of which are read, show that it is not dark beyond them, where nothing was said of that."""
+        """Whether light leaves the images, as a few views show that are read for this; False if `outside` is given."""
         if self.outside != "auto" or self.frame != "particle":
             return False
         return leaves(self.replace(background="plane") if self.rises else self)
 
     def supposed(self) -> Dataset:
-        """Return the same views with what a few of them show of what nobody said, which is told."""
+        """Return the same views with ``background`` and ``outside`` as a few of them show, if not given; log both."""
         changes: Changes = {}
         if self.rises:
             changes["background"] = "plane"
@@ -277,11 +278,11 @@ class Dataset:
         return as_shape(np.rint(extent).astype(int).tolist())
 
     def read(self, i: int) -> NDArray:
-        """Return particle ``i``: native, C-ordered, float32 or float64, NaN where it was not seen. Any thread may ask."""
+        """Return particle ``i``, C-ordered, float32 or float64, NaN where it was not seen. Safe from any thread."""
         return self.source.read(i)
 
     def require(self, psf: bool = True) -> Dataset:
-        """Return itself, or raise an error where it lacks poses, a PSF or weight: before any particle is read."""
+        """Return the data set; raise an error if poses, a PSF or positive weights are missing. Reads no particle."""
         if self.poses is None:
             raise ValueError("poses: found none, need fastmpr.Poses, given with the particles or by replace(poses=...)")
         if psf and not self.psfs:
@@ -300,7 +301,7 @@ class Dataset:
         return self._with(source=self.source.select(chosen), **per_view)
 
     def replace(self, **changes: Unpack[Changes]) -> Dataset:
-        """Return the same views with other values of some of the keywords that a Dataset is made of."""
+        """Return the same views with some keywords of `Dataset` changed."""
         check_keywords(Dataset.replace, changes, ("particles", "psf", "poses", *KEYWORDS))
         given: dict[str, Any] = {**changes}
         other = self._with(**fields(**given, **kept_beside(given, self)))
@@ -309,11 +310,11 @@ class Dataset:
         return other
 
     def then(self, step: Callable[[NDArray], NDArray]) -> Dataset:
-        """Return the same views, what was seen of each particle to go through a function when it is read."""
+        """Return the same views; ``step`` is applied to the seen part of each particle when it is read."""
         return self._with(source=self.source.then(step))
 
     def levelled(self) -> Dataset:
-        """Return the same views, each less its ``background``, and over its ``gain`` if that is given, when it is read."""
+        """Return the same views; each is read less its ``background``, and divided by its ``gain`` if that is given."""
         source = self.source if self.gains is None else self.source.over(self.gains)
         if self.fits_background:
             source = source.then(without_plane if self.background == "plane" else without_background)
@@ -331,17 +332,17 @@ class Dataset:
 
     @property
     def levels(self) -> NDArray[np.float64] | None:
-        """The background of each view, where it was given."""
+        """The background of each view, None if it was not given."""
         return None if isinstance(self.background, str) else self.background
 
     @property
     def gains(self) -> NDArray[np.float64] | None:
-        """The gain of each view, where it was given."""
+        """The gain of each view, None if it was not given."""
         return None if isinstance(self.gain, str) else self.gain
 
     @property
     def masks(self) -> Sequence[Any] | None:
-        """The masks of what was seen of each view as it was given, where they were."""
+        """The masks of what was seen of each view, None if none were given."""
         return None if isinstance(self.seen, str) else self.seen
 
     @property
@@ -360,7 +361,7 @@ class Dataset:
         Raises
         ------
         ValueError
-            If there are fewer views than parts, or all views of a part weigh nothing.
+            If there are fewer views than parts, or all views of a part have weight 0.
         """
         if len(self) < (n := as_count(n, "n", 2)):
             found = f"{n} parts for {len(self)} particle{'s' * (len(self) > 1)}"

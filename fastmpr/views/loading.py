@@ -1,4 +1,4 @@
-"""Files to a data set, with units."""
+"""Load a data set from files, with units."""
 
 from __future__ import annotations
 
@@ -35,36 +35,36 @@ def load(
     psf_measured: bool = False,
     **views: Unpack[OtherKeywords],
 ) -> Dataset:
-    """Return a data set of files, or of some files and some arrays, in one unit.
+    """Return a data set read from files, or from files and arrays, in one unit.
 
     Parameters
     ----------
     particles : path, paths, sequence of (nz, ny, nx) arrays or Dataset
-        A folder of 3-D TIFF or MRC files, such files, a pattern of them (``particles/*.mrc``), or one 4-D TIFF file;
-        particles are read when they are used. A `Dataset` may be completed by what it lacks.
+        A folder of 3-D TIFF or MRC files, a list or a pattern of such files (``particles/*.mrc``), or one 4-D TIFF file.
+        Particles are read when they are used. Or a `Dataset` without a PSF or poses, to which these are added.
     psf : path or (nz, ny, nx) array_like, optional
         A 3-D TIFF or MRC file.
     poses : path or Poses, optional
-        A ``.csv`` (SPFluo's) or ``.star`` (RELION's) file. Names are matched; the volumes of one file have none, so there
-        the names must be in natural order.
+        A ``.csv`` (SPFluo) or ``.star`` (RELION) file. Poses are matched to particles by name. The volumes of one 4-D file
+        have no names, so the poses must then be in the natural order of their names (1, 2, ... 10).
     voxel_size, psf_voxel_size : float or (z, y, x), optional
-        In micrometres; by default what the files say. Needed where they say a part, or something that is not understood.
+        In micrometres; by default as in the files. Needed if a file gives only a part of it, or an unknown unit.
     psf_measured : bool
-        Whether ``psf`` is a bead as the camera gave it, to be made a PSF by `fastmpr.psf.measured`; several are averaged.
+        Whether ``psf`` is the raw image of a bead, from which `fastmpr.psf.measured` makes the PSF; several are averaged.
     **views
         Further keywords of `Dataset`.
 
     Returns
     -------
     Dataset
-        Its ``assumed`` says what the files do not.
+        ``assumed`` lists what the files do not say.
 
     Raises
     ------
     ValueError
-        Naming the file: what it holds is not understood, or its lengths need a voxel size that is not known.
+        Naming the file, if its content is not understood, or its lengths need a voxel size that is unknown.
     OSError, ImportError
-        As the formats do.
+        If a file cannot be read, or the package that reads its format is missing.
 
     Examples
     --------

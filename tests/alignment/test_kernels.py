@@ -9,6 +9,7 @@ from fastmpr import Poses
 from fastmpr.alignment.reduced import resized
 from fastmpr.alignment.reference import Reference
 from fastmpr.alignment.spectra import band_of
+from fastmpr.kernels.alignment import best_translations
 from fastmpr.sums.transfer import TransferFunction
 
 VOXEL = 0.2
@@ -100,3 +101,12 @@ def test_a_band_and_its_image_are_inverse(parts):
     spectrum = rng.normal(size=len(band.radii)) + 1j * rng.normal(size=len(band.radii))
     image = band.image(spectrum, (VOXEL,) * 3)
     np.testing.assert_allclose(band.spectrum(image, (VOXEL,) * 3), spectrum, atol=1e-9)
+
+
+def test_the_best_translation_of_each_rotation():
+    rng = np.random.default_rng(5)
+    moved, shown = (rng.normal(size=shape).astype(np.float32) for shape in ((30, 12), (12, 17)))
+    scores, places = np.empty(17, np.float32), np.empty(17, np.int64)
+    best_translations(moved, shown, scores, places)
+    np.testing.assert_allclose(scores, (moved @ shown).max(axis=0), rtol=1e-5)
+    np.testing.assert_array_equal(places, (moved @ shown).argmax(axis=0))
