@@ -67,7 +67,7 @@ def in_frame_of(found: fastmpr.Poses, true: fastmpr.Poses, group: NDArray) -> fa
             best, error = moved, median
     close = degrees(best.matrix, true.matrix, group) < OFF
     offset = (best.translation - true.translation)[close].ravel()
-    return best.moved(shift=np.linalg.lstsq(best.matrix[close].reshape(-1, 3), offset)[0])
+    return best.moved(shift=np.linalg.lstsq(best.matrix[close].reshape(-1, 3), offset, rcond=None)[0])
 
 
 def measure(name: str, views: int, noise: float, seed: int, workers: int | None) -> str:

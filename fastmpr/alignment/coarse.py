@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from .._validation import Vector
 from ..kernels.alignment import best_translations
 from .reference import Reference
 from .spectra import Band
@@ -52,18 +51,18 @@ class Coarse:
         The particle's point group: of rotations that it cannot tell apart, one is tried.
     """
 
-    def __init__(self, reference: Reference, band: Band, radius: float, reach: Vector, group: NDArray):
+    def __init__(self, reference: Reference, band: Band, radius: float, reach: NDArray, group: NDArray):
         self.last = band.upto(radius)
         self.rotations = spread_rotations(_ROTATIONS * len(group))
         if len(group) > 1:
-            turned = np.einsum("mij,gjk->mgik", self.rotations, group)
-            self.rotations = self.rotations[turned.trace(axis1=2, axis2=3).argmax(axis=1) == 0]  # nearest the identity
+            traces = np.einsum("mij,gji->mg", self.rotations, group)
+            self.rotations = self.rotations[traces.argmax(axis=1) == 0]  # nearest the identity
         shown = reference.sample(band, self.last, self.rotations)
         power = np.sqrt(np.square(np.abs(shown)).sum(axis=1))
         shown /= np.maximum(power, 1e-12 * power.max() or 1.0)[:, np.newaxis]
         self.shown = np.ascontiguousarray(_in_fours(shown).T)
         step = _STEP / radius
-        lines = [step * np.arange(-(far // step), far // step + 1) for far in reach]
+        lines = [step * np.arange(-(far // step), far // step + 1) for far in reach.tolist()]
         self.translations = np.array(list(itertools.product(*lines)))
         self.phases = np.exp(2j * np.pi * (self.translations @ band.frequencies[: self.last].T)).astype(np.complex64)
 

@@ -11,8 +11,9 @@ from ..geometry.poses import Poses
 from ..lam.selection import START, guess_lam
 from ..reconstruction.problem import problem_of
 from ..regularizers import as_regularizer
-from ..runtime.stopping import Stop
+from ..runtime.stopping import WORDS, Stop
 from ..solver.options import Run, Until
+from ..solver.result import Result
 from ..sums.accumulator import Accumulator
 from ..sums.observation import observe
 from ..sums.resampling import inner
@@ -20,8 +21,11 @@ from ..views.dataset import Dataset
 from .search import Plan, Search
 
 _ITERATIONS = 25  # of a solve between two alignments
-_DEVIATIONS = 5.0  # robust standard deviations below the usual score: then a view shows something else
-_MARGIN = 0.02  # of a score, that it lies below the usual one at least
+_DEVIATIONS, _SHARE = (
+    5.0,
+    0.75,
+)  # below the usual score by more robust deviations, and below a share of it: another thing
+_BRIGHTER = 5.0  # times the usual gain: such a view would be all that a volume shows
 
 
 class Cycle:
@@ -33,8 +37,10 @@ class Cycle:
         With the poses of the moment; views that do not fit weigh nothing.
     x : (nz, ny, nx) ndarray
         The last volume.
-    scores, gains : (N,) ndarray
+    scores : (N,) ndarray
         Of the last alignment.
+    fitting : (N,) ndarray of bool
+        The views that fit about as well as most.
 
     Parameters
     ----------
@@ -47,7 +53,7 @@ class Cycle:
     def __init__(self, data: Dataset, workers: int | None, tell: Progress | None, stop: Stop):
         self.data, self._given = data, data.weights
         self._workers, self._tell, self._stop = workers, tell, stop
-        self.scores = np.full(len(data), np.nan)
+        self.scores, self.fitting = np.full(len(data), np.nan), np.ones(len(data), bool)
         self._lam: float | None = None
         self.x = np.zeros(data.model_shape(), data.dtype)
 
@@ -57,9 +63,16 @@ class Cycle:
         found = Search(
             self.data.replace(weights=self._given), self.x, plan, self._workers, self._tell, self._stop
         ).run()
-        self.scores = found.scores
-        poses = Poses(Rotation.from_matrix(found.rotations), found.translations, unit=self.data.unit)
-        self.data = self.data.replace(poses=poses, weights=self._given * fitting(found.scores))
+        self.scores, self.fitting = found.scores, fitting(found.scores, found.gains)
+        rotation, known = Rotation.from_matrix(found.rotations), self.data.poses
+        two_fold = "y" if known is None else known.two_fold
+        poses = Poses(rotation, found.translations, unit=self.data.unit, two_fold=two_fold)
+        self.data = self.data.replace(poses=poses, weights=self._given * self.fitting)
+
+    def result(self, status: str) -> Result:
+        """Return the last volume, for a call that ends before there is a better one."""
+        message = f"{WORDS[status]} before the last reconstruction: the volume is that of the last alignment"
+        return Result(self.x, self._lam or 0.0, _ITERATIONS, status, message, [], self.data.model_voxel)
 
     def _volume(self) -> NDArray:
         """Return a volume of the poses of the moment, soon and roughly."""
@@ -76,9 +89,12 @@ class Cycle:
         return np.ascontiguousarray(x[inner(x.shape, model)])
 
 
-def fitting(scores: NDArray) -> NDArray[np.bool_]:
-    """Return which views fit about as well as most; one that was not aligned does not."""
+def fitting(scores: NDArray, gains: NDArray) -> NDArray[np.bool_]:
+    """Return which views fit about as well as most, and are not far brighter; a view that was not aligned does not fit."""
     known = np.isfinite(scores)
-    usual = float(np.median(scores[known])) if known.any() else 0.0
-    spread = 1.4826 * float(np.median(np.abs(scores[known] - usual))) if known.any() else 0.0
-    return known & (np.nan_to_num(scores) >= usual - max(_DEVIATIONS * spread, _MARGIN))
+    if not known.any():
+        return known
+    usual = float(np.median(scores[known]))
+    spread = 1.4826 * float(np.median(np.abs(scores[known] - usual)))
+    least = min(usual - _DEVIATIONS * spread, _SHARE * usual)
+    return known & (np.nan_to_num(scores) >= least) & (gains <= _BRIGHTER * np.median(gains[known]))

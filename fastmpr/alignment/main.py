@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -14,18 +14,19 @@ from .._validation import as_choice, as_rng
 from ..diagnosis.fit import as_volume_of
 from ..geometry.poses import Poses
 from ..reconstruction.main import reconstruct
-from ..runtime.stopping import Event, Stop, as_stop
+from ..runtime.stopping import Cancelled, Event, Stop, as_stop
 from ..solver.result import Result
+from ..sums.aligner import tell_blind
 from ..views.dataset import Dataset
-from .beginning import begun
-from .cycle import Cycle, fitting
+from .beginning import AGREED, begun
+from .cycle import Cycle
 from .search import Plan, Search
 
 _FEWEST = 3  # least number of views to find poses without a volume
 _TURNS = 3  # rounds of reconstruction and alignment at full size
 _FINE = Plan(cycles=(6.0, 10.0, 16.0), candidates=(1, 1, 1, 1), everywhere=False)
 _NAMED = 5  # views that a warning names
-_DOUBTFUL = 0.9  # correlation of the starts below which the result may be wrong
+_NARROW = 0.87  # mean squared cosine of directions that fill a cone of 30 degrees
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +46,7 @@ class Alignment:
     scores: NDArray[np.float64]
 
 
-@dataclass
+@dataclass(kw_only=True, repr=False)
 class PoseResult(Result):
     """What `refine` and `ab_initio` return: a `Result`, with the poses from which it was reconstructed.
 
@@ -56,13 +57,13 @@ class PoseResult(Result):
     scores : (N,) ndarray
         As in `Alignment`.
     confidence : float
-        The correlation of the volumes of the two starts of `ab_initio`, after aligning one with the other; NaN from
-        `refine`. Below about 0.9 the starts ended at different volumes, and either may be wrong.
+        The correlation of the volume of the best start of `ab_initio` with that of another start, after aligning one with
+        the other; NaN from `refine`. Below 0.9, four starts ended at different volumes, and each may be wrong.
     """
 
-    poses: Poses = field(default_factory=lambda: Poses(Rotation.identity(0)))
-    scores: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
-    confidence: float = float("nan")
+    poses: Poses
+    scores: NDArray[np.float64]
+    confidence: float
 
 
 def align(
@@ -132,11 +133,11 @@ def align(
     if not volume.any():
         raise ValueError("x: found zeros only, need a volume that views can be aligned with")
     plan = Plan() if everywhere else _FINE
-    given = data.replace(poses=None) if everywhere else data
     with telling(progress) as tell:
-        found = Search(given.levelled(), volume, plan, workers, tell, stop).run()
+        found = Search(data.levelled(), volume, plan, workers, tell, stop).run()
     data.tell()
-    return Alignment(_poses(data, found.rotations, found.translations), found.scores)
+    tell_blind(data, set(np.flatnonzero(np.isnan(found.scores)).tolist()) & set(data.used.tolist()), len(data.used))
+    return Alignment(_poses(data, Rotation.from_matrix(found.rotations), found.translations), found.scores)
 
 
 def refine(
@@ -201,10 +202,9 @@ def ab_initio(
     """Find poses and a volume from particles alone.
 
     The views are resampled to coarse voxels and start at random rotations. Reconstruction and a search over all poses
-    alternate; then
-    poses that look alike at low frequencies are compared. This is done from two starts; the one that explains the views
-    better is refined at full size, as in `refine`. The volume may be rotated and shifted as a whole. It is not mirrored,
-    because each view is a 3-D image.
+    alternate; then poses that look alike at low frequencies are compared. This is done from two starts, or from up to four
+    until two of them agree; the one that explains the views best is refined at full size, as in `refine`. The volume may be
+    rotated and shifted as a whole. It is not mirrored, because each view is a 3-D image.
 
     Parameters
     ----------
@@ -212,7 +212,7 @@ def ab_initio(
         Needs a PSF and at least three views; tens of views from all sides are usual. Its poses, if any, are ignored. If it
         has a ``symmetry``, the volume is symmetric about its ``symmetry_axis``.
     rng : numpy.random.Generator or int, optional
-        Generator of the initial rotations, or its seed: the same seed gives the same result.
+        Generator of the initial rotations, or its seed: the same seed and the same ``workers`` give the same result.
     workers, progress, cancel, timeout
         As in `refine`.
 
@@ -239,14 +239,15 @@ def ab_initio(
     stop = as_stop("ab_initio", cancel, timeout)
     data, generator = _checked(data, fewest=_FEWEST), as_rng(rng)
     with telling(progress) as tell:
-        poses, confidence = begun(data.replace(poses=None).levelled(), generator, workers, tell, stop)
-        log.info("ab_initio: the volumes of the two starts have a correlation of %.3f", confidence)
-        if confidence < _DOUBTFUL:
+        data = data.replace(poses=None)
+        poses, confidence = begun(data.levelled(), generator, workers, tell, stop)
+        log.info("ab_initio: the volumes of the two best starts have a correlation of %.3f", confidence)
+        if confidence < AGREED:
             warn(
-                f"ab_initio: found two starts that ended at different volumes (correlation {confidence:.2f}), so the poses "
+                f"ab_initio: found starts that all ended at different volumes (correlation {confidence:.2f}), so the poses "
                 "may be wrong: need more views, from more sides, or less noise; look at the volume, or try another rng="
             )
-        return _refined(data, _poses(data, poses.matrix, poses.translation), confidence, workers, tell, stop)
+        return _refined(data, _poses(data, poses.rotation, poses.translation), confidence, workers, tell, stop)
 
 
 def _refined(
@@ -256,16 +257,21 @@ def _refined(
     cycle = Cycle(data.replace(poses=poses).levelled(), workers, tell, stop)
     for _ in range(_TURNS):
         cycle.turn(_FINE)
-    found = _poses(data, cycle.data.placed.matrix, cycle.data.placed.translation)
-    _tell_misfits(data, cycle.scores)
-    weights = data.weights * fitting(cycle.scores)
-    result = reconstruct(data.replace(poses=found, weights=weights), workers=workers, progress=tell, cancel=stop)
+    placed = cycle.data.placed
+    found = _poses(data, placed.rotation, placed.translation)
+    _tell_misfits(data, cycle)
+    _tell_directions(cycle.data)
+    fitted = data.replace(poses=found, weights=data.weights * cycle.fitting)
+    try:
+        result = reconstruct(fitted, workers=workers, progress=tell, cancel=stop)
+    except Cancelled as cut:
+        result = cycle.result(cut.status)
     own = {one.name: getattr(result, one.name) for one in fields(result)}
     return PoseResult(**own, poses=found, scores=cycle.scores, confidence=confidence)
 
 
 def _checked(data: Any, poses: bool = False, fewest: int = 1) -> Dataset:
-    """Return ``data`` if its views can be aligned, else raise an error, before any particle is read."""
+    """Return ``data`` with what a few of its views show, or raise an error before any is read."""
     if not isinstance(data, Dataset):
         raise TypeError(f"data: found {type(data).__name__}, need a fastmpr.Dataset")
     if not data.psfs:
@@ -276,21 +282,32 @@ def _checked(data: Any, poses: bool = False, fewest: int = 1) -> Dataset:
         raise ValueError("frame: found 'model', need particles as imaged, frame='particle', to find their poses")
     if len(data.used) < fewest:
         raise ValueError(f"particles: found {len(data.used)} that weigh something, need {fewest} or more to find poses")
-    return data
+    return data.supposed()
 
 
-def _poses(data: Dataset, rotations: NDArray, translations: NDArray) -> Poses:
-    return Poses(Rotation.from_matrix(rotations), translations, names=data.names, unit=data.unit)
+def _poses(data: Dataset, rotation: Rotation, translations: NDArray) -> Poses:
+    two_fold = "y" if data.poses is None else data.poses.two_fold
+    return Poses(rotation, translations, names=data.names, unit=data.unit, two_fold=two_fold)
 
 
-def _tell_misfits(data: Dataset, scores: NDArray) -> None:
-    """Warn of the views that fit far worse than most."""
-    odd = [int(i) for i in data.used if not fitting(scores)[i]]
+def _tell_misfits(data: Dataset, cycle: Cycle) -> None:
+    """Warn of the views that fit far worse than most, or are far brighter."""
+    odd = [int(i) for i in data.used if np.isfinite(cycle.scores[i]) and not cycle.fitting[i]]
     if not odd:
         return
     named = ", ".join(data.source.name(i) for i in odd[:_NAMED])
     more = f" and {len(odd) - _NAMED} more" if len(odd) > _NAMED else ""
     warn(
-        f"particles: found {len(odd)} of {len(data.used)} that fit far worse than most, {named}{more}: they weigh nothing "
-        "in the volume; see scores"
+        f"particles: found {len(odd)} of {len(data.used)} that fit far worse than most, or are far brighter, {named}{more}: "
+        "they get weight 0 in the volume; see scores"
     )
+
+
+def _tell_directions(data: Dataset) -> None:
+    """Warn if all views look at the particle from about one direction."""
+    along = np.einsum("nj,gji->ngi", data.placed.matrix[data.used][:, 0], data.group).reshape(-1, 3)  # optical axes
+    if np.linalg.eigvalsh(along.T @ along / len(along))[-1] > _NARROW:
+        warn(
+            "poses: found all views within about 30 degrees of one direction, so the volume is blurred along it, and poses "
+            "are uncertain: need views from other sides"
+        )

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import scipy  # scipy.fft is slow to import: this loads it at its first use
 from numpy.typing import NDArray
 
 from .._validation import Size, Vector
+from ..runtime.limits import check_memory
 from ..runtime.stopping import Stop
 from ..runtime.threads import Team, as_workers
 from ..sums.resampling import middle
 from ..views.dataset import Dataset
 from ..views.seen import NothingSeenError
+from .search import filled, unseen_of
 
 
 def reduced(data: Dataset, factor: float, workers: int | None, stop: Stop) -> Dataset:
@@ -20,36 +24,32 @@ def reduced(data: Dataset, factor: float, workers: int | None, stop: Stop) -> Da
     Parameters
     ----------
     data : Dataset
-        Less its backgrounds: what a view did not see is dark.
+        Less its backgrounds: what a view did not see gets the median of what it saw.
     factor : float
     workers, stop
         As the public functions have them.
     """
     shape, voxel = coarser(data.particle_shape, data.voxel_size, factor)
-    views = np.zeros((len(data), *shape), data.dtype)
-    team = Team(min(as_workers(workers, views.size), len(data)), stop.check)
+    check_memory("particles", data.particle_shape, len(data) * math.prod(shape) * np.dtype(data.dtype).itemsize)
+    views, weights = np.zeros((len(data), *shape), data.dtype), data.weights.copy()
+    team = Team(min(as_workers(workers, views.size), len(data.used)), stop.check)
 
     def work(member: int) -> None:
-        for i in range(*team.share(len(data), member)):
+        for i in data.used[member :: team.size]:
             team.check()
             try:
-                part, seen = data.source.view(i)
+                part, seen = data.source.view(int(i))
             except NothingSeenError:
+                weights[i] = 0
                 continue
-            image = part if seen is None else np.nan_to_num(seen.whole(part, data.particle_shape))
-            views[i] = resized(image, shape)
+            image = part if seen is None else seen.whole(part, data.particle_shape)
+            views[i] = resized(filled(image, unseen_of(data, image, np.zeros(3))), shape)
 
     team.run(work)
-    return data.replace(
-        particles=views,
-        voxel_size=voxel,
-        psf_voxel_size=data.psf_voxel_size,
-        seen="all",
-        outside="dark",
-        background="none",
-        radius=None,
-        names=None,
-    )
+    small = data.replace(particles=views, voxel_size=voxel, psf_voxel_size=data.psf_voxel_size, weights=weights)
+    if data.symmetry is not None:  # in lengths, which are the same
+        small = small.replace(symmetry_centre=data.symmetry_centre)
+    return small.replace(seen="all", outside="dark", background="none", radius=data.radius, names=None)
 
 
 def coarser(shape: Size, voxel_size: Vector, factor: float) -> tuple[Size, Vector]:

@@ -7,14 +7,17 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
 
 from .._messages import Progress
+from ..geometry.poses import Poses
 from ..runtime.stopping import Stop
 from ..runtime.threads import Team, as_workers
+from ..sums.resampling import middle
 from ..sums.transfer import transfer_functions
 from ..sums.workspace import progress_counter
 from ..views.dataset import Dataset
-from ..views.seen import NothingSeenError, Seen
+from ..views.seen import NothingSeenError
 from .coarse import Coarse
 from .local import Found, improved
 from .reference import Reference
@@ -88,19 +91,18 @@ class Search:
         box = np.multiply(shape, data.voxel_size)
         side = float(np.cbrt(box.prod()))  # of a cube as large: a flat box has no more translations to try
         self.radii = [*(min(cycles / side, highest) for cycles in plan.cycles), highest]
-        z, y, x_ = (_REACH * box).tolist()
+        reach = _REACH * box
         self.coarse = [
-            Coarse(self.reference, band, self.radii[0], (z, y, x_), data.group)
-            for band in self.bands
-            if plan.everywhere
+            Coarse(self.reference, band, self.radii[0], reach, data.group) for band in self.bands if plan.everywhere
         ]
         turns, centre = relatives(x) if plan.relatives else (np.empty((0, 3, 3)), np.zeros(3))
-        self.turns, self.centre = turns, centre * voxel
+        self.turns, self.centre = others(turns, data.group), centre * voxel
 
     def run(self) -> Aligned:
         """Align all views that weigh something."""
         count, used = len(self.data), self.data.used
-        found = Aligned(np.tile(np.eye(3), (count, 1, 1)), np.zeros((count, 3)), np.full(count, np.nan), np.ones(count))
+        known = self.data.placed if self.data.poses is not None else Poses(Rotation.identity(count))
+        found = Aligned(known.matrix.copy(), known.translation.copy(), np.full(count, np.nan), np.ones(count))
         tick = progress_counter(self.tell, "views", len(used))
 
         def work(member: int) -> None:
@@ -118,16 +120,19 @@ class Search:
         """Return the best pose of a view, None where nothing of it was seen."""
         band = self.bands[self.data.psf_of[i]]
         try:
-            image, unseen = _filled(*self.data.source.view(i), self.data)
+            part, seen = self.data.source.view(i)
         except NothingSeenError:
             return None
-        view = band.spectrum(image, self.data.voxel_size)
+        near = np.zeros(3) if self.plan.everywhere or self.data.poses is None else self.data.placed.translation[i]
+        image = part if seen is None else seen.whole(part, self.data.particle_shape)
+        unseen = unseen_of(self.data, image, near)
+        view = band.spectrum(filled(image, unseen), self.data.voxel_size)
         best = self._followed(band, view, self._candidates(i, band, view))
-        for _ in range(_FILLS):
-            if unseen is None:
-                break
-            image = np.where(unseen, self._predicted(band, best), image)
-            view = band.spectrum(image, self.data.voxel_size)
+        for _ in range(_FILLS if unseen.any() else 0):
+            unseen = unseen_of(self.data, image, best.translation)
+            shown = self._predicted(band, best)
+            level = np.mean((image - shown)[~unseen]) if not unseen.all() else 0.0  # what is predicted has no mean
+            view = band.spectrum(np.where(unseen, shown + level, image), self.data.voxel_size)
             best = improved(self.reference, band, view, best.rotation, best.translation, self.radii[-1])
         return best
 
@@ -170,10 +175,27 @@ class Search:
         return band.image(pose.gain * shown * shift, self.data.voxel_size)
 
 
-def _filled(part: NDArray, seen: Seen | None, data: Dataset) -> tuple[NDArray, NDArray | None]:
-    """Return a view with darkness where it saw nothing, and where that is."""
-    if seen is None:
-        return part, None
-    image = seen.whole(part, data.particle_shape)
+def unseen_of(data: Dataset, image: NDArray, near: NDArray) -> NDArray[np.bool_]:
+    """Return which voxels of a view do not count: those that are NaN, and those beyond the radius of the particle.
+
+    The particle is ``near`` the middle, in the unit of the voxel size.
+    """
     unseen = np.isnan(image)
-    return np.where(unseen, 0, image), unseen
+    if data.radius is not None:
+        sides = zip(image.shape, middle(image.shape), data.voxel_size, near, strict=True)
+        z, y, x = np.ix_(*((np.arange(n) - at) * length - t for n, at, length, t in sides))
+        unseen |= z * z + y * y + x * x > data.radius**2
+    return unseen
+
+
+def filled(image: NDArray, unseen: NDArray) -> NDArray:
+    """Return a view with the median of what counts in place of what does not."""
+    if not unseen.any() or unseen.all():
+        return np.nan_to_num(image)
+    return np.where(unseen, np.median(image[~unseen]), image)
+
+
+def others(turns: NDArray, group: NDArray) -> NDArray[np.float64]:
+    """Return the rotations that are in no group."""
+    traces = np.einsum("nij,gij->ng", turns, group)
+    return turns[(traces < 3 - 1e-3).all(axis=1)]

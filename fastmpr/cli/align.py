@@ -15,7 +15,8 @@ from ..io.files import check_writable
 from ._arguments import add_talk, count, new_command
 from ._ending import Ending, add_ending
 from ._found_poses import write_poses
-from ._views import add_views, loaded
+from ._records import record_of, write_record
+from ._views import add_views, loaded, views_of
 from ._words import explain, say, watched
 
 
@@ -33,7 +34,13 @@ def add(commands: Any) -> None:
         metavar="POSES",
         help="a .csv or .star file to search near (default: search everywhere)",
     )
-    add("-o", "--output", required=True, metavar="POSES", help="the .csv (SPFluo) or .star (RELION) file to write")
+    add(
+        "-o",
+        "--output",
+        required=True,
+        metavar="POSES",
+        help="the .csv (SPFluo) or .star (RELION) file to write; a record with the scores goes beside it",
+    )
     add("--workers", type=count, metavar="N", help="threads (default: all that this process may use)")
     add_ending(command)
     add("--overwrite", action="store_true", help="replace the output if it is there")
@@ -43,7 +50,8 @@ def add(commands: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Load, align, write; return the exit status."""
     pose_format(args.output)
-    check_writable(args.output, args.overwrite)
+    for path in (args.output, record_of(args.output)):
+        check_writable(path, args.overwrite)
     ending = Ending(args.timeout)
     data, (volume, voxel) = loaded(args), fastmpr.io.read(args.volume)
     if data.unit == "um" and voxel is not None and not np.allclose(voxel, data.model_voxel, rtol=1e-3):
@@ -57,6 +65,9 @@ def run(args: argparse.Namespace) -> int:
         options = {"workers": args.workers, "progress": watched(args), "cancel": ending, "timeout": ending.left}
         found = fastmpr.align(data, volume, search=search, **options)
     write_poses(Path(args.output), found.poses, data, args.overwrite)
+    scores = {data.source.name(i): float(score) for i, score in enumerate(found.scores)}
+    record = {**views_of(args, data), "output": {"poses": args.output}, "volume": args.volume, "scores": scores}
+    write_record(record_of(args.output), record, args.overwrite)
     known = found.scores[np.isfinite(found.scores)]
     say(args, f"{args.output}: {len(known)} poses, scores {known.min():.3f} to {known.max():.3f}")
     return 0

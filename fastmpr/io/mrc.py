@@ -94,10 +94,8 @@ def read_as_it_is(path: str | Path, voxel_size: Vector | None = None) -> tuple[N
             with mrcfile.open(path, permissive=True) as file:
                 data, header = file.data, file.header
                 lengths = file.voxel_size
-    except (FileError, OSError) as error:
-        if str(error).startswith(str(path)):
-            raise
-        raise FileError(f"{path}: cannot be read as an MRC file ({error})") from None
+    except FileError:
+        raise
     except Exception as error:  # gzip, zlib and mrcfile each raise their own errors on a damaged file
         raise FileError(f"{path}: cannot be read as an MRC file ({error})") from None
     if data is None:

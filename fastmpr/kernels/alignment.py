@@ -90,6 +90,7 @@ def best_translations(moved, shown, scores, places):
     """
     row = np.empty(shown.shape[1], shown.dtype)
     scores[:] = -np.inf
+    places[:] = 0
     for t in range(moved.shape[0]):
         row[:] = 0
         for k in range(0, moved.shape[1], 4):

@@ -58,9 +58,8 @@ def in_frame_of(found, poses):
     near = [np.median((turns * turn.inv()).magnitude()) for turn in turns]
     close = (turns * turns[int(np.argmin(near))].inv()).magnitude() < np.radians(5)
     moved = found.moved(turns[close].mean())
-    shift = np.linalg.lstsq(moved.matrix[close].reshape(-1, 3), (moved.translation - poses.translation)[close].ravel())[
-        0
-    ]
+    offset = (moved.translation - poses.translation)[close].ravel()
+    shift = np.linalg.lstsq(moved.matrix[close].reshape(-1, 3), offset, rcond=None)[0]
     return moved.moved(shift=shift)
 
 
@@ -79,8 +78,10 @@ class TestAlign:
 
     def test_offset_and_gain_of_a_view_do_not_count(self):
         views, _ = views_of(4)
-        plain = fastmpr.align(Dataset(views, PSF, background="none"), TRUTH)
-        other = fastmpr.align(Dataset(3 * views + 7, PSF, background="none"), TRUTH)
+        plain, other = (
+            fastmpr.align(Dataset(part, PSF, background="none", outside="dark"), TRUTH)
+            for part in (views, 3 * views + 7)
+        )
         assert degrees(other.poses, plain.poses).max() < 0.05
         np.testing.assert_allclose(other.scores, plain.scores, atol=1e-3)
 
@@ -124,9 +125,42 @@ class TestAlign:
     def test_views_that_weigh_or_saw_nothing_are_left_out(self):
         views, poses = views_of(4)
         views[1] = np.nan
-        found = fastmpr.align(Dataset(views, PSF, weights=[1, 1, 0, 1]), TRUTH)
+        with pytest.warns(FastmprWarning, match=r"found no seen voxel in particles\[1\]"):
+            found = fastmpr.align(Dataset(views, PSF, weights=[1, 1, 0, 1]), TRUTH)
         assert np.isnan(found.scores).tolist() == [False, True, True, False]
         assert degrees(found.poses, poses)[[0, 3]].max() < 2
+
+    def test_neighbours_beyond_the_radius_do_not_count(self):
+        views, poses = views_of(8, noise=0.02)
+        wide, beside = (np.pad(part, ((0, 0), (6, 6), (6, 6), (6, 6))) for part in (views, views_of(8, seed=5)[0]))
+        data = Dataset(wide + 3 * np.roll(beside, 18, axis=3), PSF, radius=11, background="none", outside="dark")
+        assert np.median(degrees(fastmpr.align(data, TRUTH).poses, poses)) < 4
+        assert np.median(degrees(fastmpr.align(data.replace(radius=None), TRUTH).poses, poses)) > 20
+
+    def test_a_background_that_rises_is_taken_off(self):
+        views, poses = views_of(8, noise=0.02)
+        slope = 0.3 * np.linspace(-1, 1, 24, dtype=np.float32)
+        found = fastmpr.align(Dataset(views + slope, PSF), TRUTH)
+        assert degrees(found.poses, poses).max() < 3
+
+    def test_a_particle_of_weight_zero_is_never_read(self):
+        class Torn(list):
+            def __getitem__(self, i):
+                assert i != 2
+                return super().__getitem__(i)
+
+        views, poses = views_of(6)
+        data = Dataset(Torn(views), PSF, poses, weights=[1, 1, 0, 1, 1, 1])
+        assert np.isnan(fastmpr.align(data, TRUTH, search="local").scores[2])
+        result = fastmpr.refine(data)
+        np.testing.assert_allclose(result.poses.matrix[2], poses.matrix[2])
+        assert np.isnan(fastmpr.ab_initio(data).scores[2])
+
+    def test_the_two_fold_axis_stays(self):
+        views, poses = views_of(4, noise=0.02)
+        given = Poses(poses.rotation, poses.translation, two_fold="x")
+        assert fastmpr.align(Dataset(views, PSF, given), TRUTH, search="local").poses.two_fold == "x"
+        assert fastmpr.refine(Dataset(views, PSF, given)).poses.two_fold == "x"
 
     def test_noise_and_other_particles_score_less(self):
         views, _ = views_of(6)
@@ -177,11 +211,39 @@ class TestFromParticlesAlone:
         views, poses = views_of(20)
         views[[3, 11]] = np.random.default_rng(5).normal(size=(2, *SHAPE)) * 0.1
         with pytest.warns(
-            FastmprWarning, match=r"2 of 20 that fit far worse than most, particles\[3\], particles\[11\]:"
+            FastmprWarning,
+            match=r"2 of 20 that fit far worse than most, or are far brighter, particles\[3\], particles\[11\]:",
         ):
             result = fastmpr.ab_initio(Dataset(views, PSF))
         good = np.delete(np.arange(20), [3, 11])
         assert degrees(in_frame_of(result.poses[good], poses[good]), poses[good]).max() < 5
+
+    def test_a_view_that_is_far_brighter_is_named(self):
+        views, poses = views_of(16)
+        views[5] = 20 * views_of(1, truth=particle(seed=3))[0]
+        with pytest.warns(
+            FastmprWarning, match=r"1 of 16 that fit far worse than most, or are far brighter, particles\[5\]"
+        ):
+            fastmpr.refine(Dataset(views, PSF, poses))
+
+    def test_views_from_one_side_are_told(self):
+        views, poses = views_of(1, noise=0)
+        noise = 0.05 * np.random.default_rng(0).standard_normal((8, *SHAPE)).astype(np.float32)
+        same = Poses(poses.rotation.as_matrix().repeat(8, axis=0), poses.translation.repeat(8, axis=0))
+        with pytest.warns(FastmprWarning, match="all views within about 30 degrees of one direction"):
+            fastmpr.refine(Dataset(views + noise, PSF, same))
+
+    @pytest.mark.parametrize("voxel", [None, 0.1])
+    def test_a_symmetry_about_a_point_off_the_middle(self, voxel):
+        truth = (TRUTH + TRUTH[:, ::-1, ::-1]) / 2  # C2 about z, through the middle
+        truth = np.roll(truth, (2, -2), axis=(1, 2))
+        unit = voxel or 1.0
+        poses = Poses.random(32, max_translation=unit, rng=0)
+        sizes = {} if voxel is None else {"voxel_size": voxel}
+        views = fastmpr.simulate(truth, PSF, poses, noise_sigma=0.02 * truth.max(), rng=0, **sizes)
+        centre = (0, 2 * unit, -2 * unit)
+        result = fastmpr.ab_initio(Dataset(views, PSF, symmetry="C2", symmetry_centre=centre, **sizes))
+        assert result.fit < 1.3 and result.scores.min() > 0.85
 
     def test_starts_that_differ_are_told(self):
         views = np.random.default_rng(0).normal(size=(6, 16, 16, 16)).astype(np.float32)
@@ -189,7 +251,7 @@ class TestFromParticlesAlone:
             warnings.simplefilter("always")
             result = fastmpr.ab_initio(Dataset(views, PSF))
         assert result.confidence < 0.9
-        assert any("ended at different volumes" in str(one.message) for one in told)
+        assert any("all ended at different volumes" in str(one.message) for one in told)
 
     def test_refinement(self):
         views, poses = views_of(16)
@@ -215,6 +277,20 @@ class TestHowTheyEnd:
         ):
             with pytest.raises(Cancelled):
                 call()
+
+    def test_the_last_reconstruction_may_be_cut_short(self):
+        views, poses = views_of(6)
+        cancel, counted = threading.Event(), []
+
+        def progress(what, done, total):
+            counted.append(what)
+            if counted.count("particles") == 1:
+                cancel.set()
+
+        result = fastmpr.refine(Dataset(views, PSF, poses), cancel=cancel, progress=progress)
+        assert result.status == "cancelled" and not result.success
+        assert len(result.poses) == 6 and result.x.any()
+        assert "\n" not in repr(result)
 
     def test_progress_is_counted(self):
         views, _ = views_of(4)
@@ -262,5 +338,6 @@ def test_relatives_take_a_volume_to_what_looks_like_it():
 
 
 def test_views_that_fit():
-    assert fitting(np.array([0.9, 0.91, 0.9, 0.3, np.nan])).tolist() == [True, True, True, False, False]
-    assert not fitting(np.full(3, np.nan)).any()
+    scores, gains = np.array([0.9, 0.91, 0.8, 0.3, np.nan, 0.9]), np.array([1.0, 0.5, 2.0, 1.0, 1.0, 20.0])
+    assert fitting(scores, gains).tolist() == [True, True, True, False, False, False]
+    assert not fitting(np.full(3, np.nan), np.ones(3)).any()
