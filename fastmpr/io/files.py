@@ -112,7 +112,7 @@ def written_whole(path: str | Path, overwrite: bool = False) -> Iterator[Path]:
         yield temporary
         os.replace(temporary, path)
     except OSError as error:
-        if error.errno is None:  # one of ours, which names the file
+        if str(path) in str(error):
             raise
         raise OSError(f"{path}: cannot be written ({error}), need room for it") from error
     finally:
