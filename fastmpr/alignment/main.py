@@ -87,12 +87,13 @@ def align(
     ----------
     data : Dataset
         Needs a PSF, and poses for a local search. If the particle is symmetric, several poses are equivalent; one of them
-        is returned.
+        is returned. Views with weight 0 keep their poses.
     x : (nz, ny, nx) array_like or Result
         A volume as `reconstruct` returns it: in the middle of the model's frame, with cubic voxels as large as the smallest
         side of ``voxel_size``.
     search : {"global", "local"}
-        "global" searches all poses; "local" only near those of the data set, within about 10 degrees and 2 voxels.
+        "global" searches all poses, and near those of the data set, if it has any; "local" only near those, within about
+        10 degrees and 2 voxels.
     workers : int, optional
         Threads at most; by default all that this process may use.
     progress : bool or callable, optional
