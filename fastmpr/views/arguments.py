@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._validation import as_array, as_choice, as_intensities, as_reals
+from ..geometry.arguments import frozen
 from ..geometry.poses import Poses
 from ..io.particles import are_in_order, listed, unmatched
 from ..psf.checks import check as check_psfs
@@ -148,9 +149,3 @@ def as_gain(gain: Any, count: int) -> Any:
         need = f"({count},), from {1 / _MOST_WEIGHT:g} to {_MOST_WEIGHT:g}"
         raise ValueError(f"gain: found numbers of shape {array.shape}, need {need}")
     return frozen(array)
-
-
-def frozen(array: NDArray) -> NDArray:
-    """Return an array of our own that nobody can write to any more."""
-    array.flags.writeable = False
-    return array

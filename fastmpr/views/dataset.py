@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 from .._keywords import check_keywords, naming_keywords
 from .._messages import log
 from .._validation import MOST, Size, Vector, as_count, as_places, as_rng, as_shape
+from ..geometry.arguments import frozen
 from ..geometry.poses import Poses
 from ..geometry.symmetry import Axes, as_group
 from ..inspection.lengths import check_boxes, check_voxels
 from ..inspection.strengths import tell_strong
-from .arguments import check_order, frozen, own
+from .arguments import check_order, own
 from .background import without_background, without_plane
 from .fields import fields, kept_beside
 from .keywords import KEYWORDS, PER_VIEW, Changes, some_of

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._validation import as_choice, as_flag, as_names, as_positive, as_voxel_size
+from ..geometry.arguments import frozen
 from ..geometry.poses import Poses
-from .arguments import as_background, as_gain, as_psf_of, as_weights, frozen
+from .arguments import as_background, as_gain, as_psf_of, as_weights
 from .types import Axis, Background, Frame, Gain, HasArray, Numbers, Outside, Particles, Psf, Seen, VoxelSize
 
 
