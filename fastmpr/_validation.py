@@ -86,6 +86,11 @@ def check_intensities(volume: NDArray, name: str, dtype: type) -> None:
         raise ValueError(f"{name}: found values up to {largest:.1g}, {need}")
 
 
+def faintest(dtype: Any) -> float:
+    """Return the least largest value that `check_intensities` allows for."""
+    return _INTENSITIES[np.dtype(dtype).type][0]
+
+
 def moderate(volume: NDArray) -> NDArray:
     """Divide a volume by a power of 2 so that its largest value is about 1; the digits stay the same."""
     _, exponent = np.frexp(np.abs(volume).max())
@@ -100,6 +105,16 @@ def as_array(value: Any, name: str) -> NDArray:
         return np.asarray(value)
     except ValueError:
         raise ValueError(f"{name}: found lists of unequal lengths, need an array") from None
+
+
+def number_of_axes(value: Any) -> int:
+    """Return the number of axes of an array or nested lists, -1 for lists that `as_array` refuses."""
+    if isinstance(value, list | tuple) and any(True for _ in _masked(value)):  # numpy would warn, and drop the masks
+        return -1
+    try:
+        return np.ndim(value)
+    except ValueError:  # lists of unequal lengths
+        return -1
 
 
 def _masked(value: Any) -> Iterator[NDArray]:
@@ -128,7 +143,7 @@ def as_finite(value: Any, name: str, gaps: bool = False) -> NDArray:
     if array.dtype.kind not in "fiub":
         raise TypeError(f"{name}: found dtype {array.dtype}, need real numbers")
     with np.errstate(over="ignore"):  # a longdouble may overflow; the check below finds it
-        array = np.ascontiguousarray(array, dtype=as_float_type(array.dtype))
+        array = np.asarray(array, dtype=as_float_type(array.dtype), order="C")  # of no axes, if it was so
     if not np.isfinite(array).all():
         count = int(np.isinf(array).sum() if gaps else array.size - np.isfinite(array).sum())
         if gaps and count:

@@ -148,6 +148,12 @@ def test_integers_are_converted():
     np.testing.assert_allclose(nuclear(h, 2), twin(h, 2), rtol=1e-5, atol=1e-5)
 
 
+def test_a_number_stays_one():
+    for x in (2.0, -2.0):
+        found = nonnegative(x)
+        assert found.shape == () and found == max(x, 0)
+
+
 @pytest.mark.parametrize("workers", [1, 3])
 def test_nonnegative(workers):
     x = entries(5, np.float32, 7, 8)

@@ -66,6 +66,8 @@ class Cycle:
         self.scores, self.fitting = found.scores, fitting(found.scores, found.gains)
         rotation, known = Rotation.from_matrix(found.rotations), self.data.poses
         two_fold = "y" if known is None else known.two_fold
+        if not (self._given * self.fitting).any():
+            raise ValueError("particles: found no view that resembles the volume of all, need several of one particle")
         poses = Poses(rotation, found.translations, unit=self.data.unit, two_fold=two_fold)
         self.data = self.data.replace(poses=poses, weights=self._given * self.fitting)
 

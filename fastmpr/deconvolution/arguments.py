@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._validation import Vector, as_array, as_reals, as_voxel_size, shown
+from .._validation import Vector, as_array, as_reals, as_voxel_size, number_of_axes, shown
 from ..regularizers import Regularizer, as_regularizer, has_closed_form
 from ..views.arguments import as_psfs
 
@@ -26,7 +26,7 @@ def is_single(image: Any) -> bool:
         of_values = ", such as list(image.values())" if isinstance(image, Mapping) else ""
         raise TypeError(f"image: found {type(image).__name__}, need an array, or a list of them{of_values}")
     if isinstance(image, list | tuple):
-        return not image or np.ndim(image[0]) < 2
+        return not image or number_of_axes(image[0]) < 2
     return hasattr(image, "shape") or hasattr(image, "__array__") or not isinstance(image, Iterable)
 
 
@@ -34,8 +34,8 @@ def as_psfs_of(psf: Any) -> tuple[list[NDArray], int]:
     """Return the PSFs and their number of dimensions."""
     if isinstance(psf, str | bytes | Path | Mapping | Set) or psf is None:
         raise TypeError(f"psf: found {shown(psf)}, need an array, or a list of them{_READS}")
-    several = list(psf) if isinstance(psf, list | tuple) and len(psf) and np.ndim(psf[0]) > 1 else [psf]
-    shapes = [np.ndim(one) for one in several]
+    several = list(psf) if isinstance(psf, list | tuple) and len(psf) and number_of_axes(psf[0]) > 1 else [psf]
+    shapes = [as_array(one, "psf").ndim for one in several]
     if set(shapes) not in ({2}, {3}):
         raise ValueError(
             f"psf: found {' and '.join(map(str, sorted(set(shapes))))} dimensions, need 2 or 3, or a list of such PSFs"

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._validation import as_finite, as_flag, as_reals, as_voxel_size, shown
+from .._validation import as_array, as_finite, as_flag, as_reals, as_voxel_size, shown
 from . import mrc, tiff
 from .about import About
 from .files import FileError, as_path, check_fits_memory, written_whole
@@ -89,7 +89,7 @@ def read_image(path: str | Path, voxel_size: ArrayLike | None = None, axes: str 
 def look_at(path: str | Path, voxel_size: ArrayLike | None = None, axes: str | None = None) -> StoredImage:
     """Return what `read_image` does without reading a TIFF file's data: ``values`` has only its shape and dtype."""
     path, axes = as_path(path), as_letters(axes)
-    if voxel_size is not None and np.size(voxel_size) == 3:
+    if voxel_size is not None and as_array(voxel_size, "voxel_size").size == 3:
         check_given(path, as_voxel_size(voxel_size))
     return (
         _of_mrc(path, voxel_size, axes) if volume_format(path) is mrc else _of_tiff(path, voxel_size, axes, whole=False)

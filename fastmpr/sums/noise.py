@@ -13,7 +13,7 @@ import numpy as np
 import scipy  # scipy.fft is slow to import: this loads it at its first use
 from numpy.typing import NDArray
 
-from .._validation import Size
+from .._validation import Size, faintest
 from ..views.dataset import Dataset
 from .accumulator import Accumulator
 from .normal_equations import NormalEquations
@@ -147,6 +147,8 @@ class NoiseViews:
         data = self._data
         part, seen = data.source.view(i)
         noise = noise_of(part, self._passed(i, part.shape)).drawn(np.random.default_rng(i)).astype(part.dtype)
+        if np.abs(noise).max(initial=0) < faintest(part.dtype):  # of rounding in a view without noise
+            noise[...] = 0
         return noise if seen is None else seen.whole(noise, data.particle_shape)
 
     def _passed(self, i: int, shape: Size) -> NDArray:

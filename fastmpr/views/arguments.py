@@ -9,7 +9,7 @@ from weakref import WeakValueDictionary
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._validation import as_array, as_choice, as_intensities, as_reals
+from .._validation import as_array, as_choice, as_intensities, as_reals, number_of_axes
 from ..geometry.arguments import frozen
 from ..geometry.poses import Poses
 from ..io.particles import are_in_order, listed, unmatched
@@ -28,7 +28,9 @@ def as_psfs(psf: Any) -> tuple[NDArray, ...]:
         return ()
     if isinstance(psf, Poses):
         raise TypeError("psf: found Poses, need a PSF: the order is (particles, psf, poses)")
-    several = _dimensions(psf) == 4 or (isinstance(psf, list | tuple) and {_dimensions(one) for one in psf} == {3})
+    several = number_of_axes(psf) == 4 or (
+        isinstance(psf, list | tuple) and {number_of_axes(one) for one in psf} == {3}
+    )
     given = {f"psf[{k}]": one for k, one in enumerate(psf)} if several else {"psf": psf}
     volumes = {name: _ours.get(id(one)) for name, one in given.items()}  # of another data set: it cannot have changed
     new = {name: as_intensities(given[name], name).copy() for name, ours in volumes.items() if ours is None}
@@ -43,13 +45,6 @@ def own(psf: NDArray) -> NDArray:
     """Return a PSF that is ours, frozen, and known as one that was looked at."""
     _ours[id(psf)] = frozen(psf)
     return psf
-
-
-def _dimensions(value: Any) -> int:
-    try:
-        return np.ndim(value)
-    except ValueError:  # lists of unequal lengths
-        return -1
 
 
 def as_psf_of(psf_of: Any, count: int) -> NDArray[np.intp]:

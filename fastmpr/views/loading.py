@@ -128,7 +128,8 @@ def _opened(particles: Any, voxel_size: Any) -> tuple[Any, str]:
     if isinstance(particles, str | os.PathLike):
         return io.open_particles(as_path(particles, "particles"), voxel_size), str(particles)
     if isinstance(particles, list | tuple) and any(isinstance(one, str | os.PathLike) for one in particles):
-        return io.open_particles(particles, voxel_size), f"{len(particles)} files"
+        files = [as_path(file, f"particles[{k}]") for k, file in enumerate(particles)]
+        return io.open_particles(files, voxel_size), f"{len(files)} files"
     return particles, "particles"
 
 

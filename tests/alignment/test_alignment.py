@@ -320,6 +320,14 @@ class TestHowTheyEnd:
             call(views, poses)
 
 
+def test_views_that_have_nothing_in_common():
+    rng = np.random.default_rng(3)
+    views, psf = rng.random((4, 1, 6, 4)), rng.random((1, 1, 6))
+    with warnings.catch_warnings(), pytest.raises(ValueError, match="^particles: found no view that resembles"):
+        warnings.simplefilter("ignore")
+        fastmpr.refine(Dataset(views, psf, Poses.random(4, rng=3)), workers=1)
+
+
 def test_rotations_are_spread_evenly():
     spread = Rotation.from_matrix(spread_rotations(576))
     gaps = [np.sort((spread * one.inv()).magnitude())[0] for one in Rotation.random(200, random_state=0)]

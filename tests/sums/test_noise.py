@@ -59,6 +59,13 @@ def test_drawn_noise_has_the_variance_and_the_spectrum_that_were_found():
     assert again.variance.mean() == pytest.approx(noise.variance.mean(), rel=0.1)
 
 
+def test_a_rounding_counts_as_no_noise():
+    for level, any_noise in ((1e-5, False), (1e-1, True)):
+        views = (1e-29 / PEAK * (CLEAN + level * PEAK * RNG.normal(size=CLEAN.shape))).astype(np.float32)
+        data = fastmpr.Dataset(views, PSF, POSES)
+        assert with_noise(data, transfer_functions(data)).read(0).any() == any_noise
+
+
 def test_noise_lies_where_something_was_seen_and_is_the_same_each_time():
     views = CLEAN.copy()
     views[0, :, :, :10] = np.nan

@@ -246,6 +246,14 @@ def test_names_in_no_order_and_masked_weights_are_refused():
         Dataset(VIEWS, PSF, POSES, weights=np.ma.masked_array(np.ones(N), np.arange(N) == 3))
 
 
+@pytest.mark.parametrize("psf", [[[[np.ma.masked]]], [[[1.0, np.ma.masked]]], [PSF.tolist(), [[[np.ma.masked]]]]])
+def test_masked_values_in_lists_are_refused(psf):
+    with pytest.raises(ValueError, match=r"psf(\[1\])?: found 1 masked"):
+        Dataset(VIEWS, psf, POSES)
+    with pytest.raises(ValueError, match=r"psf: found 1 masked"):
+        fastmpr.deconvolve(VIEWS[0], psf)
+
+
 def test_a_list_of_paths_is_named():
     with pytest.raises(TypeError, match="particles: found the path 'a.tif', need arrays, or fastmpr.load"):
         Dataset(["a.tif", "b.tif"])

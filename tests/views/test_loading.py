@@ -217,6 +217,8 @@ def test_a_list_a_generator_and_a_pattern_of_files(files):
     with pytest.raises(ValueError, match=r"^names: found names that are not in natural order"):
         fastmpr.load(paths[::-1], psf, unnamed)
     assert same(fastmpr.load(paths, psf, unnamed), IN_MEMORY)
+    with pytest.raises(TypeError, match=r"^particles\[1\]: found 3, need the name of a file"):
+        fastmpr.load([paths[0], 3], psf, poses)
     for wrong in (iter([]), (view for view in VIEWS)):
         with pytest.raises(
             TypeError, match="^particles: found an iterator of .*, need a sequence of 3-D arrays, or the paths"
