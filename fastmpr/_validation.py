@@ -86,6 +86,13 @@ def check_intensities(volume: NDArray, name: str, dtype: type) -> None:
         raise ValueError(f"{name}: found values up to {largest:.1g}, {need}")
 
 
+def check_background(level: float, dtype: Any) -> None:
+    """Refuse a background that a precision cannot hold beside intensities."""
+    _, most = _INTENSITIES[np.dtype(dtype).type]
+    if abs(level) > most:
+        raise ValueError(f"background: found {level:g}, need at most {most:g} in {np.dtype(dtype)}")
+
+
 def faintest(dtype: Any) -> float:
     """Return the least largest value that `check_intensities` allows for."""
     return _INTENSITIES[np.dtype(dtype).type][0]

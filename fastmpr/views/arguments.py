@@ -119,8 +119,9 @@ def as_seen(seen: Any, source: Any) -> Any:
     if isinstance(seen, Mapping):
         raise TypeError(f"seen: found a {type(seen).__name__}, need a sequence of masks in the order of the particles")
     seen = with_length(seen)
-    if not (hasattr(seen, "__len__") and hasattr(seen, "__getitem__")) or len(seen) != len(source):
-        found = f"{len(seen)} masks" if hasattr(seen, "__len__") else type(seen).__name__
+    sized = hasattr(seen, "__len__") and hasattr(seen, "__getitem__") and getattr(seen, "shape", None) != ()
+    if not sized or len(seen) != len(source):
+        found = f"{len(seen)} masks" if sized else type(seen).__name__
         raise ValueError(f"seen: found {found}, need 'auto', 'all' or {len(source)} masks, one for each particle")
     return seen
 

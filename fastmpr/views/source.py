@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._messages import warn
-from .._validation import Size, as_flag, as_float_type, as_intensities, check_intensities
+from .._validation import Size, as_flag, as_float_type, as_intensities, check_background, check_intensities
 from ..inspection.inverted import INVERTED, leaves_out_light
 from ..inspection.strengths import Extent
 from ..inspection.suspects import warn_of, warn_of_numbers
@@ -144,6 +144,7 @@ class Source:
         part, place = particle if seen is None else seen.part(particle), int(self.places[i])
         self._share.note(place, particle, part, seen)
         if level := self._levels[i]:
+            check_background(level, part.dtype)
             self._share.note_level(place, part, level)
             part = part - part.dtype.type(level)
         for step in self.steps:

@@ -254,6 +254,18 @@ def test_masked_values_in_lists_are_refused(psf):
         fastmpr.deconvolve(VIEWS[0], psf)
 
 
+def test_what_has_no_length_is_no_list_of_masks():
+    for seen in (np.ma.masked, np.array(True), 3):
+        with pytest.raises(ValueError, match="seen: found .*need 'auto', 'all' or"):
+            Dataset(VIEWS, PSF, POSES, seen=seen)
+
+
+def test_a_background_that_the_precision_cannot_hold():
+    views = VIEWS.astype(np.float32)
+    with pytest.raises(ValueError, match="background: found -1e\\+20, need at most 1e\\+15 in float32"):
+        fastmpr.reconstruct(views, PSF, POSES, background=-1e20)
+
+
 def test_a_list_of_paths_is_named():
     with pytest.raises(TypeError, match="particles: found the path 'a.tif', need arrays, or fastmpr.load"):
         Dataset(["a.tif", "b.tif"])
