@@ -95,23 +95,21 @@ def correlation(one: NDArray, other: NDArray) -> tuple[NDArray, NDArray]:
 
 
 def aligned(x: NDArray, with_: NDArray) -> NDArray:
-    """Return a volume in the frame of another."""
+    """Return a ring in the frame of another: the best of what a search finds, and of that by whole spots farther."""
     point = np.zeros((5, 5, 5))
     point[2, 2, 2] = 1
     data = fastmpr.Dataset(x[np.newaxis], point, seen="all", outside="dark", background="none")
-    pose = fastmpr.align(data, with_).poses
-    tries = [(pose.matrix[0], pose.translation[0])]
-    centre, rotation = upright(with_)
-    for angle in 40 * np.arange(1, 9):  # the search may stop at the next spot
-        spin = rotation.T @ Rotation.from_euler("z", 0).as_matrix() @ _about_z(angle) @ rotation
-        tries.append((pose.matrix[0] @ spin, pose.translation[0]))
-    near = [fastmpr.align(data.replace(poses=fastmpr.Poses(Rotation.from_matrix(r[None]), t[None])), with_, search="local") for r, t in tries]
-    best = max(near, key=lambda one: one.scores[0]).poses
-    rotation, shift = best.matrix[0], best.translation[0]
-    return turned(x, rotation.T, -rotation.T @ shift)
+    first, (_, own) = fastmpr.align(data, with_).poses, upright(with_)
+    found = []
+    for angle in range(0, 360, 40):
+        poses = first.moved(Rotation.from_matrix(own.T @ about_z(angle) @ own))
+        found.append(fastmpr.align(data.replace(poses=poses), with_, search="local"))
+    best = max(found, key=lambda one: one.scores[0]).poses
+    back, shift = best.matrix[0].T, best.translation[0]
+    return turned(x, back, -back @ shift)
 
 
-def _about_z(angle: float) -> NDArray:
+def about_z(angle: float) -> NDArray:
     """Return the rotation of (z, y, x) by an angle in degrees about z."""
     c, s = np.cos(np.radians(angle)), np.sin(np.radians(angle))
     return np.array([[1, 0, 0], [0, c, -s], [0, s, c]])
@@ -120,6 +118,52 @@ def _about_z(angle: float) -> NDArray:
 def spun(x: NDArray) -> NDArray:
     """Return a ring turned by half a spot about its own axis."""
     centre, rotation = upright(x)
-    turn = rotation.T @ _about_z(SPIN) @ rotation
+    turn = rotation.T @ about_z(SPIN) @ rotation
     off = centre - (np.array(x.shape) - 1) / 2
     return turned(x, turn, off - turn @ off)
+
+
+def crops() -> fastmpr.Dataset:
+    """Return the particles and their PSF."""
+    folder = os.environ.get("FASTMPR_DATA")
+    if not folder:
+        raise SystemExit("FASTMPR_DATA: not set, need the folder that holds centriole-real")
+    return fastmpr.load(Path(folder) / "centriole-real" / "particles", Path(folder) / "centriole-real" / "psf.tif")
+
+
+def main() -> None:
+    """Run all, and print what holds."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--workers", type=int)
+    parser.add_argument("--save", type=Path, metavar="FOLDER", help="write the volumes and their sections there")
+    args = parser.parse_args()
+    data = crops()
+    runs = {f"seed {seed}": (data, seed) for seed in range(args.seeds)}
+    runs |= {"even half": (data[::2], 0), "odd half": (data[1::2], 0)}
+    volumes: dict[str, NDArray] = {}
+    print("| run | s | confidence | spots | between neighbours, degrees |\n|---|---|---|---|---|")
+    for name, (part, seed) in runs.items():
+        start = time.perf_counter()
+        result = fastmpr.ab_initio(part, rng=seed, workers=args.workers)
+        seconds, between = time.perf_counter() - start, spacings(profile(result.x))
+        volumes[name] = result.x
+        print(f"| {name} | {seconds:.0f} | {result.confidence:.3f} | {len(between)} | {between.tolist()} |", flush=True)
+        if args.save:
+            args.save.mkdir(parents=True, exist_ok=True)
+            fastmpr.io.write(args.save / f"{name}.tif", result.x, overwrite=True)
+    if args.save:
+        fastmpr.plot.sections(volumes, None, args.save / "sections.png", overwrite=True)
+    print(f"\n| two runs | FSC at {AT} | one spun | below 0.5 at | spacings differ by |\n|---|---|---|---|---|")
+    for one, other in combinations(volumes, 2):
+        moved = aligned(volumes[other], volumes[one])
+        common, frequencies = correlation(volumes[one], moved)
+        control, _ = correlation(volumes[one], spun(moved))
+        at, spun_at = (np.interp(AT, frequencies, line) for line in (common, control))
+        crossing = frequencies[np.argmax(common < 0.5)] if (common < 0.5).any() else np.nan
+        apart = differ(spacings(profile(volumes[one])), spacings(profile(volumes[other])))
+        print(f"| {one}, {other} | {at:.3f} | {spun_at:.3f} | {crossing:.2f} | {apart:.0f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

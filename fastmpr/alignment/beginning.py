@@ -46,7 +46,7 @@ def begun(
         starts.append(_start(small, rng, workers, tell, stop))
         log.info("ab_initio: start %d ends at a score of %.4f", len(starts), _score(starts[-1]))
         best, *others = sorted(starts, key=_score, reverse=True)
-        agreement = max((_agreement(best, other, workers, stop) for other in others), default=0.0)
+        agreement = max((_agreement(best, other, workers, stop) for other in others), default=0.0) * _clear(best)
     return _in_standard_frame(best), agreement
 
 
@@ -60,6 +60,11 @@ def _start(small: Dataset, rng: np.random.Generator, workers: int | None, tell: 
 
 def _score(cycle: Cycle) -> float:
     return float(np.nanmedian(cycle.scores))
+
+
+def _clear(cycle: Cycle) -> float:
+    """Return 1, or less where most of the views show nothing but noise: then volumes may agree by chance."""
+    return min(1.0, 2 * float(np.mean(cycle.scores[np.isfinite(cycle.scores)] > 0)))
 
 
 def _in_standard_frame(cycle: Cycle) -> Poses:

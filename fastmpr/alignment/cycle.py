@@ -18,14 +18,14 @@ from ..sums.accumulator import Accumulator
 from ..sums.observation import observe
 from ..sums.resampling import inner
 from ..views.dataset import Dataset
+from .scores import contrasts, fitting, precisions
 from .search import Plan, Search
 
 _ITERATIONS = 25  # of a solve between two alignments
-_DEVIATIONS, _SHARE = (
-    5.0,
-    0.75,
-)  # below the usual score by more robust deviations, and below a share of it: another thing
-_BRIGHTER = 5.0  # times the usual gain: such a view would be all that a volume shows
+LOCAL = Plan(cycles=(6.0, 10.0, 16.0), candidates=(1, 1, 1, 1), everywhere=False)
+_RELATIVES = Plan(cycles=(6.0, 10.0, 16.0), candidates=(3, 3, 2, 1), everywhere=False, relatives=True)
+_MOST_TURNS = 8
+_SETTLED, _NEAR = 0.2, 10.0  # degrees that nine of ten views move by at most; a relative is farther
 
 
 class Cycle:
@@ -41,11 +41,15 @@ class Cycle:
         Of the last alignment.
     fitting : (N,) ndarray of bool
         The views that fit about as well as most.
+    gains : (N,) ndarray
+        How bright the views are, beside most.
+    weights : (N,) ndarray
+        What they weigh: more, the clearer they are.
 
     Parameters
     ----------
     data : Dataset
-        With a PSF and poses to begin with. Less its backgrounds.
+        With a PSF and poses to begin with.
     workers, tell, stop
         As the public functions have them.
     """
@@ -54,22 +58,37 @@ class Cycle:
         self.data, self._given = data, data.weights
         self._workers, self._tell, self._stop = workers, tell, stop
         self.scores, self.fitting = np.full(len(data), np.nan), np.ones(len(data), bool)
+        self.gains = np.ones(len(data)) if data.gains is None else data.gains
+        self.weights = data.weights
         self._lam: float | None = None
         self.x = np.zeros(data.model_shape(), data.dtype)
 
-    def turn(self, plan: Plan) -> None:
-        """Reconstruct a volume, and align the views with it."""
+    def settle(self, far: bool) -> None:
+        """Reconstruct and align in turn until the poses settle; if ``far``, try relatives too, until none is better."""
+        plan = _RELATIVES if far else LOCAL
+        for _ in range(_MOST_TURNS):
+            moved = self.turn(plan)
+            if np.quantile(moved, 0.9) < _SETTLED:
+                break
+            if moved.max() < _NEAR:
+                plan = LOCAL
+
+    def turn(self, plan: Plan) -> NDArray[np.float64]:
+        """Reconstruct a volume, align the views with it, and return by how many degrees each of them turned."""
         self.x = self._volume()
-        found = Search(
-            self.data.replace(weights=self._given), self.x, plan, self._workers, self._tell, self._stop
-        ).run()
+        data = self.data.replace(weights=self._given).levelled()
+        found = Search(data, self.x, plan, self._workers, self._tell, self._stop).run()
         self.scores, self.fitting = found.scores, fitting(found.scores, found.gains)
-        rotation, known = Rotation.from_matrix(found.rotations), self.data.poses
-        two_fold = "y" if known is None else known.two_fold
         if not (self._given * self.fitting).any():
             raise ValueError("particles: found no view that resembles the volume of all, need several of one particle")
+        self.gains = self.gains * contrasts(found.gains, found.clearness, self.fitting)
+        self.weights = self._given * precisions(found.clearness, self.fitting)
+        rotation, known = Rotation.from_matrix(found.rotations), self.data.poses
+        two_fold = "y" if known is None else known.two_fold
         poses = Poses(rotation, found.translations, unit=self.data.unit, two_fold=two_fold)
-        self.data = self.data.replace(poses=poses, weights=self._given * self.fitting)
+        before, used = self.data.placed, self.data.used
+        self.data = self.data.replace(poses=poses, weights=self.weights, gain=self.gains)
+        return np.degrees((before.rotation.inv() * self.data.placed.rotation).magnitude()[used])
 
     def result(self, status: str) -> Result:
         """Return the last volume, for a call that ends before there is a better one."""
@@ -78,7 +97,7 @@ class Cycle:
 
     def _volume(self) -> NDArray:
         """Return a volume of the poses of the moment, soon and roughly."""
-        data, regularizer = self.data, as_regularizer("hessian")
+        data, regularizer = self.data.levelled(), as_regularizer("hessian")
         model = data.model_shape()
         observation = observe(Accumulator(data, [data.used], model, self._workers, None, self._stop))
         if self._lam is None:
@@ -89,14 +108,3 @@ class Cycle:
         if not x.any():
             raise ValueError("particles: found no signal above the background, need particles that show something")
         return np.ascontiguousarray(x[inner(x.shape, model)])
-
-
-def fitting(scores: NDArray, gains: NDArray) -> NDArray[np.bool_]:
-    """Return which views fit about as well as most, and are not far brighter; a view that was not aligned does not fit."""
-    known = np.isfinite(scores)
-    if not known.any():
-        return known
-    usual = float(np.median(scores[known]))
-    spread = 1.4826 * float(np.median(np.abs(scores[known] - usual)))
-    least = min(usual - _DEVIATIONS * spread, _SHARE * usual)
-    return known & (np.nan_to_num(scores) >= least) & (gains <= _BRIGHTER * np.median(gains[known]))

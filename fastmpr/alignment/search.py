@@ -22,6 +22,7 @@ from .coarse import Coarse
 from .local import Found, improved
 from .reference import Reference
 from .relatives import relatives
+from .scores import Score, score_of
 from .spectra import Band, band_of
 
 _REACH = 0.25  # of the box, along each axis: how far a translation may go
@@ -58,12 +59,16 @@ Pose = tuple[NDArray, NDArray]  # rotation and translation
 
 
 class Aligned(NamedTuple):
-    """What an alignment found of all views; NaN in the scores of views that were not aligned."""
+    """What an alignment found of all views; NaN in the scores of views that were not aligned.
+
+    ``clearness`` is how many times the power that a prediction explains exceeds that of the noise at one frequency.
+    """
 
     rotations: NDArray[np.float64]
     translations: NDArray[np.float64]
     scores: NDArray[np.float64]
     gains: NDArray[np.float64]
+    clearness: NDArray[np.float64]
 
 
 class Search:
@@ -89,6 +94,7 @@ class Search:
         self.bands = [band_of(one, shape, data.voxel_size, highest) for one in transfers]
         self.reference = Reference(x, voxel, highest, self.team.size)
         box = np.multiply(shape, data.voxel_size)
+        self.half = box / 2
         side = float(np.cbrt(box.prod()))  # of a cube as large: a flat box has no more translations to try
         self.radii = [*(min(cycles / side, highest) for cycles in plan.cycles), highest]
         reach = _REACH * box
@@ -102,22 +108,23 @@ class Search:
         """Align all views that weigh something."""
         count, used = len(self.data), self.data.used
         known = self.data.placed if self.data.poses is not None else Poses(Rotation.identity(count))
-        found = Aligned(known.matrix.copy(), known.translation.copy(), np.full(count, np.nan), np.ones(count))
+        found = Aligned(known.matrix.copy(), known.translation.copy(), *np.full((3, count), np.nan))
         tick = progress_counter(self.tell, "views", len(used))
 
         def work(member: int) -> None:
             for i in used[member :: self.team.size]:
                 self.team.check()
-                if (best := self._align(int(i))) is not None:
+                if (aligned := self._align(int(i))) is not None:
+                    best, score = aligned
                     found.rotations[i], found.translations[i] = best.rotation, best.translation
-                    found.scores[i], found.gains[i] = best.score, best.gain
+                    found.scores[i], found.clearness[i], found.gains[i] = *score, best.gain
                 tick()
 
         self.team.run(work)
         return found
 
-    def _align(self, i: int) -> Found | None:
-        """Return the best pose of a view, None where nothing of it was seen."""
+    def _align(self, i: int) -> tuple[Found, Score] | None:
+        """Return the best pose of a view and its score, None if nothing of it was seen, or the particle leaves it."""
         band = self.bands[self.data.psf_of[i]]
         try:
             part, seen = self.data.source.view(i)
@@ -126,15 +133,15 @@ class Search:
         near = np.zeros(3) if self.plan.everywhere or self.data.poses is None else self.data.placed.translation[i]
         image = part if seen is None else seen.whole(part, self.data.particle_shape)
         unseen = unseen_of(self.data, image, near)
-        view = band.spectrum(filled(image, unseen), self.data.voxel_size)
+        view, noise = band.spectrum(filled(image, unseen), self.data.voxel_size)
         best = self._followed(band, view, self._candidates(i, band, view))
         for _ in range(_FILLS if unseen.any() else 0):
             unseen = unseen_of(self.data, image, best.translation)
             shown = self._predicted(band, best)
             level = np.mean((image - shown)[~unseen]) if not unseen.all() else 0.0  # what is predicted has no mean
-            view = band.spectrum(np.where(unseen, shown + level, image), self.data.voxel_size)
+            view, noise = band.spectrum(np.where(unseen, shown + level, image), self.data.voxel_size)
             best = improved(self.reference, band, view, best.rotation, best.translation, self.radii[-1])
-        return best
+        return None if self._leaves(best) else (best, score_of(best.score, view, noise))
 
     def _candidates(self, i: int, band: Band, view: NDArray) -> list[Pose]:
         """Return the poses of a view to begin from."""
@@ -164,9 +171,13 @@ class Search:
         found: list[Found] = []
         for radius, count in zip(self.radii, self.plan.candidates, strict=True):
             found = [improved(self.reference, band, view, *pose, radius) for pose in poses]
-            found.sort(key=lambda one: -one.score)
+            found.sort(key=lambda one: (self._leaves(one), -one.score))
             poses = [(one.rotation, one.translation) for one in found[:count]]
         return found[0]
+
+    def _leaves(self, pose: Found) -> bool:
+        """Return whether the middle of the particle lies outside of the view."""
+        return bool((np.abs(pose.translation) > self.half).any())
 
     def _predicted(self, band: Band, pose: Found) -> NDArray:
         """Return what a view shows of the volume in a pose."""

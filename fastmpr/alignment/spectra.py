@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ from ..sums.resampling import middle
 from ..sums.transfer import TransferFunction
 
 _PASSES = 0.03  # of the strongest frequency: what a PSF passes less of is noise
+_BLANK = 2048  # of the frequencies with noise only: enough to tell its power within 3 %
 
 
 class Band(NamedTuple):
@@ -28,6 +30,8 @@ class Band(NamedTuple):
         The transfer function there.
     places : (K,) ndarray of int
         Of the half spectrum, flattened.
+    blank : (B,) ndarray of int
+        Places of frequencies that the PSF does not pass.
     shape : (nz, ny, nx)
         Of a view.
     """
@@ -36,17 +40,23 @@ class Band(NamedTuple):
     radii: NDArray[np.float64]
     transfer: NDArray[np.complex128]
     places: NDArray[np.intp]
+    blank: NDArray[np.intp]
     shape: Size
 
     def upto(self, radius: float) -> int:
         """Return how many frequencies are no longer than a radius."""
         return int(np.searchsorted(self.radii, radius, side="right"))
 
-    def spectrum(self, image: NDArray, voxel_size: Vector) -> NDArray[np.complex128]:
-        """Return the spectrum of a view in the band, about its middle."""
+    def spectrum(self, image: NDArray, voxel_size: Vector) -> tuple[NDArray[np.complex128], float]:
+        """Return the spectrum of a view in the band, about its middle, and the power of its noise at each frequency.
+
+        The power is taken from frequencies that the PSF does not pass; it is 0 where there are none. Their median is that of
+        an exponential distribution, and does not heed the few to which the edges of a crop leak.
+        """
         half = scipy.fft.rfftn(image.astype(np.float64), workers=1).reshape(-1)
         about = middle(self.shape) * voxel_size
-        return half[self.places] * np.exp(2j * np.pi * (self.frequencies @ about))
+        noise = float(np.median(np.square(np.abs(half[self.blank])))) / math.log(2) if len(self.blank) else 0.0
+        return half[self.places] * np.exp(2j * np.pi * (self.frequencies @ about)), noise
 
     def image(self, spectrum: NDArray, voxel_size: Vector) -> NDArray[np.float64]:
         """Return the view that has a spectrum in the band, and nothing beyond."""
@@ -70,12 +80,15 @@ def band_of(transfer: TransferFunction, shape: Size, voxel_size: Vector, highest
     radii = np.sqrt(z * z + y * y + x * x)
     first = (x > 0) | (y > 0) | ((y == 0) & (z > 0))  # of a pair in the plane x = 0
     inside = np.logical_and.reduce([np.abs(f) * d < 0.499 for f, d in zip((z, y, x), voxel_size, strict=True)])
-    own = first & inside & (radii <= highest) & (np.abs(passed) > _PASSES * np.abs(passed).max())
-    places = np.flatnonzero(own)
+    passes = np.abs(passed) > _PASSES * np.abs(passed).max()
+    places, blank = (
+        np.flatnonzero(first & inside & (radii <= highest) & passes),
+        np.flatnonzero(first & inside & ~passes),
+    )
     if not len(places):
         raise ValueError(
             f"particles: found images of shape {shape} of which the PSF passes no frequency, need larger ones to find poses"
         )
     places = places[np.argsort(radii[places], kind="stable")]
     frequencies = np.ascontiguousarray(np.stack([z, y, x], axis=1)[places])
-    return Band(frequencies, radii[places], passed[places], places, shape)
+    return Band(frequencies, radii[places], passed[places], places, blank[:: len(blank) // _BLANK + 1], shape)

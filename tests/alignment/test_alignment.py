@@ -11,8 +11,8 @@ from scipy.spatial.transform import Rotation
 import fastmpr
 from fastmpr import Cancelled, Dataset, FastmprWarning, Poses
 from fastmpr.alignment.coarse import spread_rotations
-from fastmpr.alignment.cycle import fitting
 from fastmpr.alignment.relatives import moments, relatives
+from fastmpr.alignment.scores import contrasts, fitting, precisions, score_of
 from fastmpr.metrics import psnr
 
 PSF = fastmpr.psf.gaussian((19, 7, 7), sigma=(2.5, 1, 1))
@@ -343,6 +343,31 @@ def test_relatives_take_a_volume_to_what_looks_like_it():
     np.testing.assert_allclose(np.linalg.det(turns), 1)
     np.testing.assert_allclose(np.abs(turns[:, 0, 0]), 1, atol=1e-6)  # z goes to z or to -z
     assert len(relatives(TRUTH)[0]) == 3
+
+
+def test_a_score_does_not_heed_noise():
+    rng, clean = np.random.default_rng(0), np.zeros(3000, complex)
+    clean[:100] = 10
+    for level in (0.1, 1.0, 3.0):
+        noise = level * (rng.normal(size=3000) + 1j * rng.normal(size=3000)) / np.sqrt(2)
+        view = clean + noise
+        for shown, expected in ((clean, 1.0), (np.roll(clean, 50), 0.5)):
+            correlation = (shown.conj() @ view).real / np.linalg.norm(shown) / np.linalg.norm(view)
+            assert score_of(correlation, view, level**2).value == pytest.approx(expected, abs=0.05)
+        assert score_of(2 / np.linalg.norm(noise) * level, noise, level**2).value == 0
+    assert score_of(0.8, clean, 0.0).value == pytest.approx(0.8)
+
+
+def test_brighter_views_and_clearer_ones():
+    fits, even = np.array([True] * 8 + [False]), np.full(9, 1e4)
+    gains = np.linspace(0.5, 2, 9)
+    found = contrasts(gains, even, fits)
+    np.testing.assert_allclose(found[:8] * np.median(gains[:8]), gains[:8])
+    assert found[8] == 1
+    assert (contrasts(1 + 0.001 * gains, even, fits) == 1).all()  # within their errors
+    assert precisions(even * (1 + 0.1 * gains), fits).tolist() == [1.0] * 8 + [0.0]
+    found = precisions(even * gains**4, fits)
+    assert (np.diff(found[:8]) >= 0).all() and found[7] == 4 and found[0] == 0.25 and found[8] == 0
 
 
 def test_views_that_fit():
