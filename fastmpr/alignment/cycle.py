@@ -75,7 +75,7 @@ class Cycle:
 
     def turn(self, plan: Plan) -> NDArray[np.float64]:
         """Reconstruct a volume, align the views with it, and return by how many degrees each of them turned."""
-        self.x = self._volume()
+        self.x = self.volume()
         data = self.data.replace(weights=self._given).levelled()
         found = Search(data, self.x, plan, self._workers, self._tell, self._stop).run()
         self.scores, self.fitting = found.scores, fitting(found.scores, found.gains)
@@ -90,12 +90,17 @@ class Cycle:
         self.data = self.data.replace(poses=poses, weights=self.weights, gain=self.gains)
         return np.degrees((before.rotation.inv() * self.data.placed.rotation).magnitude()[used])
 
+    def impose(self, symmetry: str, poses: Poses) -> None:
+        """Take the particle for symmetric, in the frame of other poses."""
+        self.data = self.data.replace(symmetry=symmetry, poses=poses)
+        self._lam = None
+
     def result(self, status: str) -> Result:
         """Return the last volume, for a call that ends before there is a better one."""
         message = f"{WORDS[status]} before the last reconstruction: the volume is that of the last alignment"
         return Result(self.x, self._lam or 0.0, _ITERATIONS, status, message, [], self.data.model_voxel)
 
-    def _volume(self) -> NDArray:
+    def volume(self) -> NDArray:
         """Return a volume of the poses of the moment, soon and roughly."""
         data, regularizer = self.data.levelled(), as_regularizer("hessian")
         model = data.model_shape()
