@@ -125,7 +125,7 @@ class TestAlign:
     def test_views_that_weigh_or_saw_nothing_are_left_out(self):
         views, poses = views_of(4)
         views[1] = np.nan
-        with pytest.warns(FastmprWarning, match=r"found no seen voxel in particles\[1\]"):
+        with pytest.warns(FastmprWarning, match=r"1 of 3 cannot be used .*: found no seen voxel in particles\[1\]"):
             found = fastmpr.align(Dataset(views, PSF, weights=[1, 1, 0, 1]), TRUTH)
         assert np.isnan(found.scores).tolist() == [False, True, True, False]
         assert degrees(found.poses, poses)[[0, 3]].max() < 2
@@ -280,11 +280,10 @@ class TestHowTheyEnd:
 
     def test_the_last_reconstruction_may_be_cut_short(self):
         views, poses = views_of(6)
-        cancel, counted = threading.Event(), []
+        cancel = threading.Event()
 
         def progress(what, done, total):
-            counted.append(what)
-            if counted.count("particles") == 1:
+            if done > 0.85 * total:  # the three turns are done
                 cancel.set()
 
         result = fastmpr.refine(Dataset(views, PSF, poses), cancel=cancel, progress=progress)
