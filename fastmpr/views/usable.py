@@ -37,13 +37,13 @@ def usable(data: Dataset, fewest: int, workers: int | None, stop: Stop) -> tuple
         try:
             particle = data.read(i)
         except NothingSeenError:
-            wrong[i] = f"no seen voxel in {data.source.name(i)}"
+            wrong[i] = f"{data.source.name(i)}: found no seen voxel"
         except (ValueError, OSError) as error:
             wrong[i] = " ".join(str(error).split())
         else:
             hashes[i] = digest(particle)
             if _is_constant(particle):
-                wrong[i] = f"one value in all voxels of {data.source.name(i)}"
+                wrong[i] = f"{data.source.name(i)}: found one value in all voxels"
 
     used = data.used.tolist()
     first = 0
@@ -62,6 +62,7 @@ def usable(data: Dataset, fewest: int, workers: int | None, stop: Stop) -> tuple
     if not wrong:
         return data, hashes
     _tell(wrong, len(used), fewest)
+    data.source.forget(wrong)
     return data.replace(weights=np.where(np.isin(np.arange(len(data)), [*wrong]), 0, data.weights)), hashes
 
 
@@ -90,6 +91,5 @@ def _tell(wrong: dict[int, str], count: int, fewest: int) -> None:
         raise ParticleError(
             f"particles: found {count - len(wrong)} of {count} that can be used ({reasons[0]}), need {fewest} or more"
         )
-    more = f"; and {len(reasons) - _NAMED} more" if len(reasons) > _NAMED else ""
-    named = "; ".join(f"found {one}" if one.startswith(("no ", "one ")) else one for one in reasons[:_NAMED])
-    warn(f"particles: {len(reasons)} of {count} cannot be used and are left out, with weight 0: {named}{more}")
+    named = "; ".join(reasons[:_NAMED]) + (f"; and {len(reasons) - _NAMED} more" if len(reasons) > _NAMED else "")
+    warn(f"particles: {len(reasons)} of {count} cannot be used and are left out, with weight 0: {named}")
