@@ -170,7 +170,8 @@ def _draw_rounds(ax: Any, rounds: list[dict[str, float]]) -> None:
         ax.plot(range(first, first + len(scores)), scores, marker="o", markersize=3, linewidth=1.2, **line)
         last = max(last, len(scores))
     ax.set(xlabel="round", ylabel="median score")
-    ax.legend(fontsize=7, frameon=False)
+    if rounds:
+        ax.legend(fontsize=7, frameon=False)
     _tidy(ax, "convergence")
     ax.xaxis.get_major_locator().set_params(integer=True)
 

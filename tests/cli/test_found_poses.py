@@ -111,6 +111,7 @@ def test_a_checkpoint_of_another_seed_is_refused_and_nothing_is_written(folder, 
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
 
 
+@pytest.mark.filterwarnings("always::fastmpr.FastmprWarning")
 def test_a_file_that_cannot_be_read_is_left_out(folder, capsys):
     whole = (folder / "particles" / "p5.tif").read_bytes()
     (folder / "particles" / "p5.tif").write_bytes(whole[: len(whole) // 2])
