@@ -12,7 +12,9 @@ from ._version import __version__ as __version__
 if TYPE_CHECKING:
     from . import io, metrics, operators, paper, phantom, plot, prox, psf, regularizers, testing
     from ._messages import FastmprWarning
-    from .alignment.main import Alignment, PoseResult, ab_initio, align, refine
+    from .alignment.main import ab_initio, align, refine
+    from .alignment.results import Alignment, PoseResult
+    from .alignment.symmetry import FoundSymmetry
     from .deconvolution.images import deconvolve
     from .deconvolution.optics import channel_psfs
     from .diagnosis.fit import residuals
@@ -34,13 +36,14 @@ if TYPE_CHECKING:
 _MODULES = {"io", "metrics", "operators", "paper", "phantom", "plot", "prox", "psf", "regularizers", "testing"}
 # The module that each other public name stands in; none has the name of a function, or one would hide the other.
 _HOME = {
-    "Alignment": "alignment.main",
+    "Alignment": "alignment.results",
     "Cancelled": "runtime.stopping",
     "Dataset": "views.dataset",
     "FastmprWarning": "_messages",
+    "FoundSymmetry": "alignment.symmetry",
     "NormalEquations": "sums.normal_equations",
     "Poses": "geometry.poses",
-    "PoseResult": "alignment.main",
+    "PoseResult": "alignment.results",
     "Result": "solver.result",
     "ab_initio": "alignment.main",
     "accumulate": "sums.accumulate",
@@ -66,6 +69,7 @@ __all__ = [
     "Cancelled",
     "Dataset",
     "FastmprWarning",
+    "FoundSymmetry",
     "NormalEquations",
     "PoseResult",
     "Poses",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -14,6 +14,7 @@ from ._validation import shown
 log = logging.getLogger("fastmpr")
 
 Progress = Callable[[str, int, int | None], object]
+Phases = Mapping[str, tuple[float, float, int]]
 
 
 class FastmprWarning(UserWarning):
@@ -56,6 +57,59 @@ def _bars(stack: ExitStack) -> Progress:
     def tell(what: str, done: int, total: int | None) -> None:
         if what not in bars:
             bars[what] = stack.enter_context(tqdm(total=total, desc=what, leave=False))
+        bars[what].total = total
         bars[what].update(done - bars[what].n)
 
     return tell
+
+
+class Count:
+    """One count over all steps of a long call, whatever each step counts on its own; the share that is done never falls.
+
+    Parameters
+    ----------
+    tell : callable, optional
+        Receives the progress.
+    what : str
+        What is counted.
+    """
+
+    def __init__(self, tell: Progress | None, what: str):
+        self._tell, self._what = tell, what
+        self._total = self._before = self._done = 0
+
+    def expect(self, work: int) -> None:
+        """Add work to the total before any is done, in any unit; work below 0 need not be done after all."""
+        self._total += work
+
+    def step(self, work: int, phases: Phases) -> Progress | None:
+        """Return the function that receives the progress of the next step.
+
+        Parameters
+        ----------
+        work : int
+            Of this step.
+        phases : mapping
+            For each noun that the step counts: from which share of its work to which this phase goes, and how many it
+            counts if it does not say how many. Other nouns are ignored.
+        """
+        if self._tell is None:
+            return None
+
+        def tell(what: str, done: int, total: int | None) -> None:
+            if what in phases:
+                first, last, usual = phases[what]
+                share = first + (last - first) * min(done / (total or usual), 1.0)
+                self._reach(self._before + int(work * share))
+
+        return tell
+
+    def end(self, work: int) -> None:
+        """Count a step as done."""
+        self._before += work
+        self._reach(self._before)
+
+    def _reach(self, done: int) -> None:
+        if self._tell is not None and done > self._done:
+            self._done = done
+            self._tell(self._what, done, self._total)

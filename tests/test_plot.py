@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from image_files import VOLUME, hide
 
-from fastmpr import plot
+from fastmpr import Poses, plot
 
 
 class TestSections:
@@ -54,3 +56,34 @@ class TestSections:
         with pytest.raises(ImportError, match=r'pip install "fastmpr\[cli\]"'):
             plot.sections({"x": VOLUME}, 1, tmp_path / "p.png")
         assert list(tmp_path.iterdir()) == []
+
+
+class TestPoses:
+    RESULT = SimpleNamespace(
+        x=VOLUME,
+        poses=Poses(np.array([np.eye(3), np.diag([-1.0, 1, -1]), np.roll(np.eye(3), 1, axis=0), np.eye(3)])),
+        scores=np.array([0.9, 0.8, 0.5, np.nan]),
+        rounds=[{"start": start, "voxel_size": 1.0, "score": 0.1 * k} for k, start in enumerate([1, 1, 2, 2, 2, 0])],
+    )
+
+    def test_picture(self, tmp_path):
+        plot.poses(self.RESULT, (0.3, 0.1, 0.1), tmp_path / "p.png")
+        assert (tmp_path / "p.png").read_bytes().startswith(b"\x89PNG")
+        assert [path.name for path in tmp_path.iterdir()] == ["p.png"]
+
+    def test_directions_are_the_optical_axes_in_the_frame_of_the_volume(self):
+        ax = plot._new_figure((3, 3)).add_subplot(projection="polar")
+        plot._draw_directions(ax, self.RESULT)
+        angle, radius = np.asarray(ax.collections[0].get_offsets()).T  # of the three views with a score
+        np.testing.assert_allclose(radius, [0, 1, np.sqrt(0.5)], atol=1e-12)  # z, -z, and x
+        np.testing.assert_allclose(angle[2], 0, atol=1e-12)
+
+    def test_each_start_has_a_line_and_full_size_follows(self):
+        ax = plot._new_figure((3, 3)).add_subplot()
+        plot._draw_rounds(ax, self.RESULT.rounds)
+        drawn = {line.get_label(): list(line.get_xdata()) for line in ax.lines}
+        assert drawn == {"start 1": [1, 2], "start 2": [1, 2, 3], "full size": [4]}
+
+    def test_something_else(self, tmp_path):
+        with pytest.raises(TypeError, match="^result: found 3, need what ab_initio or refine returns"):
+            plot.poses(3, None, tmp_path / "p.png")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from .._messages import Progress, log
+from .._messages import log
 from ..geometry.poses import Poses
 from ..runtime.stopping import Stop
 from ..views.dataset import Dataset
@@ -13,6 +13,7 @@ from .cycle import Cycle
 from .reduced import reduced
 from .relatives import distinct_axis, moments
 from .search import Plan, Search
+from .turns import Turns, score, turn_work
 
 _VOXELS = 25  # of the coarse box along the side of a cube as large
 _MOST_STARTS = 4
@@ -24,7 +25,7 @@ _TURNS = (_EARLY, _EARLY, _EARLY, _LATER, _LATER, _RELATIVES)
 
 
 def begun(
-    data: Dataset, rng: np.random.Generator, workers: int | None, tell: Progress | None, stop: Stop
+    data: Dataset, rng: np.random.Generator, workers: int | None, turns: Turns, stop: Stop
 ) -> tuple[Poses, float]:
     """Return poses of all views, and how far the starts agree, 0 to 1.
 
@@ -34,32 +35,27 @@ def begun(
         With a PSF. Less its backgrounds.
     rng : Generator
         For the rotations that each start begins with.
-    workers, tell, stop
+    turns : Turns
+    workers, stop
         As the public functions have them.
     """
     extent = np.multiply(data.particle_shape, data.voxel_size)
     factor = max(1.0, float(np.cbrt(extent.prod())) / min(data.voxel_size) / _VOXELS)
     small = reduced(data, factor, workers, stop)
+    work = sum(turn_work(small, plan) for plan in _TURNS)
+    turns.count.expect(_MOST_STARTS * work)
     starts: list[Cycle] = []
     agreement = 0.0
     while len(starts) < _MOST_STARTS and agreement < AGREED:
-        starts.append(_start(small, rng, workers, tell, stop))
-        log.info("ab_initio: start %d ends at a score of %.4f", len(starts), _score(starts[-1]))
-        best, *others = sorted(starts, key=_score, reverse=True)
+        starts.append(Cycle(small.replace(poses=Poses.random(len(small), rng=rng)), workers, stop))
+        for plan in _TURNS:
+            turns.turn(starts[-1], plan, len(starts))
+        log.info("ab_initio: start %d ends at a score of %.4f", len(starts), score(starts[-1]))
+        best, *others = sorted(starts, key=score, reverse=True)
+        turns.best = best
         agreement = max((_agreement(best, other, workers, stop) for other in others), default=0.0) * _clear(best)
+    turns.count.expect((len(starts) - _MOST_STARTS) * work)
     return _in_standard_frame(best), agreement
-
-
-def _start(small: Dataset, rng: np.random.Generator, workers: int | None, tell: Progress | None, stop: Stop) -> Cycle:
-    """Return what becomes of random rotations."""
-    cycle = Cycle(small.replace(poses=Poses.random(len(small), rng=rng)), workers, tell, stop)
-    for plan in _TURNS:
-        cycle.turn(plan)
-    return cycle
-
-
-def _score(cycle: Cycle) -> float:
-    return float(np.nanmedian(cycle.scores))
 
 
 def _clear(cycle: Cycle) -> float:

@@ -8,6 +8,7 @@ from scipy.spatial.transform import Rotation
 
 from .._messages import Progress
 from ..geometry.poses import Poses
+from ..io.checkpoints import Arrays
 from ..lam.selection import START, guess_lam
 from ..reconstruction.problem import problem_of
 from ..regularizers import as_regularizer
@@ -19,13 +20,9 @@ from ..sums.observation import observe
 from ..sums.resampling import inner
 from ..views.dataset import Dataset
 from .scores import contrasts, fitting, precisions
-from .search import Plan, Search
+from .search import Aligned, Plan, Search
 
 _ITERATIONS = 25  # of a solve between two alignments
-LOCAL = Plan(cycles=(6.0, 10.0, 16.0), candidates=(1, 1, 1, 1), everywhere=False)
-_RELATIVES = Plan(cycles=(6.0, 10.0, 16.0), candidates=(3, 3, 2, 1), everywhere=False, relatives=True)
-_MOST_TURNS = 8
-_SETTLED, _NEAR = 0.2, 10.0  # degrees that nine of ten views move by at most; a relative is farther
 
 
 class Cycle:
@@ -50,34 +47,30 @@ class Cycle:
     ----------
     data : Dataset
         With a PSF and poses to begin with.
-    workers, tell, stop
+    workers, stop
         As the public functions have them.
     """
 
-    def __init__(self, data: Dataset, workers: int | None, tell: Progress | None, stop: Stop):
+    def __init__(self, data: Dataset, workers: int | None, stop: Stop):
         self.data, self._given = data, data.weights
-        self._workers, self._tell, self._stop = workers, tell, stop
+        self._workers, self._stop = workers, stop
         self.scores, self.fitting = np.full(len(data), np.nan), np.ones(len(data), bool)
         self.gains = np.ones(len(data)) if data.gains is None else data.gains
         self.weights = data.weights
         self._lam: float | None = None
         self.x = np.zeros(data.model_shape(), data.dtype)
 
-    def settle(self, far: bool) -> None:
-        """Reconstruct and align in turn until the poses settle; if ``far``, try relatives too, until none is better."""
-        plan = _RELATIVES if far else LOCAL
-        for _ in range(_MOST_TURNS):
-            moved = self.turn(plan)
-            if np.quantile(moved, 0.9) < _SETTLED:
-                break
-            if moved.max() < _NEAR:
-                plan = LOCAL
-
-    def turn(self, plan: Plan) -> NDArray[np.float64]:
-        """Reconstruct a volume, align the views with it, and return by how many degrees each of them turned."""
-        self.x = self.volume()
+    def turned(self, plan: Plan, tell: Progress | None) -> Arrays:
+        """Reconstruct a volume, and align the views with it; return all that `take` needs."""
+        x, lam = self.volume()
         data = self.data.replace(weights=self._given).levelled()
-        found = Search(data, self.x, plan, self._workers, self._tell, self._stop).run()
+        found = Search(data, x, plan, self._workers, tell, self._stop).run()
+        return {"x": x, "lam": np.array(lam)} | found._asdict()
+
+    def take(self, turn: Arrays) -> NDArray[np.float64]:
+        """Go on from what a turn found; return by how many degrees each view turned."""
+        self.x, self._lam = turn["x"], float(turn["lam"])
+        found = Aligned(*(turn[name] for name in Aligned._fields))
         self.scores, self.fitting = found.scores, fitting(found.scores, found.gains)
         if not (self._given * self.fitting).any():
             raise ValueError("particles: found no view that resembles the volume of all, need several of one particle")
@@ -97,19 +90,19 @@ class Cycle:
 
     def result(self, status: str) -> Result:
         """Return the last volume, for a call that ends before there is a better one."""
+        voxel = self.data.model_voxel
         message = f"{WORDS[status]} before the last reconstruction: the volume is that of the last alignment"
-        return Result(self.x, self._lam or 0.0, _ITERATIONS, status, message, [], self.data.model_voxel)
+        return Result(self.x, self._lam or 0.0, _ITERATIONS, status, message, [], voxel)
 
-    def volume(self) -> NDArray:
-        """Return a volume of the poses of the moment, soon and roughly."""
+    def volume(self) -> tuple[NDArray, float]:
+        """Return a volume of the poses of the moment, soon and roughly, and its lam, which all turns share."""
         data, regularizer = self.data.levelled(), as_regularizer("hessian")
         model = data.model_shape()
         observation = observe(Accumulator(data, [data.used], model, self._workers, None, self._stop))
-        if self._lam is None:
-            self._lam = START * guess_lam(observation.sums[0], regularizer)
+        lam = self._lam or float(START * guess_lam(observation.sums[0], regularizer))
         run = Run(self._workers, stop=self._stop)
-        x = problem_of(observation, None).minimise(self._lam, regularizer, Until(_ITERATIONS, 0.0), run).x
+        x = problem_of(observation, None).minimise(lam, regularizer, Until(_ITERATIONS, 0.0), run).x
         self._stop.check()
         if not x.any():
             raise ValueError("particles: found no signal above the background, need particles that show something")
-        return np.ascontiguousarray(x[inner(x.shape, model)])
+        return np.ascontiguousarray(x[inner(x.shape, model)]), lam

@@ -2,67 +2,37 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+import os
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.spatial.transform import Rotation
 
-from .._messages import Progress, log, telling, warn
-from .._validation import as_choice, as_rng
+from .._messages import Count, Progress, log, telling, warn
+from .._validation import MOST, as_choice, as_rng, times
 from ..diagnosis.fit import as_volume_of
 from ..geometry.poses import Poses
+from ..geometry.symmetry import as_group, is_auto
+from ..io.checkpoints import Checkpoint, digest
 from ..reconstruction.main import reconstruct
 from ..runtime.stopping import Cancelled, Event, Stop, as_stop
+from ..runtime.threads import as_workers
 from ..solver.result import Result
 from ..sums.aligner import tell_blind
 from ..views.dataset import Dataset
+from ..views.usable import identity, usable
 from .beginning import AGREED, begun
-from .cycle import LOCAL, Cycle
-from .search import Plan, Search
+from .cycle import Cycle
+from .results import Alignment, PoseResult
+from .search import LOCAL, Plan, Search
+from .symmetry import found_symmetry
+from .turns import RECONSTRUCTING, Turns, last_work, settling_work
 
 _FEWEST = 3  # least number of views to find poses without a volume
 _NAMED = 5  # views that a warning names
 _NARROW = 0.87  # mean squared cosine of directions that fill a cone of 30 degrees
-
-
-@dataclass(frozen=True, eq=False)
-class Alignment:
-    """Poses that `align` found.
-
-    Attributes
-    ----------
-    poses : Poses
-        Of all views, in the unit of the data set.
-    scores : (N,) ndarray
-        The correlation of each view with its prediction from the volume, at the frequencies that the PSF passes, as it
-        would be without the view's noise: 1 if the volume explains all but noise, 0 if it explains no more of the view than
-        of noise alone. NaN for views with weight 0, views that saw nothing, and views that the particle leaves.
-    """
-
-    poses: Poses
-    scores: NDArray[np.float64]
-
-
-@dataclass(kw_only=True, repr=False)
-class PoseResult(Result):
-    """What `refine` and `ab_initio` return: a `Result`, with the poses from which it was reconstructed.
-
-    Attributes
-    ----------
-    poses : Poses
-        Of all views.
-    scores : (N,) ndarray
-        As in `Alignment`.
-    confidence : float
-        The correlation of the volume of the best start of `ab_initio` with that of another start, after aligning one with
-        the other; NaN from `refine`. Below 0.9, four starts ended at different volumes, and each may be wrong.
-    """
-
-    poses: Poses
-    scores: NDArray[np.float64]
-    confidence: float
 
 
 def align(
@@ -87,7 +57,7 @@ def align(
     ----------
     data : Dataset
         Needs a PSF, and poses for a local search. If the particle is symmetric, several poses are equivalent; one of them
-        is returned. Views with weight 0 keep their poses.
+        is returned. Views with weight 0 keep their poses, and so do particles that cannot be read or show nothing.
     x : (nz, ny, nx) array_like or Result
         A volume as `reconstruct` returns it: in the middle of the model's frame, with cubic voxels as large as the smallest
         side of ``voxel_size``.
@@ -129,7 +99,7 @@ def align(
     """
     stop = as_stop("align", cancel, timeout)
     everywhere = as_choice(search, "search", ("global", "local")) == "global"
-    data = _checked(data, poses=not everywhere)
+    data = usable(_checked(data, poses=not everywhere), 1, workers, stop)[0].supposed()
     volume = as_volume_of(x, data)
     if not volume.any():
         raise ValueError("x: found zeros only, need a volume that views can be aligned with")
@@ -138,12 +108,13 @@ def align(
         found = Search(data.levelled(), volume, plan, workers, tell, stop).run()
     data.tell()
     tell_blind(data, set(np.flatnonzero(np.isnan(found.scores)).tolist()) & set(data.used.tolist()), len(data.used))
-    return Alignment(_poses(data, Rotation.from_matrix(found.rotations), found.translations), found.scores)
+    return Alignment(_poses(data, Poses(Rotation.from_matrix(found.rotations), found.translations)), found.scores)
 
 
 def refine(
     data: Dataset,
     *,
+    checkpoint: str | os.PathLike[str] | None = None,
     workers: int | None = None,
     progress: bool | Progress | None = None,
     cancel: Event | None = None,
@@ -155,27 +126,39 @@ def refine(
 
     Where views differ in brightness by more than their errors, each is divided by its gain, and where some are more than
     twice as clear as others, they weigh more. A warning names the views that fit far worse than most; they get weight 0 in
-    the volume.
+    the volume. So do particles that cannot be read or show nothing.
 
     Parameters
     ----------
     data : Dataset
         Needs a PSF, and poses within about 10 degrees and 2 voxels of the right ones.
-    workers, progress, cancel, timeout
-        As in `align`; progress also counts what `reconstruct` counts. If ``cancel`` or ``timeout`` ends the call during the
-        last reconstruction, the volume so far is returned.
+    checkpoint : path, optional
+        A folder that keeps what each round finds; it is made if it does not exist. If the call ends early, the same call
+        goes on from the last round that is there, and returns exactly what it would have returned. Each particle is read
+        first, to see that it has not changed; a folder of other data, options or package versions is refused.
+    workers, cancel
+        As in `align`.
+    progress : bool or callable, optional
+        True shows one bar for the whole call (needs tqdm); a callable is called with the name of the function, the work
+        done and the work in all, both in some unit. The work in all becomes less where some proves unnecessary.
+    timeout : float, optional
+        Seconds after which the call ends.
 
     Returns
     -------
     PoseResult
-        As `reconstruct` returns it, with ``poses`` and ``scores``.
+        As `reconstruct` returns it, with ``poses`` and ``scores``. If ``cancel`` or ``timeout`` ends the call early, it is
+        the best so far: the volume that the views were last aligned with, or that of the last reconstruction as far as it
+        went; ``status`` and ``message`` say so.
 
     Raises
     ------
     ValueError, TypeError
-        As `align` does, and if there are fewer than three views.
+        As `align` does, if fewer than three particles can be used, or if ``checkpoint`` belongs to another call.
+    OSError
+        If ``checkpoint`` cannot be written. A disk that is full later is a warning.
     Cancelled
-        If ``cancel`` or ``timeout`` ends the call before the last reconstruction.
+        If ``cancel`` or ``timeout`` ends the call before the first round does.
 
     Examples
     --------
@@ -190,17 +173,24 @@ def refine(
     (12, (24, 24, 24))
     """
     stop = as_stop("refine", cancel, timeout)
-    data = _checked(data, poses=True, fewest=_FEWEST)
+    given, finds = _without_auto(data)
+    data, hashes = usable(_checked(given, poses=True, fewest=_FEWEST), _FEWEST, workers, stop)
+    kept = _checkpoint("refine", checkpoint, data, hashes, workers, finds_symmetry=str(finds))
     with telling(progress) as tell:
-        cycle = Cycle(data.replace(poses=data.placed), workers, tell, stop)
-        cycle.settle(far=False)
-        return _result(data, cycle, float("nan"), workers, tell, stop)
+        turns = Turns(Count(tell, "refine"), kept)
+        turns.count.expect(settling_work(data, far=False) + last_work(data))
+        try:
+            data = data.supposed()
+            return _refined(data, data.placed, False, finds, workers, turns, stop)
+        except Cancelled as cut:
+            return _best(data, turns, cut)
 
 
 def ab_initio(
     data: Dataset,
     *,
     rng: np.random.Generator | int | None = 0,
+    checkpoint: str | os.PathLike[str] | None = None,
     workers: int | None = None,
     progress: bool | Progress | None = None,
     cancel: Event | None = None,
@@ -220,17 +210,19 @@ def ab_initio(
         has a ``symmetry``, the volume is symmetric about its ``symmetry_axis``.
     rng : numpy.random.Generator or int, optional
         Generator of the initial rotations, or its seed: the same seed and the same ``workers`` give the same result.
-    workers, progress, cancel, timeout
+        None, a seed from the system, cannot be used with ``checkpoint``.
+    checkpoint, workers, progress, cancel, timeout
         As in `refine`.
 
     Returns
     -------
     PoseResult
-        As `refine` returns it, with ``confidence``.
+        As `refine` returns it, with ``confidence``. If the call ends early, before the first round at full size, the volume
+        is that of the best start so far; its coarse voxels are as large as ``voxel_size`` says.
 
     Raises
     ------
-    ValueError, TypeError, Cancelled
+    ValueError, TypeError, OSError, Cancelled
         As `refine` does.
 
     Examples
@@ -244,57 +236,121 @@ def ab_initio(
     (20, True)
     """
     stop = as_stop("ab_initio", cancel, timeout)
-    data, generator = _checked(data, fewest=_FEWEST), as_rng(rng)
+    given, finds = _without_auto(data)
+    data, hashes = usable(_checked(given, fewest=_FEWEST).replace(poses=None), _FEWEST, workers, stop)
+    if rng is None and checkpoint is not None:
+        raise ValueError("rng: found None with checkpoint=, need a seed, so that the same call is the same again")
+    generator = as_rng(rng)
+    options = {"rng": digest(generator.bit_generator.state), "finds_symmetry": str(finds)}
+    kept = _checkpoint("ab_initio", checkpoint, data, hashes, workers, **options)
     with telling(progress) as tell:
-        data = data.replace(poses=None)
-        poses, confidence = begun(data.levelled(), generator, workers, tell, stop)
-        log.info("ab_initio: the volumes of the two best starts have a correlation of %.3f", confidence)
-        if confidence < AGREED:
-            warn(
-                f"ab_initio: found starts that all ended at different volumes (correlation {confidence:.2f}), so the poses "
-                "may be wrong: need more views, from more sides, or less noise; look at the volume, or try another rng="
-            )
-        placed = data.replace(poses=_poses(data, poses.rotation, poses.translation))
-        cycle = Cycle(placed, workers, tell, stop)
-        cycle.settle(far=True)
-        return _result(data, cycle, confidence, workers, tell, stop)
+        turns = Turns(Count(tell, "ab_initio"), kept)
+        turns.count.expect(settling_work(data, far=True) + last_work(data))
+        try:
+            data = data.supposed()
+            poses, turns.confidence = begun(data.levelled(), generator, workers, turns, stop)
+            _tell_starts(turns.confidence)
+            return _refined(data, _poses(data, poses), True, finds, workers, turns, stop)
+        except Cancelled as cut:
+            return _best(data, turns, cut)
 
 
-def _result(
-    data: Dataset, cycle: Cycle, confidence: float, workers: int | None, tell: Progress | None, stop: Stop
+def _refined(
+    data: Dataset, poses: Poses, far: bool, finds: bool, workers: int | None, turns: Turns, stop: Stop
 ) -> PoseResult:
-    """Return the volume of the poses that were found, and all that was found with them."""
-    placed = cycle.data.placed
-    found = _poses(data, placed.rotation, placed.translation)
+    """Return the volume of the poses that are found from others, and all that is found with them.
+
+    ``far``: look for poses far from those that are known, too; ``finds``: find the symmetry, too.
+    """
+    cycle = Cycle(data.replace(poses=poses), workers, stop)
+    turns.settle(cycle, far)
+    if finds:
+        turns.symmetry, framed = found_symmetry(cycle, workers, stop)
+        log.info("symmetry: found %s", turns.symmetry)
+        if turns.symmetry.name != "C1":
+            data = data.replace(symmetry=turns.symmetry.name)
+            cycle.impose(turns.symmetry.name, _poses(data, framed))
+            turns.count.expect(settling_work(data, far))
+            turns.settle(cycle, far)
     _tell_misfits(data, cycle)
     _tell_directions(cycle.data)
-    fitted = data.replace(poses=found, weights=cycle.weights, gain="fit" if data.gain == "fit" else cycle.gains)
-    try:
-        result = reconstruct(fitted, workers=workers, progress=tell, cancel=stop)
-    except Cancelled as cut:
-        result = cycle.result(cut.status)
+    fitted = data.replace(poses=_poses(data, cycle.data.placed), weights=cycle.weights)
+    if not data.fits_gain:
+        fitted = fitted.replace(gain=cycle.gains)
+    tell = turns.count.step(last_work(data), RECONSTRUCTING)
+    result = reconstruct(fitted, workers=workers, progress=tell, cancel=stop)
+    turns.count.end(last_work(data))
+    return _with_poses(result, data, cycle, turns)
+
+
+def _best(data: Dataset, turns: Turns, cut: Cancelled) -> PoseResult:
+    """Return the best volume so far of a call that was cut short; raise ``cut`` if there is none."""
+    if turns.best is None:
+        raise cut
+    best = turns.best.result(cut.status)
+    if best.voxel_size[0] > data.model_voxel[0]:
+        best.message += f", at coarse voxels of {times(best.voxel_size)} {data.unit}"
+    return _with_poses(best, data, turns.best, turns)
+
+
+def _with_poses(result: Result, data: Dataset, cycle: Cycle, turns: Turns) -> PoseResult:
     own = {one.name: getattr(result, one.name) for one in fields(result)}
-    return PoseResult(**own, poses=found, scores=cycle.scores, confidence=confidence)
+    return PoseResult(
+        **own,
+        poses=_poses(data, cycle.data.placed),
+        scores=cycle.scores,
+        confidence=turns.confidence,
+        symmetry=turns.symmetry,
+        rounds=turns.history,
+    )
+
+
+def _checkpoint(
+    call: str, folder: Any, data: Dataset, hashes: list[str], workers: int | None, **options: str
+) -> Checkpoint:
+    """Return the checkpoint of a call, opened; without a folder it keeps nothing."""
+    if folder is None:
+        return Checkpoint(None, {})
+    threads = str(as_workers(workers, MOST))
+    return Checkpoint(folder, {"call": call, **identity(data, hashes), **options, "workers": threads})
+
+
+def _without_auto(data: Any) -> tuple[Any, bool]:
+    """Return a data set without the symmetry "auto", and whether it had it."""
+    finds = isinstance(data, Dataset) and is_auto(data.symmetry)
+    return data.replace(symmetry=None) if finds else data, finds
 
 
 def _checked(data: Any, poses: bool = False, fewest: int = 1) -> Dataset:
-    """Return ``data`` with what a few of its views show, or raise an error before any is read."""
+    """Return ``data``, or raise an error before any view is read."""
     if not isinstance(data, Dataset):
         raise TypeError(f"data: found {type(data).__name__}, need a fastmpr.Dataset")
     if not data.psfs:
         raise ValueError("psf: found none, need a PSF, given with the particles or by replace(psf=...)")
     if poses:
         data.require()
+    as_group(data.symmetry, data.symmetry_axis)  # "auto" is none
     if data.frame != "particle":
         raise ValueError("frame: found 'model', need particles as imaged, frame='particle', to find their poses")
     if len(data.used) < fewest:
         raise ValueError(f"particles: found {len(data.used)} that weigh something, need {fewest} or more to find poses")
-    return data.supposed()
+    return data
 
 
-def _poses(data: Dataset, rotation: Rotation, translations: NDArray) -> Poses:
+def _poses(data: Dataset, placed: Poses) -> Poses:
+    """Return poses about the middle of the particles as those of a data set."""
     two_fold = "y" if data.poses is None else data.poses.two_fold
-    return Poses(rotation, translations, names=data.names, unit=data.unit, two_fold=two_fold)
+    return Poses(placed.rotation, placed.translation, names=data.names, unit=data.unit, two_fold=two_fold)
+
+
+def _tell_starts(confidence: float) -> None:
+    """Warn if no two starts agree."""
+    log.info("ab_initio: the volumes of the two best starts have a correlation of %.3f", confidence)
+    if confidence < AGREED:
+        warn(
+            f"ab_initio: found starts that all ended at different volumes (correlation {confidence:.2f}), so the poses may "
+            "be wrong: need more views, from more sides, or less noise; look at the volume, or try another rng="
+        )
 
 
 def _tell_misfits(data: Dataset, cycle: Cycle) -> None:

@@ -55,6 +55,8 @@ class Plan:
     highest: float = 0.98
 
 
+LOCAL = Plan(cycles=(6.0, 10.0, 16.0), candidates=(1, 1, 1, 1), everywhere=False)
+
 Pose = tuple[NDArray, NDArray]  # rotation and translation
 
 

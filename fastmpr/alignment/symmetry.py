@@ -1,4 +1,4 @@
-"""Which symmetry the views have: those that the volume suggests are imposed on half of the views, which predict the others."""
+"""Which symmetry the views have: that of the volume is imposed on half of the views, which then predict the others."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from .._messages import Progress
+from ..geometry.poses import Poses
 from ..runtime.stopping import Stop
 from ..views.dataset import Dataset
-from .cycle import LOCAL, Cycle
-from .search import Search
+from .cycle import Cycle
+from .search import LOCAL, Search
 from .self_rotation import Axis, SelfRotation
 
 _FEWEST = 8  # views, of which four make a volume
@@ -48,23 +48,21 @@ class FoundSymmetry:
         return f"{self.name}{sure}; left unexplained by {tried}" if tried else self.name
 
 
-def found_symmetry(
-    cycle: Cycle, workers: int | None, tell: Progress | None, stop: Stop
-) -> tuple[FoundSymmetry, Dataset]:
-    """Return the symmetry of the particle, and the views with poses in a frame with its axis along z.
+def found_symmetry(cycle: Cycle, workers: int | None, stop: Stop) -> tuple[FoundSymmetry, Poses]:
+    """Return the symmetry of the particle, and the poses of all views in a frame with its axis along z.
 
     Parameters
     ----------
     cycle : Cycle
         Settled, without a symmetry.
-    workers, tell, stop
+    workers, stop
         As the public functions have them.
     """
     data = cycle.data[cycle.fitting]
     if len(data) < _FEWEST:
-        return FoundSymmetry("C1", math.nan, {}), cycle.data
+        return FoundSymmetry("C1", math.nan, {}), cycle.data.placed
     main, two_fold = SelfRotation(cycle.x).axes()
-    trial = _Trial(workers, tell, stop)
+    trial = _Trial(workers, stop)
     upright, flat = (_in_frame(data, axis) for axis in (main, two_fold))
     trial.add("C1", upright)
     for fold in (main.fold - 1, main.fold, main.fold + 1):
@@ -76,18 +74,18 @@ def found_symmetry(
         trial.add(many, flat)
         margin = trial.better(many, "C1")
     if margin <= _SURE:  # a round particle has as many folds as one likes
-        return FoundSymmetry("C1", math.nan, trial.left()), cycle.data
+        return FoundSymmetry("C1", math.nan, trial.left()), cycle.data.placed
     trial.add(dihedral, flat if axis is two_fold else upright)
     across_it = trial.better(dihedral, many)
     name, margin = (dihedral, across_it) if across_it > _UPRIGHT else (many, margin)
-    return FoundSymmetry(name, margin, trial.left()), _in_frame(cycle.data, axis)
+    return FoundSymmetry(name, margin, trial.left()), _in_frame(cycle.data, axis).placed
 
 
 class _Trial:
     """What several symmetries leave unexplained of each view."""
 
-    def __init__(self, workers: int | None, tell: Progress | None, stop: Stop):
-        self._workers, self._tell, self._stop = workers, tell, stop
+    def __init__(self, workers: int | None, stop: Stop):
+        self._workers, self._stop = workers, stop
         self._left: dict[str, NDArray[np.float64]] = {}
 
     def add(self, symmetry: str, data: Dataset) -> None:
@@ -95,9 +93,9 @@ class _Trial:
         left = np.full(len(data), np.nan)
         for half in (0, 1):
             own = data[half::2].replace(symmetry=symmetry)
-            x = Cycle(own, self._workers, self._tell, self._stop).volume()
+            x, _ = Cycle(own, self._workers, self._stop).volume()
             others = data[1 - half :: 2].levelled()
-            scores = Search(others, x, LOCAL, self._workers, self._tell, self._stop).run().scores
+            scores = Search(others, x, LOCAL, self._workers, None, self._stop).run().scores
             left[1 - half :: 2] = 1 - np.square(scores)
         self._left[symmetry] = left
 

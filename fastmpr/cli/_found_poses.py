@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import json
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,7 @@ from ._records import Notes, beside, noting, record_of, write_record
 from ._views import add_views, loaded, views_of
 from ._words import check_extras, complain, explain, lengths, say, size, watched
 
-_NAMES = ("lam", "nit", "success", "status", "message", "fit", "history", "confidence", "scores")
+_NAMES = ("lam", "nit", "success", "status", "message", "fit", "history", "confidence", "rounds", "scores")
 
 
 def add_arguments(command: Any, poses: bool) -> None:
@@ -32,6 +34,10 @@ def add_arguments(command: Any, poses: bool) -> None:
     text = "where the poses go instead; a .star file is RELION's"
     command.add_argument("--poses-output", metavar="POSES", help=text)
     command.add_argument("--workers", type=count, metavar="N", help="threads (default: all that this process may use)")
+    text = (
+        "a folder that keeps what each round finds: the same command again goes on from there, and replaces its output"
+    )
+    command.add_argument("--checkpoint", metavar="DIR", help=text)
     add_ending(command)
     command.add_argument("--overwrite", action="store_true", help="replace files that are there")
     add_talk(command)
@@ -44,6 +50,7 @@ def find(args: argparse.Namespace, work: Callable[..., fastmpr.PoseResult]) -> i
     poses = Path(args.poses_output or beside(Path(args.output), ".csv"))
     pose_format(poses)
     picture = beside(Path(args.output), ".png")
+    args.overwrite = args.overwrite or _goes_on(args)
     for path in (args.output, record_of(args.output), poses, picture):
         check_writable(path, args.overwrite)
     ending, start = Ending(args.timeout), time.perf_counter()
@@ -53,11 +60,22 @@ def find(args: argparse.Namespace, work: Callable[..., fastmpr.PoseResult]) -> i
             explain(args, text)
         with ending:
             options = {"workers": args.workers, "progress": watched(args), "cancel": ending, "timeout": ending.left}
-            result = work(data, **options)
+            result = work(data, checkpoint=args.checkpoint, **options)
             if not result.success:
                 complain(result.message, "warning")
             _write(args, data, result, notes, poses, picture, time.perf_counter() - start)
             return ending.status(result.success)
+
+
+def _goes_on(args: argparse.Namespace) -> bool:
+    """Return whether the output is there because the same command, with the same checkpoint, ended early."""
+    if args.checkpoint is None:
+        return False
+    try:
+        record = json.loads(record_of(args.output).read_text(encoding="utf-8"))
+        return record["checkpoint"] == args.checkpoint and record["found"]["status"] in ("cancelled", "timeout")
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return False
 
 
 def write_poses(path: Path, poses: fastmpr.Poses, data: fastmpr.Dataset, overwrite: bool) -> None:
@@ -77,15 +95,17 @@ def _write(
 ) -> None:
     """Write the volume, its poses, the record and the picture, and say so."""
     voxel = result.voxel_size if data.unit == "um" else None
+    symmetry = None if result.symmetry is None else asdict(result.symmetry)
     fastmpr.io.write(args.output, result.x, voxel, args.overwrite)
     write_poses(poses, result.poses, data, args.overwrite)
-    fastmpr.plot.sections({"volume": result.x}, voxel, picture, args.overwrite)
+    fastmpr.plot.poses(result, voxel, picture, args.overwrite)
     record = {
         **views_of(args, data),
+        "checkpoint": args.checkpoint,
         "output": {"file": args.output, "poses": poses, "shape": result.x.shape, "voxel_size": voxel},
         "assumed": data.assumed,
         **notes.taken(),
-        "found": {name: getattr(result, name) for name in _NAMES},
+        "found": {name: getattr(result, name) for name in _NAMES} | {"symmetry": symmetry},
         "seconds": round(seconds, 3),
     }
     write_record(record_of(args.output), record, args.overwrite)
@@ -93,4 +113,7 @@ def _write(
     say(args, f"{args.output}: {size(result.x.shape)} voxels of {sides}")
     known = result.scores[np.isfinite(result.scores)]
     agree = "" if np.isnan(result.confidence) else f"; the volumes of two starts correlate by {result.confidence:.3f}"
-    say(args, f"{poses}: {len(known)} poses, scores {known.min():.3f} to {known.max():.3f}{agree}")
+    spread = f", scores {known.min():.3f} to {known.max():.3f}" if len(known) else ""
+    say(args, f"{poses}: {len(known)} poses{spread}{agree}")
+    if result.symmetry is not None:
+        say(args, f"symmetry: {result.symmetry}")

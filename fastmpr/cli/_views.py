@@ -43,7 +43,8 @@ def add_views(command: Any, poses: bool = True) -> None:
         action="store_true",
         help="PSF is the raw image of a bead: subtract its background and centre it",
     )
-    add("--symmetry", metavar="Cn|Dn", help="of the particle, such as C9 (default: none)")
+    text = "of the particle, such as C9; 'ab-initio' and 'refine' find it if it is auto (default: none)"
+    add("--symmetry", metavar="Cn|Dn|auto", help=text)
     add(
         "--symmetry-axis",
         type=float,

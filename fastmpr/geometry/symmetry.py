@@ -49,6 +49,8 @@ def as_group(symmetry: Any, axis: Any = None, two_fold: str = "y") -> NDArray[np
     """
     if symmetry is None:
         return np.eye(3)[np.newaxis]
+    if is_auto(symmetry):
+        raise ValueError("symmetry: found 'auto', need a group such as 'C9'; only ab_initio and refine find it")
     if not (isinstance(symmetry, str) and re.fullmatch(r"[CD][1-9][0-9]{0,3}", symmetry)):
         need = "need C or D and a number below 10000, such as 'C9' or 'D2'"
         raise ValueError(f"symmetry: found {shown(symmetry)}, {need}")
@@ -65,6 +67,11 @@ def as_group(symmetry: Any, axis: Any = None, two_fold: str = "y") -> NDArray[np
     return turn @ group @ turn.T
 
 
+def is_auto(symmetry: Any) -> bool:
+    """Return whether the symmetry is to be found."""
+    return isinstance(symmetry, str) and symmetry == "auto"
+
+
 def is_odd_dihedral(symmetry: str | None) -> bool:
     """Return whether a group tells y from x: dihedral ones of odd n have a two-fold axis along one of them only."""
     return symmetry is not None and symmetry[0] == "D" and int(symmetry[1:]) % 2 == 1
@@ -75,7 +82,10 @@ def as_symmetry(symmetry: Any, axis: Any, centre: Any) -> tuple[Axes, Vector]:
     for name, value in (("symmetry_axis", axis), ("symmetry_centre", centre)):
         if symmetry is None and value is not None:
             raise ValueError(f"{name}: found {shown(value)} and no symmetry, need symmetry= beside it")
-    as_group(symmetry)
+        if is_auto(symmetry) and value is not None:
+            raise ValueError(f"{name}: found {shown(value)} and symmetry 'auto', which finds it: need none")
+    if not is_auto(symmetry):
+        as_group(symmetry)
     axes = _Z if axis is None else as_axes(axis, symmetry)
     return axes, as_offset(centre, "symmetry_centre")
 

@@ -4,6 +4,7 @@
 `formats`      the table of formats; reads and writes a volume in any of them
 `images`       images in two or three dimensions, with channels and frames
 `about`        a file's metadata about channels and frames
+`checkpoints`  the steps of a long call, kept in a folder
 `files`        checks that a file can be written; writes it whole or not at all
 `particles`    a folder of volumes, or one stack, read one particle at a time
 `tiff`         3-D volumes and 4-D stacks, with their voxel size

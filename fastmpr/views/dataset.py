@@ -75,7 +75,7 @@ class Dataset:
         must be cubic, and no background is subtracted.
     symmetry : str, optional
         Point group of the particle, such as "C9" or "D4". Each view then counts once for each pose that is equivalent to its
-        own by symmetry.
+        own by symmetry. "auto": `ab_initio` and `refine` find it; all else needs to know it.
     symmetry_axis : (z, y, x) or two of them, optional
         Direction of the n-fold axis in the model; z by default. For a dihedral group such as "D3", a two-fold axis at a
         right angle to it may follow. By default that is the ``two_fold`` of the poses (y, or x in a RELION file) if the
@@ -283,13 +283,14 @@ class Dataset:
         return self.source.read(i)
 
     def require(self, psf: bool = True) -> Dataset:
-        """Return the data set; raise an error if poses, a PSF or positive weights are missing. Reads no particle."""
+        """Return the data set; raise an error if poses, a PSF, positive weights or a group is missing. Reads none."""
         if self.poses is None:
             raise ValueError("poses: found none, need fastmpr.Poses, given with the particles or by replace(poses=...)")
         if psf and not self.psfs:
             raise ValueError("psf: found none, need a PSF, given with the particles or by replace(psf=...)")
         if not len(self.used):
             raise ValueError("weights: found only zeros, need a view that weighs more")
+        as_group(self.symmetry, self.symmetry_axis)  # "auto" is none
         return self
 
     def __len__(self) -> int:

@@ -202,6 +202,12 @@ class Source:
             if noted is self._share.spoilt:
                 self._share.wrong.update(found)
 
+    def forget(self, left_out: Iterable[int]) -> None:
+        """Say no more of particles that are left out."""
+        for place in self.places[[*left_out]].tolist():
+            for noted in (self._share.suspects, self._share.spoilt, self._share.extents):
+                noted.pop(place, None)
+
     def extents(self) -> dict[int, Extent]:
         """Return what a sample of each particle that was read shows, after its gain."""
         known = self._share.extents

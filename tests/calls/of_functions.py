@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import tempfile
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from calls.common import (
+    FOLDER,
     PATIENCE,
     SEEDS,
     SHAPES,
@@ -95,7 +97,7 @@ def of_views(function: Callable, arguments: dict[str, Any], check: Callable) -> 
     def call(particles: Any, **given: Any) -> Any:
         return function(particles, **given)
 
-    return Call(call, arguments, check, also=(fastmpr.Cancelled,), blamed=("psf_of", "names"), doubtful=aside)
+    return Call(call, arguments, check, also=(fastmpr.Cancelled, OSError), blamed=("psf_of", "names"), doubtful=aside)
 
 
 @st.composite
@@ -204,12 +206,14 @@ def aligned(draw) -> Call:
 def found_poses(draw) -> Call:
     own = draw(st.sampled_from([{"rng": 0}, {}]))
     arguments = draw(views(least=3)) | own | {"workers": draw(WORKERS), **draw(PATIENCE)}
+    if draw(st.booleans()):
+        arguments["checkpoint"] = tempfile.mkdtemp(dir=FOLDER)
 
     def check(result: Any, given: dict[str, Any]) -> None:
         is_result(result, model_shape(given), first_precision(given))
         assert len(result.poses) == len(given["poses"]) == len(result.scores)
 
-    return of_poses(fastmpr.ab_initio if own else fastmpr.refine, arguments, tuple(own), check)
+    return of_poses(fastmpr.ab_initio if own else fastmpr.refine, arguments, (*own, "checkpoint"), check)
 
 
 @st.composite

@@ -6,6 +6,7 @@ import math
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -279,6 +280,24 @@ def sections(draw) -> Call:
 
 
 @st.composite
+def pictured_poses(draw) -> Call:
+    n, scores = draw(st.integers(1, 9)), [0.5, math.nan, 1.0, 0.0]
+    result = SimpleNamespace(
+        x=draw(volumes()),
+        poses=fastmpr.Poses.random(n, rng=draw(SEEDS)),
+        scores=np.resize(scores, n) if draw(st.booleans()) else np.full(n, math.nan),
+        rounds=[{"start": k % 3, "voxel_size": 1.0, "score": 0.1 * k} for k in range(draw(st.integers(0, 7)))],
+    )
+    arguments = {
+        "result": result,
+        "voxel_size": draw(VOXELS),
+        "path": str(FOLDER / "poses.svg"),
+        "overwrite": True,
+    }
+    return Call(fastmpr.plot.poses, arguments, lambda found, given: None, also=(OSError,))
+
+
+@st.composite
 def nuclear(draw) -> Call:
     entries = draw(volumes((6, draw(SIZES), 4)))  # (6, 3, 3) would be matrices
     whole = np.asarray(draw(volumes((4, 3, 3))), float)
@@ -345,6 +364,7 @@ CALLS: dict[str, tuple[Callable[[], st.SearchStrategy[Call]], int]] = {
     "psf.centred": (centred, 100),
     "psf.measured": (measured, 150),
     "plot.sections": (sections, 20),
+    "plot.poses": (pictured_poses, 20),
     "prox.nuclear": (nuclear, 200),
     "prox.nonnegative": (nonnegative, 100),
     "operators": (differences, 200),

@@ -1,6 +1,8 @@
 """``fastmpr ab-initio``, ``refine`` and ``align``: particles in, volume and poses out."""
 
 import json
+import signal
+import time
 
 import numpy as np
 import pytest
@@ -39,6 +41,86 @@ def test_from_particles_alone(folder, capsys):
     assert len(Poses.read("found.csv")) == 8
     said = capsys.readouterr().out
     assert "found.ome.tif: 16 x 16 x 16 voxels" in said and "8 poses, scores" in said and "correlate by" in said
+
+
+SEARCH = ["ab-initio", "particles", "--psf", "psf.tif", "-o", "found.ome.tif", "--workers", "1"]
+
+
+@pytest.fixture
+def ended(monkeypatch):
+    """Have a search end when a share of its work is done."""
+
+    def set_up(share: float, end) -> None:
+        call = fastmpr.ab_initio
+
+        def search(data, **options):
+            def progress(what, done, total):
+                if done >= share * total:
+                    end()
+
+            return call(data, **options | {"progress": progress})
+
+        monkeypatch.setattr(fastmpr, "ab_initio", search)
+
+    return set_up
+
+
+def an_hour_later(monkeypatch):
+    clock = time.monotonic
+    return lambda: monkeypatch.setattr(time, "monotonic", lambda: clock() + 3600)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.6])
+def test_a_timeout_leaves_the_best_so_far(folder, capsys, ended, monkeypatch, share):
+    ended(share, an_hour_later(monkeypatch))
+    assert main([*SEARCH, "--timeout", "1800"]) == 3
+    record = json.loads((folder / "found.json").read_text())["found"]
+    assert (record["status"], record["success"]) == ("timeout", False)
+    assert record["message"].startswith("stopped by the timeout before the last reconstruction")
+    assert f"fastmpr: warning: {record['message']}" in capsys.readouterr().err
+    assert fastmpr.io.read("found.ome.tif")[0].max() > 0
+    assert len(Poses.read("found.csv")) == 8 and (folder / "found.png").stat().st_size > 1000
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
+def test_a_signal_leaves_the_best_so_far_and_the_same_command_goes_on(folder, capsys, ended, monkeypatch, number):
+    assert main([*SEARCH[:-3], "whole.ome.tif", *SEARCH[-2:]]) == 0
+    with monkeypatch.context() as context:
+        context.setattr(fastmpr, "ab_initio", fastmpr.ab_initio)
+        ended(0.2, lambda: signal.raise_signal(number))
+        assert main([*SEARCH, "--checkpoint", "steps"]) == 128 + number
+    assert json.loads((folder / "found.json").read_text())["found"]["status"] == "cancelled"
+    monkeypatch.undo()
+    monkeypatch.chdir(folder)
+    assert main([*SEARCH, "--checkpoint", "steps"]) == 0  # replaces what the first left
+    assert fastmpr.io.read("found.ome.tif")[0].tobytes() == fastmpr.io.read("whole.ome.tif")[0].tobytes()
+    assert (folder / "found.csv").read_bytes() == (folder / "whole.csv").read_bytes()
+    capsys.readouterr()
+    assert main([*SEARCH, "--checkpoint", "steps"]) == 2  # but not what is done
+    assert "found.ome.tif: exists already" in capsys.readouterr().err
+
+
+def test_a_checkpoint_of_another_seed_is_refused_and_nothing_is_written(folder, capsys):
+    assert main([*SEARCH, "--checkpoint", "steps", "--timeout", "1000"]) == 0
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    other = ["ab-initio", "particles", "--psf", "psf.tif", "-o", "other.tif", "--seed", "5", "--workers", "1"]
+    capsys.readouterr()
+    assert main([*other, "--checkpoint", "steps"]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "checkpoint: found steps of a call with other rng in steps, need the same" in said
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.filterwarnings("always::fastmpr.FastmprWarning")
+def test_a_file_that_cannot_be_read_is_left_out(folder, capsys):
+    whole = (folder / "particles" / "p5.tif").read_bytes()
+    (folder / "particles" / "p5.tif").write_bytes(whole[: len(whole) // 2])
+    assert main(SEARCH) == 0
+    record = json.loads((folder / "found.json").read_text())
+    assert [k for k, score in enumerate(record["found"]["scores"]) if score is None] == [5]
+    said = capsys.readouterr()
+    assert "7 poses, scores" in said.out
+    assert "1 of 8 cannot be used" in said.err and "p5.tif: found the file truncated" in said.err
 
 
 def test_what_it_finds_is_what_python_finds(folder):
