@@ -8,7 +8,7 @@ import numpy as np
 
 from .._validation import as_voxel_size
 from ..geometry.poses import Poses
-from ..geometry.symmetry import as_symmetry
+from ..geometry.symmetry import as_symmetry, is_auto
 from .arguments import as_poses, as_psf_places, as_psfs, as_seen
 from .keywords import KEYWORDS
 from .source import Source
@@ -75,7 +75,7 @@ def _lengths_beside(changes: dict[str, Any], data: Any) -> dict[str, Any]:
     edge = min(as_voxel_size(changes["voxel_size"])) if becomes_known else 1.0
     kept = {"radius": None if data.radius is None else data.radius * edge}
     symmetry, axis = changes.get("symmetry", data.symmetry), data.symmetry_axis
-    if symmetry is None:
+    if symmetry is None or is_auto(symmetry):
         return kept | {"symmetry_axis": None, "symmetry_centre": None}
     if isinstance(axis[0], tuple) and str(symmetry).startswith("C"):  # which has no two-fold axis
         axis = axis[0]
