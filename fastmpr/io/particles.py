@@ -115,7 +115,7 @@ def open_particles(path: str | Path | list[Any] | tuple[Any, ...], voxel_size: f
     """
     given = None if voxel_size is None else as_voxel_size(voxel_size)
     if isinstance(path, list | tuple):
-        return _listed_files([as_path(file, f"path[{k}]") for k, file in enumerate(path)], given)
+        return _listed_files([as_path(file) for file in path], given)
     path = as_path(path)
     if not path.exists():
         return _listed_files(_of_pattern(path), given)
