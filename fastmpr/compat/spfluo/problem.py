@@ -40,8 +40,8 @@ def as_problem(
     """Check SPFluo's arguments and add the optional axes."""
     batch, symmetry = as_flag(batch, "batch"), as_flag(symmetry, "symmetry")
     multichannel = as_flag(multichannel, "multichannel")
-    views = _as_cubes(volumes, multichannel)
-    blur = _as_psf(psf, views, multichannel)
+    views = as_cubes(volumes, multichannel)
+    blur = as_blur(psf, views, multichannel)
     axes = ["M"] * batch + ["k"] * symmetry + ["N", "6"]
     given = as_reals(as_numpy(poses, "poses"), "poses", f"numbers of shape ({', '.join(axes)})")
     if given.ndim != len(axes) or given.shape[-2:] != (len(views), 6) or given.size == 0:
@@ -61,7 +61,7 @@ def answer(x: NDArray, volumes: Any, batch: bool, multichannel: bool) -> Any:
     return like(np.ascontiguousarray(x if batch else x[0]), volumes)
 
 
-def _as_cubes(volumes: Any, multichannel: bool) -> NDArray:
+def as_cubes(volumes: Any, multichannel: bool) -> NDArray:
     """Return the volumes (N, C, D, D, D)."""
     array = as_finite(as_numpy(volumes, "volumes"), "volumes")
     need = "need (N, C, D, D, D)" if multichannel else "need (N, D, D, D)"
@@ -75,7 +75,7 @@ def _as_cubes(volumes: Any, multichannel: bool) -> NDArray:
     return array if multichannel else array[:, np.newaxis]
 
 
-def _as_psf(psf: Any, views: NDArray, multichannel: bool) -> NDArray:
+def as_blur(psf: Any, views: NDArray, multichannel: bool) -> NDArray:
     """Return the PSFs (C, d, h, w) in the precision of the views."""
     with np.errstate(over="ignore"):  # the checks below find an overflow
         array = as_finite(as_numpy(psf, "psf"), "psf").astype(views.dtype, copy=False)
@@ -98,3 +98,13 @@ def _as_lambdas(lambda_: Any, count: int) -> NDArray:
     if len(lambdas) != count or not ((lambdas > 0) & np.isfinite(lambdas)).all():
         raise ValueError(f"lambda_: found {shown(lambda_)}, need {need}")
     return lambdas
+
+
+def as_reference(volume: Any, views: NDArray, name: str) -> NDArray:
+    """Return a volume (C, D, D, D) that views are compared with."""
+    array = as_finite(as_numpy(volume, name), name).astype(views.dtype, copy=False)
+    if array.shape != views.shape[1:]:
+        raise ValueError(f"{name}: found an array of shape {array.shape}, need {views.shape[1:]}, as one of the views")
+    if not array.any():
+        raise ValueError(f"{name}: found zeros only, need a volume that views can be compared with")
+    return array
