@@ -155,8 +155,11 @@ class AbInitioReconstruction:
         """
         if psf is None:
             raise ValueError("psf: found none, need an array (d, h, w)")
-        cubes = as_cubes(X, False)
-        views, blur = _scaled(cubes[:, 0]).astype(as_float_dtype(self._param("dtype"))), as_blur(psf, cubes, False)[0]
+        cubes = as_cubes(X, False, "X")
+        views, blur = (
+            _scaled(cubes[:, 0]).astype(as_float_dtype(self._param("dtype"))),
+            as_blur(psf, cubes, False, "X")[0],
+        )
         folder, names = (
             _as_folder(output_dir),
             None if particles_names is None else as_names(particles_names, len(views)),

@@ -8,6 +8,7 @@ so its inverse FFT is short; its largest sample is then improved by Newton's met
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 
 import numpy as np
 import scipy
@@ -27,6 +28,18 @@ _FOLLOWED = 8  # rotations of each view whose translation is improved
 _STEPS = 8  # of Newton's method, at most
 
 
+def bands_of(views: NDArray, psf: NDArray, name: str) -> list[Band]:
+    """Return the frequencies that the PSF of each channel passes; ``name`` is that of the views."""
+    shape = views.shape[2:]
+    transfers = [TransferFunction(on_voxel(blur), _VOXEL, views.dtype) for blur in psf]
+    try:
+        return [band_of(one, shape, _VOXEL, _HIGHEST) for one in transfers]
+    except ValueError:
+        raise ValueError(
+            f"{name}: found cubes of {shape[0]} voxels of which the PSF passes no frequency, need larger ones"
+        ) from None
+
+
 class Matching:
     """Views and the volume that they are held against.
 
@@ -34,22 +47,16 @@ class Matching:
     ----------
     reference : (C, D, D, D) ndarray
     views : (N, C, D, D, D) ndarray
-    psf : (C, d, h, w) ndarray
-        Its middle is at (n - 1) / 2 on each axis. Channels are weighted by its sums, as in SPFluo.
+    bands : list of Band
+        From `bands_of`.
+    weights : sequence of float
+        Of the channels.
     """
 
-    def __init__(self, reference: NDArray, views: NDArray, psf: NDArray):
-        self.count, shape = len(views), views.shape[2:]
-        self.team = Team(as_workers(None, views.size))
-        self.channels = [
-            _Channel(
-                reference[c],
-                band_of(TransferFunction(on_voxel(blur), _VOXEL, views.dtype), shape, _VOXEL, _HIGHEST),
-                float(blur.sum()),
-            )
-            for c, blur in enumerate(psf)
-        ]
-        self.box = _Box([one.band for one in self.channels], shape[0])
+    def __init__(self, reference: NDArray, views: NDArray, bands: list[Band], weights: Sequence[float]):
+        self.count, self.team = len(views), Team(as_workers(None, views.size))
+        self.channels = [_Channel(*parts) for parts in zip(reference, bands, weights, strict=True)]
+        self.box = _Box(bands, views.shape[2])
         self.frequencies = np.concatenate([one.band.frequencies for one in self.channels])
         self.spectra = np.empty((self.count, len(self.frequencies)), np.complex128)
 

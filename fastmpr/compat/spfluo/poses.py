@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from ..._messages import log
 from ..._validation import as_float_type, as_positive, as_reals
+from ...alignment.spectra import Band
 from ...io.conventions import warn_of_radians
 from .arrays import as_numpy, check_device, like
-from .matching import Matching
+from .matching import Matching, bands_of
 from .problem import as_blur, as_cubes, as_reference
 
 
@@ -22,9 +23,10 @@ def convolution_matching_poses(
     """Find the best of some rotations for each view, as SPFluo 0.1.0 does, with the same arguments.
 
     The volume is rotated by each candidate, blurred by the PSF, and shifted to where it correlates best with the view: any
-    translation is possible, and those of the candidates are ignored, as in SPFluo. Views and volume are compared at the
-    frequencies that the PSF passes, with the mean left out, and translations are not rounded to a tenth of a voxel. So the
-    best rotation is nearly always that of SPFluo, but the errors differ. `fastmpr.align` finds poses between candidates.
+    translation is possible, and those of the candidates are ignored. (They are 0 wherever SPFluo calls its function, which
+    otherwise returns translations less those of the candidates.) Views and volume are compared at the frequencies that the
+    PSF passes, with the mean left out, and translations are not rounded to a tenth of a voxel. So the best rotation is
+    nearly always that of SPFluo, but the errors differ. `fastmpr.align` finds poses between candidates.
 
     Parameters
     ----------
@@ -74,7 +76,9 @@ def convolution_matching_poses(
     tell_unused("batch_size", batch_size, 1)
     views = as_cubes(volumes, True)
     given = as_candidates(potential_poses, len(views))
-    best, errors = matched(as_reference(reference, views, "reference"), views, as_blur(psf, views, True), given)
+    blur = as_blur(psf, views, True)
+    bands = bands_of(views, blur, "volumes")
+    best, errors = matched(as_reference(reference, views, "reference"), views, blur, bands, given)
     precision = as_float_type(np.asarray(as_numpy(potential_poses, "potential_poses")).dtype)
     return like(best.astype(precision), potential_poses), like(errors.astype(views.dtype), volumes)
 
@@ -123,15 +127,21 @@ def find_angles_grid(xp: Any, reconstruction: Any, patches: Any, psf: Any, preci
     ((3, 6), (3,))
     """
     count = math.ceil((360 / as_positive(precision, "precision")) ** 2 / math.pi)
-    views = as_cubes(patches, True)
-    reference = as_reference(reconstruction, views, "reconstruction")
-    best, errors = matched(reference, views, as_blur(psf, views, True), directions(count)[np.newaxis])
+    views = as_cubes(patches, True, "patches")
+    reference, blur = as_reference(reconstruction, views, "reconstruction"), as_blur(psf, views, True, "patches")
+    best, errors = matched(reference, views, blur, bands_of(views, blur, "patches"), directions(count)[np.newaxis])
     return like(best.astype(views.dtype), patches), like(errors.astype(views.dtype), patches)
 
 
-def matched(reference: NDArray, views: NDArray, psf: NDArray, angles: NDArray) -> tuple[NDArray, NDArray]:
-    """Return the best poses (N, 6) and their errors (N,), given rotations (1 or N, M, 3 or 6)."""
-    chosen, translations, scores = Matching(reference, views, psf).best(angles[..., :3])
+def matched(
+    reference: NDArray, views: NDArray, psf: NDArray, bands: list[Band], angles: NDArray
+) -> tuple[NDArray, NDArray]:
+    """Return the best poses (N, 6) and their errors (N,), given rotations (1 or N, M, 3 or 6).
+
+    Channels are weighted by the sums of their PSFs, as in SPFluo.
+    """
+    weights = [float(blur.sum()) for blur in psf]
+    chosen, translations, scores = Matching(reference, views, bands, weights).best(angles[..., :3])
     rows = np.arange(len(views)) % len(angles)
     return np.hstack([angles[rows, chosen, :3], translations]), np.sqrt(np.maximum(1 - scores**2, 0))
 

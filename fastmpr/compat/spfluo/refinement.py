@@ -22,6 +22,7 @@ from ...sums.accumulate import accumulate
 from ...views.dataset import Dataset
 from .arrays import as_numpy, check_device, like
 from .closed_form import closed_form, on_voxel, resized
+from .matching import bands_of
 from .poses import matched, tell_unused
 from .problem import Problem, as_problem, as_reference
 from .upgrade import upgraded
@@ -126,7 +127,7 @@ def refined(
     tell_unused("batch_size", batch_size, None)
     as_choice(convention, "convention", ("XZX",))
     fold, passes = as_count(symmetry, "symmetry"), as_passes(steps, ranges)
-    problem = as_problem(patches, psf, guessed_poses, lambda_, False, False, True)
+    problem = as_problem(patches, psf, guessed_poses, lambda_, False, False, True, ("patches", "guessed_poses"))
     state = _Refinement(problem, fold)
     volume = None if initial_volume is None else _as_initial(initial_volume, problem.views)
     for reach in passes:
@@ -147,6 +148,7 @@ class _Refinement:
             Dataset(problem.views[:, c], on_voxel(psf), symmetry=f"C{fold}", symmetry_axis=(1, 0, 0)).levelled()
             for c, psf in enumerate(problem.psf)
         ]
+        self._bands = bands_of(problem.views, problem.psf, "patches")
         self._lams: dict[int, float] = {}
 
     def turn(self, reach: float | str, reference: NDArray) -> None:
@@ -176,10 +178,13 @@ class _Refinement:
         sums = accumulate(data)
         if c not in self._lams:
             self._lams[c] = START * guess_lam(sums, as_regularizer("hessian"))
-        return sums.crop(solve(sums, self._lams[c], max_iter=_ITERATIONS, tol=0).x)
+        x = sums.crop(solve(sums, self._lams[c], max_iter=_ITERATIONS, tol=0).x)
+        if not x.any():
+            raise ValueError("patches: found no signal above the background, need views that show something")
+        return x
 
     def _matched(self, reference: NDArray, candidates: NDArray) -> NDArray:
-        return matched(reference, self.problem.views, self.problem.psf, candidates)[0]
+        return matched(reference, self.problem.views, self.problem.psf, self._bands, candidates)[0]
 
 
 def as_passes(steps: Any, ranges: Any) -> list[float | str]:
@@ -188,7 +193,7 @@ def as_passes(steps: Any, ranges: Any) -> list[float | str]:
     lengths = np.atleast_1d(as_reals(ranges, "ranges", "one number for each of steps"))
     if not steps or lengths.shape != (len(steps),):
         raise ValueError(f"ranges: found {lengths.size} for {len(steps)} steps, need one for each of at least one step")
-    passes = [_as_pass(step, length) for step, length in zip(steps, lengths, strict=True)]
+    passes = [_as_pass(step, length) for step, length in zip(steps, lengths.tolist(), strict=True)]
     log.info("steps: found %s; the numbers of candidates are not used: each step ends between candidates", steps)
     return passes
 
