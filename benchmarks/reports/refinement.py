@@ -35,7 +35,7 @@ from .spfluo import FOLD, Data, as_spfluo, folder_of, read
 
 STEPS, RANGES = (5, 5, 5), (20.0, 10.0, 5.0)
 WRONG, SHIFTED = 10.0, 2.0  # degrees, voxels
-REACH = 3.0  # voxels that acryo may shift a view in each pass
+REACHES = (4.0, 2.0, 1.0)  # voxels that acryo may shift a view in each pass
 SHORT = 10.0  # seconds
 GROUP = fastmpr.Dataset(np.zeros((1, 2, 2, 2)), symmetry=f"C{FOLD}", symmetry_axis=(1, 0, 0)).group
 
@@ -128,15 +128,15 @@ def with_acryo(model: str, data: Data, start: fastmpr.Poses, blurred: bool) -> f
     none = np.zeros((3, 3, 3))
     none[1, 1, 1] = 1
     poses = start
-    for step, length in zip(STEPS, RANGES, strict=True):
-        turned = fastmpr.Poses(poses.rotation)
-        templates = fastmpr.simulate(data.truth, data.psf if blurred else none, turned)
+    for step, length, reach in zip(STEPS, RANGES, REACHES, strict=True):
+        templates = fastmpr.simulate(data.truth, data.psf if blurred else none, poses)
         rotations, shifts = [], []
         for view, template, pose in zip(data.views, templates, poses, strict=True):
             search = getattr(acryo.alignment, model)(template, rotations=((length / 2, length / (step - 1)),) * 3)
-            found = search.align(view, (REACH,) * 3 if poses is start else (1.0,) * 3)
-            rotations.append(Rotation.from_quat(found.quat) * pose.rotation)
-            shifts.append(found.shift)
+            found = search.align(view, (reach,) * 3)
+            turn = Rotation.from_quat(found.quat)
+            rotations.append(turn * pose.rotation)
+            shifts.append(turn.apply(pose.translation[0]) + found.shift)
         poses = fastmpr.Poses(Rotation.concatenate(rotations), np.array(shifts))
     return poses
 
