@@ -62,7 +62,9 @@ class Matching:
 
         def work(member: int) -> None:
             for i in range(member, self.count, self.team.size):
-                parts = [one.band.spectrum(image, _VOXEL)[0] for one, image in zip(self.channels, views[i], strict=True)]
+                parts = [
+                    one.band.spectrum(image, _VOXEL)[0] for one, image in zip(self.channels, views[i], strict=True)
+                ]
                 self.spectra[i] = np.concatenate(parts)
 
         self.team.run(work)
