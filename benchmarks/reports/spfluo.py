@@ -179,13 +179,18 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=7, help="readings of each (default 7)")
     parser.add_argument("--output", type=Path, default=TABLE, help=f"the table (default {TABLE.name} in results/)")
     parsed = parser.parse_args(arguments)
-    if parsed.data is None:
-        if "FASTMPR_DATA" not in os.environ:
-            parser.error("found neither an argument nor FASTMPR_DATA, need the folder with the particles")
-        parsed.data = Path(os.environ["FASTMPR_DATA"]) / "centriole-translations"
-    if not parsed.data.is_dir():
-        parser.error(f"{parsed.data}: found no such folder, need one with particles/, poses.csv, psf.tiff and gt.tiff")
+    parsed.data = folder_of(parsed.data, parser)
     return parsed
+
+
+def folder_of(given: str | Path | None, parser: argparse.ArgumentParser) -> Path:
+    """Return the folder with the particles, as it is given or in the one that FASTMPR_DATA names."""
+    if given is None and "FASTMPR_DATA" not in os.environ:
+        parser.error("found neither an argument nor FASTMPR_DATA, need the folder with the particles")
+    folder = Path(os.environ["FASTMPR_DATA"]) / "centriole-translations" if given is None else Path(given)
+    if not folder.is_dir():
+        parser.error(f"{folder}: found no such folder, need one with particles/, poses.csv, psf.tiff and gt.tiff")
+    return folder
 
 
 def main() -> None:

@@ -33,7 +33,7 @@ from calls.common import (
 from hypothesis import strategies as st
 
 import fastmpr
-from fastmpr.compat.spfluo import reconstruction_L2
+from fastmpr.compat.spfluo import convolution_matching_poses, find_angles_grid, reconstruction_L2, refine
 
 REGULARIZERS = st.sampled_from(["hessian", "tv", "tikhonov"])
 
@@ -342,6 +342,46 @@ def as_spfluo(draw) -> Call:
     return Call(reconstruction_L2, arguments, check, spare=("batch_size",))
 
 
+@st.composite
+def as_spfluo_search(draw) -> Call:
+    """The drop-ins for SPFluo's search of poses; most cubes here are too small for one."""
+    n, channels, size, rng = draw(st.integers(1, 3)), draw(st.integers(1, 2)), draw(st.integers(1, 9)), draw(SEEDS)
+    views, psf = draw(volumes((n, channels, size, size, size))), draw(volumes((channels, *draw(SHAPES))))
+    poses = np.random.default_rng(rng).uniform(-1, 1, (n, 6)) * [180, 180, 180, 1, 1, 1]
+    volume = draw(volumes((channels, size, size, size)))
+    by_function: dict[Callable[..., Any], dict[str, Any]] = {
+        convolution_matching_poses: {
+            "reference": volume,
+            "volumes": views,
+            "psf": psf,
+            "potential_poses": np.stack([poses, -poses], 1),
+            "batch_size": 2,
+        },
+        find_angles_grid: {"reconstruction": volume, "patches": views, "psf": psf, "precision": 60, "xp": np},
+        refine: {
+            "patches": views,
+            "psf": psf,
+            "guessed_poses": poses,
+            "steps": draw(st.sampled_from([[3], [(9, 2)]])),
+            "ranges": [0],
+            "initial_volume": draw(st.sampled_from([None, volume])),
+            "lambda_": 1.0,
+            "symmetry": draw(st.sampled_from([1, 3])),
+            "convention": "XZX",
+            "batch_size": draw(st.sampled_from([None, 2])),
+        },
+    }
+    function = draw(st.sampled_from(list(by_function)))
+
+    def check(found: Any, given: dict[str, Any]) -> None:
+        poses, other = found if function is not refine else found[::-1]
+        assert np.shape(poses) == (n, 6) and np.isfinite(poses).all()
+        assert np.shape(other) == (np.shape(given["patches"])[1:] if function is refine else (n,))
+
+    spare = ("batch_size", "xp")
+    return Call(function, by_function[function], check, spare=spare, blamed=("particles", "x"), doubtful=True)
+
+
 CALLS: dict[str, tuple[Callable[[], st.SearchStrategy[Call]], int]] = {
     "solve": (solved, 700),
     "objective": (objective, 150),
@@ -357,4 +397,5 @@ CALLS: dict[str, tuple[Callable[[], st.SearchStrategy[Call]], int]] = {
     "diagnose": (diagnosed, 25),
     "simulate": (simulated, 500),
     "compat.spfluo.reconstruction_L2": (as_spfluo, 500),
+    "compat.spfluo: search": (as_spfluo_search, 150),
 }

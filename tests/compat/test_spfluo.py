@@ -255,7 +255,13 @@ def test_another_device_is_said():
 # In the place of another's
 # --------------------------------------------------------------------------------------------------------------
 
-HOME = "def reconstruction_L2(*arguments, **options):\n    return 'its own'\n"
+HOME = """
+def reconstruction_L2(*arguments, **options):
+    return 'its own'
+
+convolution_matching_poses = find_angles_grid = refine = lambda *arguments, **options: 'its own'
+"""
+API = "class AbInitioReconstruction:\n    pass\n"
 CALLER = """
 from spfluo.refinement.refinement import reconstruction_L2
 
@@ -275,7 +281,9 @@ def stand_in(tmp_path, monkeypatch) -> Path:
     """A package that has SPFluo's names, and nothing else of it."""
     files = {
         "spfluo/__init__.py": "",
-        "spfluo/refinement/__init__.py": "from .refinement import reconstruction_L2\n",
+        "spfluo/refinement/__init__.py": "from .refinement import *\n",
+        "spfluo/ab_initio_reconstruction/__init__.py": "",
+        "spfluo/ab_initio_reconstruction/api.py": API,
         "spfluo/refinement/refinement.py": HOME,
         "spfluo/refinement/__main__.py": PROGRAM,
         "spfluo/early.py": CALLER,
@@ -312,6 +320,45 @@ def test_all_modules_get_it_and_give_it_back(stand_in):
     assert called("spfluo.early") == called("spfluo.late") == "its own"
     assert importlib.import_module("spfluo.refinement").reconstruction_L2 is own
     assert not hasattr(importlib.import_module("array_api_compat.numpy"), "to_device")
+
+
+SEARCHES = ("convolution_matching_poses", "find_angles_grid", "refine")
+
+
+def test_the_pose_search_too(stand_in):
+    home, package = (importlib.import_module(f"spfluo.refinement{end}") for end in (".refinement", ""))
+    api = importlib.import_module("spfluo.ab_initio_reconstruction.api")
+    own_class = api.AbInitioReconstruction
+    with patch():
+        for name in SEARCHES:
+            ours, function = getattr(fastmpr.compat.spfluo, name), getattr(package, name)
+            assert getattr(home, name) is function is not ours
+            assert inspect.signature(function) == inspect.signature(ours)
+        assert issubclass(api.AbInitioReconstruction, fastmpr.compat.spfluo.AbInitioReconstruction)
+    assert {getattr(module, name)() for name in SEARCHES for module in (home, package)} == {"its own"}
+    assert api.AbInitioReconstruction is own_class
+    assert fastmpr.compat.spfluo.refine.__module__ == "fastmpr.compat.spfluo.refinement"  # a user's import stays
+
+
+def test_the_search_alone_if_ab_initio_cannot_be_imported(stand_in, caplog):
+    (stand_in / "spfluo" / "ab_initio_reconstruction" / "api.py").write_text("import nothing_of_the_kind\n")
+    with caplog.at_level("INFO", "fastmpr"), patch():
+        assert importlib.import_module("spfluo.refinement").refine.__module__ == "fastmpr.compat.spfluo.refinement"
+    assert "so it is not patched" in caplog.text
+
+
+def test_a_refinement_with_another_prior(stand_in, caplog):
+    truth = fastmpr.phantom.centriole((16, 16, 16), dtype=np.float32)
+    psf = fastmpr.psf.gaussian((9, 5, 5), sigma=(2, 1, 1))
+    poses = fastmpr.Poses.random(4, rng=0)
+    views = fastmpr.simulate(truth, psf, poses, noise_sigma=0.02, rng=0)[:, None]
+    given = np.hstack([poses.rotation.as_euler("XZX", degrees=True), poses.translation])
+    with caplog.at_level("INFO", "fastmpr"), patch("hessian"):
+        spfluo = importlib.import_module("spfluo.refinement")
+        volume, found = spfluo.refine(views, psf[None], given, [3], [5], initial_volume=truth[None])
+        expected = spfluo.reconstruction_L2(views, psf[None], found, 1.0, multichannel=True)
+    assert "lambda_: ignored" in caplog.text
+    np.testing.assert_allclose(volume, expected, atol=1e-4 * expected.max())
 
 
 def test_it_has_the_signature_of_spfluo(stand_in):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import itertools
 import subprocess
 import sys
@@ -13,9 +14,11 @@ import pytest
 import scipy.ndimage
 import tifffile
 from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
 
 import fastmpr
-from fastmpr.compat.spfluo import patch, reconstruction_L2
+from fastmpr.compat.spfluo import convolution_matching_poses, from_particles, patch, reconstruction_L2
+from fastmpr.compat.spfluo.poses import directions
 from fastmpr.io import tiff
 from fastmpr.io.particles import open_particles
 
@@ -39,8 +42,13 @@ def data(centrioles) -> Data:
     particles = open_particles(centrioles / "particles")
     poses = fastmpr.Poses.read(centrioles / "poses.csv").matched(particles.names)
     psf, truth = (tiff.read(centrioles / name)[0] for name in ("psf.tiff", "gt.tiff"))
-    given = np.hstack([poses.rotation.as_euler("XZX", degrees=True), poses.translation])
-    return Data(np.stack(list(particles)), psf, given.astype(np.float32), given, truth)
+    exact = given(poses)
+    return Data(np.stack(list(particles)), psf, exact.astype(np.float32), exact, truth)
+
+
+def given(poses: fastmpr.Poses) -> NDArray:
+    """Poses as SPFluo has them, (N, 6)."""
+    return np.hstack([poses.rotation.as_euler("XZX", degrees=True), poses.translation])
 
 
 def theirs(*arguments: Any, **options: Any) -> Any:
@@ -130,13 +138,70 @@ def test_its_refinement_runs_on_it_and_its_function_is_back_after_an_exception(d
     assert spfluo.reconstruction_L2 is own
 
 
-def test_its_program_runs_on_it(centrioles, tmp_path):
-    module = [sys.executable, "-m", "fastmpr.compat.spfluo", "-m", "spfluo.refinement"]
+def test_its_choice_among_candidates(data):
+    """The same rotations as SPFluo's own, and its translations up to the tenth of a voxel that it rounds to."""
+    candidates = np.repeat(data.poses[:4, None], 6, axis=1)
+    candidates[:, 1:, :3] += np.random.default_rng(0).uniform(-15, 15, (4, 5, 3))
+    candidates[..., 3:] = 0
+    given = data.truth[None], data.views[:4, None], data.psf[None], candidates
+    expected, _ = importlib.import_module("spfluo.refinement").convolution_matching_poses(
+        *given, device="cpu", batch_size=6
+    )
+    best, errors = convolution_matching_poses(*given)
+    assert (best.dtype, errors.dtype) == (expected.dtype, data.views.dtype)
+    np.testing.assert_array_equal(best[:, :3], expected[:, :3])
+    assert np.abs(best[:, 3:] - expected[:, 3:]).max() < 0.12
+
+
+def test_its_grid_of_directions():
+    grid = importlib.import_module("spfluo.refinement.refinement").create_poses_grid
+    for precision in (10, 25):
+        expected = grid(np, importlib.import_module("spfluo.refinement.refinement").find_L(precision), 1)[0]
+        np.testing.assert_allclose(directions(len(expected)), expected[:, :3], atol=1e-3)
+
+
+def test_its_signatures():
+    spfluo = importlib.import_module("spfluo.refinement")
+    for name in ("convolution_matching_poses", "find_angles_grid", "refine"):
+        ours, theirs = (inspect.signature(getattr(home, name)) for home in (fastmpr.compat.spfluo, spfluo))
+        assert [(p.name, p.default) for p in ours.parameters.values()] == [
+            (p.name, p.default) for p in theirs.parameters.values()
+        ]
+
+
+def test_the_parameters_of_its_ab_initio():
+    """Its module of parameters imports nothing that needs SimpleITK."""
+    own = importlib.import_module("spfluo.ab_initio_reconstruction.params").ParametersMainAlg
+    expected = {p.name: p.default for p in inspect.signature(own).parameters.values()}
+    assert expected == from_particles._DEFAULTS
+
+
+def run(module: str, *options: Any) -> None:
+    """Run a module of SPFluo on fastmpr, in a process of its own."""
+    command = [sys.executable, "-m", "fastmpr.compat.spfluo", "-m", module, *map(str, options)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_its_program_runs_on_it(data, centrioles, tmp_path):
     files = ["--particles_dir", centrioles / "particles", "--psf_path", centrioles / "psf.tiff"]
     files += ["--guessed_poses_path", centrioles / "poses.csv"]
     steps = ["--steps", "(2,2)", "2", "--ranges", "0", "5", "-l", "0.1", "--symmetry", "9", "--minibatch_size", "8"]
     written = ["--output_reconstruction_path", tmp_path / "x.tiff", "--output_poses_path", tmp_path / "poses.csv"]
-    done = subprocess.run([*module, *map(str, files + steps + written)], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    run("spfluo.refinement", *files, *steps, *written)
     assert tifffile.imread(tmp_path / "x.tiff").shape == (1, 50, 50, 50)
-    assert len((tmp_path / "poses.csv").read_text(encoding="utf-8").splitlines()) == 11
+    names = [f"particles/{i}.tiff" for i in range(10)]
+    found = fastmpr.Poses.read(tmp_path / "poses.csv").matched(names)
+    axes, true = (
+        Rotation.from_euler("XZX", p[:, :3], degrees=True).apply([1, 0, 0]) for p in (given(found), data.poses)
+    )
+    assert np.degrees(np.arccos(np.abs((axes * true).sum(axis=1)))).max() < 3
+
+
+def test_its_ab_initio_runs_on_it(centrioles, tmp_path):
+    pytest.importorskip("SimpleITK", reason="needs SimpleITK, as SPFluo's ab initio reconstruction does")
+    files = ["--particles_dir", centrioles / "particles", "--psf_path", centrioles / "psf.tiff"]
+    run("spfluo.ab_initio_reconstruction", *files, "--output_dir", tmp_path / "out", "--N_iter_max", "1")
+    x = tifffile.imread(tmp_path / "out" / "final_recons.ome.tiff")
+    np.testing.assert_array_equal(x, tifffile.imread(tmp_path / "out" / "final_reconstruction.ome.tiff"))
+    assert len(fastmpr.Poses.read(tmp_path / "out" / "poses.csv")) == 10

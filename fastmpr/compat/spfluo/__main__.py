@@ -1,4 +1,4 @@
-"""Run a module of SPFluo with fastmpr's reconstruction: ``python -m fastmpr.compat.spfluo -m spfluo.refinement ...``."""
+"""Run a module of SPFluo with fastmpr's functions: ``python -m fastmpr.compat.spfluo -m spfluo.refinement ...``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def parse(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
     """Parse the arguments up to the module's name; the module's own arguments are passed on as they are."""
     parser = argparse.ArgumentParser(
         prog="python -m fastmpr.compat.spfluo",
-        description="Run a module of SPFluo, as python -m does, with fastmpr's reconstruction_L2 in place of its own.",
+        description="Run a module of SPFluo, as python -m does, with fastmpr's reconstruction and pose search.",
         epilog="example: python -m fastmpr.compat.spfluo -m spfluo.refinement --particles_dir particles --psf_path psf.tiff "
         "--guessed_poses_path poses.csv --steps '(1000,20)' 5 --ranges 0 10",
     )

@@ -170,6 +170,11 @@ def with_margin(volume: NDArray) -> NDArray:
     return np.pad(volume, (0, 1))
 
 
+def on_voxel(psf: NDArray) -> NDArray:
+    """Return a PSF on a cube of an odd size, so that its middle is on a voxel, as in `Dataset`."""
+    return resized(psf, max(psf.shape) // 2 * 2 + 1)
+
+
 def resized(volume: NDArray, size: int) -> NDArray:
     """Return a volume on a cube of another size with the same middle, by linear interpolation, zero outside.
 

@@ -9,7 +9,7 @@ from scipy.spatial.transform import Rotation
 from ...geometry.poses import Poses
 from ...reconstruction.main import reconstruct
 from ...views.dataset import Dataset
-from .closed_form import resized
+from .closed_form import on_voxel
 from .problem import Problem
 
 
@@ -18,8 +18,7 @@ def upgraded(problem: Problem, regularizer: str) -> NDArray:
     count = len(problem.poses)
     out = np.empty((count, *problem.views.shape[1:]), problem.views.dtype)
     for c, given in enumerate(problem.psf):
-        psf = resized(given, max(given.shape) // 2 * 2 + 1)  # so that the middle is on a voxel, as in Dataset
-        data = Dataset(problem.views[:, c], psf)
+        data = Dataset(problem.views[:, c], on_voxel(given))
         for m in range(count):
             posed = _posed(data, problem.poses[m])
             out[m, c] = reconstruct(posed, regularizer=regularizer, check=False).x / given.sum()
