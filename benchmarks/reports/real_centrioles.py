@@ -152,6 +152,9 @@ def main() -> None:
         if args.save:
             args.save.mkdir(parents=True, exist_ok=True)
             fastmpr.io.write(args.save / f"{name}.tif", result.x, overwrite=True)
+    start = time.perf_counter()
+    found = fastmpr.ab_initio(data.replace(symmetry="auto"), workers=args.workers)
+    print(f"\nsymmetry='auto', {time.perf_counter() - start:.0f} s: {found.symmetry}", flush=True)
     if args.save:
         fastmpr.plot.sections(volumes, None, args.save / "sections.png", overwrite=True)
     print(f"\n| two runs | FSC at {AT} | one spun | below 0.5 at | spacings differ by |\n|---|---|---|---|---|")

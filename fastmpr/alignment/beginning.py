@@ -13,6 +13,7 @@ from .cycle import Cycle
 from .reduced import reduced
 from .relatives import distinct_axis, moments
 from .search import Plan, Search
+from .self_rotation import SelfRotation, in_frame
 from .turns import Turns, score, turn_work
 
 _VOXELS = 25  # of the coarse box along the side of a cube as large
@@ -21,7 +22,10 @@ AGREED = 0.9  # the correlation of the volumes of two starts: less, and another 
 _EARLY = Plan(cycles=(4.0, 5.0, 6.0), candidates=(4, 2, 1, 1))
 _LATER = Plan(cycles=(4.0, 6.0, 9.0), candidates=(4, 2, 1, 1))
 _RELATIVES = Plan(cycles=(4.0, 6.0, 9.0), candidates=(3, 3, 2, 1), everywhere=False, relatives=True)
-_TURNS = (_EARLY, _EARLY, _EARLY, _LATER, _LATER, _RELATIVES)
+_FREE, _LAST = (
+    (_EARLY, _EARLY, _EARLY),
+    (_LATER, _LATER, _RELATIVES),
+)  # the last ones with the symmetry, if there is one
 
 
 def begun(
@@ -42,13 +46,16 @@ def begun(
     extent = np.multiply(data.particle_shape, data.voxel_size)
     factor = max(1.0, float(np.cbrt(extent.prod())) / min(data.voxel_size) / _VOXELS)
     small = reduced(data, factor, workers, stop)
-    work = sum(turn_work(small, plan) for plan in _TURNS)
+    work = sum(turn_work(small, plan) for plan in (*_FREE, *_LAST))
     turns.count.expect(_MOST_STARTS * work)
     starts: list[Cycle] = []
     agreement = 0.0
     while len(starts) < _MOST_STARTS and agreement < AGREED:
-        starts.append(Cycle(small.replace(poses=Poses.random(len(small), rng=rng)), workers, stop))
-        for plan in _TURNS:
+        starts.append(Cycle(small.replace(symmetry=None, poses=Poses.random(len(small), rng=rng)), workers, stop))
+        for plan in _FREE:
+            turns.turn(starts[-1], plan, len(starts))
+        _symmetrize(starts[-1], small)
+        for plan in _LAST:
             turns.turn(starts[-1], plan, len(starts))
         log.info("ab_initio: start %d ends at a score of %.4f", len(starts), score(starts[-1]))
         best, *others = sorted(starts, key=score, reverse=True)
@@ -56,6 +63,14 @@ def begun(
         agreement = max((_agreement(best, other, workers, stop) for other in others), default=0.0) * _clear(best)
     turns.count.expect((len(starts) - _MOST_STARTS) * work)
     return _in_standard_frame(best), agreement
+
+
+def _symmetrize(cycle: Cycle, like: Dataset) -> None:
+    """Give a cycle the symmetry of a data set, about the axis of its volume; from the beginning, any axis would hold."""
+    if len(like.group) > 1 and like.symmetry is not None:
+        axis = SelfRotation(cycle.x).axis(int(like.symmetry[1:]))
+        data = cycle.data.replace(symmetry=like.symmetry, symmetry_axis=like.symmetry_axis)
+        cycle.go_on(in_frame(data.replace(symmetry_centre=like.symmetry_centre), axis))
 
 
 def _clear(cycle: Cycle) -> float:

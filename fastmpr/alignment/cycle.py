@@ -83,10 +83,9 @@ class Cycle:
         self.data = self.data.replace(poses=poses, weights=self.weights, gain=self.gains)
         return np.degrees((before.rotation.inv() * self.data.placed.rotation).magnitude()[used])
 
-    def impose(self, symmetry: str, poses: Poses) -> None:
-        """Take the particle for symmetric, in the frame of other poses."""
-        self.data = self.data.replace(symmetry=symmetry, poses=poses)
-        self._lam = None
+    def go_on(self, data: Dataset) -> None:
+        """Go on with the same views, as symmetric ones in another frame."""
+        self.data, self._lam = data, None
 
     def result(self, status: str) -> Result:
         """Return the last volume, for a call that ends before there is a better one."""

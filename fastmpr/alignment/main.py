@@ -269,7 +269,7 @@ def _refined(
         log.info("symmetry: found %s", turns.symmetry)
         if turns.symmetry.name != "C1":
             data = data.replace(symmetry=turns.symmetry.name)
-            cycle.impose(turns.symmetry.name, _poses(data, framed))
+            cycle.go_on(cycle.data.replace(symmetry=turns.symmetry.name, poses=_poses(data, framed)))
             turns.count.expect(settling_work(data, far))
             turns.settle(cycle, far)
     _tell_misfits(data, cycle)

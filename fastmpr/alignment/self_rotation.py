@@ -45,10 +45,37 @@ class Axis(NamedTuple):
     fold: int
     likeness: float
 
+    def tilted(self) -> Axis:
+        """Return an axis 45 degrees off, in the plane of this one and the two-fold one."""
+        direction, two_fold = self.direction + self.two_fold, self.two_fold - self.direction
+        return self._replace(direction=direction / np.sqrt(2), two_fold=two_fold / np.sqrt(2))
+
 
 def across(direction: NDArray) -> NDArray[np.float64]:
     """Return two directions (2, 3) at right angles to one and to each other."""
     return np.asarray(np.linalg.svd(direction[np.newaxis])[2][1:])
+
+
+def in_frame(data: Dataset, axis: Axis) -> Dataset:
+    """Return views with poses that put an axis of the particle where the symmetry of the data set has its own."""
+    own = data.symmetry_axis
+    many_fold = np.array(own[0] if isinstance(own[0], tuple) else own)
+    two_fold = _two_fold_of(data.group, many_fold)
+    there = np.stack([many_fold, two_fold, np.cross(many_fold, two_fold)])
+    here = np.stack([axis.direction, axis.two_fold, np.cross(axis.direction, axis.two_fold)])
+    rotation = there.T @ here
+    shift = data.symmetry_centre - rotation @ axis.centre * data.model_voxel[0]
+    return data.replace(poses=data.placed.moved(Rotation.from_matrix(rotation), shift))
+
+
+def _two_fold_of(group: NDArray, many_fold: NDArray) -> NDArray[np.float64]:
+    """Return a two-fold axis of a group at a right angle to another axis, or any direction there if it has none."""
+    half_turns = group[np.abs(np.trace(group, axis1=1, axis2=2) + 1) < 1e-6]
+    aside = [turn for turn in half_turns if np.linalg.norm(turn @ many_fold + many_fold) < 1e-6]
+    if not aside:
+        return across(many_fold)[0]
+    _, vectors = np.linalg.eigh(aside[0] + aside[0].T)
+    return vectors[:, -1]
 
 
 class SelfRotation:
@@ -80,12 +107,18 @@ class SelfRotation:
         """Return the mean correlation after the rotations of a fold."""
         return float(self.likeness(direction, centre, 2 * np.pi * np.arange(1, fold) / fold).mean())
 
-    def axes(self) -> tuple[Axis, Axis]:
-        """Return the best axis of three folds or more, and the best of two."""
-        main = max((self._many_fold(direction) for direction in self.inertia.T), key=lambda axis: axis.likeness)
-        flips = [self._near(direction, self.centre, 2) for direction in self.inertia.T]
-        direction, centre, likeness = max(flips, key=lambda found: found[2])
-        return main, Axis(direction, centre, self._two_fold(direction, centre, 1), 2, likeness)
+    def main(self) -> Axis:
+        """Return the best axis of three folds or more."""
+        return max((self._many_fold(direction) for direction in self.inertia.T), key=lambda axis: axis.likeness)
+
+    def axis(self, fold: int) -> Axis:
+        """Return the best axis of a fold; of none, for the dihedral group that has a two-fold axis only."""
+        if fold == 1:
+            flip = self.axis(2)
+            return flip._replace(direction=flip.two_fold, two_fold=flip.direction, fold=1)
+        tried = [self._near(direction, self.centre, min(fold, _ROUND)) for direction in self.inertia.T]
+        direction, centre, likeness = max(tried, key=lambda found: found[2])
+        return Axis(direction, centre, self._two_fold(direction, centre, fold), fold, likeness)
 
     def _many_fold(self, direction: NDArray) -> Axis:
         """Return the axis near a direction, with the number of folds that it has, if it has any."""
