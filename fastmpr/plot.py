@@ -155,6 +155,7 @@ def _draw_scores(ax: Any, scores: NDArray) -> None:
     low = min(scores.min(initial=1.0), 0.98)
     ax.hist(scores, bins=np.linspace(low, 1.0, _BINS + 1), color=_INK)
     ax.set(xlabel="score", ylabel="views")
+    ax.locator_params(axis="x", nbins=5)
     _tidy(ax, f"scores of {len(scores)} views")
     ax.yaxis.get_major_locator().set_params(integer=True)
 
