@@ -3,8 +3,8 @@
     python -m benchmarks.reports.twin [--workers N]
 
 Twenty-four crops of 50^3 voxels show a ring of nine spots, unevenly spaced as real ones are, through a PSF of 11 x 3 x 3
-voxels (full width at half maximum). They differ in brightness and background, lie up to 6 voxels off, and are unseen beyond a
-box of their own. `ab_initio` gets the crops and the PSF, with ``symmetry="auto"``, and nothing else.
+voxels (full width at half maximum). They differ in brightness and background, lie up to 6 voxels off, and are unseen beyond
+a box of their own. `ab_initio` gets the crops and the PSF, with ``symmetry="auto"``, and nothing else.
 """
 
 from __future__ import annotations
