@@ -78,6 +78,8 @@ def robust_deviation(values: NDArray) -> float:
 def contrasts(gains: NDArray, clearness: NDArray, fits: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Return how bright each view is beside most; 1 for all if they differ no more than their errors."""
     found = np.ones(len(gains))
+    if not _stand_out(clearness, fits):
+        return found
     relative = gains[fits] / np.median(gains[fits])
     error = float(np.median(1 / np.sqrt(2 * clearness[fits])))
     if robust_deviation(relative) > _SURE * error:
@@ -88,8 +90,15 @@ def contrasts(gains: NDArray, clearness: NDArray, fits: NDArray[np.bool_]) -> ND
 def precisions(clearness: NDArray, fits: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Return what each view should weigh beside most: 1 for all if they are about as clear, 0 for those that do not fit."""
     found = fits.astype(float)
+    if not _stand_out(clearness, fits):
+        return found
     relative = clearness[fits] / np.median(clearness[fits])
     low, high = np.quantile(relative, [0.1, 0.9])
     if high > _UNLIKE * low:
         found[fits] = np.clip(relative, 1 / _MOST, _MOST)
     return found
+
+
+def _stand_out(clearness: NDArray, fits: NDArray[np.bool_]) -> bool:
+    """Return whether all that fit stand out of the noise, so that they can be compared."""
+    return bool((clearness[fits] > _CHANCE).all())

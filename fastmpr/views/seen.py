@@ -204,7 +204,9 @@ def _fades(part: NDArray, value: Any, box: Iterable[tuple[int, int]], shape: Siz
     ]
     step = max(float(np.abs(side.astype(float) - float(value)).max()) for side in cut)
     found, triples = np.sum([turns_of(side) for side in cut], axis=0)
-    return bool(step <= _FADED * float(np.ptp(part.astype(float))) and found <= TURNS * triples)
+    with np.errstate(invalid="ignore"):  # infinite values are refused later
+        spread = float(np.ptp(part.astype(float)))
+    return bool(step <= _FADED * spread and found <= TURNS * triples)
 
 
 def as_slices(box: Iterable[tuple[int, int]]) -> tuple[slice, ...]:

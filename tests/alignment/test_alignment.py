@@ -347,6 +347,12 @@ def test_brighter_views_and_clearer_ones():
     assert (np.diff(found[:8]) >= 0).all() and found[7] == 4 and found[0] == 0.25 and found[8] == 0
 
 
+def test_views_lost_in_noise_are_all_alike():
+    fits, none = np.ones(4, bool), np.array([0.0, 3.0, 10.0, 30.0])
+    assert contrasts(np.array([-1.0, 1, 5, 0]), none, fits).tolist() == [1, 1, 1, 1]
+    assert precisions(none, fits).tolist() == [1, 1, 1, 1]
+
+
 def test_views_that_fit():
     scores, gains = np.array([0.9, 0.91, 0.8, 0.3, np.nan, 0.9]), np.array([1.0, 0.5, 2.0, 1.0, 1.0, 20.0])
     assert fitting(scores, gains).tolist() == [True, True, True, False, False, False]

@@ -375,6 +375,7 @@ def as_spfluo_search(draw) -> Call:
 
     def check(found: Any, given: dict[str, Any]) -> None:
         poses, other = found if function is not refine else found[::-1]
+        n = len(given["volumes" if function is convolution_matching_poses else "patches"])  # others may fit, too
         assert np.shape(poses) == (n, 6) and np.isfinite(poses).all()
         assert np.shape(other) == (np.shape(given["patches"])[1:] if function is refine else (n,))
 

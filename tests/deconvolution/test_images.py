@@ -279,6 +279,7 @@ def test_too_few_iterations_are_told(stack, caplog):
         ({"psf": -PSF}, r"psf: found -0.\d+ to .* need one that is mostly positive"),
         ({"image": np.full((9, 9, 9), np.nan)}, "image: found no voxel that was seen"),
         ({"image": np.full((9, 9, 9), np.inf)}, "image"),
+        ({"image": np.where(np.eye(9)[:, :, np.newaxis] * np.arange(9) == 5, np.inf, 1)}, "image"),
         ({"image": np.ones((9, 9, 9), complex)}, "image: found complex128"),
         ({"regularizer": "tikhonov"}, "regularizer: found 'tikhonov', need 'hessian'"),
         ({"seen": np.ones((3, 3, 3), bool)}, r"seen: found shape \(3, 3, 3\)"),
