@@ -111,6 +111,9 @@ def in_frame_of(found: fastmpr.Poses, true: fastmpr.Poses, group: NDArray) -> fa
         median = float(np.median(degrees(moved.matrix, true.matrix, group)))
         if median < error:
             best, error = moved, median
+    alone = np.eye(3)[np.newaxis]
+    frames = [best.moved(Rotation.from_matrix(one)) for one in group]  # a particle may be a little less symmetric
+    best = min(frames, key=lambda moved: float(np.median(degrees(moved.matrix, true.matrix, alone))))
     close = degrees(best.matrix, true.matrix, group) < OFF
     offset = (best.translation - true.translation)[close].ravel()
     return best.moved(shift=np.linalg.lstsq(best.matrix[close].reshape(-1, 3), offset, rcond=None)[0])
