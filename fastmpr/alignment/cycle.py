@@ -34,6 +34,8 @@ class Cycle:
         With the poses of the moment; views that do not fit weigh nothing.
     x : (nz, ny, nx) ndarray
         The last volume.
+    aligned : Dataset
+        The data as the last alignment left them, with poses in the frame of the last volume.
     scores : (N,) ndarray
         Of the last alignment.
     fitting : (N,) ndarray of bool
@@ -58,7 +60,7 @@ class Cycle:
         self.gains = np.ones(len(data)) if data.gains is None else data.gains
         self.weights = data.weights
         self._lam: float | None = None
-        self.x = np.zeros(data.model_shape(), data.dtype)
+        self.x, self.aligned = np.zeros(data.model_shape(), data.dtype), data
 
     def turned(self, plan: Plan, tell: Progress | None) -> Arrays:
         """Reconstruct a volume, and align the views with it; return all that `take` needs."""
@@ -80,7 +82,7 @@ class Cycle:
         two_fold = "y" if known is None else known.two_fold
         poses = Poses(rotation, found.translations, unit=self.data.unit, two_fold=two_fold)
         before, used = self.data.placed, self.data.used
-        self.data = self.data.replace(poses=poses, weights=self.weights, gain=self.gains)
+        self.data = self.aligned = self.data.replace(poses=poses, weights=self.weights, gain=self.gains)
         return np.degrees((before.rotation.inv() * self.data.placed.rotation).magnitude()[used])
 
     def go_on(self, data: Dataset) -> None:

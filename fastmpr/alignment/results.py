@@ -45,7 +45,7 @@ class PoseResult(Result):
         The correlation of the volume of the best start of `ab_initio` with that of another start, after aligning one with
         the other; NaN from `refine`. Below 0.9, four starts ended at different volumes, and each may be wrong.
     symmetry : FoundSymmetry or None
-        What ``symmetry="auto"`` found; None if that was not asked for.
+        What ``symmetry="auto"`` found; None if that was not asked for, or if the call ended before the volume had it.
     rounds : list of dict
         One entry for each round of reconstruction and alignment: ``start`` (1 for the first start of `ab_initio`; 0 at full
         size), ``voxel_size`` of its volume, and ``score``, the median of the scores. Scores at one voxel size can be

@@ -106,6 +106,8 @@ class _Trial:
         """Return by how many standard errors one symmetry explains the views better than another."""
         gained = self._left[other] - self._left[one]
         gained = gained[np.isfinite(gained)]
+        if len(gained) < 2:
+            return 0.0
         error = gained.std(ddof=1) / math.sqrt(len(gained))
         return float(gained.mean() / error) if error else 0.0
 

@@ -1,5 +1,7 @@
 """The symmetry of a particle, found from its views."""
 
+from threading import Event
+
 import numpy as np
 import pytest
 from particles_alone import PSF, SHAPE, TRUTH, views_of
@@ -8,6 +10,7 @@ from scipy.spatial.transform import Rotation
 
 import fastmpr
 from fastmpr import Dataset, Poses
+from fastmpr.alignment.cycle import Cycle
 from fastmpr.alignment.self_rotation import SelfRotation, in_frame
 from fastmpr.geometry.symmetry import as_group
 
@@ -101,6 +104,25 @@ class TestFound:
         views, poses = views_of(5, truth=particle_of("C4"))
         result = fastmpr.refine(Dataset(views, PSF, poses, symmetry="auto"))
         assert result.symmetry.name == "C1" and result.symmetry.left == {}
+
+
+@pytest.mark.parametrize("call", ["refine", "ab_initio"])
+def test_a_call_that_ends_once_a_symmetry_is_imposed_returns_poses_of_its_volume(monkeypatch, call):
+    """The volume is still that of the frame before."""
+    ends, truth, go_on = Event(), particle_of("C4"), Cycle.go_on
+
+    def go_on_and_end(cycle, data):
+        go_on(cycle, data)
+        ends.set()
+
+    monkeypatch.setattr(Cycle, "go_on", go_on_and_end)
+    views, poses = views_of(16, truth=truth)
+    poses = poses.moved(Rotation.from_rotvec([0.4, 1.0, -0.7]))  # the axis is far from z
+    data = Dataset(views, PSF, poses, symmetry="auto" if call == "refine" else "C4")
+    result = getattr(fastmpr, call)(data, cancel=ends)
+    again = fastmpr.reconstruct(Dataset(views, PSF, result.poses)).x
+    assert np.corrcoef(result.x.ravel(), again.ravel())[0, 1] > 0.97
+    assert result.status == "cancelled" and result.symmetry is None
 
 
 def test_starts_with_a_symmetry_agree():
