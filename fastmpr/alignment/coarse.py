@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from ..kernels.alignment import best_translations
+from ..runtime.limits import check_memory
 from .reference import Reference
 from .spectra import Band
 
@@ -53,6 +54,7 @@ class Coarse:
 
     def __init__(self, reference: Reference, band: Band, radius: float, reach: NDArray, group: NDArray):
         self.last = band.upto(radius)
+        check_memory("symmetry", len(group), 8 * _ROTATIONS * len(group) ** 2)
         self.rotations = spread_rotations(_ROTATIONS * len(group))
         if len(group) > 1:
             traces = np.einsum("mij,gji->mg", self.rotations, group)

@@ -75,7 +75,9 @@ class Cycle:
         found = Aligned(*(turn[name] for name in Aligned._fields))
         self.scores, self.fitting = found.scores, fitting(found.scores, found.gains)
         if not (self._given * self.fitting).any():
-            raise ValueError("particles: found no view that resembles the volume of all, need several of one particle")
+            raise ValueError(
+                "particles: found no view that resembles the volume of all, need several of one particle, in their images"
+            )
         self.gains = self.gains * contrasts(found.gains, found.clearness, self.fitting)
         self.weights = self._given * precisions(found.clearness, self.fitting)
         rotation, known = Rotation.from_matrix(found.rotations), self.data.poses

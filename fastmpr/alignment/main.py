@@ -295,13 +295,13 @@ def _best(data: Dataset, turns: Turns, cut: Cancelled) -> PoseResult:
 
 def _with_poses(result: Result, data: Dataset, cycle: Cycle, turns: Turns) -> PoseResult:
     own = {one.name: getattr(result, one.name) for one in fields(result)}
-    shows = (
-        cycle.aligned.symmetry == cycle.data.symmetry
-    )  # not yet, if the call ends right after the symmetry was found
+    shows = cycle.aligned.symmetry == cycle.data.symmetry  # not if the call ended right after the symmetry was found
     return PoseResult(
         **own,
         poses=_poses(data, cycle.aligned.placed),
         scores=cycle.scores,
+        weights=cycle.weights,
+        gains=cycle.gains,
         confidence=turns.confidence,
         symmetry=turns.symmetry if shows else None,
         rounds=turns.history,

@@ -41,6 +41,10 @@ class PoseResult(Result):
         Of all views.
     scores : (N,) ndarray
         As in `Alignment`.
+    weights, gains : (N,) ndarray
+        Of the views in the volume, as `Dataset` takes them: more weight for clear views, 0 for those that do not fit.
+        ``reconstruct(data.replace(poses=found.poses, weights=found.weights, gain=found.gains))`` makes the volume again,
+        with the symmetry that was given or found.
     confidence : float
         The correlation of the volume of the best start of `ab_initio` with that of another start, after aligning one with
         the other; NaN from `refine`. Below 0.9, four starts ended at different volumes, and each may be wrong.
@@ -54,6 +58,8 @@ class PoseResult(Result):
 
     poses: Poses
     scores: NDArray[np.float64]
+    weights: NDArray[np.float64]
+    gains: NDArray[np.float64]
     confidence: float
     symmetry: FoundSymmetry | None
     rounds: list[dict[str, float]]

@@ -16,6 +16,7 @@ from .search import LOCAL, Search
 from .self_rotation import Axis, SelfRotation, in_frame
 
 _ASIDE = "C2 aside"  # about an axis that is none
+_MOST_FOLDS = 12
 _FEWEST = 8  # views, of which four make a volume
 _SURE = 2.0  # standard errors that tell one symmetry from another
 _UPRIGHT = 5.0  # of which a two-fold axis across needs more: views that lie upside down make a volume that looks so
@@ -77,7 +78,8 @@ def found_symmetry(cycle: Cycle, workers: int | None, stop: Stop) -> tuple[Found
         margin = trial.better(many, _ASIDE)
     if margin <= _SURE or not trial.holds(many):  # a round particle has as many folds as one likes
         return FoundSymmetry("C1", math.nan, trial.left()), cycle.data.placed
-    dihedral = f"D{axis.fold}"
+    axis = trial.highest(axis)
+    many, dihedral = f"C{axis.fold}", f"D{axis.fold}"
     trial.add(dihedral, axis)
     across_it = trial.better(dihedral, many)
     name, margin = (dihedral, across_it) if across_it > _UPRIGHT else (many, margin)
@@ -115,6 +117,15 @@ class _Trial:
         """Return whether a symmetry explains about as much as none."""
         lost = float(np.nanmean(self._left[symmetry] - self._left["C1"]))
         return lost < _SLIGHTLY or self.better("C1", symmetry) < _SURE
+
+    def highest(self, axis: Axis) -> Axis:
+        """Return an axis with the highest multiple of its fold that explains as much: C9 explains what C3 does."""
+        own, found = f"C{axis.fold}", axis
+        for fold in range(2 * axis.fold, _MOST_FOLDS + 1, axis.fold):
+            self.add(f"C{fold}", axis)
+            if self.better(own, f"C{fold}") < _SURE:
+                found = axis._replace(fold=fold)
+        return found
 
     def left(self) -> dict[str, float]:
         """Return the means."""

@@ -23,7 +23,20 @@ from ._records import Notes, beside, noting, record_of, write_record
 from ._views import add_views, loaded, views_of
 from ._words import check_extras, complain, explain, lengths, say, size, watched
 
-_NAMES = ("lam", "nit", "success", "status", "message", "fit", "history", "confidence", "rounds", "scores")
+_NAMES = (
+    "lam",
+    "nit",
+    "success",
+    "status",
+    "message",
+    "fit",
+    "history",
+    "confidence",
+    "rounds",
+    "scores",
+    "weights",
+    "gains",
+)
 
 
 def add_arguments(command: Any, poses: bool) -> None:

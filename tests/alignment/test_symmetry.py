@@ -12,9 +12,13 @@ import fastmpr
 from fastmpr import Dataset, Poses
 from fastmpr.alignment.cycle import Cycle
 from fastmpr.alignment.self_rotation import SelfRotation, in_frame
+from fastmpr.alignment.symmetry import _Trial
 from fastmpr.geometry.symmetry import as_group
+from fastmpr.runtime.stopping import as_stop
 
 MIDDLE = (np.array(SHAPE) - 1) / 2
+VIEWS, POSES = views_of(3)
+AUTO = Dataset(VIEWS, PSF, POSES, symmetry="auto")
 
 
 def particle_of(symmetry, turn=None, off=(0.0, 0.0, 0.0), seed=1):
@@ -91,6 +95,24 @@ class TestFound:
         fold = int(symmetry[1:])
         assert SelfRotation(result.x).folded(np.array([1.0, 0, 0]), np.zeros(3), fold) > 0.99  # about z, in the middle
 
+    def test_the_highest_multiple_that_explains_as_much(self, monkeypatch):
+        rng, trial = np.random.default_rng(0), _Trial(AUTO, 1, as_stop("refine", None, None))
+        means = {"C3": 0.02, "C6": 0.05, "C9": 0.02, "C12": 0.06}
+        left = {name: mean + 0.001 * rng.normal(size=20) for name, mean in means.items()}
+        trial._left["C3"] = left["C3"]
+        monkeypatch.setattr(trial, "add", lambda name, axis: trial._left.update({name: left[name]}))
+        assert trial.highest(SelfRotation(particle_of("C3")).axis(3)).fold == 9
+
+    def test_the_volume_can_be_made_again(self):
+        views, poses = views_of(12, truth=particle_of("C4"))
+        views = views * np.linspace(0.6, 1.6, 12)[:, None, None, None]
+        data = Dataset(views, PSF, poses, symmetry="auto")
+        found = fastmpr.refine(data)
+        assert found.symmetry.name == "C4" and found.gains.max() > 1.2 * found.gains.min()
+        given = {"poses": found.poses, "weights": found.weights, "gain": found.gains}
+        again = fastmpr.reconstruct(data.replace(symmetry="C4", **given))
+        np.testing.assert_array_equal(again.x, found.x)
+
     def test_none(self):
         views, poses = views_of(16)
         result = fastmpr.refine(Dataset(views, PSF, poses, symmetry="auto"))
@@ -129,10 +151,6 @@ def test_starts_with_a_symmetry_agree():
     views, _ = views_of(16, truth=particle_of("C4"))
     for seed in range(2):
         assert fastmpr.ab_initio(Dataset(views, PSF, symmetry="C4"), rng=seed).confidence > 0.97
-
-
-VIEWS, POSES = views_of(3)
-AUTO = Dataset(VIEWS, PSF, POSES, symmetry="auto")
 
 
 @pytest.mark.parametrize(
