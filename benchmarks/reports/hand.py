@@ -3,9 +3,9 @@
     python -m benchmarks.reports.hand [--lengths 3 4.5 6 9 12] [--noise 0.141] [--workers N]
 
 Fifty views of ``clumps`` (see `benchmarks.reports.alignment`), which differ from their mirror image, through Gaussian PSFs
-of several lengths (sigma along z, voxels; 1.2 across). A view is a 3-D image, so it tells the particle from its mirror image by
-what it shows along z. The table gives the correlation of the volume found with the particle and with its mirror image, each
-after alignment, and how many views score higher with the mirror image of the particle than with the particle.
+of several lengths (sigma along z, voxels; 1.2 across). A view is a 3-D image, so it tells the particle from its mirror
+image by what it shows along z. The table gives the correlation of the volume found with the particle and with its mirror
+image, each after alignment, and how many views score higher with the mirror image of the particle than with the particle.
 """
 
 from __future__ import annotations
