@@ -22,10 +22,8 @@ AGREED = 0.9  # the correlation of the volumes of two starts: less, and another 
 _EARLY = Plan(cycles=(4.0, 5.0, 6.0), candidates=(4, 2, 1, 1))
 _LATER = Plan(cycles=(4.0, 6.0, 9.0), candidates=(4, 2, 1, 1))
 _RELATIVES = Plan(cycles=(4.0, 6.0, 9.0), candidates=(3, 3, 2, 1), everywhere=False, relatives=True)
-_FREE, _LAST = (
-    (_EARLY, _EARLY, _EARLY),
-    (_LATER, _LATER, _RELATIVES),
-)  # the last ones with the symmetry, if there is one
+_FREE = (_EARLY, _EARLY, _EARLY)
+_LAST = (_LATER, _LATER, _RELATIVES)  # with the symmetry, if there is one
 
 
 def begun(
@@ -96,9 +94,7 @@ def _agreement(one: Cycle, other: Cycle, workers: int | None, stop: Stop) -> flo
     """Return the correlation of two starts' volumes, one aligned with the other."""
     point = np.zeros((5, 5, 5))
     point[2, 2, 2] = 1
-    pair = Dataset(
-        other.x[np.newaxis], point, seen="all", outside="dark", background="none"
-    )  # both in voxels of the model
+    pair = Dataset(other.x[np.newaxis], point, seen="all", outside="dark", background="none")  # in voxels of the model
     plan = Plan(cycles=(4.0, 5.0, 6.0), candidates=(8, 4, 2, 1), highest=0.6)
     found = Search(pair, one.x, plan, workers, None, stop).run()
     return float(np.nan_to_num(found.scores[0]))

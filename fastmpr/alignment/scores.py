@@ -9,10 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _CHANCE = 20.0  # times the noise at one frequency: what the best of all poses explains of noise alone
-_DEVIATIONS, _SHARE = (
-    5.0,
-    0.85,
-)  # below the usual score by more robust deviations, and below a share of it: another thing
+_DEVIATIONS, _SHARE = 5.0, 0.85  # robust deviations below the usual score, and a share of it: less is another thing
 _SURE = 3.0  # times their error, that gains spread by before they count as different
 _UNLIKE, _MOST = 2.0, 4.0  # ratio of clear views to dim ones, before they weigh more; the most that they do
 _ROUNDING = 1e-9  # of the power, that is always left

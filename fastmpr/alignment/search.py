@@ -63,7 +63,7 @@ Pose = tuple[NDArray, NDArray]  # rotation and translation
 class Aligned(NamedTuple):
     """What an alignment found of all views; NaN in the scores of views that were not aligned.
 
-    ``clearness`` is how many times the power that a prediction explains exceeds that of the noise at one frequency.
+    ``clearness`` is that of `Score`.
     """
 
     rotations: NDArray[np.float64]

@@ -116,9 +116,8 @@ class SelfRotation:
         if fold == 1:
             flip = self.axis(2)
             return flip._replace(direction=flip.two_fold, two_fold=flip.direction, fold=1)
-        tried = [self._near(direction, self.centre, min(fold, _ROUND)) for direction in self.inertia.T]
-        direction, centre, likeness = max(tried, key=lambda found: found[2])
-        return Axis(direction, centre, self._two_fold(direction, centre, fold), fold, likeness)
+        tried = [self._axis(direction, self.centre, fold) for direction in self.inertia.T]
+        return max(tried, key=lambda axis: axis.likeness)
 
     def _many_fold(self, direction: NDArray) -> Axis:
         """Return the axis near a direction, with the number of folds that it has, if it has any."""
@@ -126,7 +125,11 @@ class SelfRotation:
         by_fold = {fold: self.folded(direction, centre, fold) for fold in _FOLDS}
         best, usual = max(by_fold.values()), float(np.median(list(by_fold.values())))
         fold = max(fold for fold, value in by_fold.items() if value >= best - _LIKE * (best - usual))
-        direction, centre, likeness = self._near(direction, centre, fold)
+        return self._axis(direction, centre, fold)
+
+    def _axis(self, direction: NDArray, centre: NDArray, fold: int) -> Axis:
+        """Return the best axis of a fold near another."""
+        direction, centre, likeness = self._near(direction, centre, min(fold, _ROUND))
         return Axis(direction, centre, self._two_fold(direction, centre, fold), fold, likeness)
 
     def _near(self, direction: NDArray, centre: NDArray, fold: int) -> tuple[NDArray, NDArray, float]:
