@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -11,28 +10,24 @@ from numpy.typing import ArrayLike
 from scipy.spatial.transform import Rotation
 
 from .._messages import Count, Progress, log, telling, warn
-from .._validation import MOST, as_choice, as_rng, times
+from .._validation import MOST, as_choice, as_flag, as_rng
 from ..diagnosis.fit import as_volume_of
 from ..geometry.poses import Poses
 from ..geometry.symmetry import as_group, is_auto
 from ..io.checkpoints import Checkpoint, digest
-from ..reconstruction.main import reconstruct
-from ..runtime.stopping import Cancelled, Event, Stop, as_stop
+from ..runtime.stopping import Cancelled, Event, as_stop
 from ..runtime.threads import as_workers
 from ..solver.result import Result
 from ..sums.aligner import tell_blind
 from ..views.dataset import Dataset
 from ..views.usable import identity, usable
 from .beginning import AGREED, begun
-from .cycle import Cycle
+from .refinement import Sought, best_so_far, poses_of, refined
 from .results import Alignment, PoseResult
 from .search import LOCAL, Plan, Search
-from .symmetry import found_symmetry
-from .turns import RECONSTRUCTING, Turns, last_work, settling_work
+from .turns import Turns, last_work, settling_work
 
 _FEWEST = 3  # least number of views to find poses without a volume
-_NAMED = 5  # views that a warning names
-_NARROW = 0.87  # mean squared cosine of directions that fill a cone of 30 degrees
 
 
 def align(
@@ -108,12 +103,13 @@ def align(
         found = Search(data.levelled(), volume, plan, workers, tell, stop).run()
     data.tell()
     tell_blind(data, set(np.flatnonzero(np.isnan(found.scores)).tolist()) & set(data.used.tolist()), len(data.used))
-    return Alignment(_poses(data, Poses(Rotation.from_matrix(found.rotations), found.translations)), found.scores)
+    return Alignment(poses_of(data, Poses(Rotation.from_matrix(found.rotations), found.translations)), found.scores)
 
 
 def refine(
     data: Dataset,
     *,
+    fit_psf: bool = False,
     checkpoint: str | os.PathLike[str] | None = None,
     workers: int | None = None,
     progress: bool | Progress | None = None,
@@ -132,6 +128,10 @@ def refine(
     ----------
     data : Dataset
         Needs a PSF, and poses within about 10 degrees and 2 voxels of the right ones.
+    fit_psf : bool
+        Whether to find how wide the PSF is, half to twice as wide as given, and to use it so; ``psf_scale`` of the result
+        tells. This is a remedy where the PSF is not known well: it needs a PSF of the right shape, longer along one axis,
+        and images that hold most of it.
     checkpoint : path, optional
         A folder that keeps what each round finds; it is made if it does not exist. If the call ends early, the same call
         goes on from the last round that is there, and returns exactly what it would have returned. Each particle is read
@@ -175,21 +175,23 @@ def refine(
     stop = as_stop("refine", cancel, timeout)
     given, finds = _without_auto(data)
     data, hashes = usable(_checked(given, poses=True, fewest=_FEWEST), _FEWEST, workers, stop)
-    kept = _checkpoint("refine", checkpoint, data, hashes, workers, finds_symmetry=str(finds))
+    fits = as_flag(fit_psf, "fit_psf")
+    kept = _checkpoint("refine", checkpoint, data, hashes, workers, finds_symmetry=str(finds), fits_psf=str(fits))
     with telling(progress) as tell:
         turns = Turns(Count(tell, "refine"), kept)
         turns.count.expect(settling_work(data, far=False) + last_work(data))
         try:
             data = data.supposed()
-            return _refined(data, data.placed, False, finds, workers, turns, stop)
+            return refined(data, data.placed, Sought(False, finds, fits), workers, turns, stop)
         except Cancelled as cut:
-            return _best(data, turns, cut)
+            return best_so_far(data, turns, cut)
 
 
 def ab_initio(
     data: Dataset,
     *,
     rng: np.random.Generator | int | None = 0,
+    fit_psf: bool = False,
     checkpoint: str | os.PathLike[str] | None = None,
     workers: int | None = None,
     progress: bool | Progress | None = None,
@@ -211,7 +213,7 @@ def ab_initio(
     rng : numpy.random.Generator or int, optional
         Generator of the initial rotations, or its seed: the same seed and the same ``workers`` give the same result.
         None, a seed from the system, cannot be used with ``checkpoint``.
-    checkpoint, workers, progress, cancel, timeout
+    fit_psf, checkpoint, workers, progress, cancel, timeout
         As in `refine`.
 
     Returns
@@ -241,7 +243,8 @@ def ab_initio(
     if rng is None and checkpoint is not None:
         raise ValueError("rng: found None with checkpoint=, need a seed, so that the same call is the same again")
     generator = as_rng(rng)
-    options = {"rng": digest(generator.bit_generator.state), "finds_symmetry": str(finds)}
+    fits = as_flag(fit_psf, "fit_psf")
+    options = {"rng": digest(generator.bit_generator.state), "finds_symmetry": str(finds), "fits_psf": str(fits)}
     kept = _checkpoint("ab_initio", checkpoint, data, hashes, workers, **options)
     with telling(progress) as tell:
         turns = Turns(Count(tell, "ab_initio"), kept)
@@ -250,62 +253,9 @@ def ab_initio(
             data = data.supposed()
             poses, turns.confidence = begun(data.levelled(), generator, workers, turns, stop)
             _tell_starts(turns.confidence)
-            return _refined(data, _poses(data, poses), True, finds, workers, turns, stop)
+            return refined(data, poses_of(data, poses), Sought(True, finds, fits), workers, turns, stop)
         except Cancelled as cut:
-            return _best(data, turns, cut)
-
-
-def _refined(
-    data: Dataset, poses: Poses, far: bool, finds: bool, workers: int | None, turns: Turns, stop: Stop
-) -> PoseResult:
-    """Return the volume of the poses that are found from others, and all that is found with them.
-
-    ``far``: look for poses far from those that are known, too; ``finds``: find the symmetry, too.
-    """
-    cycle = Cycle(data.replace(poses=poses), workers, stop)
-    turns.settle(cycle, far)
-    if finds:
-        turns.symmetry, framed = found_symmetry(cycle, workers, stop)
-        log.info("symmetry: found %s", turns.symmetry)
-        if turns.symmetry.name != "C1":
-            data = data.replace(symmetry=turns.symmetry.name)
-            cycle.go_on(cycle.data.replace(symmetry=turns.symmetry.name, poses=_poses(data, framed)))
-            turns.count.expect(settling_work(data, far))
-            turns.settle(cycle, far)
-    _tell_misfits(data, cycle)
-    _tell_directions(cycle.data)
-    fitted = data.replace(poses=_poses(data, cycle.data.placed), weights=cycle.weights)
-    if not data.fits_gain:
-        fitted = fitted.replace(gain=cycle.gains)
-    tell = turns.count.step(last_work(data), RECONSTRUCTING)
-    result = reconstruct(fitted, workers=workers, progress=tell, cancel=stop)
-    turns.count.end(last_work(data))
-    return _with_poses(result, data, cycle, turns)
-
-
-def _best(data: Dataset, turns: Turns, cut: Cancelled) -> PoseResult:
-    """Return the best volume so far of a call that was cut short; raise ``cut`` if there is none."""
-    if turns.best is None:
-        raise cut
-    best = turns.best.result(cut.status)
-    if best.voxel_size[0] > data.model_voxel[0]:
-        best.message += f", at coarse voxels of {times(best.voxel_size)} {data.unit}"
-    return _with_poses(best, data, turns.best, turns)
-
-
-def _with_poses(result: Result, data: Dataset, cycle: Cycle, turns: Turns) -> PoseResult:
-    own = {one.name: getattr(result, one.name) for one in fields(result)}
-    shows = cycle.aligned.symmetry == cycle.data.symmetry  # not if the call ended right after the symmetry was found
-    return PoseResult(
-        **own,
-        poses=_poses(data, cycle.aligned.placed),
-        scores=cycle.scores,
-        weights=cycle.weights,
-        gains=cycle.gains,
-        confidence=turns.confidence,
-        symmetry=turns.symmetry if shows else None,
-        rounds=turns.history,
-    )
+            return best_so_far(data, turns, cut)
 
 
 def _checkpoint(
@@ -340,12 +290,6 @@ def _checked(data: Any, poses: bool = False, fewest: int = 1) -> Dataset:
     return data
 
 
-def _poses(data: Dataset, placed: Poses) -> Poses:
-    """Return poses about the middle of the particles as those of a data set."""
-    two_fold = "y" if data.poses is None else data.poses.two_fold
-    return Poses(placed.rotation, placed.translation, names=data.names, unit=data.unit, two_fold=two_fold)
-
-
 def _tell_starts(confidence: float) -> None:
     """Warn if no two starts agree."""
     log.info("ab_initio: the volumes of the two best starts have a correlation of %.3f", confidence)
@@ -353,27 +297,4 @@ def _tell_starts(confidence: float) -> None:
         warn(
             f"ab_initio: found starts that all ended at different volumes (correlation {confidence:.2f}), so the poses may "
             "be wrong: need more views, from more sides, or less noise; look at the volume, or try another rng="
-        )
-
-
-def _tell_misfits(data: Dataset, cycle: Cycle) -> None:
-    """Warn of the views that fit far worse than most, or are far brighter."""
-    odd = [int(i) for i in data.used if np.isfinite(cycle.scores[i]) and not cycle.fitting[i]]
-    if not odd:
-        return
-    named = ", ".join(data.source.name(i) for i in odd[:_NAMED])
-    more = f" and {len(odd) - _NAMED} more" if len(odd) > _NAMED else ""
-    warn(
-        f"particles: found {len(odd)} of {len(data.used)} that fit far worse than most, or are far brighter, {named}{more}: "
-        "they get weight 0 in the volume; see scores"
-    )
-
-
-def _tell_directions(data: Dataset) -> None:
-    """Warn if all views look at the particle from about one direction."""
-    along = np.einsum("nj,gji->ngi", data.placed.matrix[data.used][:, 0], data.group).reshape(-1, 3)  # optical axes
-    if np.linalg.eigvalsh(along.T @ along / len(along))[-1] > _NARROW:
-        warn(
-            "poses: found all views within about 30 degrees of one direction, so the volume is blurred along it, and poses "
-            "are uncertain: need views from other sides"
         )

@@ -50,6 +50,10 @@ class PoseResult(Result):
         the other; NaN from `refine`. Below 0.9, four starts ended at different volumes, and each may be wrong.
     symmetry : FoundSymmetry or None
         What ``symmetry="auto"`` found; None if that was not asked for, or if the call ended before the volume had it.
+    psf_scale : float
+        How many times as wide as given the PSF is of which the volume is made: 1 unless ``fit_psf`` found another width. To
+        use it again: ``data.replace(voxel_size=data.voxel_size, psf_voxel_size=[psf_scale * side for side in
+        data.psf_voxel_size])``.
     rounds : list of dict
         One entry for each round of reconstruction and alignment: ``start`` (1 for the first start of `ab_initio`; 0 at full
         size), ``voxel_size`` of its volume, and ``score``, the median of the scores. Scores at one voxel size can be
@@ -62,4 +66,5 @@ class PoseResult(Result):
     gains: NDArray[np.float64]
     confidence: float
     symmetry: FoundSymmetry | None
+    psf_scale: float
     rounds: list[dict[str, float]]

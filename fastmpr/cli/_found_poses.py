@@ -32,6 +32,7 @@ _NAMES = (
     "fit",
     "history",
     "confidence",
+    "psf_scale",
     "rounds",
     "scores",
     "weights",
@@ -46,6 +47,8 @@ def add_arguments(command: Any, poses: bool) -> None:
     command.add_argument("-o", "--output", required=True, metavar="OUT.ome.tif", help=text)
     text = "where the poses go instead; a .star file is RELION's"
     command.add_argument("--poses-output", metavar="POSES", help=text)
+    text = "find how wide the PSF is, half to twice as wide as given; OUT.json tells (default: as it is)"
+    command.add_argument("--fit-psf", action="store_true", help=text)
     command.add_argument("--workers", type=count, metavar="N", help="threads (default: all that this process may use)")
     text = (
         "a folder that keeps what each round finds: the same command again goes on from there, and replaces its output"
@@ -73,7 +76,7 @@ def find(args: argparse.Namespace, work: Callable[..., fastmpr.PoseResult]) -> i
             explain(args, text)
         with ending:
             options = {"workers": args.workers, "progress": watched(args), "cancel": ending, "timeout": ending.left}
-            result = work(data, checkpoint=args.checkpoint, **options)
+            result = work(data, fit_psf=args.fit_psf, checkpoint=args.checkpoint, **options)
             if not result.success:
                 complain(result.message, "warning")
             _write(args, data, result, notes, poses, picture, time.perf_counter() - start)
@@ -128,5 +131,7 @@ def _write(
     agree = "" if np.isnan(result.confidence) else f"; the volumes of two starts correlate by {result.confidence:.3f}"
     spread = f", scores {known.min():.3f} to {known.max():.3f}" if len(known) else ""
     say(args, f"{poses}: {len(known)} poses{spread}{agree}")
+    if args.fit_psf:
+        say(args, f"psf: {result.psf_scale:.3f} times as wide as given")
     if result.symmetry is not None:
         say(args, f"symmetry: {result.symmetry}")

@@ -12,14 +12,12 @@ from numpy.typing import NDArray
 
 from .._validation import Vector
 from ..geometry.symmetry import Axes, is_odd_dihedral
-from ..sums.transfer import energy_radius
 from ..views.types import BackgroundWord
 from .pose_mistakes import of_angles, of_poses
 from .setup import MARGIN, Cure, Setup
 
 _WIDTH_MARGIN = 1.01  # noise alone, or a PSF that is 3 % off, prefers another width by 1.007
 _HAZE_MARGIN = 1.5  # for a sloping background where the PSF carries light out of the images: haze looks like a slope
-_HELD = 0.95  # share of a PSF's light that should lie within the images
 _MOVES = ((1, 0, 0), (-1, 0, 0), (2, 0, 0), (-2, 0, 0), (0, 1, 0), (0, -1, 0), (0, 0, 1), (0, 0, -1))
 
 
@@ -46,7 +44,7 @@ def _of_stacks(setup: Setup) -> Iterator[Cure]:
         mistake = "the stacks were written in the order x, y, z"
         yield _stacks("stacks' axes reversed", mistake, "np.transpose(view)", np.transpose)
     yield _contrast(setup)
-    margin = _HAZE_MARGIN if _is_cut_off(setup) else MARGIN
+    margin = _HAZE_MARGIN if setup.cuts_psf else MARGIN
     other: BackgroundWord = "auto" if isinstance(setup.background, str) and setup.background == "plane" else "plane"
     yield Cure(
         "background a plane" if other == "plane" else "background a constant",
@@ -85,7 +83,7 @@ def _of_psfs(setup: Setup) -> Iterator[Cure]:
     If the PSF carries much light out of the images, another width is tried but never named: the wider the PSF, the more its
     fit lacks the light beyond the edges, which nobody saw.
     """
-    margin = math.inf if _is_cut_off(setup) else _WIDTH_MARGIN
+    margin = math.inf if setup.cuts_psf else _WIDTH_MARGIN
     for factor in (0.7, 1.4):
         yield Cure(
             f"PSF {factor} as wide",
@@ -103,13 +101,6 @@ def _of_psfs(setup: Setup) -> Iterator[Cure]:
         pads = [(2 * max(step, 0), 2 * max(-step, 0)) for step in move]
         mistake = f"the PSF lies {tuple(-step for step in move)} voxels (z, y, x) from its centre"
         yield _psfs(f"PSF moved by {move}", mistake, f"np.pad(psf, {pads})", partial(np.pad, pad_width=pads))
-
-
-def _is_cut_off(setup: Setup) -> bool:
-    """Return whether much of a PSF that is centred in an image lies beyond the image's edges."""
-    data = setup.given
-    edge = np.multiply(data.particle_shape, data.voxel_size).min() / 2
-    return any(energy_radius(psf, setup.psf_voxel_size, _HELD) > edge for psf in setup.psfs)
 
 
 def _scaled(setup: Setup, factor: float) -> Setup:

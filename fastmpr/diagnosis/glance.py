@@ -33,9 +33,9 @@ class Glance:
         In the unit of the data set's voxel size.
     """
 
-    def __init__(self, data: Dataset, tell: Progress | None, stop: Stop):
+    def __init__(self, data: Dataset, tell: Progress | None, stop: Stop, most: int = MOST_VIEWS):
         self._blurs, self.voxel_size = _blurs(data.particle_shape, data.voxel_size)
-        spread = np.unique(np.linspace(0, len(data.used) - 1, MOST_VIEWS).astype(int))
+        spread = np.unique(np.linspace(0, len(data.used) - 1, most).astype(int))
         chosen, views = data.used[spread], []
         for count, i in enumerate(chosen, 1):
             stop.check()

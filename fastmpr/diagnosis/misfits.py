@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import operator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,10 +26,10 @@ from ..sums.symmetrize import Symmetrizer, symmetrizer
 from ..sums.transfer import TransferFunction
 from ..views.dataset import Dataset
 from ..views.keywords import some_of
-from .glance import Glance
+from .glance import MOST_VIEWS, Glance
 from .setup import Setup, stepped
 
-_STRENGTHS = (1e-3, 1e-2, 1e-1)  # regularization weights over the maximum of S: the best of them is taken
+STRENGTHS = (1e-3, 1e-2, 1e-1)  # regularization weights over the maximum of S: the best of them is taken
 _FOLDS = 2
 _ASIDE = 0.75  # voxels from the middle, below which the centre of light is taken as the middle
 _BRIGHT = 0.2  # of the brightest voxel: darker voxels may be noise
@@ -61,11 +62,23 @@ class Trials:
         Needs a PSF and poses.
     workers, tell, stop
         As in the public functions.
+    most : int
+        Views at most.
+    strengths : sequence of float
+        Regularization weights over the maximum of S; the best of them is taken for each setup.
     """
 
-    def __init__(self, data: Dataset, workers: int | None, tell: Progress | None, stop: Stop):
-        self._workers, self._stop = workers, stop
-        self.glance = Glance(data, tell, stop)
+    def __init__(
+        self,
+        data: Dataset,
+        workers: int | None,
+        tell: Progress | None,
+        stop: Stop,
+        most: int = MOST_VIEWS,
+        strengths: Sequence[float] = STRENGTHS,
+    ):
+        self._workers, self._stop, self._strengths = workers, stop, strengths
+        self.glance = Glance(data, tell, stop, most)
         self._few = data[self.glance.chosen].replace(
             particles=self.glance.views,
             poses=_bare(data.placed[self.glance.chosen]),
@@ -93,7 +106,8 @@ class Trials:
     def __call__(self, setup: Setup, every: int = 1) -> Misfit:
         """Return the misfit of every view, or every second one, predicted from the other half of the views."""
         model = self._few.model_shape()
-        return predicted(self._sums(setup, every), symmetrizer(self._symmetric(setup), model, self._grid))
+        symmetric = symmetrizer(self._symmetric(setup), model, self._grid)
+        return predicted(self._sums(setup, every), symmetric, self._strengths)
 
     def centre_of_light(self, setup: Setup) -> Vector:
         """Return the offset of the particle's bright part from the middle of the model, in the unit of the data set.
@@ -101,7 +115,7 @@ class Trials:
         A small offset, which noise could make, is returned as 0.
         """
         total = functools.reduce(operator.add, self._sums(setup))
-        volume = estimate(total, _STRENGTHS[1])
+        volume = estimate(total, STRENGTHS[1])
         bright = np.where(volume > _BRIGHT * volume.max(), volume, 0)
         centre = inner_centre(self._grid, self._few.model_shape())
         off = np.subtract(scipy.ndimage.center_of_mass(bright), centre) if bright.any() else np.zeros(3)
@@ -174,7 +188,9 @@ def _bare(poses: Poses) -> Poses:
     return Poses(poses.rotation, poses.translation, two_fold=poses.two_fold)
 
 
-def predicted(sums: list[NormalEquations], symmetric: Symmetrizer | None = None) -> Misfit:
+def predicted(
+    sums: list[NormalEquations], symmetric: Symmetrizer | None = None, strengths: Sequence[float] = STRENGTHS
+) -> Misfit:
     """Return the misfit of each view to a prediction from the other half of the views.
 
     A prediction is a Wiener estimate, clipped at zero. Without the clip, views with inverted contrast would fit as well.
@@ -185,15 +201,17 @@ def predicted(sums: list[NormalEquations], symmetric: Symmetrizer | None = None)
         One per view, on one grid.
     symmetric : Symmetrizer, optional
         For a symmetric particle: the sums that make a prediction are summed over its group.
+    strengths : sequence of float
+        As `Trials` has them.
     """
     shape, energy = sums[0].shape, np.array([view.energy for view in sums])
     gram, rhs = np.stack([view.gram for view in sums]), np.stack([view.rhs for view in sums])
-    left = np.empty((len(_STRENGTHS), len(sums)))
+    left = np.empty((len(strengths), len(sums)))
     fold = np.arange(len(sums)) % _FOLDS
     for half in range(_FOLDS):
         others = functools.reduce(operator.add, [view for view, own in zip(sums, fold, strict=True) if own != half])
         others = others if symmetric is None else symmetric.sums(others)
-        for k, strength in enumerate(_STRENGTHS):
+        for k, strength in enumerate(strengths):
             x = estimate(others, strength)
             own = slice(half, None, _FOLDS)
             left[k, own] = energy[own] + _products(gram[own], rhs[own], scipy.fft.rfftn(x, workers=1), shape)

@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 from .._validation import Vector
 from ..geometry.poses import Poses
 from ..geometry.symmetry import Axes, as_group
+from ..sums.transfer import energy_radius
 from ..views.dataset import Dataset
 from ..views.types import BackgroundWord
 
 Step = Callable[[NDArray], NDArray]
 MARGIN = 1.004  # factor by which a cure must lower the misfit: by chance it reached 1.003 at most in 100 data sets
+_HELD = 0.95  # share of a PSF's light that should lie within the images
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +75,12 @@ class Setup:
     def group(self) -> NDArray[np.float64]:
         """The rotations (n, 3, 3) that leave the particle as it is."""
         return as_group(self.given.symmetry, self.symmetry_axis, self.poses.two_fold)
+
+    @property
+    def cuts_psf(self) -> bool:
+        """Whether much of a PSF that is centred in an image lies beyond the image's edges."""
+        edge = np.multiply(self.given.particle_shape, self.given.voxel_size).min() / 2
+        return any(energy_radius(psf, self.psf_voxel_size, _HELD) > edge for psf in self.psfs)
 
     @cached_property
     def changed(self) -> tuple[str, ...]:

@@ -205,7 +205,8 @@ def aligned(draw) -> Call:
 @st.composite
 def found_poses(draw) -> Call:
     own = draw(st.sampled_from([{"rng": 0}, {}]))
-    arguments = draw(views(least=3)) | own | {"workers": draw(WORKERS), **draw(PATIENCE)}
+    fits = {"fit_psf": draw(st.booleans())}
+    arguments = draw(views(least=3)) | own | fits | {"workers": draw(WORKERS), **draw(PATIENCE)}
     if draw(st.booleans()):
         arguments["checkpoint"] = tempfile.mkdtemp(dir=FOLDER)
 
@@ -213,7 +214,7 @@ def found_poses(draw) -> Call:
         is_result(result, model_shape(given), first_precision(given))
         assert len(result.poses) == len(given["poses"]) == len(result.scores)
 
-    return of_poses(fastmpr.ab_initio if own else fastmpr.refine, arguments, (*own, "checkpoint"), check)
+    return of_poses(fastmpr.ab_initio if own else fastmpr.refine, arguments, (*own, *fits, "checkpoint"), check)
 
 
 @st.composite
