@@ -49,9 +49,10 @@ def measure(name: str, factor: float, noise: float, workers: int | None) -> str:
         own = in_frame_of(found.poses, poses, group)
         errors.append(float(np.median(degrees(own.matrix, poses.matrix, group))))
         lost.append(best - made(wide(factor), found.psf_scale))
+    seconds = time.perf_counter() - begun
+    numbers = [*errors, factor * found.psf_scale, *lost]
     return (
-        f"| {name} | {noise} | {factor} | {errors[0]:.2f} | {errors[1]:.2f} | {factor * found.psf_scale:.3f} | {lost[0]:.2f} | "
-        f"{lost[1]:.2f} | {time.perf_counter() - begun:.0f} |"
+        f"| {name} | {noise} | {factor} | " + " | ".join(f"{number:.2f}" for number in numbers) + f" | {seconds:.0f} |"
     )
 
 
