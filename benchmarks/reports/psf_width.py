@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import fastmpr
+from fastmpr.geometry.symmetry import as_group
 
 from .alignment import degrees, in_frame_of, structure
 
@@ -34,7 +35,7 @@ def wide(factor: float) -> NDArray:
 def measure(name: str, factor: float, noise: float, workers: int | None) -> str:
     """Return a row of the table."""
     symmetry = STRUCTURES[name]
-    group = np.eye(3)[np.newaxis] if symmetry is None else fastmpr.geometry.symmetry.as_group(symmetry, (1, 0, 0))
+    group = np.eye(3)[np.newaxis] if symmetry is None else as_group(symmetry, (1, 0, 0))
     truth, poses = structure(name), fastmpr.Poses.random(VIEWS, max_translation=3.0, rng=0)
     views = fastmpr.simulate(truth, wide(1), poses)
     views += np.float32(noise * views.max()) * np.random.default_rng(0).standard_normal(views.shape, np.float32)
