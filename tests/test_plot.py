@@ -20,7 +20,7 @@ class TestSections:
         """One marked voxel off every central plane but one shows in that section alone, at its place."""
         volume = np.zeros((7, 9, 11), np.float32)
         volume[3, 1, 8] = 1  # on the central plane z = 3 only
-        axes = np.reshape(plot._figure({"v": volume}, (3.0, 2.0, 1.0)).axes, 3)
+        axes = np.reshape(plot.volumes.figure_of({"v": volume}, (3.0, 2.0, 1.0)).axes, 3)
         shown = [np.asarray(ax.images[0].get_array()) for ax in axes]
         assert [image.shape for image in shown] == [(9, 11), (7, 11), (7, 9)]
         assert [image.max() for image in shown] == [1, 0, 0]
@@ -31,11 +31,11 @@ class TestSections:
 
     def test_planes_alone_and_voxels_of_unknown_size(self):
         volumes = {"a": np.eye(9, 11)[np.newaxis], "b": np.ones((1, 9, 11))}
-        axes = plot._figure(volumes, (1.0, 2.0, 1.0), known=False).axes
+        axes = plot.volumes.figure_of(volumes, (1.0, 2.0, 1.0), known=False).axes
         assert [np.shape(ax.images[0].get_array()) for ax in axes] == [(9, 11), (9, 11)]
         assert [ax.images[0].get_extent() for ax in axes] == [[0, 11, 0, 18]] * 2
         assert not any(ax.texts or ax.lines for ax in axes)
-        assert len(plot._figure(volumes | {"c": np.ones((2, 9, 11))}, (1.0, 2.0, 1.0)).axes) == 9
+        assert len(plot.volumes.figure_of(volumes | {"c": np.ones((2, 9, 11))}, (1.0, 2.0, 1.0)).axes) == 9
 
     def test_bad_input_leaves_nothing(self, tmp_path):
         for volumes, message in (
@@ -72,18 +72,46 @@ class TestPoses:
         assert [path.name for path in tmp_path.iterdir()] == ["p.png"]
 
     def test_directions_are_the_optical_axes_in_the_frame_of_the_volume(self):
-        ax = plot._new_figure((3, 3)).add_subplot(projection="polar")
-        plot._draw_directions(ax, self.RESULT)
+        ax = plot.drawing.new_figure((3, 3)).add_subplot(projection="polar")
+        plot.found_poses._draw_directions(ax, self.RESULT)
         angle, radius = np.asarray(ax.collections[0].get_offsets()).T  # of the three views with a score
         np.testing.assert_allclose(radius, [0, 1, np.sqrt(0.5)], atol=1e-12)  # z, -z, and x
         np.testing.assert_allclose(angle[2], 0, atol=1e-12)
 
     def test_each_start_has_a_line_and_full_size_follows(self):
-        ax = plot._new_figure((3, 3)).add_subplot()
-        plot._draw_rounds(ax, self.RESULT.rounds)
+        ax = plot.drawing.new_figure((3, 3)).add_subplot()
+        plot.found_poses._draw_rounds(ax, self.RESULT.rounds)
         drawn = {line.get_label(): list(line.get_xdata()) for line in ax.lines}
         assert drawn == {"start 1": [1, 2], "start 2": [1, 2, 3], "full size": [4]}
 
     def test_something_else(self, tmp_path):
         with pytest.raises(TypeError, match="^result: found 3, need what ab_initio or refine returns"):
             plot.poses(3, None, tmp_path / "p.png")
+
+
+class TestResult:
+    FOUND = SimpleNamespace(
+        x=np.random.default_rng(0).random((6, 8, 10)),
+        history=[{"nit": 10, "primal": 0.1, "dual": 0.2}, {"nit": 20, "primal": 0.01, "dual": 0.0}],
+        nit=20,
+        message="converged",
+    )
+
+    def test_picture(self, tmp_path):
+        plot.result(self.FOUND, np.ones_like(self.FOUND.x), 0.1, tmp_path / "p.png")
+        assert (tmp_path / "p.png").read_bytes().startswith(b"\x89PNG")
+
+    def test_what_is_drawn(self):
+        volumes = {"volume": self.FOUND.x, "average": self.FOUND.x / 2}
+        *planes, curve = plot.results._figure(volumes, self.FOUND, (3.0, 1.0, 1.0), True).axes
+        shown = [np.asarray(ax.images[0].get_array()) for ax in planes]
+        assert np.array_equal(shown[0], self.FOUND.x[3]) and np.array_equal(shown[9], self.FOUND.x.max(axis=0) / 2)
+        assert [len(ax.texts) for ax in planes] == [1] + [0] * 11
+        assert [line.get_xdata().tolist() for line in curve.lines] == [[10, 20], [10]]
+
+    def test_bad_input_leaves_nothing(self, tmp_path):
+        with pytest.raises(TypeError, match="found: found 3, need what reconstruct returns"):
+            plot.result(3, self.FOUND.x, 1, tmp_path / "p.png")
+        with pytest.raises(ValueError, match="average: found shape"):
+            plot.result(self.FOUND, self.FOUND.x[1:], 1, tmp_path / "p.png")
+        assert not list(tmp_path.iterdir())

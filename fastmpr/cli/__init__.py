@@ -6,14 +6,17 @@ import argparse
 import logging
 import pkgutil
 import signal
+import sys
 import warnings
 from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
 from .._version import __version__
+from ._again import again
 from ._arguments import Parser
 from ._ending import Interrupted, handled, interrupt
+from ._inputs import Inputs
 from ._words import complain, put
 
 
@@ -33,9 +36,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # our error says what is wrong with a broken file
     try:
-        args = _parser().parse_args(argv)
         with warnings.catch_warnings(), handled(interrupt, signal.SIGTERM):
             warnings.showwarning = _show  # in one line each
+            words, hashes = again(sys.argv[1:] if argv is None else argv)
+            args = _parser().parse_args(words)
+            args.argv, args.inputs = words, Inputs(hashes)
             return args.run(args) or 0
     except KeyboardInterrupt as stop:
         ended = stop if isinstance(stop, Interrupted) else Interrupted(signal.SIGINT)

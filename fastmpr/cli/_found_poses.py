@@ -17,6 +17,7 @@ import fastmpr
 from ..io import pose_format
 from ..io.files import check_writable
 from ..io.formats import writable_format
+from ._again import add_again
 from ._arguments import add_talk, count
 from ._ending import Ending, add_ending
 from ._records import Notes, beside, noting, record_of, write_record
@@ -56,6 +57,7 @@ def add_arguments(command: Any, poses: bool) -> None:
     command.add_argument("--checkpoint", metavar="DIR", help=text)
     add_ending(command)
     command.add_argument("--overwrite", action="store_true", help="replace files that are there")
+    add_again(command)
     add_talk(command)
 
 
@@ -124,7 +126,7 @@ def _write(
         "found": {name: getattr(result, name) for name in _NAMES} | {"symmetry": symmetry},
         "seconds": round(seconds, 3),
     }
-    write_record(record_of(args.output), record, args.overwrite)
+    write_record(record_of(args.output), record, args)
     sides = lengths(voxel) if voxel else "unknown size, taken as cubes"
     say(args, f"{args.output}: {size(result.x.shape)} voxels of {sides}")
     known = result.scores[np.isfinite(result.scores)]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import logging
 import math
+import os
 import platform
 import re
 import warnings
@@ -21,9 +23,11 @@ from numpy.typing import NDArray
 import fastmpr
 
 from .._messages import log
+from .._validation import MOST
 from .._version import __version__
 from ..io.files import written_whole
 from ..io.formats import volumes
+from ..runtime.threads import as_workers
 
 _PICTURED = 512  # voxels along an axis, at most, that the picture of a section shows
 _CHANNELS = 4  # that a picture shows at most
@@ -94,14 +98,22 @@ def stem(path: Path) -> str:
     return re.sub(rf"(\.ome)?({known})$", "", path.name, flags=re.IGNORECASE) or path.name
 
 
-def write_record(path: Path, record: dict[str, Any], overwrite: bool) -> None:
-    """Write a record as JSON, whole or not at all."""
+def write_record(path: Path, record: dict[str, Any], args: argparse.Namespace) -> None:
+    """Write a record as JSON, whole or not at all; with it, what it takes to run the command again."""
+    command = {
+        "command": args.argv,
+        "folder": os.getcwd(),
+        "threads": as_workers(args.workers, MOST),
+        "inputs": args.inputs.hashes(),
+    }
     written = datetime.now(UTC).isoformat(timespec="seconds")
     versions = {"fastmpr": __version__, "python": platform.python_version()} | {
         name: version(name) for name in _PACKAGES
     }
-    with written_whole(path, overwrite) as temporary:
-        text = json.dumps(plain({**record, "written": written, "versions": versions}), indent=2, allow_nan=False)
+    with written_whole(path, args.overwrite) as temporary:
+        text = json.dumps(
+            plain({**record, **command, "written": written, "versions": versions}), indent=2, allow_nan=False
+        )
         temporary.write_text(text + "\n", encoding="utf-8")
 
 

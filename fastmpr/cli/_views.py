@@ -104,6 +104,7 @@ def views_of(args: argparse.Namespace, data: fastmpr.Dataset) -> dict[str, Any]:
             "particles": args.particles,
             "poses": args.poses,
             "count": len(data),
+            "unit": data.unit,
             "shape": data.particle_shape,
             "voxel_size": data.voxel_size if known else None,
             "voxel_size_from": "given" if args.voxel_size else "file" if known else None,
@@ -129,8 +130,10 @@ def _origin(args: argparse.Namespace, data: fastmpr.Dataset) -> str | None:
 
 
 def loaded(args: argparse.Namespace) -> fastmpr.Dataset:
-    """Return the data set."""
-    return fastmpr.load(
+    """Return the data set; what is read of it is noted in ``args.inputs``."""
+    for path in (args.psf, args.poses):
+        args.inputs.add_file(path)
+    data = fastmpr.load(
         args.particles[0] if len(args.particles) == 1 else args.particles,
         args.psf,
         args.poses,
@@ -146,3 +149,4 @@ def loaded(args: argparse.Namespace) -> fastmpr.Dataset:
         background=args.background,
         gain=args.gain,
     )
+    return args.inputs.watched(data)

@@ -12,6 +12,7 @@ import fastmpr
 
 from ..io import pose_format
 from ..io.files import check_writable
+from ._again import add_again
 from ._arguments import add_talk, count, new_command
 from ._ending import Ending, add_ending
 from ._found_poses import write_poses
@@ -44,6 +45,7 @@ def add(commands: Any) -> None:
     add("--workers", type=count, metavar="N", help="threads (default: all that this process may use)")
     add_ending(command)
     add("--overwrite", action="store_true", help="replace the output if it is there")
+    add_again(command)
     add_talk(command)
 
 
@@ -52,6 +54,7 @@ def run(args: argparse.Namespace) -> int:
     pose_format(args.output)
     for path in (args.output, record_of(args.output)):
         check_writable(path, args.overwrite)
+    args.inputs.add_file(args.volume)
     ending = Ending(args.timeout)
     data, (volume, voxel) = loaded(args), fastmpr.io.read(args.volume)
     if data.unit == "um" and voxel is not None and not np.allclose(voxel, data.model_voxel, rtol=1e-3):
@@ -67,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
     write_poses(Path(args.output), found.poses, data, args.overwrite)
     scores = {data.source.name(i): float(score) for i, score in enumerate(found.scores)}
     record = {**views_of(args, data), "output": {"poses": args.output}, "volume": args.volume, "scores": scores}
-    write_record(record_of(args.output), record, args.overwrite)
+    write_record(record_of(args.output), record, args)
     known = found.scores[np.isfinite(found.scores)]
     say(args, f"{args.output}: {len(known)} poses, scores {known.min():.3f} to {known.max():.3f}")
     return 0

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 import fastmpr
 
 from .._messages import Progress, telling
+from ._again import add_again
 from ._arguments import (
     ZYX,
     add_solver,
@@ -116,6 +117,7 @@ def add(commands: Any) -> None:
     add_ending(deconvolve)
     add("--preview", action="store_true", help="also write a .png that shows each image beside its result")
     add("--overwrite", action="store_true", help="replace existing outputs and the files beside them")
+    add_again(deconvolve)
     add_talk(deconvolve)
 
 
@@ -165,6 +167,8 @@ def run(args: argparse.Namespace) -> int:
     ending = Ending(args.timeout)
     check_extras("tifffile", *(["matplotlib"] if args.preview else []))
     take_images(args)
+    for psf in args.psf or ():
+        args.inputs.add_file(psf)
     with noting() as notes:
         tasks, wrong = plan(args, Psfs(args))
     for message in wrong[:-1]:
@@ -242,6 +246,7 @@ class _Work:
             self._begun += 1
             self._bars.begin(f"{self._begun} of {self.total}, {self._task.source.name}: " if self.total > 1 else "")
             try:
+                self.args.inputs.add_file(self._task.source)
                 self._image = fastmpr.io.read_image(self._task.source, self.args.voxel_size, self.args.axes).values
             except _FAILURES as error:
                 self._fail(error)
@@ -270,7 +275,7 @@ class _Work:
         self._judge(found)
         task.output.parent.mkdir(exist_ok=True)
         fastmpr.io.write_image(task.output, result, task.axes, task.voxel_size, args.overwrite, task.about)
-        write_record(task.beside(".json"), self._record(psfs, seconds), args.overwrite)
+        write_record(task.beside(".json"), self._record(psfs, seconds), args)
         if args.preview:
             levels = [one["background"] or 0.0 for one in found if "T" not in task.axes or one["index"][0] == 0]
             draw(task.beside(".png"), self._image, result, task.axes, task.voxel_size, levels, args.overwrite)

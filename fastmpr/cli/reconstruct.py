@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import argparse
 import time
+from pathlib import Path
 from typing import Any
 
 import fastmpr
 
+from .._validation import Vector
 from ..io.files import check_writable
 from ..io.formats import writable_format
+from ._again import add_again
 from ._arguments import add_solver, add_talk, new_command
 from ._ending import Ending, add_ending, is_done
-from ._records import Notes, noting, record_of, write_record
+from ._records import Notes, beside, noting, record_of, write_record
 from ._views import add_views, loaded, views_of
-from ._words import complain, explain, lengths, say, size, watched
+from ._words import check_extras, complain, explain, lengths, say, size, watched
 
 _OPTIONS = ("lam", "regularizer", "max_iter", "tol", "workers", "timeout")
 
@@ -30,14 +33,18 @@ def add(commands: Any) -> None:
     add("-o", "--output", required=True, metavar="OUT.ome.tif", help=text)
     add_solver(reconstruct, "volume", 1000, 2e-3)
     add_ending(reconstruct)
-    add("--overwrite", action="store_true", help="replace the output and its record if they are there")
+    add("--preview", action="store_true", help="also write OUT.png: the volume beside the average of the views")
+    add("--overwrite", action="store_true", help="replace the output and the files beside it if they are there")
+    add_again(reconstruct)
     add_talk(reconstruct)
 
 
 def run(args: argparse.Namespace) -> int:
     """Load, reconstruct, write; return the exit status."""
     writable_format(args.output)
-    for path in (args.output, record_of(args.output)):
+    picture = beside(Path(args.output), ".png")
+    check_extras(*(["matplotlib"] if args.preview else []))
+    for path in (args.output, record_of(args.output), *([picture] if args.preview else [])):
         check_writable(path, args.overwrite)
     ending, start = Ending(args.timeout), time.perf_counter()
     with noting() as notes:
@@ -64,6 +71,9 @@ def run(args: argparse.Namespace) -> int:
             if not done:
                 complain(result.message, "warning")
             _write(args, data, result, notes, time.perf_counter() - start)
+            if args.preview:
+                average = fastmpr.average(data, workers=args.workers)
+                fastmpr.plot.result(result, average, _known(data, result), picture, args.overwrite)
             return ending.status(done)
 
 
@@ -71,7 +81,7 @@ def _write(
     args: argparse.Namespace, data: fastmpr.Dataset, result: fastmpr.Result, notes: Notes, seconds: float
 ) -> None:
     """Write the volume and its record, and say so."""
-    voxel = result.voxel_size if data.unit == "um" else None
+    voxel = _known(data, result)
     fastmpr.io.write(args.output, result.x, voxel, args.overwrite)
     names = ("lam", "nit", "success", "status", "message", "fit", "history")
     record = {
@@ -83,8 +93,13 @@ def _write(
         "found": {name: getattr(result, name) for name in names},
         "seconds": round(seconds, 3),
     }
-    write_record(record_of(args.output), record, args.overwrite)
+    write_record(record_of(args.output), record, args)
     sides = lengths(voxel) if voxel else "unknown size, taken as cubes"
     say(args, f"{args.output}: {size(result.x.shape)} voxels of {sides}")
     fit = "" if result.fit is None else f", fit {result.fit:.3g} (1: the volume explains the views)"
     say(args, f"lam {result.lam:.4g}, {result.nit} iterations{fit}")
+
+
+def _known(data: fastmpr.Dataset, result: fastmpr.Result) -> Vector | None:
+    """Return the voxel size of the volume in micrometres, None if it is unknown."""
+    return result.voxel_size if data.unit == "um" else None

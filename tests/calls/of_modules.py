@@ -280,6 +280,22 @@ def sections(draw) -> Call:
 
 
 @st.composite
+def pictured_results(draw) -> Call:
+    x, curve = (
+        draw(volumes()),
+        [{"nit": 10 * k, "primal": 0.1 / (k + 1), "dual": 0.0} for k in range(draw(st.integers(0, 3)))],
+    )
+    arguments = {
+        "found": SimpleNamespace(x=x, history=curve, nit=30, message="converged"),
+        "average": draw(volumes(np.shape(x))),
+        "voxel_size": draw(VOXELS),
+        "path": str(FOLDER / "result.svg"),
+        "overwrite": True,
+    }
+    return Call(fastmpr.plot.result, arguments, lambda found, given: None, also=(OSError,))
+
+
+@st.composite
 def pictured_poses(draw) -> Call:
     n, scores = draw(st.integers(1, 9)), [0.5, math.nan, 1.0, 0.0]
     result = SimpleNamespace(
@@ -365,6 +381,7 @@ CALLS: dict[str, tuple[Callable[[], st.SearchStrategy[Call]], int]] = {
     "psf.measured": (measured, 150),
     "plot.sections": (sections, 20),
     "plot.poses": (pictured_poses, 20),
+    "plot.result": (pictured_results, 20),
     "prox.nuclear": (nuclear, 200),
     "prox.nonnegative": (nonnegative, 100),
     "operators": (differences, 200),

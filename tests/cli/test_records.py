@@ -30,6 +30,7 @@ def test_it_tells_how_the_volume_came_about(views):
         "particles": [str(views / "particles")],
         "poses": str(views / "poses.csv"),
         "count": N,
+        "unit": "um",
         "shape": list(SHAPE),
         "voxel_size": [0.1] * 3,
         "voxel_size_from": "file",
@@ -94,3 +95,15 @@ def test_a_volume_of_one_name_and_its_record(views):
     assert main(arguments(views, output=views / "a.b.OME.TIFF")) == 0
     assert (views / "a.b.json").exists()
     assert np.isfinite(tiff.read(views / "a.b.OME.TIFF")[0]).all()
+
+
+def test_a_preview_goes_beside_it(views):
+    assert main(arguments(views, preview=True)) == 0
+    assert (views / "out.png").read_bytes().startswith(b"\x89PNG")
+    assert main(arguments(views, preview=True, output=views / "other.ome.tif")) == 0
+
+
+def test_a_preview_that_is_there_is_not_replaced(views, capsys):
+    (views / "out.png").write_text("mine")
+    assert "out.png: exists already" in refusal(arguments(views, preview=True), capsys)
+    assert not (views / "out.ome.tif").exists()

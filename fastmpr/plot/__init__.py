@@ -1,0 +1,7 @@
+"""Pictures of volumes and of what is known of them."""
+
+from .found_poses import poses
+from .results import result
+from .volumes import sections
+
+__all__ = ["poses", "result", "sections"]

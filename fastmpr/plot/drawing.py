@@ -1,0 +1,68 @@
+"""What all pictures have in common."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .._validation import Vector
+
+SECTIONS = {"xy": 0, "xz": 1, "yz": 2}  # name -> the array axis perpendicular to the section
+INK = "#1f4e79"
+_COLOURS = "inferno"  # perceptually uniform, and safe for the colour-blind
+_NEEDED = 'pictures need matplotlib: pip install "fastmpr[cli]"'
+
+
+def new_figure(inches: tuple[float, float]) -> Any:
+    """Return an empty figure of some width and height."""
+    try:
+        from matplotlib.figure import Figure  # not pyplot: no window, nothing shared with the caller's plots
+    except ImportError:
+        raise ImportError(_NEEDED) from None
+    return Figure(figsize=inches, layout="constrained", facecolor="white")
+
+
+def draw_section(ax: Any, volume: NDArray, axis: int, voxel_size: Vector, limits: tuple[float, float]) -> None:
+    """Draw the central section perpendicular to ``axis``, in micrometres."""
+    draw_plane(ax, volume.take(volume.shape[axis] // 2, axis=axis), np.delete(voxel_size, axis), limits)
+
+
+def draw_plane(ax: Any, plane: NDArray, pixel_size: ArrayLike, limits: tuple[float, float]) -> None:
+    """Draw a plane, in micrometres."""
+    height, width = np.multiply(plane.shape, pixel_size)
+    ax.imshow(
+        plane,
+        cmap=_COLOURS,
+        vmin=limits[0],
+        vmax=limits[1],
+        extent=(0, width, 0, height),
+        interpolation="nearest",
+    )
+    ax.set(xticks=[], yticks=[])
+    ax.spines[:].set_visible(False)
+
+
+def draw_scale_bar(ax: Any, at_most: float) -> None:
+    """Draw a scale bar of 1, 2 or 5 times a power of ten micrometres in the lower left corner."""
+    power = 10.0 ** np.floor(np.log10(at_most))
+    length = power * max(step for step in (1, 2, 5) if step * power <= at_most)
+    (left, right), (bottom, top) = ax.get_xlim(), ax.get_ylim()
+    x, y = left + 0.05 * (right - left), bottom + 0.06 * (top - bottom)
+    ax.plot([x, x + length], [y, y], color="white", linewidth=2.5, solid_capstyle="butt")
+    ax.text(x + length / 2, y + 0.03 * (top - bottom), f"{length:g} µm", color="white", fontsize=8, ha="center")
+
+
+def tidy(ax: Any, title: str) -> None:
+    """Give a diagram its title, and small letters."""
+    ax.set_title(title, fontsize=9)
+    ax.tick_params(labelsize=7)
+    for label in (ax.xaxis.label, ax.yaxis.label):
+        label.set_fontsize(8)
+    ax.spines[["top", "right"]].set_visible(False)
+
+
+def limits_of(volume: NDArray) -> tuple[float, float]:
+    """Return the intensities that are black and white: from 0, or a low percentile below it, to a high one."""
+    return min(0.0, float(np.percentile(volume, 1))), float(np.percentile(volume, 99.9))
