@@ -28,7 +28,7 @@ def usable(data: Dataset, fewest: int, workers: int | None, stop: Stop) -> tuple
     Raises
     ------
     ParticleError
-        If fewer than ``fewest`` are left.
+        If fewer than ``fewest`` are left, or are different images.
     """
     wrong: dict[int, str] = {}
     hashes = [""] * len(data)
@@ -59,6 +59,7 @@ def usable(data: Dataset, fewest: int, workers: int | None, stop: Stop) -> tuple
             look(i)
 
     team.run(work)
+    _check_differ({hashes[i] for i in used if i not in wrong}, len(used) - len(wrong), fewest)
     if not wrong:
         return data, hashes
     _tell(wrong, len(used), fewest)
@@ -77,6 +78,15 @@ def _numbers(poses: Poses | None) -> list[object] | None:
     if poses is None:
         return None
     return [poses.rotation.as_quat(), poses.translation, poses.unit, poses.centre, poses.two_fold]
+
+
+def _check_differ(images: set[str], count: int, fewest: int) -> None:
+    """Refuse copies of too few images."""
+    if len(images) < fewest <= count:
+        copies = f"{len(images)} image{'s' * (len(images) != 1)} in {count} copies"
+        raise ParticleError(
+            f"particles: found {copies}, need {fewest} different ones or more, each of its own particle"
+        )
 
 
 def _is_constant(particle: NDArray) -> bool:
