@@ -57,14 +57,31 @@ class Sharpness(NamedTuple):
 
 
 class _Look(NamedTuple):
-    """The means of runs of planes, with hidden pixels NaN, and their levels at each pixel."""
+    """The means of runs of planes, with hidden pixels NaN, and their levels at each pixel.
+
+    Attributes
+    ----------
+    runs : (n, ny, nx) ndarray
+    haze : (n, ny, nx) ndarray
+        The least of the means around the pixels nearby.
+    floor, noise : (n, 1, 1) ndarray
+    highest : float
+        Of the means around the pixels.
+    photon : float
+        What one photon adds to the mean of a run, at least.
+    """
 
     runs: NDArray
-    ring: NDArray  # the mean of the eight pixels around each pixel
     haze: NDArray
     floor: NDArray
     noise: NDArray
-    photon: float  # what one photon adds to the mean of all runs, at least
+    highest: float
+    photon: float
+
+    def each(self) -> Iterator[_Look]:
+        """Yield a look at each run alone: what is made of all runs at once takes the memory of many planes."""
+        for k in range(len(self.runs)):
+            yield self._replace(**{name: getattr(self, name)[k : k + 1] for name in ("runs", "haze", "floor", "noise")})
 
 
 def faults(values: Any, psf: NDArray) -> NDArray[np.bool_] | None:
@@ -181,7 +198,12 @@ def _pixels(runs: NDArray, sharp: Sharpness) -> NDArray[np.bool_]:
     """Return which pixels of runs of planes are at fault."""
     look = _looked(runs)
     need = 2 if len(runs) > 3 else 1
-    bright, dark = (np.count_nonzero(side, axis=0) >= need for side in (_brighter(look, sharp), _darker(look, sharp)))
+    counts = np.zeros((2, *runs.shape[1:]), np.int8)
+    for one in look.each():
+        ring = _ring(one.runs)
+        counts[0] += _brighter(one, ring, sharp)[0]
+        counts[1] += _darker(one, ring, sharp)[0]
+    bright, dark = counts >= need
     found = np.zeros(bright.shape, bool)
     for sign, places in ((1, bright), (-1, dark)):
         if places.any():
@@ -190,14 +212,19 @@ def _pixels(runs: NDArray, sharp: Sharpness) -> NDArray[np.bool_]:
 
 
 def _looked(runs: NDArray) -> _Look:
-    ring = _ring(runs)
-    haze = ndimage.minimum_filter(np.where(np.isnan(ring), np.inf, ring), (1, _HAZE, _HAZE))
-    floor = np.nanquantile(ring, _TAIL, axis=(1, 2), keepdims=True)
-    noise = _NORMAL * np.nanmedian(np.abs(runs - ring), axis=(1, 2), keepdims=True)
-    noise += _ROUNDING * np.nanmax(np.abs(runs), axis=(1, 2), keepdims=True)
+    haze, floor, noise, total = np.empty_like(runs), [], [], np.zeros(runs.shape[1:], runs.dtype)
+    highest = -np.inf
+    for k in range(len(runs)):
+        run, ring = runs[k], _ring(runs[k : k + 1])[0]
+        haze[k] = ndimage.minimum_filter(np.where(np.isnan(ring), np.inf, ring), _HAZE)
+        floor.append(np.nanquantile(ring, _TAIL))
+        noise.append(_NORMAL * np.nanmedian(np.abs(run - ring)) + _ROUNDING * np.nanmax(np.abs(run)))
+        highest = np.fmax(highest, np.nanmax(ring))
+        total += ring
     mean = runs.mean(axis=0)
-    photon = _photon(mean, _NORMAL * float(np.nanmedian(np.abs(mean - ring.mean(axis=0)))))
-    return _Look(runs, ring, haze, floor, noise, photon)
+    photon = _photon(mean, _NORMAL * float(np.nanmedian(np.abs(mean - total / len(runs)))))
+    floors, noises = (np.reshape(np.array(each, runs.dtype), (-1, 1, 1)) for each in (floor, noise))
+    return _Look(runs, haze, floors, noises, float(highest), photon * len(runs))
 
 
 def _ring(runs: NDArray) -> NDArray:
@@ -232,11 +259,11 @@ def _photon(plane: NDArray, noise: float) -> float:
     return float(np.sqrt(np.nanquantile(rough[rough > 0], 0.9))) if (rough > 0).any() else 0.0
 
 
-def _brighter(look: _Look, sharp: Sharpness) -> NDArray[np.bool_]:
+def _brighter(look: _Look, ring: NDArray, sharp: Sharpness) -> NDArray[np.bool_]:
     """Return which pixels exceed the pixels around them, or on two opposite sides, by more than PSF and noise allow."""
     wide = np.pad(_shown(look), ((0, 0), (1, 1), (1, 1)), constant_values=np.inf)
-    ny, nx = look.ring.shape[1:]
-    found = _stands_out(look, look.ring, 8, sharp.most)
+    ny, nx = ring.shape[1:]
+    found = _stands_out(look, ring, 8, sharp.most)
     for (y, x), most in zip(_WAYS, sharp.pairs, strict=True):
         there = wide[:, 1 + y : 1 + y + ny, 1 + x : 1 + x + nx]
         back = wide[:, 1 - y : 1 - y + ny, 1 - x : 1 - x + nx]
@@ -246,17 +273,17 @@ def _brighter(look: _Look, sharp: Sharpness) -> NDArray[np.bool_]:
 
 def _stands_out(look: _Look, beside: NDArray, count: int, most: float) -> NDArray[np.bool_]:
     """Return which pixels exceed the mean of ``count`` pixels beside them by more than PSF and noise allow."""
-    photon, least = look.photon * len(look.runs), look.noise**2
+    photon, least = look.photon, look.noise**2
     light = np.maximum(beside - look.haze, 0)
     light += _LOOK * np.sqrt((photon * light + least) / count) + _LOOK**2 * photon / (2 * count)  # true upper limit
     light *= _SLACK * most
     return look.runs - look.haze > light + _LOOK * np.sqrt(photon * light + least)
 
 
-def _darker(look: _Look, sharp: Sharpness) -> NDArray[np.bool_]:
+def _darker(look: _Look, ring: NDArray, sharp: Sharpness) -> NDArray[np.bool_]:
     """Return which pixels are darker than the eight around them, and have less light than the PSF spreads there."""
-    light = np.maximum(look.ring - look.floor, 0)
-    return (look.runs - look.floor < sharp.least / _SLACK * light) & (look.runs - look.ring < -_LOOK * look.noise)
+    light = np.maximum(ring - look.floor, 0)
+    return (look.runs - look.floor < sharp.least / _SLACK * light) & (look.runs - ring < -_LOOK * look.noise)
 
 
 def _deviation(values: NDArray) -> NDArray:
@@ -284,14 +311,12 @@ def _gathered(runs: NDArray, ys: NDArray, xs: NDArray) -> NDArray:
 
 def _confirmed(look: _Look, sharp: Sharpness, sign: int, places: Any, suspected: NDArray) -> NDArray[np.bool_]:
     """Return which suspects are at fault in the runs that show them best, beside neighbours that are not suspected."""
-    trusted = np.where(suspected, np.nan, look.runs)
-    around = _gathered(trusted, *places)
+    around, rough = _neighbours(look, places, suspected)
     near = np.nanmean(around[:, :8], axis=1)
     near = np.where(np.isnan(near), np.nanmean(around, axis=1), near)
     count = len(near) // 2 if len(near) > 3 else len(near)
     best = np.argsort(sign * near, axis=0)[:count]
     plain = np.nanstd(np.take_along_axis(around, best[:, np.newaxis], 0).mean(axis=0), axis=0)
-    rough = _gathered(trusted - _ring(trusted), *places)  # light differs less from these means than from pixel to pixel
     beside = np.take_along_axis(rough, best[:, np.newaxis], 0).mean(axis=0)
     dark = look.haze if sign > 0 else np.broadcast_to(look.floor, look.runs.shape)
     own, level, under = (
@@ -299,7 +324,7 @@ def _confirmed(look: _Look, sharp: Sharpness, sign: int, places: Any, suspected:
     )
     each, light = sign * (own - level), np.maximum((level - under).mean(axis=0), 0)
     excess, own = each.mean(axis=0), (own - under).mean(axis=0)
-    photon, noise = look.photon * len(near) / count, float(look.noise.mean())
+    photon, noise = look.photon / count, float(look.noise.mean())
     spread = np.maximum(
         _deviation(beside - (sign > 0) * np.nanmedian(beside, axis=0)), np.sqrt(noise**2 / count + photon * light)
     )
@@ -310,15 +335,28 @@ def _confirmed(look: _Look, sharp: Sharpness, sign: int, places: Any, suspected:
         least = np.where(
             is_below, np.maximum(_BELOW * spread, _STEADY_BELOW * plain), np.maximum(least, sigmas * plain)
         )
-        least[_is_rim(places, look.ring.shape[1:])] = np.inf
+        least[_is_rim(places, look.runs.shape[1:])] = np.inf
     sure = (excess > least) & (each > _AGREEING * excess).all(axis=0)
     sure &= np.count_nonzero(~np.isnan(beside), axis=0) >= _LEAST
     return sure & (own > sharp.most * light if sign > 0 else own < sharp.least / _SLACK * light)
 
 
+def _neighbours(look: _Look, places: Any, suspected: NDArray) -> tuple[NDArray, NDArray]:
+    """Return the 24 pixels around each place that are not suspected, and by how much each differs from those around it.
+
+    Light differs less from the mean around it than from pixel to pixel.
+    """
+    around, rough = [], []
+    for one in look.each():
+        trusted = np.where(suspected, np.nan, one.runs)
+        around.append(_gathered(trusted, *places)[0])
+        rough.append(_gathered(trusted - _ring(trusted), *places)[0])
+    return np.stack(around), np.stack(rough)
+
+
 def _is_below(look: _Look, depth: NDArray) -> NDArray[np.bool_]:
     """Return which pixels lie further below the dark of an image than any light explains."""
-    reach = float(np.nanmax(look.ring) - look.floor.mean())
+    reach = look.highest - float(look.floor.mean())
     return depth < -max(_SIGMAS * float(look.noise.mean()), _DIP * reach)
 
 
