@@ -25,6 +25,7 @@ _STEADY = 4.0  # times the spread of the lines around it: a line at fault differ
 _EDGE = 4  # lines from which the light beyond the edge is judged
 _MOST = 0.05  # of all pixels may be at fault: no camera has more
 _PASSES = 4  # repeated, because a pixel that was found no longer hides its neighbours
+_BLOCK = 1 << 14  # suspects that are looked at together, with their neighbours
 _LEAST = 8  # of the 24 neighbours must not be suspected
 _ROUNDING = 1e-6  # of the largest number: smaller differences may be rounding
 _WITHIN, _WITHIN_SIGMAS = 0.9, 1.64  # share of noise within this many standard deviations
@@ -206,8 +207,10 @@ def _pixels(runs: NDArray, sharp: Sharpness) -> NDArray[np.bool_]:
     bright, dark = counts >= need
     found = np.zeros(bright.shape, bool)
     for sign, places in ((1, bright), (-1, dark)):
-        if places.any():
-            found[places] = _confirmed(look, sharp, sign, np.nonzero(places), bright | dark)
+        ys, xs = np.nonzero(places)
+        for first in range(0, len(ys), _BLOCK):
+            some = ys[first : first + _BLOCK], xs[first : first + _BLOCK]
+            found[some] = _confirmed(look, sharp, sign, some, bright | dark)
     return found
 
 
@@ -346,12 +349,11 @@ def _neighbours(look: _Look, places: Any, suspected: NDArray) -> tuple[NDArray, 
 
     Light differs less from the mean around it than from pixel to pixel.
     """
-    around, rough = [], []
-    for one in look.each():
+    around, rough = np.empty((2, len(look.runs), len(_AROUND), len(places[0])), look.runs.dtype)
+    for k, one in enumerate(look.each()):
         trusted = np.where(suspected, np.nan, one.runs)
-        around.append(_gathered(trusted, *places)[0])
-        rough.append(_gathered(trusted - _ring(trusted), *places)[0])
-    return np.stack(around), np.stack(rough)
+        around[k], rough[k] = (_gathered(each, *places)[0] for each in (trusted, trusted - _ring(trusted)))
+    return around, rough
 
 
 def _is_below(look: _Look, depth: NDArray) -> NDArray[np.bool_]:
