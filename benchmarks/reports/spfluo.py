@@ -32,8 +32,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 import fastmpr
+from fastmpr import io
 from fastmpr.compat.spfluo import patch
-from fastmpr.io import tiff
 from fastmpr.io.particles import open_particles
 from fastmpr.metrics import psnr
 
@@ -60,7 +60,7 @@ def read(folder: Path) -> Data:
     """Read all files before any clock runs."""
     particles = open_particles(folder / "particles")
     poses = fastmpr.Poses.read(folder / "poses.csv").matched(particles.names)
-    psf, truth = (tiff.read(folder / name)[0] for name in ("psf.tiff", "gt.tiff"))
+    psf, truth = (io.read(folder / name)[0] for name in ("psf.tiff", "gt.tiff"))
     return Data(np.stack(list(particles)), psf, poses, truth)
 
 

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from ..io.about import About, read_about
+from ..io.about import About
 from ..io.files import as_path, check_folder_writable, check_writable
 from ..io.formats import writable_format
-from ..io.images import look_at
+from ..io.images import look_at, read_about
 from ._records import beside, stem
 
 T = TypeVar("T")

@@ -10,9 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from .._messages import warn
 from .._validation import as_reals
-from ..io.about import About, read_about
+from ..io.about import About
 from ..io.files import as_path
-from ..io.images import look_at
+from ..io.images import look_at, read_about
 from ..psf import born_wolf
 
 _NEAR = 0.08  # of a wavelength: about the width of an emission filter

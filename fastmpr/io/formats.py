@@ -1,14 +1,18 @@
 """The table of file formats: to add a format, add a module to this folder and its name to one of the two lists.
 
-A module for volumes has:
+A module for images (volumes, stacks of volumes, channels and frames) has:
 
-- ``SUFFIXES``;
-- ``read(path, voxel_size=None)``, which returns a volume and its voxel size (z, y, x) in micrometres: the given size, else
-  the size in the file, else None. A size in the file that is incomplete or unclear is an error;
-- ``voxel_size_in(path)``, which returns the voxel size in the file;
-- optionally ``write(path, volume, voxel_size, overwrite)``;
-- optionally ``Stack(path, voxel_size=None)``, a sequence of several volumes in one file, with ``names``, ``shape``,
-  ``voxel_size`` and ``thread_safe``.
+- ``SUFFIXES``, in small letters;
+- ``KIND``, what errors call such a file: "a TIFF file";
+- ``holds(path, head)``, which returns whether the content is of this format, by the first bytes (b"" for a folder);
+- ``opened(path, scene=None)``, a context manager that yields a `stored.Stored`: checked, and not read. What can be known
+  to be wrong without reading is an error here: truncated, corrupt, several images and no ``scene``;
+- optionally ``scenes(path)``, which returns the names of the images in a file that may hold several;
+- optionally ``write(path, values, axes, voxel_size, about, overwrite)``, whole or not at all. It takes a checked float32 or
+  float64 array, its axes in the order TCZYX, the sides of a voxel in micrometres, one for each axis in space, or None, and
+  an `about.About`.
+
+Everything else is done once, in `stored`: it reads volumes, images and stacks of all formats alike.
 
 A module for poses has:
 
@@ -21,6 +25,8 @@ A module for poses has:
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -28,13 +34,14 @@ from typing import Any, NoReturn
 
 from numpy.typing import ArrayLike, NDArray
 
-from .._messages import warn
-from .._validation import Vector, as_volume, as_voxel_size
-from . import units
-from .files import as_path
+from .._validation import Vector, as_flag, as_volume, as_voxel_size
+from .about import About
+from .files import FileError, as_path
+from .stored import Stored, tell_slip, volume_of
 
-_VOLUMES = ("tiff", "mrc")  # a file without a known suffix is read as the first, since TIFF files have many suffixes
+_VOLUMES = ("tiff", "mrc")  # a file of unknown content and suffix is taken for the first
 _POSES = ("poses_csv", "poses_star")
+_HEAD = 4096  # bytes by which a content is recognised
 
 
 @cache
@@ -49,11 +56,34 @@ def poses() -> tuple[Any, ...]:
     return tuple(import_module(f".{name}", __package__) for name in _POSES)
 
 
-def read(path: str | Path, voxel_size: float | Vector | None = None) -> tuple[NDArray, Vector | None]:
+def read(
+    path: str | Path,
+    voxel_size: float | Vector | None = None,
+    *,
+    channel: int | str | None = None,
+    frame: int | None = None,
+    scene: int | str | None = None,
+) -> tuple[NDArray, Vector | None]:
     """Read a 3-D volume and its voxel size (z, y, x) in micrometres.
 
-    The voxel size is the given one, else the one in the file, else None. Give ``voxel_size`` where the file's own voxel
-    size is incomplete, unclear or wrong.
+    Parameters
+    ----------
+    path : path
+        A file of any format; ``file.h5:/name`` is one of the arrays in a file of several.
+    voxel_size : float or (z, y, x), optional
+        In micrometres, where the file's own voxel size is incomplete, unclear or wrong.
+    channel : int or str, optional
+        Which of several channels, by its number from 0 or its name.
+    frame : int, optional
+        Which of several frames, from 0. Frames of planes are taken for a volume, which the log says.
+    scene : int or str, optional
+        Which of several images, by its number from 0 or its name.
+
+    Returns
+    -------
+    volume : (nz, ny, nx) ndarray, float32 or float64
+    voxel_size : (float, float, float) or None
+        The given one, else the one in the file, else None.
 
     Raises
     ------
@@ -63,13 +93,16 @@ def read(path: str | Path, voxel_size: float | Vector | None = None) -> tuple[ND
         If a package for the format is missing; the message names the package.
     """
     given = None if voxel_size is None else as_voxel_size(voxel_size)
-    volume, found = volume_format(as_path(path)).read(path, given)
-    check_given(path, given)
-    return as_volume(volume, str(path)), found  # only particles may have NaN voxels
+    with opened(path, scene) as stored:
+        volume = volume_of(stored, given, channel, frame)
+    tell_slip(stored.path, given, volume.said)
+    return as_volume(volume.values, str(path)), volume.voxel_size  # only particles may have NaN voxels
 
 
 def write(path: str | Path, volume: ArrayLike, voxel_size: ArrayLike | None = None, overwrite: bool = False) -> None:
     """Write a 3-D volume, whole or not at all; ``voxel_size`` is (z, y, x) in micrometres.
+
+    float64 is written as float64, all else as float32.
 
     Raises
     ------
@@ -78,31 +111,72 @@ def write(path: str | Path, volume: ArrayLike, voxel_size: ArrayLike | None = No
     OSError
         If the file exists already, or its folder is missing or cannot be written in.
     """
-    writable_format(as_path(path)).write(path, volume, voxel_size, overwrite)
+    path = as_path(path)
+    module, array = writable_format(path), as_volume(volume, "volume")
+    size = None if voxel_size is None else as_voxel_size(voxel_size)
+    module.write(path, array, "ZYX", size, About(), as_flag(overwrite, "overwrite"))
 
 
-def check_given(path: str | Path, voxel_size: Vector | None) -> None:
-    """Warn if a given voxel size differs from the file's own as a slip does."""
-    if voxel_size is None:
-        return
-    try:
-        said = volume_format(path).voxel_size_in(path)
-    except (OSError, ValueError):  # the file's voxel size is unclear, which is why the caller gives one
-        return
-    if said is not None and (slip := units.slip(voxel_size, said)):
-        shown = " beside ".join(map(units.shown_sides, (voxel_size, said)))
-        warn(
-            f"voxel_size: found {shown} in {Path(path).name}, {slip}; need micrometres (z, y, x), unless the file is wrong"
+@contextmanager
+def opened(path: str | Path, scene: int | str | None = None) -> Iterator[Stored]:
+    """Open a file of any format; what follows ``:/`` in its name is the name of one of several images in it."""
+    file, inside = split_name(as_path(path))
+    if inside is not None and scene is not None:
+        raise FileError(f"{path}: found scene {scene!r} beside a name in the file, need one of the two")
+    with image_format(file).opened(file, inside if scene is None else scene) as stored:
+        yield stored
+
+
+def split_name(path: Path) -> tuple[Path, str | None]:
+    """Return a file and the name of what is meant in it, None without one: ``file.h5:/name``.
+
+    Examples
+    --------
+    >>> split_name(Path("runs/a.h5:/views/left"))[1]
+    'views/left'
+    """
+    file, mark, inside = path.as_posix().partition(":/")
+    known = tuple(suffix for module in volumes() for suffix in module.SUFFIXES)
+    if not mark or path.exists() or not file.lower().endswith(known):
+        return path, None
+    return Path(file), inside
+
+
+def image_format(path: Path) -> Any:
+    """Return the module of an image file's format: by its content, else by its suffix.
+
+    Raises
+    ------
+    OSError
+        If there is no such file, or it is a folder of no known format.
+    ValueError
+        If it is empty, or its content is that of another format than its suffix says.
+    """
+    by_suffix = _of_suffix(path, volumes())
+    need = f"need {(by_suffix or volumes()[0]).KIND}"
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: does not exist, {need}")
+    head = b"" if path.is_dir() else _head(path)
+    found = next((module for module in volumes() if module.holds(path, head)), None)
+    if found is None and path.is_dir():
+        raise IsADirectoryError(f"{path}: is a folder, {need}")
+    if found is None and not head:
+        raise FileError(f"{path}: found an empty file, {need}")
+    if found is not None and by_suffix not in (None, found):
+        suffix = next(suffix for suffix in by_suffix.SUFFIXES if path.name.lower().endswith(suffix))
+        raise FileError(
+            f"{path}: found {found.KIND} under the suffix {suffix!r}, need {found.SUFFIXES[0]!r} or {by_suffix.KIND}"
         )
+    return found or by_suffix or volumes()[0]
 
 
-def volume_format(path: str | Path) -> Any:
-    """Return the module of a volume file's format."""
-    return _of_suffix(path, volumes()) or volumes()[0]
+def _head(path: Path) -> bytes:
+    with open(path, "rb") as file:
+        return file.read(_HEAD)
 
 
 def writable_format(path: str | Path) -> Any:
-    """Return the module that writes volumes with this suffix, or raise an error that lists the suffixes."""
+    """Return the module that writes images with this suffix, or raise an error that lists the suffixes."""
     writers = [module for module in volumes() if hasattr(module, "write")]
     return _of_suffix(path, writers) or _refuse(path, writers)
 

@@ -1,4 +1,4 @@
-"""Images in TIFF and MRC files: two or three dimensions, with channels and frames, of any real type."""
+"""Images in files of any format: two or three dimensions, with channels and frames, of any real type."""
 
 from __future__ import annotations
 
@@ -8,14 +8,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._validation import as_array, as_finite, as_flag, as_reals, as_voxel_size, shown
-from . import mrc, tiff
+from .._validation import as_finite, as_flag, as_reals, as_voxel_size, shown
 from .about import About
-from .files import FileError, as_path, check_fits_memory, written_whole
-from .formats import check_given, volume_format, writable_format
+from .files import FileError, as_path
+from .formats import opened, writable_format
+from .stored import AXES, Stored, fixed_axes, parsing, tell_slip, voxel_size_of
 
-AXES = "TCZYX"  # frames, channels and space, the outermost first
-_UNNAMED = "QI"  # tifffile's letters for axes that a file does not name
 _NEED = "need some of T, C, Z, Y and X, in this order, Y and X among them"
 
 
@@ -36,18 +34,29 @@ class StoredImage(NamedTuple):
     voxel_size: tuple[float, ...] | None
 
 
-def read_image(path: str | Path, voxel_size: ArrayLike | None = None, axes: str | None = None) -> StoredImage:
+def read_image(
+    path: str | Path,
+    voxel_size: ArrayLike | None = None,
+    axes: str | None = None,
+    *,
+    channel: int | str | None = None,
+    frame: int | None = None,
+    scene: int | str | None = None,
+) -> StoredImage:
     """Read an image of two or three dimensions, with channels and frames, in the file's own type.
 
     Parameters
     ----------
     path : path
-        A TIFF file (OME, ImageJ or plain) that holds one grey-level image, or an MRC file.
+        A file of any format; ``file.h5:/name`` is one of the arrays in a file of several.
     voxel_size : float or (z, y, x) or (y, x), optional
         In micrometres. Replaces the voxel size in the file, which is then not read.
     axes : str, optional
         Replaces the axes in the file: one of T, C, Z, Y and X for each axis of the file's array, or for each axis longer
         than 1. Examples: "TYX" for a plain stack of frames, "YXC" for colours.
+    channel, frame, scene : int or str, optional
+        Read one channel or frame, or one of several images in the file, by its number from 0 or its name. Without
+        ``channel`` and ``frame``, all of them are read.
 
     Returns
     -------
@@ -63,7 +72,7 @@ def read_image(path: str | Path, voxel_size: ArrayLike | None = None, axes: str 
     Raises
     ------
     ValueError
-        If the file is no TIFF file, truncated, RGB without ``axes``, complex or larger than the memory, or has several
+        If the file is of no known format, truncated, RGB without ``axes``, complex or larger than the memory, or has several
         images, other axes, or a voxel size that is incomplete or unclear; the message names the file.
     OSError, ImportError
         If the file cannot be read or a package is missing; the message names the file or the package.
@@ -80,20 +89,53 @@ def read_image(path: str | Path, voxel_size: ArrayLike | None = None, axes: str 
     >>> image.values.shape, image.axes, image.voxel_size
     ((2, 4, 5, 6), 'CZYX', (0.3, 0.1, 0.1))
     """
-    path, axes = as_path(path), as_letters(axes)
-    return (
-        _of_mrc(path, voxel_size, axes) if volume_format(path) is mrc else _of_tiff(path, voxel_size, axes, whole=True)
-    )
+    return _image(as_path(path), voxel_size, as_letters(axes), channel, frame, scene, whole=True)
 
 
-def look_at(path: str | Path, voxel_size: ArrayLike | None = None, axes: str | None = None) -> StoredImage:
-    """Return what `read_image` does without reading a TIFF file's data: ``values`` has only its shape and dtype."""
-    path, axes = as_path(path), as_letters(axes)
-    if voxel_size is not None and as_array(voxel_size, "voxel_size").size == 3:
-        check_given(path, as_voxel_size(voxel_size))
-    return (
-        _of_mrc(path, voxel_size, axes) if volume_format(path) is mrc else _of_tiff(path, voxel_size, axes, whole=False)
-    )
+def look_at(
+    path: str | Path,
+    voxel_size: ArrayLike | None = None,
+    axes: str | None = None,
+    *,
+    scene: int | str | None = None,
+) -> StoredImage:
+    """Return what `read_image` does without reading the file's data: ``values`` has only its shape and dtype."""
+    return _image(as_path(path), voxel_size, as_letters(axes), None, None, scene, whole=False)
+
+
+def read_about(path: str | Path, *, scene: int | str | None = None) -> About:
+    """Read the metadata of a file's channels and frames.
+
+    Parameters
+    ----------
+    path : path
+        A file of any format. OME metadata give the names, emission and excitation of channels; OME and ImageJ metadata give
+        the time between frames. Other files may give nothing. Entries that cannot be read are left out.
+    scene : int or str, optional
+        Which of several images in the file.
+
+    Returns
+    -------
+    About
+
+    Raises
+    ------
+    ValueError, OSError, ImportError
+        As `read_image` does.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> import fastmpr
+    >>> about = fastmpr.io.About(names=("DAPI", "GFP"), emission=(0.461, 0.509))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     fastmpr.io.write_image(f"{folder}/cell.ome.tif", np.ones((2, 5, 6)), "CYX", about=about)
+    ...     fastmpr.io.read_about(f"{folder}/cell.ome.tif").names
+    ('DAPI', 'GFP')
+    """
+    with opened(path, scene) as stored, parsing(stored.path, stored.kind):
+        return stored.about()
 
 
 def write_image(
@@ -104,12 +146,13 @@ def write_image(
     overwrite: bool = False,
     about: About | None = None,
 ) -> None:
-    """Write an image as OME-TIFF, whole or not at all; a large image is written as BigTIFF.
+    """Write an image, whole or not at all, in the format that the suffix names.
 
     Parameters
     ----------
     path : path
-        The suffix ``.ome.tif`` is best: other programs then look for the axes and the voxel size in the OME metadata.
+        Of TIFF files, ``.ome.tif`` is best: other programs then look for the axes and the voxel size in the OME metadata; a
+        large one is written as BigTIFF.
     values : array_like
         float64 is written as float64, all else as float32. NaN is allowed where nothing was seen.
     axes : str
@@ -128,7 +171,7 @@ def write_image(
     OSError
         If the file exists already, or its folder is missing or cannot be written in.
     ImportError
-        If tifffile is not installed.
+        If the package of the format is not installed.
 
     Examples
     --------
@@ -141,55 +184,35 @@ def write_image(
     (0.1, 0.1)
     """
     path, overwrite = as_path(path), as_flag(overwrite, "overwrite")
-    writable_format(path)
-    tifffile = tiff.require_tifffile()
+    module = writable_format(path)
     array = as_finite(values, "values", gaps=True)
     if not isinstance(axes, str) or not _are_in_order(axes) or len(axes) != array.ndim:
         raise ValueError(f"axes: found {shown(axes)} for values of shape {array.shape}, {_NEED}")
-    metadata: dict[str, Any] = {"axes": axes}
-    for axis, length in zip(axes.strip("TC"), _lengths(voxel_size, "Z" in axes) or (), strict=False):
-        metadata |= {f"PhysicalSize{axis}": length, f"PhysicalSize{axis}Unit": "µm"}
-    if about is not None:
-        if not isinstance(about, About):
-            raise TypeError(f"about: found {shown(about)}, need a fastmpr.io.About")
-        metadata |= about.metadata(array.shape[axes.index("C")] if "C" in axes else 1)
-    with written_whole(path, overwrite) as temporary:
-        tifffile.imwrite(temporary, array, ome=True, photometric="minisblack", metadata=metadata)
+    if about is not None and not isinstance(about, About):
+        raise TypeError(f"about: found {shown(about)}, need a fastmpr.io.About")
+    module.write(path, array, axes, _lengths(voxel_size, "Z" in axes), about or About(), overwrite)
 
 
-def _of_tiff(path: Path, given: Any, letters: str | None, whole: bool) -> StoredImage:
-    """Return the image in a TIFF file; unless ``whole``, its data are not read."""
-    with tiff.named(path), tiff.opened(path, alone=True, colours=letters is not None) as (tif, series):
-        named = _as_axes(path, series) if letters is None else _as_told(path, letters, series.shape)
-        kept = [k for k, axis in enumerate(named) if series.shape[k] > 1 or axis in "YX"]
-        named, shape = "".join(named[k] for k in kept), [series.shape[k] for k in kept]
-        axes = "".join(sorted(named, key=AXES.index))
-        found = tiff.voxel_size_of(path, tif, flat="Z" not in axes) if given is None else given
-        if np.dtype(series.dtype).kind not in "fiub":
-            raise FileError(f"{path}: found {series.dtype}, need real numbers")
-        if series.dataoffset is not None:  # the data lie uncompressed in one piece
-            kind = np.dtype(series.dtype).newbyteorder(tif.byteorder)
-            values: NDArray = np.memmap(path, kind, mode="r", offset=series.dataoffset, shape=series.shape)
+def _image(
+    path: Path, voxel_size: Any, letters: str | None, channel: Any, frame: Any, scene: Any, whole: bool
+) -> StoredImage:
+    """Return the image in a file; unless ``whole``, its data are not read."""
+    with opened(path, scene) as stored:
+        stored.check_is_real()
+        named = _as_axes(stored) if letters is None else _as_told(path, letters, stored.shape)
+        fixed = fixed_axes(stored, named, channel, frame)
+        fixed |= {k: 0 for k, axis in enumerate(named) if axis == "Z" and stored.shape[k] == 1}
+        axes = "".join(sorted((axis for k, axis in enumerate(named) if k not in fixed), key=AXES.index))
+        given = _lengths(voxel_size, "Z" in axes)
+        sides, said = voxel_size_of(stored, given, flat="Z" not in axes)
+        if whole:
+            values = stored.read(named, fixed, axes)
         else:
-            check_fits_memory(path, series.nbytes)
-            values = series.asarray() if whole else np.broadcast_to(np.zeros((), series.dtype), series.shape)
-    values = values.reshape(shape).transpose([named.index(axis) for axis in axes])
-    return StoredImage(values, axes, _lengths(found, "Z" in axes))
-
-
-def _of_mrc(path: Path, given: Any, letters: str | None) -> StoredImage:
-    """Return the image in an MRC file; a volume of one plane becomes a 2-D image, as in a TIFF file."""
-    placeholder = None if given is None else (1.0, 1.0, 1.0)  # so that the header's voxel size is not read
-    values, found = mrc.read_as_it_is(path, placeholder)
-    if values.ndim == 3 and len(values) == 1:
-        values = values[0]
-    if values.ndim not in (2, 3):
-        raise FileError(f"{path}: found an image of shape {values.shape}, need one of two or three dimensions")
-    named = "ZYX"[-values.ndim :] if letters is None else _as_told(path, letters, values.shape)
-    axes = "".join(sorted(named, key=AXES.index))
-    values = values.transpose([named.index(axis) for axis in axes])
-    found = found if given is None else given
-    return StoredImage(values, axes, _lengths(found, "Z" in axes))
+            if "Z" in axes:
+                tell_slip(path, as_voxel_size(given) if given else None, said)
+            shape = [stored.shape[named.index(axis)] for axis in axes]
+            values = np.broadcast_to(np.zeros((), stored.values.dtype), shape)
+    return StoredImage(values, axes, given or _lengths(sides, "Z" in axes))
 
 
 def as_letters(axes: Any) -> str | None:
@@ -212,16 +235,14 @@ def _as_told(path: Path, letters: str, shape: tuple[int, ...]) -> str:
     return "".join(next(told) if n > 1 else next(ones) for n in shape)
 
 
-def _as_axes(path: Path, series: Any) -> str:
-    """Return the letters of a TIFF file's axes, with letters for the axes that it does not name."""
-    axes = series.axes
-    unnamed = sum(axis in _UNNAMED for axis in axes)
-    free = [axis for axis in "ZTC" if axis not in axes][:unnamed]
-    if unnamed == len(free):
-        names = iter(sorted(free, key=AXES.index))
-        axes = "".join(next(names) if axis in _UNNAMED else axis for axis in axes)
-    if not _are_in_order("".join(sorted(axes, key=f"{AXES}{axes}".index))):
-        raise FileError(f"{path}: {tiff.shown_axes(series)}, need T, C, Z, Y and X at most once each, Y and X at least")
+def _as_axes(stored: Stored) -> str:
+    """Return the letters of a file's axes, with letters for those that it does not name."""
+    stored.check_is_grey()
+    axes = stored.named_axes()
+    long = "".join(axis for axis, n in zip(axes, stored.shape, strict=True) if n > 1 or axis in AXES)
+    if not _are_in_order("".join(sorted(long, key=f"{AXES}{long}".index))):
+        need = "need T, C, Z, Y and X at most once each, Y and X at least"
+        raise FileError(f"{stored.path}: {stored.shown}, {need}")
     return axes
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import warnings
+import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from threading import RLock
@@ -15,13 +16,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._messages import log, warn
-from .._validation import Vector, as_volume
+from .._validation import Vector
 from . import units
 from .files import FileError, check_fits_memory
+from .stored import Stored, parsing, which_scene
 
 SUFFIXES = (".mrc", ".map", ".rec", ".mrc.gz", ".map.gz", ".rec.gz")
+KIND = "an MRC file"
 
 _HEADER = 1024  # bytes
+_MARK_AT = 208  # place of the word MAP
+_GZIP, _BZIP2 = b"\x1f\x8b", b"BZ"
+_ANY_WRAPPER = 32 + zlib.MAX_WBITS  # zlib's word for gzip too
 _STAMP_AT, _IMOD, _SIGNED = 40, b"IMOD", 1  # place and text of IMOD's stamp in extra2, and its flag for signed bytes
 _MOST_SIGNED = 127  # the largest signed byte
 _GREYS = 16  # an image of bytes has at least this many distinct values
@@ -34,29 +40,24 @@ _FLAT, _SLENDER = 0.7, 20.0  # range of a microscope voxel's side along z over i
 _BYTES = {0: 1, 1: 2, 2: 4, 6: 2, 12: 2}
 
 
-def read(path: str | Path, voxel_size: Vector | None = None) -> tuple[NDArray, Vector | None]:
-    """Read a 3-D volume.
+def holds(path: Path, head: bytes) -> bool:
+    """Return whether a file has the word that marks an MRC file, plain or gzipped; old files lack it."""
+    if head.startswith(_GZIP):
+        with suppress(zlib.error):
+            head = zlib.decompressobj(_ANY_WRAPPER).decompress(head, _HEADER)
+    return head[_MARK_AT : _MARK_AT + 3] == b"MAP"
 
-    Parameters
-    ----------
-    path : path
-        An MRC2014 file or similar, of any byte order, plain or gzipped. A machine stamp or map label outside of the standard
-        is accepted.
-    voxel_size : (float, float, float), optional
-        Replaces the voxel size in the header, which is then not read.
 
-    Returns
-    -------
-    volume : (nz, ny, nx) ndarray, float32
-        The axes are in the order z, y, x, whatever their order in the file.
-    voxel_size : (float, float, float) or None
-        (z, y, x) in micrometres, as given or as in the header; None if neither has it.
+@contextmanager
+def opened(path: Path, scene: Any = None) -> Iterator[Stored]:
+    """Open an MRC2014 file or similar, of any byte order; a machine stamp or map label outside of the standard is accepted.
+
+    An uncompressed file is memory-mapped.
 
     Raises
     ------
     ValueError
-        If the file is no MRC file, truncated, 2-D, 4-D or complex, or has NaN or infinite values or an incomplete voxel
-        size; the message names the file.
+        If the file is no MRC file, truncated or complex; the message names the file.
     ImportError
         If mrcfile is not installed.
 
@@ -64,55 +65,36 @@ def read(path: str | Path, voxel_size: Vector | None = None) -> tuple[NDArray, V
     ----------
     A. Cheng et al., "MRC2014: Extensions to the MRC format header for electron cryo-microscopy and tomography", Journal
     of Structural Biology 192(2), 2015.
-
-    Examples
-    --------
-    >>> read("nowhere.mrc")
-    Traceback (most recent call last):
-    ...
-    FileNotFoundError: nowhere.mrc: does not exist, need an MRC file
     """
-    values, found = read_as_it_is(path, voxel_size)
-    if values.ndim != 3:
-        raise FileError(f"{path}: found an image of shape {values.shape}, need a 3-D volume (z, y, x)")
-    return as_volume(values, str(path), gaps=True), found
-
-
-def read_as_it_is(path: str | Path, voxel_size: Vector | None = None) -> tuple[NDArray, Vector | None]:
-    """Read an image of any dimension in the file's own type; the axes of a volume are put in the order z, y, x."""
-    mrcfile, path = _mrcfile(), Path(path)
-    if path.is_dir():
-        raise IsADirectoryError(f"{path}: is a folder, need an MRC file")
-    if not path.exists():
-        raise FileNotFoundError(f"{path}: does not exist, need an MRC file")
+    mrcfile = _mrcfile()
+    which_scene(path, [path.name], scene)
     _check_extent(path)
-    try:
-        # permissive, since many old files break the standard; what this mode lets through, with data=None, is checked here
-        with _quiet():
-            with mrcfile.open(path, permissive=True, header_only=True) as file:
-                _check_header(path, file.header)
-            with mrcfile.open(path, permissive=True) as file:
-                data, header = file.data, file.header
-                lengths = file.voxel_size
-    except FileError:
-        raise
-    except Exception as error:  # gzip, zlib and mrcfile each raise their own errors on a damaged file
-        raise FileError(f"{path}: cannot be read as an MRC file ({error})") from None
+    # permissive, since many old files break the standard; what this mode lets through, with data=None, is checked here
+    with parsing(path, KIND), _quiet():
+        with mrcfile.open(path, permissive=True, header_only=True) as file:
+            header, lengths = file.header, file.voxel_size
+        _check_header(path, header)
+        data = _data(path, mrcfile, header)
     if data is None:
         raise FileError(f"{path}: found the file truncated, need all of it")
     data = _with_sign(path, data, header)
+    axes = "QZYX"[-data.ndim :]
     if data.ndim == 3:
         data = data.transpose(_axis_order(path, header))
-    return data, voxel_size or _voxel_size(path, lengths, header, 1 if data.ndim == 2 else len(data))
+    depth = 1 if data.ndim == 2 else data.shape[-3]
+    yield Stored(path, KIND, data, axes, lambda flat: _voxel_size(path, lengths, header, depth))
 
 
-def voxel_size_in(path: str | Path) -> Vector | None:
-    """Return the voxel size in a file's header, as `read` finds it."""
-    mrcfile = _mrcfile()
-    with _quiet(), mrcfile.open(path, permissive=True, header_only=True) as file:
-        sizes = [int(file.header[name]) for name in ("nz", "ny", "nx")]
-        depth = sizes[_axis_order(Path(path), file.header)[0]]
-        return _voxel_size(Path(path), file.voxel_size, file.header, depth)
+def _data(path: Path, mrcfile: Any, header: Any) -> NDArray | None:
+    """Return the numbers in a file, mapped if it is not compressed."""
+    with open(path, "rb") as file:
+        is_packed = file.read(2) in (_GZIP, _BZIP2)
+    if is_packed:
+        with mrcfile.open(path, permissive=True) as packed:
+            data: NDArray | None = packed.data
+        return data
+    kind, shape = mrcfile.utils.data_dtype_from_header(header), mrcfile.utils.data_shape_from_header(header)
+    return np.memmap(path, kind, mode="r", offset=_HEADER + int(header.nsymbt), shape=shape)
 
 
 _opening = RLock()
@@ -149,7 +131,7 @@ def _check_extent(path: Path) -> None:
     size = path.stat().st_size
     with open(path, "rb") as file:
         start = file.read(_HEADER)
-    if len(start) < _HEADER or start.startswith((b"\x1f\x8b", b"BZ")):
+    if len(start) < _HEADER or start.startswith((_GZIP, _BZIP2)):
         return
     # in the wrong byte order small numbers become large; mode 0 is the same in both, so the width is tested as well
     order: Any = "little" if all(int.from_bytes(start[k : k + 4], "little") < 1 << 24 for k in (0, 12)) else "big"

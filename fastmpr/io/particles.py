@@ -4,20 +4,35 @@ from __future__ import annotations
 
 import re
 import unicodedata
+import weakref
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from glob import glob, has_magic
+from math import prod
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .._validation import Vector, as_voxel_size
-from .files import as_path
-from .formats import check_given, volume_format, volumes
+from .._validation import Vector, as_shape, as_volume, as_voxel_size
+from .files import as_path, check_fits_memory
+from .formats import opened, split_name, volumes
+from .stored import Volume, stack_axes, tell_slip, volume_of, voxel_size_of
 
 _SHOWN = 80  # characters of a name in an error
+
+
+class Choice(NamedTuple):
+    """Which channel, frame and image of each file are meant, by number or name; None: the only one."""
+
+    channel: int | str | None = None
+    frame: int | None = None
+    scene: int | str | None = None
+
+
+_ONLY = Choice()
 
 
 class ParticleFiles(Sequence[NDArray]):
@@ -30,7 +45,9 @@ class ParticleFiles(Sequence[NDArray]):
     names : sequence of str
         Names of the particles.
     voxel_size : (float, float, float), optional
-        Replaces the voxel size in the files, which is then not read.
+        Counts in place of the voxel size in the files, which must agree with each other all the same.
+    choice : Choice, optional
+        What is read of each file.
 
     Attributes
     ----------
@@ -43,17 +60,23 @@ class ParticleFiles(Sequence[NDArray]):
     Raises
     ------
     ValueError
-        If a file is no volume; on reading a particle, if its shape or voxel size differs from the first particle's.
+        If no file is a volume; on reading a particle, if its shape or voxel size differs from the first particle's.
     """
 
     thread_safe = True
 
-    def __init__(self, files: Sequence[Path], names: Sequence[str], voxel_size: Vector | None = None) -> None:
-        self._files, self.names, self._given = list(files), tuple(names), voxel_size
-        first = volume_format(self._files[0]).read(self._files[0], voxel_size)
-        self.shape, self.voxel_size = first[0].shape, first[1]
-        self._kept = {0: first}  # until its first use, so that no file is read twice
-        check_given(self._files[0], voxel_size)
+    def __init__(
+        self,
+        files: Sequence[Path],
+        names: Sequence[str],
+        voxel_size: Vector | None = None,
+        choice: Choice = _ONLY,
+    ) -> None:
+        self._files, self.names, self._given, self._choice = list(files), tuple(names), voxel_size, choice
+        self._first, first = self._first_sound()
+        self.shape, self.voxel_size, self._said = first.values.shape, first.voxel_size, first.said
+        self._kept = {self._first: first}  # until its first use, so that no file is read twice
+        tell_slip(self._files[self._first], voxel_size, first.said)
 
     def __len__(self) -> int:
         return len(self._files)
@@ -62,13 +85,33 @@ class ParticleFiles(Sequence[NDArray]):
         """Read particle ``index``, float32 or float64."""
         i = range(len(self))[index]
         file = self._files[i]
-        particle, voxel_size = self._kept.pop(i, None) or volume_format(file).read(file, self._given)
-        first = self._files[0].name
+        particle, voxel_size, said = self._kept.pop(i, None) or self._read(i)
+        first = self._files[self._first].name
         if particle.shape != self.shape:
             raise ValueError(f"{file}: found shape {particle.shape}, need {self.shape} as in {first}")
         if not _agree(voxel_size, self.voxel_size):
             raise ValueError(f"{file}: found voxel size {voxel_size}, need {self.voxel_size} as in {first}")
+        if said is not None and self._said is not None and not _agree(said, self._said):
+            raise ValueError(f"{file}: found voxel size {said} in this file, need {self._said} as in {first}")
         return particle
+
+    def _read(self, i: int) -> Volume:
+        with opened(self._files[i], self._choice.scene) as stored:
+            return volume_of(stored, self._given, self._choice.channel, self._choice.frame)
+
+    def _first_sound(self) -> tuple[int, Volume]:
+        """Return the first file that can be read, which tells the shape; an error if none can.
+
+        A file that is broken raises its error when its own particle is read, wherever it stands.
+        """
+        broken: Exception | None = None
+        for i in range(len(self)):
+            try:
+                return i, self._read(i)
+            except (ValueError, OSError) as error:
+                broken = broken or error
+        assert broken is not None
+        raise broken
 
 
 class ParticleFolder(ParticleFiles):
@@ -78,7 +121,7 @@ class ParticleFolder(ParticleFiles):
     ----------
     path : path
         A folder with volumes of one format (see `formats`). Other files, hidden files and folders are ignored.
-    voxel_size : (float, float, float), optional
+    voxel_size, choice : optional
         As in `ParticleFiles`.
 
     Attributes
@@ -92,19 +135,74 @@ class ParticleFolder(ParticleFiles):
         If the folder has no volume, or volumes of several formats.
     """
 
-    def __init__(self, path: str | Path, voxel_size: Vector | None = None) -> None:
+    def __init__(self, path: str | Path, voxel_size: Vector | None = None, choice: Choice = _ONLY) -> None:
         self.path = Path(path)
         files = _volumes_in(self.path)
         folder = self.path.resolve().name
-        super().__init__(files, [f"{folder}/{file.name}" for file in files], voxel_size)
+        super().__init__(files, [f"{folder}/{file.name}" for file in files], voxel_size, choice)
 
 
-def open_particles(path: str | Path | list[Any] | tuple[Any, ...], voxel_size: float | Vector | None = None) -> Any:
+class ParticleStack(Sequence[NDArray]):
+    """The volumes of a 4-D file (n, z, y, x), read one at a time; a 3-D file is a stack of one volume.
+
+    Parameters
+    ----------
+    path : path
+    voxel_size, choice : optional
+        As in `ParticleFiles`.
+
+    Attributes
+    ----------
+    shape : (int, int, int)
+        Shape of one volume.
+    voxel_size : (float, float, float) or None
+        (z, y, x) in micrometres.
+    thread_safe : bool
+    """
+
+    names = None
+
+    def __init__(self, path: Path, voxel_size: Vector | None = None, choice: Choice = _ONLY) -> None:
+        self._arguments = path, voxel_size, choice
+        with ExitStack() as files:
+            self._stored = files.enter_context(opened(path, choice.scene))
+            self._axes, self._fixed, self._count = stack_axes(self._stored, choice.channel, choice.frame)
+            self._n = 1 if self._count is None else self._stored.shape[self._count]
+            self.shape = as_shape([self._stored.shape[self._axes.index(axis)] for axis in "ZYX"])
+            self.voxel_size, said = voxel_size_of(self._stored, voxel_size)
+            check_fits_memory(path, 4 * prod(self.shape))
+            weakref.finalize(self, files.pop_all().close)  # particles are read from the open file
+        self.thread_safe = self._stored.thread_safe
+        tell_slip(path, voxel_size, said)
+
+    def __len__(self) -> int:
+        return self._n
+
+    def __getitem__(self, index: Any) -> Any:
+        """Read volume ``index``, float32 or float64."""
+        i = range(self._n)[index]
+        fixed = self._fixed if self._count is None else {**self._fixed, self._count: i}
+        return as_volume(self._stored.read(self._axes, fixed, "ZYX"), f"{self._arguments[0]}, volume {i}", gaps=True)
+
+    def __reduce__(self) -> Any:
+        """Go to other processes as a path."""
+        return ParticleStack, self._arguments
+
+
+def open_particles(
+    path: str | Path | list[Any] | tuple[Any, ...],
+    voxel_size: float | Vector | None = None,
+    *,
+    channel: int | str | None = None,
+    frame: int | None = None,
+    scene: int | str | None = None,
+) -> Any:
     """Open the particles in a folder of 3-D volumes, in a list or pattern of files, or in one stack.
 
     The result is a sequence, which reads a particle when it is indexed. It has ``names`` (None for a stack), ``shape`` and
     ``voxel_size``: the given one, else the one in the files. Files of a pattern such as ``particles/*.tif`` are in natural
-    order; those of a list are in the order of the list.
+    order; those of a list are in the order of the list. ``channel``, ``frame`` and ``scene`` choose among several in each
+    file, by number from 0 or by name.
 
     Raises
     ------
@@ -114,26 +212,22 @@ def open_particles(path: str | Path | list[Any] | tuple[Any, ...], voxel_size: f
         If a file cannot be used; the message names it.
     """
     given = None if voxel_size is None else as_voxel_size(voxel_size)
+    choice = Choice(channel, frame, scene)
     if isinstance(path, list | tuple):
-        return _listed_files([as_path(file) for file in path], given)
+        return _listed_files([as_path(file) for file in path], given, choice)
     path = as_path(path)
-    if not path.exists():
-        return _listed_files(_of_pattern(path), given)
-    if path.is_dir():
-        return ParticleFolder(path, given)
-    reader = volume_format(path)
-    if not hasattr(reader, "Stack"):
-        raise ValueError(f"{path}: found the suffix {path.suffix!r}, need a folder of such files, or one 4-D TIFF file")
-    stack = reader.Stack(path, given)
-    check_given(path, given)
-    return stack
+    if not split_name(path)[0].exists():
+        return _listed_files(_of_pattern(path), given, choice)
+    if path.is_dir() and not any(module.holds(path, b"") for module in volumes()):
+        return ParticleFolder(path, given, choice)
+    return ParticleStack(path, given, choice)
 
 
-def _listed_files(files: list[Path], voxel_size: Vector | None) -> ParticleFiles:
+def _listed_files(files: list[Path], voxel_size: Vector | None, choice: Choice) -> ParticleFiles:
     """Return the particles in a list of files; their names are the paths."""
     if not files:
         raise ValueError("path: found an empty list, need at least one file")
-    return ParticleFiles(files, [file.as_posix() for file in files], voxel_size)
+    return ParticleFiles(files, [file.as_posix() for file in files], voxel_size, choice)
 
 
 def _of_pattern(path: Path) -> list[Path]:

@@ -1,174 +1,127 @@
-"""3-D volumes and 4-D stacks of volumes in TIFF files (OME, ImageJ or plain), with their voxel size."""
+"""Images in TIFF files (OME, ImageJ or plain), with their voxel size."""
 
 from __future__ import annotations
 
 import struct
-import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
+from math import prod
 from pathlib import Path
-from threading import Lock
+from threading import RLock
 from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from .._validation import Vector, as_shape, as_volume, as_voxel_size
+from .._validation import Vector
 from . import units
-from .files import FileError, check_fits_memory, written_whole
+from .about import About, of_ome, seconds
+from .files import FileError, written_whole
+from .stored import Stored, parsing, which_scene
 
 SUFFIXES = (".tif", ".tiff")
+KIND = "a TIFF file"
 
+_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _NEED_VOLUME = "need each volume whole, in a file of its own"
 
 # bytes of each data type of a TIFF tag, by the type's number
 _TYPE_SIZES = np.array([0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4, 0, 0, 8, 8, 8, 0], dtype=np.uint64)
 
 
-def read(path: str | Path, voxel_size: Vector | None = None) -> tuple[NDArray, Vector | None]:
-    """Read a 3-D volume.
+def holds(path: Path, head: bytes) -> bool:
+    """Return whether a file begins as a TIFF file does, of any byte order, or a BigTIFF file."""
+    return head.startswith(_MAGIC)
 
-    Parameters
-    ----------
-    path : path
-        A TIFF file that holds one grey-level volume (z, y, x), compressed or not, of any byte order. If the file belongs to
-        a set of files with common OME metadata, this file alone is read.
-    voxel_size : (float, float, float), optional
-        Replaces the voxel size in the file, which is then not read.
 
-    Returns
-    -------
-    volume : ndarray, float32 or float64
-        Finite; float64 stays float64, all else becomes float32.
-    voxel_size : (float, float, float) or None
-        (z, y, x) in micrometres, as given, else from the OME or ImageJ metadata; None if neither has it.
+@contextmanager
+def opened(path: Path, scene: Any = None) -> Iterator[Stored]:
+    """Open the image of a TIFF file; if the file belongs to a set with common OME metadata, what this file holds of it.
 
     Raises
     ------
     ValueError
-        If the file is no TIFF file, truncated, 2-D, 4-D, RGB or a part of a volume, or has several channels, NaN or infinite
-        values, or a voxel size that is incomplete or unclear; the message names the file.
+        If the file is no TIFF file, truncated, a part of a volume, or has several images; the message names the file.
     ImportError
         If tifffile is not installed, or imagecodecs if the compression needs it.
 
     Examples
     --------
     >>> import tempfile
+    >>> from fastmpr.io.about import About
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = Path(folder) / "cube.ome.tif"
-    ...     write(path, np.ones((4, 5, 6)), voxel_size=(0.3, 0.1, 0.1))
-    ...     volume, voxel_size = read(path)
-    >>> volume.shape, voxel_size
-    ((4, 5, 6), (0.3, 0.1, 0.1))
-    """
-    with named(path), opened(path, alone=True) as (tif, series):
-        if len(series.shape) != 3 or "C" in series.axes:
-            raise FileError(f"{path}: {shown_axes(series)}, need a 3-D volume (z, y, x)")
-        check_fits_memory(path, series.nbytes)
-        array, voxel_size = series.asarray(), voxel_size or voxel_size_of(path, tif)
-    return as_volume(array, str(path), gaps=True), voxel_size
-
-
-def voxel_size_in(path: str | Path) -> Vector | None:
-    """Return the voxel size in a file's metadata, as `read` finds it."""
-    with named(path), opened(path, alone=True) as (tif, _):
-        return voxel_size_of(path, tif)
-
-
-class Stack(Sequence[NDArray]):
-    """The volumes of a 4-D TIFF file (n, z, y, x), read one at a time; a 3-D file is a stack of one volume.
-
-    Parameters
-    ----------
-    path : path
-        The file.
-    voxel_size : (float, float, float), optional
-        Replaces the voxel size in the file.
-
-    Attributes
-    ----------
-    shape : (int, int, int)
-        Shape of one volume.
-    voxel_size : (float, float, float) or None
-        (z, y, x) in micrometres, as `read` finds it.
-
-    Raises
-    ------
-    ValueError, ImportError
-        As `read` does.
-    """
-
-    names = None
-    thread_safe = True
-
-    def __init__(self, path: str | Path, voxel_size: Vector | None = None) -> None:
-        self.path = Path(path)
-        with ExitStack() as files, named(self.path):
-            tif, series = files.enter_context(opened(self.path))
-            if len(series.shape) not in (3, 4) or not _is_stack_of_volumes(series.axes):
-                raise FileError(f"{path}: {shown_axes(series)}, need a 4-D stack of volumes (n, z, y, x)")
-            self._n, *sizes = series.shape if len(series.shape) == 4 else (1, *series.shape)
-            self.shape = as_shape(sizes)
-            self.voxel_size = voxel_size or voxel_size_of(path, tif)
-            check_fits_memory(path, series.nbytes // self._n)
-            if series.dataoffset is not None:  # the data lie uncompressed in one piece
-                self._map = require_tifffile().memmap(path, mode="r").reshape(self._n, *self.shape)
-            else:
-                self._map, self._pages, self._lock = None, series.pages, Lock()
-                if len(self._pages) % self._n:
-                    raise FileError(
-                        f"{path}: {shown_axes(series)} on {len(self._pages)} pages, need whole pages for each volume"
-                    )
-                weakref.finalize(self, files.pop_all().close)  # pages are read from the open file
-
-    def __len__(self) -> int:
-        return self._n
-
-    def __getitem__(self, index: Any) -> Any:
-        """Read volume ``index``, float32 or float64."""
-        i = range(self._n)[index]
-        if self._map is not None:
-            volume = self._map[i]
-        else:
-            n_pages = len(self._pages) // self._n
-            with self._lock, named(self.path):
-                pages = [page.asarray() for page in self._pages[i * n_pages : (i + 1) * n_pages]]
-                volume = np.stack(pages).reshape(self.shape)
-        return as_volume(volume, f"{self.path}, volume {i}", gaps=True)
-
-
-def write(path: str | Path, volume: ArrayLike, voxel_size: ArrayLike | None = None, overwrite: bool = False) -> None:
-    """Write a volume as OME-TIFF, whole or not at all.
-
-    Parameters
-    ----------
-    path : path
-        The suffix ``.ome.tif`` is best: other programs then look for the voxel size in the OME metadata.
-    volume : array_like, shape (z, y, x)
-        float64 is written as float64, all else as float32.
-    voxel_size : float or (float, float, float), optional
-        (z, y, x) in micrometres. Without it the file has no voxel size.
-    overwrite : bool
-        Whether an existing file may be replaced.
-
-    Raises
-    ------
-    ValueError
-        If the volume is not 3-D or not finite.
-    OSError
-        If the file exists already, or its folder is missing or cannot be written in.
-    ImportError
-        If tifffile is not installed.
+    ...     write(path, np.ones((4, 5, 6), np.float32), "ZYX", (0.3, 0.1, 0.1), About(), False)
+    ...     with opened(path) as stored:
+    ...         print(stored.shape, stored.axes, stored.voxel_size(False))
+    (4, 5, 6) ZYX (0.3, 0.1, 0.1)
     """
     tifffile = require_tifffile()
-    array = as_volume(volume, "volume")
-    metadata: dict[str, Any] = {"axes": "ZYX"}
-    if voxel_size is not None:
-        for axis, length in zip("ZYX", as_voxel_size(voxel_size), strict=True):
-            metadata |= {f"PhysicalSize{axis}": length, f"PhysicalSize{axis}Unit": "µm"}
+    which_scene(path, [path.name], scene)
+    with ExitStack() as files:
+        with parsing(path, KIND):
+            tif = files.enter_context(tifffile.TiffFile(path))
+            _check_chain(path, tif)
+            described = tif
+            if tif.is_ome and _is_whole_volume_of_set(path, tif):
+                tif = files.enter_context(tifffile.TiffFile(path, is_ome=False))
+            if len(tif.series) != 1:
+                raise FileError(f"{path}: found {len(tif.series)} separate images, need one")
+            series = tif.series[0]
+            _check_extent(path, series)
+            values = _values(path, tif, series)
+        yield Stored(path, KIND, values, series.axes, partial(_voxel_size, path, described), partial(_about, described))
+
+
+def _values(path: Path, tif: Any, series: Any) -> Any:
+    """Return the numbers in a file, unread: a memory map where they lie uncompressed in one piece."""
+    if series.dataoffset is None:
+        return _Pages(series)
+    kind = np.dtype(series.dtype).newbyteorder(tif.byteorder)
+    return np.memmap(path, kind, mode="r", offset=series.dataoffset, shape=series.shape)
+
+
+class _Pages:
+    """The numbers on the pages of a file, decoded when they are asked for, in several threads side by side."""
+
+    def __init__(self, series: Any) -> None:
+        self.shape, self.dtype, self.ndim = series.shape, np.dtype(series.dtype), len(series.shape)
+        self._series, self._lock = series, RLock()
+        outer = [k for k in range(self.ndim) if prod(self.shape[:k]) == len(series.pages)]
+        self._outer = outer[0] if outer else None  # how many axes count pages
+        if len(series.pages) == 1:
+            self._outer = None
+
+    def __getitem__(self, index: Any) -> NDArray:
+        """Return a part, of which the pages alone are read."""
+        if self._outer is None or all(one == slice(None) for one in index):
+            with self._lock:
+                whole: NDArray = self._series.asarray()
+            return whole[index]
+        outer, inner = index[: self._outer], index[self._outer :]
+        places = np.arange(prod(self.shape[: self._outer])).reshape(self.shape[: self._outer])[outer]
+        pages = [self._page(int(place))[inner] for place in places.flat]
+        return np.stack(pages).reshape(*places.shape, *pages[0].shape)
+
+    def _page(self, place: int) -> NDArray:
+        """Return a page; its bytes are read by one thread at a time, and decoded by any."""
+        with self._lock:
+            page = self._series.pages[place]
+        decoded: NDArray = page.asarray(lock=self._lock, maxworkers=1)
+        return decoded.reshape(self.shape[self._outer :])
+
+
+def write(path: Path, values: NDArray, axes: str, voxel_size: Any, about: About, overwrite: bool) -> None:
+    """Write an image as OME-TIFF, whole or not at all; a large one as BigTIFF."""
+    tifffile = require_tifffile()
+    metadata: dict[str, Any] = {"axes": axes}
+    for axis, length in zip(axes.strip("TC"), voxel_size or (), strict=False):
+        metadata |= {f"PhysicalSize{axis}": length, f"PhysicalSize{axis}Unit": "µm"}
+    metadata |= about.metadata(values.shape[axes.index("C")] if "C" in axes else 1)
     with written_whole(path, overwrite) as temporary:
-        tifffile.imwrite(temporary, array, ome=True, photometric="minisblack", metadata=metadata)
+        tifffile.imwrite(temporary, values, ome=True, photometric="minisblack", metadata=metadata)
 
 
 def require_tifffile() -> Any:
@@ -178,47 +131,6 @@ def require_tifffile() -> Any:
     except ImportError:
         raise ImportError('TIFF files need tifffile: pip install "fastmpr[cli]"') from None
     return tifffile
-
-
-@contextmanager
-def named(path: str | Path) -> Iterator[None]:
-    """Add the file's name to any error of its parser."""
-    try:
-        yield
-    except (FileError, OSError, ImportError, MemoryError):
-        raise
-    except Exception as error:
-        if "imagecodecs" in str(error):
-            raise ImportError(f"{path}: cannot be read ({error}): pip install imagecodecs") from None
-        raise FileError(f"{path}: cannot be read as a TIFF file ({error})") from None
-
-
-@contextmanager
-def opened(path: str | Path, alone: bool = False, colours: bool = False) -> Iterator[tuple[Any, Any]]:
-    """Yield (file, image) of a whole TIFF file with one image, in grey levels unless ``colours`` are allowed.
-
-    If the file belongs to a set, the image is that of the whole set, or that of this file ``alone``.
-    """
-    tifffile = require_tifffile()
-    path = Path(path)
-    if path.is_dir():
-        raise IsADirectoryError(f"{path}: is a folder, need a TIFF file")
-    if not path.exists():
-        raise FileNotFoundError(f"{path}: does not exist, need a TIFF file")
-    if path.stat().st_size == 0:
-        raise FileError(f"{path}: found an empty file, need a TIFF file")
-    with ExitStack() as files:
-        tif = files.enter_context(tifffile.TiffFile(path))
-        _check_chain(path, tif)
-        if alone and tif.is_ome and _is_whole_volume_of_set(path, tif):
-            tif = files.enter_context(tifffile.TiffFile(path, is_ome=False))
-        if len(tif.series) != 1:
-            raise FileError(f"{path}: found {len(tif.series)} separate images, need one")
-        series = tif.series[0]
-        if "S" in series.axes and not colours:
-            raise FileError(f"{path}: {shown_axes(series)}, which is RGB, need grey levels")
-        _check_extent(path, series)
-        yield tif, series
 
 
 def _check_chain(path: Path, tif: Any) -> None:
@@ -259,16 +171,6 @@ def _check_extent(path: Path, series: Any) -> None:
         raise FileError(f"{path}: found the file truncated ({size} bytes of {end} declared), need all of it")
 
 
-def _is_stack_of_volumes(axes: str) -> bool:
-    """Return whether the axes are (n,) z, y, x, or are not named."""
-    return "C" not in axes and (axes.endswith("ZYX") or "Z" not in axes)
-
-
-def shown_axes(series: Any) -> str:
-    """Return text for an error: the shape and the axes of an image."""
-    return f"found an image of shape {series.shape} with axes {series.axes}"
-
-
 def _is_whole_volume_of_set(path: Path, tif: Any) -> bool:
     """Return whether the file belongs to a set with common OME metadata; such a file must hold one whole volume in order.
 
@@ -302,14 +204,19 @@ def _own_planes(pixels: Any, root: Any, name: str) -> Iterator[tuple[int, int, i
             yield int(element.get("IFD", 0)) + k, place["Z"], depth, (pixels.get("ID"), place["C"], place["T"])
 
 
-def voxel_size_of(path: str | Path, tif: Any, flat: bool = False) -> Vector | None:
-    """Return (z, y, x) in micrometres from the OME or ImageJ metadata, None if they do not give it.
-
-    A ``flat`` image takes its side along y for z.
-    """
+def _voxel_size(path: Path, tif: Any, flat: bool) -> Vector | None:
+    """Return (z, y, x) in micrometres from the OME or ImageJ metadata, None if they do not give it."""
     if tif.pages[0].is_ome:
         return _ome_voxel_size(path, tif.pages[0].description, flat)
     return _imagej_voxel_size(path, tif, flat) if tif.is_imagej else None
+
+
+def _about(tif: Any) -> About:
+    """Return the channels and frames of OME's metadata, or ImageJ's time between frames."""
+    if tif.pages[0].is_ome:
+        return of_ome(tif.pages[0].description)
+    said = tif.imagej_metadata if tif.is_imagej else {}
+    return About(interval=seconds(said.get("finterval"), str(said.get("tunit", "s"))))
 
 
 def _ome_voxel_size(path: str | Path, xml: str, flat: bool) -> Vector | None:

@@ -7,16 +7,17 @@ import pytest
 import stacks
 from commands import PSF, TRUTH, N, change
 
+from fastmpr import io
 from fastmpr.cli import main
-from fastmpr.io import tiff, write_image
+from fastmpr.io import write_image
 
 
 @pytest.fixture(scope="session")
 def simulated(tmp_path_factory):
     """A folder as `fastmpr simulate` leaves it."""
     folder = tmp_path_factory.mktemp("cli")
-    tiff.write(folder / "x.tif", TRUTH, 0.1)
-    tiff.write(folder / "psf.tif", PSF, 0.1)
+    io.write(folder / "x.tif", TRUTH, 0.1)
+    io.write(folder / "psf.tif", PSF, 0.1)
     arguments = ["--psf", str(folder / "psf.tif"), "--poses", str(N), "--noise", "0.01", "--quiet"]
     assert main(["simulate", str(folder / "x.tif"), "-o", str(folder / "views"), *arguments]) == 0
     return folder / "views"

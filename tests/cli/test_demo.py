@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 from commands import files, refusal
 
+from fastmpr import io
 from fastmpr.cli import _words, demo, main
-from fastmpr.io import tiff
 from fastmpr.metrics import psnr
 
 
@@ -19,7 +19,7 @@ class TestDemo:
         folder = tmp_path / "demo"
         assert main(["demo", "--out", str(folder)]) == 0
         assert files(folder) == set(demo.FILES)
-        volumes = {name: tiff.read(folder / name) for name in demo.FILES if name.endswith(".tif")}
+        volumes = {name: io.read(folder / name) for name in demo.FILES if name.endswith(".tif")}
         for volume, voxel_size in volumes.values():
             assert volume.shape == (demo.SHAPE,) * 3
             assert voxel_size == (demo.VOXEL,) * 3

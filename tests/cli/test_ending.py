@@ -19,9 +19,10 @@ from commands import SHAPE, arguments, change, files
 from stacks import blurred
 
 import fastmpr
+from fastmpr import io
 from fastmpr.cli import _ending, main
 from fastmpr.cli._ending import Ending, Interrupted, handled
-from fastmpr.io import read_image, tiff
+from fastmpr.io import read_image
 
 BOTH = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 ENDLESS = {"max_iter": 10**6, "tol": 1e-12}
@@ -56,7 +57,7 @@ class TestReconstruct:
     def test_what_has_not_converged(self, views, capsys):
         assert main(arguments(views, tol=1e-9)) == 3
         assert capsys.readouterr().err.startswith("fastmpr: warning: stopped at max_iter = 3 iterations, residuals")
-        assert tiff.read(views / "out.ome.tif")[0].shape == SHAPE
+        assert io.read(views / "out.ome.tif")[0].shape == SHAPE
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", fastmpr.FastmprWarning)  # of the fit
             assert main(arguments(views, overwrite=True, max_iter=1000, tol=1e-2)) == 0
@@ -69,7 +70,7 @@ class TestReconstruct:
         found = json.loads((views / "out.json").read_text())["found"]
         assert (found["nit"], found["status"], found["success"]) == (5, "timeout", False)
         assert found["message"] in capsys.readouterr().err
-        assert tiff.read(views / "out.ome.tif")[0].max() > 0
+        assert io.read(views / "out.ome.tif")[0].max() > 0
 
     def test_a_timeout_before_there_is_a_volume(self, views, capsys):
         before = files(views)
@@ -92,7 +93,7 @@ class TestReconstruct:
         assert (found["nit"], found["status"], found["success"]) == (5, "cancelled", False)
         word = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}[number]
         assert capsys.readouterr().err.splitlines() == [f"fastmpr: warning: {found['message']}", f"fastmpr: {word}"]
-        np.testing.assert_allclose(tiff.read(views / "out.ome.tif")[0], expected, atol=1e-5 * expected.max())
+        np.testing.assert_allclose(io.read(views / "out.ome.tif")[0], expected, atol=1e-5 * expected.max())
 
     @BOTH
     def test_a_signal_before_there_is_a_volume(self, views, capsys, monkeypatch, number):
@@ -118,7 +119,7 @@ class TestReconstruct:
 
         monkeypatch.setattr(tifffile, "imwrite", late)
         assert main(arguments(views)) == 0
-        assert tiff.read(views / "out.ome.tif")[0].shape == SHAPE
+        assert io.read(views / "out.ome.tif")[0].shape == SHAPE
 
     def test_in_another_thread_signals_stay_the_callers(self, views):
         status = []
@@ -148,7 +149,7 @@ def test_a_process_that_gets_a_signal_leaves_a_readable_volume(views, number):
     line = [sys.executable, "-c", PROGRAM, str(int(number)), *arguments(views, **ENDLESS)]
     done = subprocess.run(line, capture_output=True, text=True, check=False)
     assert done.returncode == 128 + number, done.stderr
-    assert tiff.read(views / "out.ome.tif")[0].max() > 0
+    assert io.read(views / "out.ome.tif")[0].max() > 0
     assert not list(views.glob("*.part"))
 
 

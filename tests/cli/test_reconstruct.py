@@ -10,9 +10,9 @@ from commands import PSF, SHAPE, N, arguments, change, files, reconstruct, refus
 from tqdm import tqdm
 
 import fastmpr
+from fastmpr import io
 from fastmpr.cli import main
 from fastmpr.geometry.poses import Poses
-from fastmpr.io import tiff
 from fastmpr.metrics import psnr
 
 
@@ -20,7 +20,7 @@ class TestReconstruct:
     def test_output(self, views, capsys):
         before = files(views)
         x = reconstruct(views)
-        volume, voxel_size = tiff.read(views / "out.ome.tif")
+        volume, voxel_size = io.read(views / "out.ome.tif")
         assert x.shape == SHAPE
         assert x.min() >= 0
         assert voxel_size == pytest.approx((0.1, 0.1, 0.1))
@@ -33,7 +33,7 @@ class TestReconstruct:
     @pytest.mark.parametrize("symmetry", [None, "C2"])
     def test_same_as_python(self, views, symmetry):
         poses = Poses.read(views / "poses.csv")
-        particles = [tiff.read(views / name)[0] for name in poses.names]
+        particles = [io.read(views / name)[0] for name in poses.names]
         poses = Poses(poses.rotation, 0.1 * poses.translation)
         options = {"lam": 10, "voxel_size": 0.1, "max_iter": 3, "symmetry": symmetry}
         expected = fastmpr.reconstruct(particles, PSF, poses, **options).x
@@ -62,12 +62,12 @@ class TestReconstruct:
         line = arguments(views, overwrite=True)
         line[1:2] = map(str, sorted((views / "particles").iterdir()))
         assert main(line) == 0
-        np.testing.assert_array_equal(tiff.read(views / "out.ome.tif")[0], expected)
+        np.testing.assert_array_equal(io.read(views / "out.ome.tif")[0], expected)
 
     def test_what_does_not_fit_is_said(self, views, capsys):
         for path in (views / "particles").iterdir():
-            particle, voxel = tiff.read(path)
-            tiff.write(path, np.ascontiguousarray(particle[:, ::-1]), voxel, overwrite=True)
+            particle, voxel = io.read(path)
+            io.write(path, np.ascontiguousarray(particle[:, ::-1]), voxel, overwrite=True)
         line = [*map(str, (views / "particles", "--psf", views / "psf.tiff", "--poses", views / "poses.csv"))]
         with warnings.catch_warnings():
             warnings.simplefilter("default")
@@ -94,8 +94,8 @@ class TestReconstruct:
         ]
         assert main([*line, "-o", str(tmp_path / "v"), "--psf-sigma", "2.5", "0.8", "0.8"]) == 0
         x = reconstruct(tmp_path / "v", lam=None, max_iter=None, tol=None)
-        truth = tiff.read(tmp_path / "v" / "truth.tiff")[0]
-        blurred = np.mean([psnr(tiff.read(p)[0], truth) for p in (tmp_path / "v" / "particles").iterdir()])
+        truth = io.read(tmp_path / "v" / "truth.tiff")[0]
+        blurred = np.mean([psnr(io.read(p)[0], truth) for p in (tmp_path / "v" / "particles").iterdir()])
         assert psnr(x, truth) > blurred + 5
 
     def test_rows_in_another_order(self, views):
@@ -113,14 +113,14 @@ class TestReconstruct:
     @pytest.mark.parametrize("compression", [None, "zlib"])
     def test_stack(self, views, compression):
         x = reconstruct(views)
-        stack = np.stack([tiff.read(path)[0] for path in sorted((views / "particles").iterdir())])
+        stack = np.stack([io.read(path)[0] for path in sorted((views / "particles").iterdir())])
         metadata = {"axes": "TZYX"} | {f"PhysicalSize{axis}": 0.1 for axis in "XYZ"}
         change(views / "stack.tif", stack, ome=True, metadata=metadata, compression=compression)
         again = reconstruct(views, particles=views / "stack.tif", overwrite=True)
         np.testing.assert_allclose(again, x, atol=1e-5 * x.max())
 
     def test_stack_with_poses_out_of_order(self, views, capsys):
-        stack = np.stack([tiff.read(path)[0] for path in sorted((views / "particles").iterdir())])
+        stack = np.stack([io.read(path)[0] for path in sorted((views / "particles").iterdir())])
         change(views / "stack.tif", stack)
         header, *rows = (views / "poses.csv").read_text().splitlines()
         (views / "poses.csv").write_text("\n".join([header, *rows[::-1]]))
@@ -141,16 +141,16 @@ class TestReconstruct:
         flags = {"voxel_size": (0.4, 0.4, 0.4), "psf_voxel_size": (0.4, 0.4, 0.4)}
         again = reconstruct(views, **flags, overwrite=True)
         np.testing.assert_allclose(again, x, atol=1e-4 * x.max())
-        assert tiff.read(views / "out.ome.tif")[1] == pytest.approx((0.4, 0.4, 0.4))
+        assert io.read(views / "out.ome.tif")[1] == pytest.approx((0.4, 0.4, 0.4))
 
     def test_no_voxel_size_anywhere(self, views, capsys):
         x = reconstruct(views)
         for path in [views / "psf.tiff", *(views / "particles").iterdir()]:
-            change(path, tiff.read(path)[0])
+            change(path, io.read(path)[0])
         capsys.readouterr()
         again = reconstruct(views, overwrite=True, verbose=True)
         np.testing.assert_allclose(again, x, atol=1e-4 * x.max())
-        assert tiff.read(views / "out.ome.tif")[1] is None
+        assert io.read(views / "out.ome.tif")[1] is None
         out, err = capsys.readouterr()
         assert "voxels of unknown size, taken as cubes" in out
         assert "voxel size: not known, so lengths are in voxels" in err
@@ -158,7 +158,7 @@ class TestReconstruct:
 
     def test_lengths_need_a_voxel_size(self, views, capsys):
         for path in (views / "particles").iterdir():
-            change(path, tiff.read(path)[0])
+            change(path, io.read(path)[0])
         assert "particles: found no voxel size, but lengths in" in refusal(arguments(views), capsys)
         poses = Poses.read(views / "poses.csv")
         change(views / "psf.tiff", PSF)
@@ -196,10 +196,10 @@ class TestCrops:
     @pytest.fixture
     def crops(self, views):
         for path in (views / "particles").iterdir():
-            volume, voxel_size = tiff.read(path)
+            volume, voxel_size = io.read(path)
             volume += 5
             volume[:, :3] = volume[:, 13:] = 0
-            tiff.write(path, volume, voxel_size, overwrite=True)
+            io.write(path, volume, voxel_size, overwrite=True)
         return views
 
     @pytest.mark.slow
@@ -221,7 +221,7 @@ class TestCrops:
                     *more,
                 ]
             )
-            results.append(tiff.read(crops / f"{name}.ome.tif")[0])
+            results.append(io.read(crops / f"{name}.ome.tif")[0])
             out, err = capsys.readouterr()
             assert ("are taken for crops" in out + err) == (name != "all")
         assert not any(np.allclose(a, b, atol=1e-3 * a.max()) for a, b in itertools.combinations(results, 2))
@@ -233,7 +233,7 @@ class TestCrops:
         paths = [str(crops / name) for name in ("particles", "psf.tiff", "poses.csv", "out.ome.tif")]
         words = ["--outside", "dark", "--radius", "0.6", "--background", "4.5", "--lam", "10", "--max-iter", "9"]
         main(["reconstruct", paths[0], "--psf", paths[1], "--poses", paths[2], "-o", paths[3], *words])
-        np.testing.assert_allclose(tiff.read(crops / "out.ome.tif")[0], expected, atol=1e-5 * expected.max())
+        np.testing.assert_allclose(io.read(crops / "out.ome.tif")[0], expected, atol=1e-5 * expected.max())
 
     @pytest.mark.parametrize("words", [["--background", "bright"], ["--radius", "0"], ["--seen", "some"]])
     def test_bad_words(self, crops, words, capsys):

@@ -12,9 +12,9 @@ import pytest
 from commands import SHAPE, N, arguments, change, refusal
 
 import fastmpr
+from fastmpr import io
 from fastmpr.cli import main
 from fastmpr.cli._records import noting
-from fastmpr.io import tiff
 
 
 def record(views: Path) -> dict:
@@ -61,7 +61,7 @@ def test_it_tells_how_the_volume_came_about(views):
 
 def test_it_tells_what_was_assumed_chosen_and_doubted(views):
     for path in [views / "psf.tiff", *(views / "particles").iterdir()]:
-        change(path, tiff.read(path)[0])
+        change(path, io.read(path)[0])
     assert main(arguments(views, lam=None)) == 0
     kept = record(views)
     assert kept["input"]["voxel_size"] is kept["output"]["voxel_size"] is None
@@ -94,7 +94,7 @@ def test_notes_leave_the_logger_as_it_was():
 def test_a_volume_of_one_name_and_its_record(views):
     assert main(arguments(views, output=views / "a.b.OME.TIFF")) == 0
     assert (views / "a.b.json").exists()
-    assert np.isfinite(tiff.read(views / "a.b.OME.TIFF")[0]).all()
+    assert np.isfinite(io.read(views / "a.b.OME.TIFF")[0]).all()
 
 
 def test_a_preview_goes_beside_it(views):

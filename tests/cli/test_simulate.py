@@ -5,10 +5,9 @@ import pytest
 from commands import PSF, SHAPE, TRUTH, N, files, refusal
 
 import fastmpr
-from fastmpr import phantom
+from fastmpr import io, phantom
 from fastmpr.cli import main
 from fastmpr.geometry.poses import Poses
-from fastmpr.io import tiff
 
 
 class TestSimulate:
@@ -21,10 +20,10 @@ class TestSimulate:
             "truth.tiff",
         }
         for name in ("truth.tiff", "particles/000.tiff"):
-            volume, voxel_size = tiff.read(simulated / name)
+            volume, voxel_size = io.read(simulated / name)
             assert volume.shape == SHAPE
             assert voxel_size == (0.1, 0.1, 0.1)
-        np.testing.assert_array_equal(tiff.read(simulated / "psf.tiff")[0], PSF)
+        np.testing.assert_array_equal(io.read(simulated / "psf.tiff")[0], PSF)
         poses = Poses.read(simulated / "poses.csv")
         assert poses.names == tuple(f"particles/00{i}.tiff" for i in range(N))
         assert 0.1 < np.abs(poses.translation).max() <= 2
@@ -33,7 +32,7 @@ class TestSimulate:
         """Without the command: the poses read back, in voxels, make the same views up to the noise."""
         views = fastmpr.simulate(TRUTH, PSF, Poses.read(simulated / "poses.csv"))
         for i, view in enumerate(views):
-            error = tiff.read(simulated / f"particles/00{i}.tiff")[0] - view
+            error = io.read(simulated / f"particles/00{i}.tiff")[0] - view
             assert error.std() == pytest.approx(0.01 * TRUTH.max(), rel=0.1)
 
     @pytest.mark.parametrize("name", ["centriole", "nuclear_pore"])
@@ -41,16 +40,16 @@ class TestSimulate:
         line = ["simulate", name, "-o", str(tmp_path / "a"), "--poses", "1", "--shape", "16", "17", "18"]
         assert main([*line, "--noise", "0", "--seed", "3"]) == 0
         assert "1 particles of 16 x 17 x 18 voxels" in capsys.readouterr().out
-        truth, voxel_size = tiff.read(tmp_path / "a" / "truth.tiff")
+        truth, voxel_size = io.read(tmp_path / "a" / "truth.tiff")
         np.testing.assert_array_equal(truth, getattr(phantom, name)((16, 17, 18)))
         assert voxel_size is None
-        assert tiff.read(tmp_path / "a" / "psf.tiff")[0].shape == (33, 9, 9)
+        assert io.read(tmp_path / "a" / "psf.tiff")[0].shape == (33, 9, 9)
 
     def test_the_seed_decides(self, simulated, tmp_path):
         for name, seed in (("a", "1"), ("b", "1"), ("c", "2")):
             line = ["simulate", str(simulated / "truth.tiff"), "-o", str(tmp_path / name), "--poses", "1"]
             assert main([*line, "--seed", seed, "-q"]) == 0
-        a, b, c = (tiff.read(tmp_path / name / "particles" / "000.tiff")[0] for name in "abc")
+        a, b, c = (io.read(tmp_path / name / "particles" / "000.tiff")[0] for name in "abc")
         np.testing.assert_array_equal(a, b)
         assert np.abs(a - c).max() > 0
 

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 import fastmpr
+from fastmpr import io
 from fastmpr.compat.spfluo import convolution_matching_poses, from_particles, patch, reconstruction_L2
 from fastmpr.compat.spfluo.poses import directions
-from fastmpr.io import tiff
 from fastmpr.io.particles import open_particles
 
 pytest.importorskip("spfluo", reason='needs SPFluo: pip install "fastmpr[spfluo]"')
@@ -41,7 +41,7 @@ class Data(NamedTuple):
 def data(centrioles) -> Data:
     particles = open_particles(centrioles / "particles")
     poses = fastmpr.Poses.read(centrioles / "poses.csv").matched(particles.names)
-    psf, truth = (tiff.read(centrioles / name)[0] for name in ("psf.tiff", "gt.tiff"))
+    psf, truth = (io.read(centrioles / name)[0] for name in ("psf.tiff", "gt.tiff"))
     exact = given(poses)
     return Data(np.stack(list(particles)), psf, exact.astype(np.float32), exact, truth)
 
@@ -112,13 +112,13 @@ def test_its_reconstruction_runs_on_it(data, centrioles, tmp_path):
     path = tmp_path / "x.ome.tiff"
     with patch():
         spfluo.main(names, str(centrioles / "poses.csv"), str(centrioles / "psf.tiff"), str(path), 1.0, symmetry=9)
-    views = np.stack([tiff.read(name)[0] for name in names]).astype(float)
+    views = np.stack([io.read(name)[0] for name in names]).astype(float)
     low, high = views.min(axis=(1, 2, 3), keepdims=True), views.max(axis=(1, 2, 3), keepdims=True)
     psf = (data.psf.astype(float) - data.psf.min()) / np.ptp(data.psf)
     expected = reconstruction_L2(
         (views - low) / (high - low), psf, symmetrized(data.exact_poses, 9), 1.0, symmetry=True
     )
-    x = tiff.read(path)[0]
+    x = io.read(path)[0]
     assert np.abs(x - expected).max() < 1e-3 * expected.max()
 
 

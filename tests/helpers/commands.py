@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 import tifffile
 
-from fastmpr import phantom, psf
+from fastmpr import io, phantom, psf
 from fastmpr.cli import main
-from fastmpr.io import tiff
 
 SHAPE = (15, 16, 18)
 TRUTH = phantom.centriole(SHAPE)
@@ -40,7 +39,7 @@ def arguments(views: Path, **changes) -> list[str]:
 
 def reconstruct(views: Path, **changes) -> np.ndarray:
     assert main(arguments(views, **changes)) == 0
-    return tiff.read(changes.get("output", views / "out.ome.tif"))[0]
+    return io.read(changes.get("output", views / "out.ome.tif"))[0]
 
 
 def refusal(line: list[str], capsys: pytest.CaptureFixture) -> str:

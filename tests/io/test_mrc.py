@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from shared_data import DATA
 
-from fastmpr import FastmprWarning
-from fastmpr.io import mrc
+from fastmpr import FastmprWarning, io
+from fastmpr.io import mrc, open_particles
 from fastmpr.testing import check_format
 
 mrcfile = pytest.importorskip("mrcfile")
@@ -44,7 +44,7 @@ def big_endian(path: Path) -> Path:
 
 def refusal(path: Path) -> str:
     with pytest.raises((ValueError, OSError)) as caught:
-        mrc.read(path)
+        io.read(path)
     message = str(caught.value)
     assert message.startswith(str(path))
     assert "\n" not in message
@@ -53,7 +53,7 @@ def refusal(path: Path) -> str:
 
 def test_volume_and_voxel_size_in_micrometres(tmp_path):
     path = written(tmp_path / "a.mrc", voxel_size=(10.0, 20.0, 30.0))  # x, y, z in angstroms
-    volume, voxel_size = mrc.read(path)
+    volume, voxel_size = io.read(path)
     np.testing.assert_array_equal(volume, VOLUME)
     assert volume.dtype == np.float32
     assert voxel_size == pytest.approx((0.003, 0.002, 0.001))
@@ -64,7 +64,7 @@ def test_it_is_what_we_ask_of_others(tmp_path):
 
 
 def test_no_voxel_size_is_none(tmp_path):
-    assert mrc.read(written(tmp_path / "a.mrc"))[1] is None
+    assert io.read(written(tmp_path / "a.mrc"))[1] is None
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_a_part_of_a_voxel_size_must_be_completed(tmp_path, lengths):
     cell = np.rec.array([tuple(np.multiply(lengths, VOLUME.shape[::-1]))], dtype=[(axis, "f4") for axis in "xyz"])[0]
     path = written(tmp_path / "a.mrc", cella=cell)
     assert "found a voxel size that is not clear" in refusal(path)
-    volume, voxel_size = mrc.read(path, (0.3, 0.1, 0.1))
+    volume, voxel_size = io.read(path, (0.3, 0.1, 0.1))
     np.testing.assert_array_equal(volume, VOLUME)
     assert voxel_size == (0.3, 0.1, 0.1)
 
@@ -82,7 +82,7 @@ def test_a_part_of_a_voxel_size_must_be_completed(tmp_path, lengths):
 @pytest.mark.parametrize("dtype", [np.int8, np.int16, np.uint16, np.float16])
 def test_other_modes_become_float32(tmp_path, dtype):
     volume = (10 * VOLUME).astype(dtype)
-    read, _ = mrc.read(written(tmp_path / "a.mrc", volume))
+    read, _ = io.read(written(tmp_path / "a.mrc", volume))
     assert read.dtype == np.float32
     np.testing.assert_array_equal(read, volume.astype(np.float32))
 
@@ -109,7 +109,7 @@ def test_bytes_with_the_stamp_of_imod(tmp_path, flags, order):
     signed = flags % 2 == 1
     volume = (BYTES.astype(int) - 128).astype(np.int8) if signed else BYTES
     path = stamped(tmp_path / "a.mrc", volume, flags, order)
-    np.testing.assert_array_equal(mrc.read(path)[0], volume.astype(np.float32))
+    np.testing.assert_array_equal(io.read(path)[0], volume.astype(np.float32))
     np.testing.assert_array_equal(mrc.read_as_it_is(path)[0], volume)
 
 
@@ -119,13 +119,13 @@ def test_bytes_without_a_stamp_are_signed_as_the_standard_says(tmp_path):
     mask, noise = np.where(BYTES > 60, 127, -128).astype(np.int8), rng.integers(-128, 128, BYTES.shape).astype(np.int8)
     filtered = (rng.standard_normal(BYTES.shape) * 30).astype(np.int8)
     for volume in (mask, noise, filtered, (BYTES.astype(int) - 128).astype(np.int8), (BYTES // 2).astype(np.int8)):
-        np.testing.assert_array_equal(mrc.read(written(tmp_path / "a.mrc", volume))[0], volume.astype(np.float32))
+        np.testing.assert_array_equal(io.read(written(tmp_path / "a.mrc", volume))[0], volume.astype(np.float32))
     told = written(tmp_path / "a.mrc", BYTES.view(np.int8), dmin=BYTES.min(), dmax=BYTES.max())
-    np.testing.assert_array_equal(mrc.read(told)[0], BYTES.astype(np.float32))
+    np.testing.assert_array_equal(io.read(told)[0], BYTES.astype(np.float32))
     stale = written(tmp_path / "a.mrc", noise, dmin=20, dmax=220)
-    np.testing.assert_array_equal(mrc.read(stale)[0], noise.astype(np.float32))
+    np.testing.assert_array_equal(io.read(stale)[0], noise.astype(np.float32))
     with pytest.warns(FastmprWarning, match="found that bytes jump from 127 to -128, so they may be unsigned"):
-        read, _ = mrc.read(written(tmp_path / "a.mrc", BYTES.view(np.int8)))
+        read, _ = io.read(written(tmp_path / "a.mrc", BYTES.view(np.int8)))
     np.testing.assert_array_equal(read, BYTES.view(np.int8).astype(np.float32))
 
 
@@ -136,8 +136,8 @@ THICK = np.random.default_rng(0).random((28, 5, 6)).astype(np.float32)
 def test_one_section_in_the_cell_of_a_volume(tmp_path, cell, side):
     """mz = 1: the cell is that of a section, as the standard has it, or that of all: whichever a microscope may have."""
     path = sections(tmp_path / "a.mrc", THICK, cell)
-    assert mrc.read(path)[1] == pytest.approx((side * 1e-4, 0.1, 0.1))
-    assert mrc.voxel_size_in(path) == mrc.read(path)[1]
+    assert io.read(path)[1] == pytest.approx((side * 1e-4, 0.1, 0.1))
+    assert open_particles(path).voxel_size == io.read(path)[1]
 
 
 def sections(path: Path, volume: np.ndarray, cell: float, mz: int = 1) -> Path:
@@ -148,18 +148,18 @@ def sections(path: Path, volume: np.ndarray, cell: float, mz: int = 1) -> Path:
 def test_a_cell_that_may_be_of_one_section_or_of_all_is_asked_for(tmp_path):
     path = sections(tmp_path / "a.mrc", THICK[:10], 10_000)
     assert "mz = 1, so a voxel of 10000 or 1000 Å along z and 1000 along y, need its voxel size" in refusal(path)
-    assert mrc.read(path, (0.1, 0.1, 0.1))[1] == (0.1, 0.1, 0.1)
-    assert mrc.read(sections(path, THICK[:10], 10_000, mz=10))[1] == pytest.approx((0.1, 0.1, 0.1))
-    assert mrc.read(sections(path, THICK[:1], 1000))[1] == pytest.approx((0.1, 0.1, 0.1))
+    assert io.read(path, (0.1, 0.1, 0.1))[1] == (0.1, 0.1, 0.1)
+    assert io.read(sections(path, THICK[:10], 10_000, mz=10))[1] == pytest.approx((0.1, 0.1, 0.1))
+    assert io.read(sections(path, THICK[:1], 1000))[1] == pytest.approx((0.1, 0.1, 0.1))
 
 
 def test_a_voxel_of_one_angstrom_is_not_known(tmp_path, caplog):
     with caplog.at_level("INFO", "fastmpr"):
-        assert mrc.read(written(tmp_path / "a.mrc", voxel_size=1.0))[1] is None
+        assert io.read(written(tmp_path / "a.mrc", voxel_size=1.0))[1] is None
     assert "voxels are of 1 Å, which programs write as a placeholder" in caplog.text
-    assert mrc.read(written(tmp_path / "a.mrc", voxel_size=(1.0, 1.0, 2.0)))[1] == pytest.approx((2e-4, 1e-4, 1e-4))
-    assert mrc.read(written(tmp_path / "a.mrc", voxel_size=1.07))[1] == pytest.approx((1.07e-4,) * 3)
-    assert mrc.read(written(tmp_path / "a.mrc", voxel_size=1.0), (1e-4,) * 3)[1] == (1e-4,) * 3
+    assert io.read(written(tmp_path / "a.mrc", voxel_size=(1.0, 1.0, 2.0)))[1] == pytest.approx((2e-4, 1e-4, 1e-4))
+    assert io.read(written(tmp_path / "a.mrc", voxel_size=1.07))[1] == pytest.approx((1.07e-4,) * 3)
+    assert io.read(written(tmp_path / "a.mrc", voxel_size=1.0), (1e-4,) * 3)[1] == (1e-4,) * 3
 
 
 def test_threads_that_read_leave_the_warnings_of_others_alone(tmp_path):
@@ -170,25 +170,25 @@ def test_threads_that_read_leave_the_warnings_of_others_alone(tmp_path):
     before = list(warnings.filters)
     with ThreadPoolExecutor(8) as pool:
         for _ in range(20):
-            list(pool.map(mrc.read, paths))
+            list(pool.map(io.read, paths))
     assert warnings.filters == before
 
 
 def test_gzipped(tmp_path):
     path = tmp_path / "a.mrc.gz"
     path.write_bytes(gzip.compress(written(tmp_path / "a.mrc").read_bytes()))
-    np.testing.assert_array_equal(mrc.read(path)[0], VOLUME)
+    np.testing.assert_array_equal(io.read(path)[0], VOLUME)
 
 
 def test_big_endian_with_an_unknown_stamp(tmp_path):
-    volume, _ = mrc.read(big_endian(written(tmp_path / "a.mrc")))
+    volume, _ = io.read(big_endian(written(tmp_path / "a.mrc")))
     np.testing.assert_array_equal(volume, VOLUME)
     assert volume.dtype.isnative
 
 
 def test_axes_in_another_order(tmp_path):
     path = written(tmp_path / "a.mrc", VOLUME.transpose(2, 0, 1), maps=1, mapr=3, mapc=2)
-    np.testing.assert_array_equal(mrc.read(path)[0], VOLUME)
+    np.testing.assert_array_equal(io.read(path)[0], VOLUME)
 
 
 def test_bad_files_are_refused_in_one_line(tmp_path):
@@ -234,7 +234,7 @@ def test_no_memory_is_taken_for_what_is_not_in_the_file(tmp_path, order, field, 
 
 @pytest.mark.skipif(not PORE.exists(), reason="needs the nuclear pore of FASTMPR_DATA or ../shared/data")
 def test_the_nuclear_pore_of_npc2018():
-    volume, voxel_size = mrc.read(PORE)
+    volume, voxel_size = io.read(PORE)
     assert volume.shape == (100, 100, 100)
     assert 0 < volume.mean() < volume.max() <= 1
     assert voxel_size is None or min(voxel_size) > 0

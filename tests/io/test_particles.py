@@ -7,8 +7,7 @@ import pytest
 from image_files import OME, STACK, UNCLEAR, VOLUME, ome_set, save, unclear
 
 from fastmpr import FastmprWarning, io
-from fastmpr.io import tiff
-from fastmpr.io.particles import ParticleFolder, natural_key, open_particles
+from fastmpr.io.particles import ParticleFolder, ParticleStack, natural_key, open_particles
 from fastmpr.testing import check_source
 
 
@@ -38,7 +37,7 @@ class TestParticles:
 
     def test_stack(self, tmp_path):
         particles = open_particles(save(tmp_path / "s.tif", STACK))
-        assert isinstance(particles, tiff.Stack)
+        assert isinstance(particles, ParticleStack)
         assert len(particles) == 4
 
     def test_both_go_to_other_processes_as_paths(self, folder, tmp_path):

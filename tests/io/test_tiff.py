@@ -23,7 +23,8 @@ from image_files import (
     unclear,
 )
 
-from fastmpr.io import tiff
+from fastmpr import io
+from fastmpr.io import open_particles
 
 PIXEL = (("", 1.0), ("Unit", "pixel"))  # what stands for no size
 
@@ -32,7 +33,7 @@ class TestRead:
     @pytest.mark.parametrize("layout", LAYOUTS)
     def test_layouts(self, tmp_path, layout):
         metadata = {"metadata": {"axes": "ZYX"}} if layout in ("ome", "ome-deflate", "imagej", "tiled") else {}
-        volume, voxel_size = tiff.read(save(tmp_path / "v.tif", VOLUME, **LAYOUTS[layout], **metadata))
+        volume, voxel_size = io.read(save(tmp_path / "v.tif", VOLUME, **LAYOUTS[layout], **metadata))
         np.testing.assert_array_equal(volume, VOLUME)
         assert volume.dtype == np.float32
         assert volume.dtype.isnative
@@ -44,7 +45,7 @@ class TestRead:
     )
     def test_dtypes(self, tmp_path, dtype, expected):
         array = (100 * VOLUME).astype(dtype)
-        volume, _ = tiff.read(save(tmp_path / "v.tif", array))
+        volume, _ = io.read(save(tmp_path / "v.tif", array))
         assert volume.dtype == np.dtype(expected)
         np.testing.assert_array_equal(volume, array)
 
@@ -69,7 +70,7 @@ class TestRead:
     )
     def test_voxel_size_is_known_or_none(self, tmp_path, options, expected):
         metadata = {"axes": "ZYX"} | options.get("metadata", {})
-        _, voxel_size = tiff.read(save(tmp_path / "v.tif", VOLUME, **(options | {"metadata": metadata})))
+        _, voxel_size = io.read(save(tmp_path / "v.tif", VOLUME, **(options | {"metadata": metadata})))
         assert voxel_size == (expected and pytest.approx(expected, rel=1e-6))
 
     @pytest.mark.parametrize(
@@ -86,10 +87,10 @@ class TestRead:
     )
     def test_imagej_tells_each_axis_in_its_own_unit(self, tmp_path, resolution, text):
         path = imagej_text(tmp_path / "v.tif", resolution, text)
-        assert tiff.read(path)[1] == pytest.approx((0.3, 0.2, 0.1))
-        assert tiff.Stack(path).voxel_size == pytest.approx((0.3, 0.2, 0.1))
+        assert io.read(path)[1] == pytest.approx((0.3, 0.2, 0.1))
+        assert open_particles(path).voxel_size == pytest.approx((0.3, 0.2, 0.1))
 
-    @pytest.mark.parametrize("reader", [tiff.read, lambda *args: list(tiff.Stack(*args))])
+    @pytest.mark.parametrize("reader", [io.read, lambda *args: list(open_particles(*args))])
     @pytest.mark.parametrize("name", UNCLEAR)
     def test_a_part_of_a_size_is_none_but_may_be_completed(self, tmp_path, name, reader):
         path = unclear(tmp_path / "v.tif", name)
@@ -97,17 +98,17 @@ class TestRead:
             reader(path)
         assert one_line(error, path)
         np.testing.assert_array_equal(reader(path, (3.0, 1.0, 1.0))[0], VOLUME)
-        assert tiff.read(path, (3.0, 1.0, 1.0))[1] == tiff.Stack(path, (3.0, 1.0, 1.0)).voxel_size == (3.0, 1.0, 1.0)
+        assert io.read(path, (3.0, 1.0, 1.0))[1] == open_particles(path, (3.0, 1.0, 1.0)).voxel_size == (3.0, 1.0, 1.0)
 
     def test_what_is_given_goes_before_what_the_file_says(self, tmp_path):
         path = save(tmp_path / "v.tif", VOLUME, ome=True, metadata=OME)
-        assert tiff.read(path, (3.0, 2.0, 1.0))[1] == (3.0, 2.0, 1.0)
+        assert io.read(path, (3.0, 2.0, 1.5))[1] == (3.0, 2.0, 1.5)
 
     def test_a_set_of_files_is_read_one_by_one(self, tmp_path):
         """Each holds one volume of all that the common description names, whatever its place among them."""
         planes = {f"{t}.ome.tif": [(t, z) for z in range(5)] for t in range(4)}
         for path, expected in zip(ome_set(tmp_path, STACK, planes), STACK, strict=True):
-            volume, voxel_size = tiff.read(path)
+            volume, voxel_size = io.read(path)
             np.testing.assert_array_equal(volume, expected)
             assert voxel_size == (0.3, 0.1, 0.1)
 
@@ -126,7 +127,7 @@ class TestRead:
         with pytest.raises(
             ValueError, match="a part of a set of OME files .* need each volume whole, in a file"
         ) as error:
-            tiff.read(path)
+            io.read(path)
         assert one_line(error, path)
 
     def test_metadata_in_another_file(self, tmp_path):
@@ -134,7 +135,7 @@ class TestRead:
         xml += '<BinaryOnly MetadataFile="all.companion.ome" UUID="urn:uuid:2"/></OME>'
         path = save(tmp_path / "v.ome.tif", VOLUME, description=xml, metadata=None)
         with pytest.raises(ValueError, match="whose metadata lie in another file, need each volume whole"):
-            tiff.read(path)
+            io.read(path)
 
     @pytest.mark.skipif(find_spec("imagecodecs") is not None, reason="imagecodecs is there")
     def test_a_compression_that_needs_another_package(self, tmp_path):
@@ -142,7 +143,7 @@ class TestRead:
         with tifffile.TiffFile(path, mode="r+") as tif:
             for page in tif.pages:
                 page.tags["Compression"].overwrite(34892, dtype="H")  # lossy JPEG, which no Python alone decodes
-        for reader in (tiff.read, lambda path: tiff.Stack(path)[0]):
+        for reader in (io.read, lambda path: open_particles(path)[0]):
             with pytest.raises(ImportError, match="pip install imagecodecs") as error:
                 reader(path)
             assert one_line(error, path)
@@ -154,7 +155,7 @@ class TestRead:
         data = save(tmp_path / "whole.tif", VOLUME, **LAYOUTS[layout], **metadata).read_bytes()
         path = tmp_path / "v.tif"
         path.write_bytes(data[: int(part * len(data))])
-        for reader in (tiff.read, tiff.Stack):
+        for reader in (io.read, open_particles):
             with pytest.raises(ValueError) as error:
                 reader(path)
             assert one_line(error, path)
@@ -166,7 +167,7 @@ class TestRead:
         data = path.read_bytes()
         path.write_bytes(data[:-1])
         with pytest.raises(ValueError, match="truncated .* bytes of"):
-            tiff.read(path)
+            io.read(path)
 
     @pytest.mark.parametrize(
         ("array", "options", "message"),
@@ -185,7 +186,7 @@ class TestRead:
     def test_not_a_volume(self, tmp_path, array, options, message):
         path = save(tmp_path / "v.tif", array, **options)
         with pytest.raises((ValueError, TypeError), match=message) as error:
-            tiff.read(path)
+            io.read(path)
         assert one_line(error, path)
 
     def test_separate_images(self, tmp_path):
@@ -194,21 +195,21 @@ class TestRead:
             writer.write(VOLUME)
             writer.write(VOLUME[:, :5])
         with pytest.raises(ValueError, match="found 2 separate images"):
-            tiff.read(path)
+            io.read(path)
 
     @pytest.mark.parametrize("data", [b"", b"II", b"name,rot1\n", b"II*\0\x08\0\0\0", bytes(1000)])
     def test_no_tiff(self, tmp_path, data):
         path = tmp_path / "v.tif"
         path.write_bytes(data)
         with pytest.raises(ValueError) as error:
-            tiff.read(path)
+            io.read(path)
         assert one_line(error, path)
 
     def test_no_file(self, tmp_path):
         with pytest.raises(FileNotFoundError, match="does not exist"):
-            tiff.read(tmp_path / "v.tif")
+            io.read(tmp_path / "v.tif")
         with pytest.raises(IsADirectoryError, match="is a folder"):
-            tiff.read(tmp_path)
+            io.read(tmp_path)
 
     @pytest.mark.parametrize("compression", [None, "zlib"])
     def test_declared_terabytes(self, tmp_path, compression):
@@ -220,14 +221,15 @@ class TestRead:
                     page.tags[name].overwrite(2**30 - 1, dtype="I")
         assert path.stat().st_size < 30_000
         with pytest.raises(ValueError, match="GB|truncated"):
-            tiff.read(path)
+            io.read(path)
 
     def test_missing_tifffile(self, tmp_path, monkeypatch):
+        save(tmp_path / "v.tif", VOLUME)
         hide(monkeypatch, "tifffile")
         with pytest.raises(ImportError, match=r'pip install "fastmpr\[cli\]"'):
-            tiff.read(tmp_path / "v.tif")
+            io.read(tmp_path / "v.tif")
         with pytest.raises(ImportError, match=r'pip install "fastmpr\[cli\]"'):
-            tiff.write(tmp_path / "v.tif", VOLUME)
+            io.write(tmp_path / "w.tif", VOLUME)
 
 
 class TestStack:
@@ -236,11 +238,11 @@ class TestStack:
         metadata = {"metadata": {"axes": "TZYX"}} if layout in ("ome", "ome-deflate", "imagej", "tiled") else {}
         path = save(tmp_path / "s.tif", STACK, **LAYOUTS[layout], **metadata)
         if layout.startswith("plain"):  # nothing in the file tells that its 20 pages are 4 volumes
-            stack = tiff.Stack(path)
+            stack = open_particles(path)
             assert (len(stack), stack.shape) == (1, (20, 12, 14))
             np.testing.assert_array_equal(stack[0], VOLUME)
             return
-        stack = tiff.Stack(path)
+        stack = open_particles(path)
         assert (len(stack), stack.shape, stack.voxel_size) == (4, (5, 12, 14), None)
         for i, volume in enumerate(stack):
             np.testing.assert_array_equal(volume, STACK[i])
@@ -251,21 +253,21 @@ class TestStack:
     @pytest.mark.parametrize("options", [{}, {"compression": "zlib", "volumetric": True, "tile": (16, 16, 16)}])
     def test_volumes_within_pages(self, tmp_path, options):
         path = save(tmp_path / "s.tif", STACK, metadata={"axes": "TZYX"}, **options)
-        np.testing.assert_array_equal(np.stack(list(tiff.Stack(path))), STACK)
+        np.testing.assert_array_equal(np.stack(list(open_particles(path))), STACK)
 
     def test_voxel_size(self, tmp_path):
         path = save(tmp_path / "s.tif", STACK, ome=True, metadata=OME | {"axes": "TZYX"})
-        assert tiff.Stack(path).voxel_size == (0.3, 0.2, 0.1)
+        assert open_particles(path).voxel_size == (0.3, 0.2, 0.1)
 
     def test_other_axes(self, tmp_path):
         path = save(tmp_path / "s.tif", STACK, ome=True, metadata={"axes": "ZCYX"})
         with pytest.raises(ValueError, match="axes ZCYX, need a 4-D stack"):
-            tiff.Stack(path)
+            open_particles(path)
 
     def test_infinity_names_the_volume(self, tmp_path):
         array = STACK.copy()
         array[2, 0, 0, 0] = np.inf
-        stack = tiff.Stack(save(tmp_path / "s.tif", array))
+        stack = open_particles(save(tmp_path / "s.tif", array))
         stack[1]
         with pytest.raises(ValueError, match=r"s\.tif, volume 2: found 1 infinite"):
             stack[2]
@@ -276,7 +278,7 @@ class TestStack:
         if not open_files.exists():
             pytest.skip("needs /proc to count open files")
         before = len(os.listdir(open_files))
-        stack = tiff.Stack(path)
+        stack = open_particles(path)
         stack[0]
         assert len(os.listdir(open_files)) == before + 1
         del stack
@@ -287,15 +289,15 @@ class TestWrite:
     @pytest.mark.parametrize(("dtype", "expected"), [("f4", "f4"), (">f8", "f8"), ("u2", "f4"), ("?", "f4")])
     def test_round_trip(self, tmp_path, dtype, expected):
         array = (100 * VOLUME).astype(dtype)
-        tiff.write(tmp_path / "v.ome.tif", array[::2, ::-1], (0.3, 0.2, 1 / 7))
-        volume, voxel_size = tiff.read(tmp_path / "v.ome.tif")
+        io.write(tmp_path / "v.ome.tif", array[::2, ::-1], (0.3, 0.2, 1 / 7))
+        volume, voxel_size = io.read(tmp_path / "v.ome.tif")
         np.testing.assert_array_equal(volume, array[::2, ::-1])
         assert volume.dtype == np.dtype(expected)
         assert voxel_size == (0.3, 0.2, 1 / 7)
 
     def test_says_only_what_is_known(self, tmp_path):
-        tiff.write(tmp_path / "v.ome.tif", VOLUME)
-        assert tiff.read(tmp_path / "v.ome.tif")[1] is None
+        io.write(tmp_path / "v.ome.tif", VOLUME)
+        assert io.read(tmp_path / "v.ome.tif")[1] is None
         with tifffile.TiffFile(tmp_path / "v.ome.tif") as tif:
             assert tif.is_ome
             assert tif.series[0].axes == "ZYX"
@@ -305,16 +307,16 @@ class TestWrite:
         path = tmp_path / "v.ome.tif"
         path.write_text("mine")
         with pytest.raises(FileExistsError, match="exists already"):
-            tiff.write(path, VOLUME)
+            io.write(path, VOLUME)
         assert path.read_text() == "mine"
-        tiff.write(path, VOLUME, overwrite=True)
-        np.testing.assert_array_equal(tiff.read(path)[0], VOLUME)
+        io.write(path, VOLUME, overwrite=True)
+        np.testing.assert_array_equal(io.read(path)[0], VOLUME)
         assert list(tmp_path.iterdir()) == [path]
 
     def test_bad_volume_leaves_nothing(self, tmp_path):
         for bad in (VOLUME[0], VOLUME * np.nan, np.zeros((0, 3, 3))):
             with pytest.raises(ValueError, match="^volume: found"):
-                tiff.write(tmp_path / "v.ome.tif", bad)
+                io.write(tmp_path / "v.ome.tif", bad)
         assert list(tmp_path.iterdir()) == []
 
     def test_failure_midway_leaves_nothing(self, tmp_path, monkeypatch):
@@ -324,7 +326,7 @@ class TestWrite:
 
         monkeypatch.setattr(tifffile, "imwrite", fail)
         with pytest.raises(OSError, match="no space left"):
-            tiff.write(tmp_path / "v.ome.tif", VOLUME)
+            io.write(tmp_path / "v.ome.tif", VOLUME)
         assert list(tmp_path.iterdir()) == []
 
 
@@ -336,7 +338,7 @@ def test_a_file_that_ends_in_zeros(tmp_path):
         kept = len(raw) * k // 10
         path.write_bytes(raw[:kept] + bytes(len(raw) - kept))
         try:
-            volume, _ = tiff.read(path)
+            volume, _ = io.read(path)
         except ValueError as error:
             assert "zero-size" not in str(error)
             assert str(error).startswith(f"{path}: found") or "cannot be read as a TIFF file" in str(error)

@@ -15,8 +15,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from fastmpr import cli, paper, phantom
-from fastmpr.io import tiff
+from fastmpr import cli, io, paper, phantom
 from fastmpr.metrics import psnr
 from fastmpr.paper import cells as cell_files
 from fastmpr.paper import experiment
@@ -140,7 +139,7 @@ def heeded():
 @pytest.mark.usefixtures("heeded")
 def test_on_the_command_line_control_c_keeps_what_is_finished(volume, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(paper, "QUICK", PLAN)
-    tiff.write(tmp_path / "pore.ome.tif", volume)
+    io.write(tmp_path / "pore.ome.tif", volume)
     arguments = ["paper", "--quick", "--out", str(tmp_path / "out"), "--volume", str(tmp_path / "pore.ome.tif")]
     work, last = Experiment.run, iter([False] * 5 + [True])
 
@@ -170,7 +169,7 @@ def test_progress_is_shown_where_somebody_watches(tmp_path, monkeypatch, capsys,
     monkeypatch.setattr(Cells, "finish", lambda self, cell: time.sleep(0.02))
     monkeypatch.setattr(paper.report, "write", lambda out, cells: "table")
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
-    tiff.write(tmp_path / "pore.tif", volume)
+    io.write(tmp_path / "pore.tif", volume)
     arguments = ["paper", "--verbose", "--out", str(tmp_path / "out"), "--volume", str(tmp_path / "pore.tif")]
     assert cli.main(arguments) == 0
     err = capsys.readouterr().err
@@ -351,7 +350,7 @@ def test_a_table_holds_any_name(tmp_path, monkeypatch, capsys, volume, finished)
 def test_files_of_equal_names_are_refused(tmp_path, capsys, volume, files, message):
     arguments = ["paper", "--quick", "--out", str(tmp_path / "out")]
     for name in files:
-        tiff.write(tmp_path / name, volume)
+        io.write(tmp_path / name, volume)
         arguments += ["--volume", str(tmp_path / name)]
     assert cli.main(arguments) == 2
     assert capsys.readouterr().err == f"fastmpr: error: {message}\n"
@@ -361,7 +360,7 @@ def test_files_of_equal_names_are_refused(tmp_path, capsys, volume, files, messa
 @pytest.mark.parametrize("file, name", [("a,b.tif", "a,b"), (".hidden.tif", ".hidden.tif")])
 def test_any_name_of_a_file_will_do(tmp_path, monkeypatch, capsys, volume, file, name):
     """The cells, rather than the run, which takes seconds."""
-    tiff.write(tmp_path / file, volume)
+    io.write(tmp_path / file, volume)
     tasks = []
     monkeypatch.setattr(Cells, "finish", lambda self, cell: tasks.append((cell, self.setting(cell.volume))))
     monkeypatch.setattr(paper.report, "write", lambda out, cells: "table")
@@ -372,7 +371,7 @@ def test_any_name_of_a_file_will_do(tmp_path, monkeypatch, capsys, volume, file,
 
 def test_no_name_of_a_folder_is_refused(tmp_path, monkeypatch, capsys, volume):
     monkeypatch.chdir(tmp_path)
-    tiff.write("pore.tif", volume)
+    io.write("pore.tif", volume)
     assert cli.main(["paper", "--quick", "--out", "", "--volume", "pore.tif"]) == 2
     assert capsys.readouterr().err == "fastmpr: error: out: found '', need the name of a folder\n"
     assert [path.name for path in tmp_path.iterdir()] == ["pore.tif"]
@@ -384,7 +383,7 @@ BAD_FILES = ["nowhere.tif", "nowhere.mrc.gz", "text.tif", "text.mrc", "zeros.tif
 @pytest.mark.parametrize("name", BAD_FILES)
 def test_a_bad_volume_is_refused_in_one_line_before_anything_is_written(tmp_path, capsys, name):
     for stem in ("zeros", "negative"):
-        tiff.write(tmp_path / f"{stem}.tif", EMPTY[stem])
+        io.write(tmp_path / f"{stem}.tif", EMPTY[stem])
     (tmp_path / "text.tif").write_text("no volume")
     (tmp_path / "text.mrc").write_text("no volume")
     assert cli.main(["paper", "--out", str(tmp_path / "out"), "--volume", str(tmp_path / name)]) == 2

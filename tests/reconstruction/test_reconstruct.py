@@ -10,9 +10,8 @@ import pytest
 from shared_data import SPFLUOS
 
 import fastmpr
-from fastmpr import Poses
+from fastmpr import Poses, io
 from fastmpr.compat.spfluo import reconstruction_L2
-from fastmpr.io import tiff
 from fastmpr.io.particles import open_particles
 from fastmpr.metrics import psnr
 
@@ -185,7 +184,7 @@ def best_of_spfluo(particles, psf, poses, truth) -> float:
 def test_centrioles_at_the_best_lam_of_a_sweep(centrioles):
     particles = open_particles(centrioles / "particles")
     poses = Poses.read(centrioles / "poses.csv").matched(particles.names)
-    psf, truth = (tiff.read(centrioles / name)[0] for name in ("psf.tiff", "gt.tiff"))
+    psf, truth = (io.read(centrioles / name)[0] for name in ("psf.tiff", "gt.tiff"))
     auto = fastmpr.reconstruct(particles, psf, poses, max_iter=60)
     sweep = [fastmpr.reconstruct(particles, psf, poses, lam=auto.lam * 4.0**k, max_iter=60).x for k in (-1, 1)]
     theirs = 28.62 if centrioles == SPFLUOS else best_of_spfluo(np.stack(list(particles)), psf, poses, truth)

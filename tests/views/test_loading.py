@@ -86,10 +86,12 @@ def test_keywords_of_a_dataset_pass_through(files):
 
 
 def test_a_file_is_read_once(files, monkeypatch):
-    from fastmpr.io import tiff
+    from fastmpr.io import particles
 
-    read, count = tiff.read, []
-    monkeypatch.setattr(tiff, "read", lambda path, size: count.append(path.name) or read(path, size))
+    read, count = particles.volume_of, []
+    monkeypatch.setattr(
+        particles, "volume_of", lambda stored, *rest: count.append(stored.path.name) or read(stored, *rest)
+    )
     data = fastmpr.load(files / "particles", PSF, POSES)
     assert count == ["0.tif"]  # what tells shape and voxel size
     fastmpr.accumulate(data)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ... import io
 from ..._keywords import check_keywords
 from ..._messages import log
 from ..._validation import as_choice, as_float_dtype, as_names
@@ -194,7 +195,7 @@ class AbInitioReconstruction:
             for name in _FOLDERS:
                 (folder / name).mkdir()
             epoch = folder / "intermediar_results"
-            tiff.write(epoch / "recons_epoch_1.ome.tiff", x.astype(np.float32))
+            io.write(epoch / "recons_epoch_1.ome.tiff", x.astype(np.float32))
             poses_csv.write(epoch / "estimated_poses_epoch_1.csv", poses.rotation, poses.translation, names)
             shutil.copyfile(epoch / "recons_epoch_1.ome.tiff", folder / "final_recons.ome.tiff")
             shutil.copyfile(epoch / "estimated_poses_epoch_1.csv", folder / "poses.csv")
