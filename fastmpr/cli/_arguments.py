@@ -84,6 +84,11 @@ def count(text: str) -> int:
     return _number(text, int, "an integer of at least 1", lambda number: number >= 1)
 
 
+def not_negative_count(text: str) -> int:
+    """Return an integer of at least 0."""
+    return _number(text, int, "an integer of at least 0", lambda number: number >= 0)
+
+
 def lam(text: str) -> float | str:
     """Return "auto" or a positive number."""
     return text if text == "auto" else _number(text, float, "auto or a positive number", lambda n: 0 < n < math.inf)

@@ -16,7 +16,7 @@ import fastmpr
 
 from ..io import pose_format
 from ..io.files import check_writable
-from ..io.formats import writable_format
+from ..io.formats import check_output
 from ._again import add_again
 from ._arguments import add_talk, count
 from ._ending import Ending, add_ending
@@ -64,12 +64,12 @@ def add_arguments(command: Any, poses: bool) -> None:
 def find(args: argparse.Namespace, work: Callable[..., fastmpr.PoseResult]) -> int:
     """Load, find poses and a volume, write; return the exit status."""
     check_extras("matplotlib")
-    writable_format(args.output)
     poses = Path(args.poses_output or beside(Path(args.output), ".csv"))
     pose_format(poses)
     picture = beside(Path(args.output), ".png")
     args.overwrite = args.overwrite or _goes_on(args)
-    for path in (args.output, record_of(args.output), poses, picture):
+    check_output(args.output, args.overwrite)
+    for path in (record_of(args.output), poses, picture):
         check_writable(path, args.overwrite)
     ending, start = Ending(args.timeout), time.perf_counter()
     with noting() as notes:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 import fastmpr
 
 from ..io.checkpoints import digest
+from ..io.formats import split_name
 
 _CHUNK = 1 << 20  # bytes
 
@@ -32,8 +33,8 @@ class Inputs:
 
     def add_file(self, path: str | os.PathLike[str] | None) -> None:
         """Note a file, or a folder, that is read whole, before it is; None is nothing, and what is missing is told later."""
-        if path is not None and os.path.exists(path):
-            self._note(os.fspath(path), _hash_of(Path(path)))
+        if path is not None and (file := split_name(Path(path))[0]).exists():
+            self._note(os.fspath(path), _hash_of(file))
 
     def watched(self, data: fastmpr.Dataset) -> fastmpr.Dataset:
         """Return a data set whose particles are noted when they are read."""

@@ -74,7 +74,7 @@ class Psfs:
         args = self._args
         given = {name: value for name in _OPTICS if (value := getattr(args, name)) is not None}
         given = {"wavelength": None, "excitation_wavelength": None} | given
-        optics = channel_optics(task.source, voxel_size=args.voxel_size, axes=args.axes, **given)
+        optics = channel_optics(task.source, voxel_size=args.voxel_size, axes=args.axes, scene=args.scene, **given)
         for one in optics:
             if one not in self._computed:
                 values = computed(task.source, one)

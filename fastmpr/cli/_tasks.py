@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeVar
 
 from ..io.about import About
 from ..io.files import as_path, check_folder_writable, check_writable
-from ..io.formats import writable_format
+from ..io.formats import check_output, names_folder
 from ..io.images import look_at, read_about
 from ._records import beside, stem
 
@@ -69,7 +69,7 @@ def plan(args: argparse.Namespace, prepare: Callable[[Task], T]) -> tuple[list[t
                     )
                 claimed[path.resolve()] = f"comes of {source}"
                 if path.parent.is_dir():  # or it is made later
-                    check_writable(path, args.overwrite)
+                    (check_output if path == output else check_writable)(path, args.overwrite)
             tasks.append((task, prepare(task)))
         except (ValueError, TypeError, OSError, ImportError, MemoryError) as error:
             wrong.append(str(error))
@@ -79,14 +79,13 @@ def plan(args: argparse.Namespace, prepare: Callable[[Task], T]) -> tuple[list[t
 def _outputs(args: argparse.Namespace) -> list[Path]:
     """Return where each image goes."""
     out = as_path(args.output, "--output")
-    if len(args.images) == 1 and not out.is_dir():
-        writable_format(out)
-        check_writable(out, args.overwrite)
+    if len(args.images) == 1 and (not out.is_dir() or names_folder(out)):
+        check_output(out, args.overwrite)
         return [out]
     check_folder_writable(out, [])
     return [out / f"{stem(Path(image))}.ome.tif" for image in args.images]
 
 
 def _task(args: argparse.Namespace, source: Path, output: Path) -> Task:
-    values, axes, voxel = look_at(source, args.voxel_size, args.axes)
-    return Task(source, output, values.shape, axes, str(values.dtype), voxel, read_about(source))
+    values, axes, voxel = look_at(source, args.voxel_size, args.axes, scene=args.scene)
+    return Task(source, output, values.shape, axes, str(values.dtype), voxel, read_about(source, scene=args.scene))

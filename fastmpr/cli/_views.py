@@ -7,7 +7,7 @@ from typing import Any
 
 import fastmpr
 
-from ._arguments import ZYX, Axes, background, positive
+from ._arguments import ZYX, Axes, background, not_negative_count, positive
 
 
 def add_views(command: Any, poses: bool = True) -> None:
@@ -17,9 +17,10 @@ def add_views(command: Any, poses: bool = True) -> None:
         "particles",
         metavar="PARTICLES",
         nargs="+",
-        help="a folder of 3-D TIFF or MRC files, the files, or one 4-D TIFF file",
+        help="a folder of 3-D images (TIFF, MRC, OME-Zarr, HDF5, NPY, NPZ), the files, or one 4-D image; file.h5:/name is "
+        "one array of several",
     )
-    add("--psf", required=True, metavar="PSF", help="the point spread function, a 3-D TIFF or MRC file")
+    add("--psf", required=True, metavar="PSF", help="the point spread function, a 3-D image file")
     if poses:
         add("--poses", required=True, metavar="POSES", help="a .csv (SPFluo) or .star (RELION) file")
     else:
@@ -38,6 +39,10 @@ def add_views(command: Any, poses: bool = True) -> None:
         metavar=ZYX,
         help="in micrometres (default: what PSF says, else the particles')",
     )
+    text = "which of several {0} in each file of PARTICLES, by {1} (default: the only one)"
+    add("--channel", metavar="NAME|N", help=text.format("channels", "name or number from 0"))
+    add("--frame", type=not_negative_count, metavar="N", help=text.format("frames", "number from 0"))
+    add("--scene", metavar="NAME|N", help=text.format("images", "name or number from 0"))
     add(
         "--psf-measured",
         action="store_true",
@@ -93,7 +98,19 @@ def add_views(command: Any, poses: bool = True) -> None:
     )
 
 
-_SAID = ("symmetry", "symmetry_axis", "symmetry_centre", "seen", "outside", "radius", "background", "gain")
+_SAID = (
+    "channel",
+    "frame",
+    "scene",
+    "symmetry",
+    "symmetry_axis",
+    "symmetry_centre",
+    "seen",
+    "outside",
+    "radius",
+    "background",
+    "gain",
+)
 
 
 def views_of(args: argparse.Namespace, data: fastmpr.Dataset) -> dict[str, Any]:
@@ -140,6 +157,9 @@ def loaded(args: argparse.Namespace) -> fastmpr.Dataset:
         voxel_size=args.voxel_size,
         psf_voxel_size=args.psf_voxel_size,
         psf_measured=args.psf_measured,
+        channel=args.channel,
+        frame=args.frame,
+        scene=args.scene,
         symmetry=args.symmetry,
         symmetry_axis=args.symmetry_axis,
         symmetry_centre=args.symmetry_centre,

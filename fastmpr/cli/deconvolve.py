@@ -34,7 +34,7 @@ from ._tasks import Task, plan
 from ._words import check_extras, complain, explain, lengths, say, size, watched
 
 _OPTIONS = ("frames", "lam", "regularizer", "seen", "outside", "background", "max_memory", "max_iter", "tol", "workers")
-_RECORDED = (*_OPTIONS, "timeout")
+_RECORDED = (*_OPTIONS, "timeout", "scene")
 _FAILURES = (ValueError, TypeError, OSError, ImportError, MemoryError)
 
 
@@ -54,15 +54,16 @@ def add(commands: Any) -> None:
         "images",
         nargs="*",
         metavar="IN",
-        help="TIFF or MRC files, which may have channels and frames",
+        help="image files of any format, which may have channels and frames; file.h5:/name is one array of several",
     )
     add(
         "-o",
         "--output",
         required=True,
         metavar="OUT",
-        help="the .ome.tif file to write; for several images, a folder (created if missing) that gets one file of the same "
-        "name for each; a record of how the result was made is written beside it, OUT.json",
+        help="the .ome.tif, .ome.zarr, .h5 or .npz to write; for several images, a folder (created if missing) "
+        "that gets one .ome.tif file of the same name for each; a record of how the result was made is written beside it, "
+        "OUT.json",
     )
     _add_psf(deconvolve)
     add(
@@ -78,6 +79,7 @@ def add(commands: Any) -> None:
         help="a letter for each axis of the array in IN, out of T, C, Z, Y and X, such as TYX for a plain stack of frames "
         "or YXC for colours (default: what each IN says)",
     )
+    add("--scene", metavar="NAME|N", help="which of several images in each IN, by name or number from 0")
     add(
         "--frames",
         choices=("auto", "alike", "each"),
@@ -128,7 +130,7 @@ def _add_psf(deconvolve: Any) -> None:
         "--psf",
         nargs="+",
         metavar="PSF",
-        help="the point spread function, a 2-D or 3-D TIFF or MRC file; or a file for each channel",
+        help="the point spread function, a 2-D or 3-D image file; or a file for each channel",
     )
     add(
         "--psf-voxel-size",
@@ -247,7 +249,9 @@ class _Work:
             self._bars.begin(f"{self._begun} of {self.total}, {self._task.source.name}: " if self.total > 1 else "")
             try:
                 self.args.inputs.add_file(self._task.source)
-                self._image = fastmpr.io.read_image(self._task.source, self.args.voxel_size, self.args.axes).values
+                self._image = fastmpr.io.read_image(
+                    self._task.source, self.args.voxel_size, self.args.axes, scene=self.args.scene
+                ).values
             except _FAILURES as error:
                 self._fail(error)
             else:

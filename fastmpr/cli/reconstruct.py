@@ -11,7 +11,7 @@ import fastmpr
 
 from .._validation import Vector
 from ..io.files import check_writable
-from ..io.formats import writable_format
+from ..io.formats import check_output
 from ._again import add_again
 from ._arguments import add_solver, add_talk, new_command
 from ._ending import Ending, add_ending, is_done
@@ -41,10 +41,10 @@ def add(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Load, reconstruct, write; return the exit status."""
-    writable_format(args.output)
+    check_output(args.output, args.overwrite)
     picture = beside(Path(args.output), ".png")
     check_extras(*(["matplotlib"] if args.preview else []))
-    for path in (args.output, record_of(args.output), *([picture] if args.preview else [])):
+    for path in (record_of(args.output), *([picture] if args.preview else [])):
         check_writable(path, args.overwrite)
     ending, start = Ending(args.timeout), time.perf_counter()
     with noting() as notes:

@@ -42,13 +42,14 @@ def channel_psfs(
     pinhole: float = 0.0,
     voxel_size: ArrayLike | None = None,
     axes: str | None = None,
+    scene: int | str | None = None,
 ) -> list[NDArray]:
     """Compute Born and Wolf's PSF of each channel of an image file, on the file's voxels, as large as its light reaches.
 
     Parameters
     ----------
     path : path
-        A TIFF or MRC file, of which only the header is read.
+        An image file of any format, of which only the header is read.
     na : float
         Numerical aperture.
     wavelength : float or one for each channel, optional
@@ -59,6 +60,8 @@ def channel_psfs(
         Laser wavelength of a confocal microscope in micrometres; by default the emission wavelength.
     voxel_size, axes : optional
         Used in place of the file's, as in `fastmpr.io.read_image`.
+    scene : int or str, optional
+        Which of several images in the file, by its number from 0 or its name.
 
     Returns
     -------
@@ -102,6 +105,7 @@ def channel_psfs(
         pinhole=pinhole,
         voxel_size=voxel_size,
         axes=axes,
+        scene=scene,
     )
     return [computed(path, one) for one in optics]
 
@@ -113,11 +117,12 @@ def channel_optics(
     excitation_wavelength: ArrayLike | None,
     voxel_size: ArrayLike | None,
     axes: str | None,
+    scene: int | str | None = None,
     **common: Any,
 ) -> list[Optics]:
     """Return the optics of each channel of an image file, or a single `Optics` for all channels."""
     path = as_path(path)
-    image, about = look_at(path, voxel_size, axes), read_about(path)
+    image, about = look_at(path, voxel_size, axes, scene=scene), read_about(path, scene=scene)
     if image.voxel_size is None:
         raise ValueError(f"{path}: found no voxel size to compute a PSF on, need it (voxel_size=, --voxel-size)")
     channels = image.values.shape[image.axes.index("C")] if "C" in image.axes else 1

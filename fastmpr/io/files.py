@@ -29,7 +29,7 @@ def as_path(value: Any, name: str = "path") -> Path:
     return Path(value)
 
 
-def check_writable(path: str | Path, overwrite: bool = False) -> None:
+def check_writable(path: str | Path, overwrite: bool = False, folder: bool = False) -> None:
     """Raise an error now if ``path`` could not be written at the end of a long job.
 
     Parameters
@@ -38,6 +38,8 @@ def check_writable(path: str | Path, overwrite: bool = False) -> None:
         The file to be written. Its folder must exist and take new files.
     overwrite : bool
         Whether an existing file may be replaced.
+    folder : bool
+        Whether a folder of this name is to be written, so that an existing folder may be replaced too.
 
     Raises
     ------
@@ -52,16 +54,18 @@ def check_writable(path: str | Path, overwrite: bool = False) -> None:
     FileNotFoundError: no/folder/volume.ome.tif: found no folder no/folder, need an existing one
     """
     path, overwrite = as_path(path), as_flag(overwrite, "overwrite")
-    folder = path.parent
-    if folder.exists() and not folder.is_dir():
-        raise NotADirectoryError(f"{path}: {folder} is a file, need a folder")
-    if not folder.is_dir():
-        raise FileNotFoundError(f"{path}: found no folder {folder}, need an existing one")
-    if path.is_dir():
+    parent = path.parent
+    if parent.exists() and not parent.is_dir():
+        raise NotADirectoryError(f"{path}: {parent} is a file, need a folder")
+    if not parent.is_dir():
+        raise FileNotFoundError(f"{path}: found no folder {parent}, need an existing one")
+    if path.is_dir() and not folder:
         raise IsADirectoryError(f"{path}: is a folder, need the name of a file")
     if path.exists() and not overwrite:
         raise FileExistsError(f"{path}: exists already, choose another name or ask to overwrite")
-    _check_takes_files(folder)
+    if path.exists() and folder and not path.is_dir():
+        raise NotADirectoryError(f"{path}: is a file, need the name of a folder")
+    _check_takes_files(parent)
 
 
 def check_folder_writable(path: str | Path, contents: Collection[str], overwrite: bool = False) -> None:
@@ -117,6 +121,37 @@ def written_whole(path: str | Path, overwrite: bool = False) -> Iterator[Path]:
         raise OSError(f"{path}: cannot be written ({error}), need room for it") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def tree_written_whole(path: str | Path, overwrite: bool = False) -> Iterator[Path]:
+    """Yield the name of a folder to be made; it is renamed to ``path``, in place of an old one, if the block ends well.
+
+    Examples
+    --------
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with tree_written_whole(Path(folder) / "image.zarr") as temporary:
+    ...         temporary.mkdir()
+    ...     print(os.listdir(folder))
+    ['image.zarr']
+    """
+    path = Path(path)
+    check_writable(path, overwrite, folder=True)
+    temporary, old = (path.with_name(f".{uuid4().hex}.part") for _ in range(2))
+    try:
+        yield temporary
+        if path.exists():
+            os.replace(path, old)
+        os.replace(temporary, path)
+    except OSError as error:
+        if str(path) in str(error):
+            raise
+        raise OSError(f"{path}: cannot be written ({error}), need room for it") from error
+    finally:
+        if old.exists() and not path.exists():
+            os.replace(old, path)
+        for left in (temporary, old):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 @contextmanager

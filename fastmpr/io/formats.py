@@ -7,7 +7,9 @@ A module for images (volumes, stacks of volumes, channels and frames) has:
 - ``holds(path, head)``, which returns whether the content is of this format, by the first bytes (b"" for a folder);
 - ``opened(path, scene=None)``, a context manager that yields a `stored.Stored`: checked, and not read. What can be known
   to be wrong without reading is an error here: truncated, corrupt, several images and no ``scene``;
+- ``require()``, if it needs a package, which raises the error that says how to install it;
 - optionally ``scenes(path)``, which returns the names of the images in a file that may hold several;
+- optionally ``IS_FOLDER``, True where such a "file" is a folder; ``NO_VOXEL_SIZE``, True where it cannot hold one;
 - optionally ``write(path, values, axes, voxel_size, about, overwrite)``, whole or not at all. It takes a checked float32 or
   float64 array, its axes in the order TCZYX, the sides of a voxel in micrometres, one for each axis in space, or None, and
   an `about.About`.
@@ -36,10 +38,17 @@ from numpy.typing import ArrayLike, NDArray
 
 from .._validation import Vector, as_flag, as_volume, as_voxel_size
 from .about import About
-from .files import FileError, as_path
+from .files import FileError, as_path, check_writable
 from .stored import Stored, tell_slip, volume_of
 
-_VOLUMES = ("tiff", "mrc")  # a file of unknown content and suffix is taken for the first
+_VOLUMES = (
+    "tiff",
+    "mrc",
+    "ome_zarr",
+    "hdf5",
+    "npy",
+    "npz",
+)  # a file of unknown content and suffix is taken for the first
 _POSES = ("poses_csv", "poses_star")
 _HEAD = 4096  # bytes by which a content is recognised
 
@@ -114,7 +123,8 @@ def write(path: str | Path, volume: ArrayLike, voxel_size: ArrayLike | None = No
     path = as_path(path)
     module, array = writable_format(path), as_volume(volume, "volume")
     size = None if voxel_size is None else as_voxel_size(voxel_size)
-    module.write(path, array, "ZYX", size, About(), as_flag(overwrite, "overwrite"))
+    check_output(path, as_flag(overwrite, "overwrite"))
+    module.write(path, array, "ZYX", size, About(), overwrite)
 
 
 @contextmanager
@@ -158,9 +168,9 @@ def image_format(path: Path) -> Any:
         raise FileNotFoundError(f"{path}: does not exist, {need}")
     head = b"" if path.is_dir() else _head(path)
     found = next((module for module in volumes() if module.holds(path, head)), None)
-    if found is None and path.is_dir():
+    if found is None and path.is_dir() and not is_folder(by_suffix):
         raise IsADirectoryError(f"{path}: is a folder, {need}")
-    if found is None and not head:
+    if found is None and not head and path.is_file():
         raise FileError(f"{path}: found an empty file, {need}")
     if found is not None and by_suffix not in (None, found):
         suffix = next(suffix for suffix in by_suffix.SUFFIXES if path.name.lower().endswith(suffix))
@@ -168,6 +178,29 @@ def image_format(path: Path) -> Any:
             f"{path}: found {found.KIND} under the suffix {suffix!r}, need {found.SUFFIXES[0]!r} or {by_suffix.KIND}"
         )
     return found or by_suffix or volumes()[0]
+
+
+def is_folder(module: Any) -> bool:
+    """Return whether a format's files are folders."""
+    return getattr(module, "IS_FOLDER", False)
+
+
+def names_folder(path: str | Path) -> bool:
+    """Return whether a suffix is that of a format whose files are folders."""
+    return is_folder(_of_suffix(path, volumes()))
+
+
+def check_output(path: str | Path, overwrite: bool) -> None:
+    """Raise an error now if an image could not be written at the end of a long job; a folder must be one of its format."""
+    module = writable_format(path)
+    path = as_path(path)
+    if hasattr(module, "require"):
+        module.require()
+    check_writable(path, overwrite, is_folder(module))
+    if path.is_dir() and not module.holds(path, b""):
+        raise FileError(
+            f"{path}: found a folder that is not {module.KIND}, which is not overwritten, need another name"
+        )
 
 
 def _head(path: Path) -> bytes:

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from .._validation import as_finite, as_flag, as_reals, as_voxel_size, shown
 from .about import About
 from .files import FileError, as_path
-from .formats import opened, writable_format
+from .formats import check_output, opened, writable_format
 from .stored import AXES, Stored, fixed_axes, parsing, tell_slip, voxel_size_of
 
 _NEED = "need some of T, C, Z, Y and X, in this order, Y and X among them"
@@ -190,7 +190,9 @@ def write_image(
         raise ValueError(f"axes: found {shown(axes)} for values of shape {array.shape}, {_NEED}")
     if about is not None and not isinstance(about, About):
         raise TypeError(f"about: found {shown(about)}, need a fastmpr.io.About")
-    module.write(path, array, axes, _lengths(voxel_size, "Z" in axes), about or About(), overwrite)
+    sides = _lengths(voxel_size, "Z" in axes)
+    check_output(path, overwrite)
+    module.write(path, array, axes, sides, about or About(), overwrite)
 
 
 def _image(

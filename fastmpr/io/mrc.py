@@ -66,7 +66,7 @@ def opened(path: Path, scene: Any = None) -> Iterator[Stored]:
     A. Cheng et al., "MRC2014: Extensions to the MRC format header for electron cryo-microscopy and tomography", Journal
     of Structural Biology 192(2), 2015.
     """
-    mrcfile = _mrcfile()
+    mrcfile = require()
     which_scene(path, [path.name], scene)
     _check_extent(path)
     # permissive, since many old files break the standard; what this mode lets through, with data=None, is checked here
@@ -118,7 +118,8 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_unlock)
 
 
-def _mrcfile() -> Any:
+def require() -> Any:
+    """Return the mrcfile module, or raise an error that says how to install it."""
     try:
         import mrcfile
     except ImportError:

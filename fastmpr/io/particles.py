@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from .._validation import Vector, as_shape, as_volume, as_voxel_size
 from .files import as_path, check_fits_memory
-from .formats import opened, split_name, volumes
+from .formats import is_folder, opened, split_name, volumes
 from .stored import Volume, stack_axes, tell_slip, volume_of, voxel_size_of
 
 _SHOWN = 80  # characters of a name in an error
@@ -75,7 +75,9 @@ class ParticleFiles(Sequence[NDArray]):
         self._files, self.names, self._given, self._choice = list(files), tuple(names), voxel_size, choice
         self._first, first = self._first_sound()
         self.shape, self.voxel_size, self._said = first.values.shape, first.voxel_size, first.said
-        self._kept = {self._first: first}  # until its first use, so that no file is read twice
+        self._kept: dict[int, Volume | None] = {
+            self._first: first
+        }  # until its first use, so that no file is read twice
         tell_slip(self._files[self._first], voxel_size, first.said)
 
     def __len__(self) -> int:
@@ -218,9 +220,14 @@ def open_particles(
     path = as_path(path)
     if not split_name(path)[0].exists():
         return _listed_files(_of_pattern(path), given, choice)
-    if path.is_dir() and not any(module.holds(path, b"") for module in volumes()):
+    if path.is_dir() and not _is_image(path):
         return ParticleFolder(path, given, choice)
     return ParticleStack(path, given, choice)
+
+
+def _is_image(folder: Path) -> bool:
+    """Return whether a folder is an image of a format whose files are folders."""
+    return any(module.holds(folder, b"") for module in volumes() if is_folder(module))
 
 
 def _listed_files(files: list[Path], voxel_size: Vector | None, choice: Choice) -> ParticleFiles:
@@ -232,7 +239,8 @@ def _listed_files(files: list[Path], voxel_size: Vector | None, choice: Choice) 
 
 def _of_pattern(path: Path) -> list[Path]:
     """Return the files that match a pattern, in natural order."""
-    files = [Path(name) for name in glob(str(path)) if not Path(name).is_dir()] if has_magic(str(path)) else []
+    found = [Path(name) for name in glob(str(path))] if has_magic(str(path)) else []
+    files = [file for file in found if not file.is_dir() or _is_image(file)]
     if not files:
         need = "need a folder of volumes, one file of them, or a pattern of such files (particles/*.tif)"
         raise FileNotFoundError(f"{path}: does not exist, {need}")
@@ -241,10 +249,11 @@ def _of_pattern(path: Path) -> list[Path]:
 
 def _volumes_in(folder: Path) -> list[Path]:
     """Return the volumes in a folder, in natural order; they must have one format, or copies would count twice."""
-    files = [file for file in folder.iterdir() if not file.name.startswith(".") and not file.is_dir()]
+    files = [file for file in folder.iterdir() if not file.name.startswith(".")]
     found = {}
     for reader in volumes():
-        if own := [file for file in files if file.name.lower().endswith(reader.SUFFIXES)]:
+        own = [file for file in files if file.name.lower().endswith(reader.SUFFIXES)]
+        if own := [file for file in own if file.is_dir() == is_folder(reader)]:
             found[reader.SUFFIXES[0]] = sorted(own, key=lambda file: natural_key(file.name))
     if len(found) > 1:
         shown = " and ".join(

@@ -256,7 +256,10 @@ def volume_of(stored: Stored, given: Vector | None = None, channel: Any = None, 
     axes, fixed = volume_axes(stored, channel, frame)
     sizes = voxel_size_of(stored, given)
     check_fits_memory(stored.path, prod(stored.shape[k] for k in range(len(axes)) if k not in fixed) * 4)
-    return Volume(as_volume(stored.read(axes, fixed, "ZYX"), str(stored.path), gaps=True), *sizes)
+    values = stored.read(axes, fixed, "ZYX")
+    if isinstance(values, np.memmap):  # a volume is the caller's own
+        values = np.array(values)
+    return Volume(as_volume(values, str(stored.path), gaps=True), *sizes)
 
 
 def stack_axes(stored: Stored, channel: Any = None, frame: Any = None) -> tuple[str, dict[int, int], int | None]:

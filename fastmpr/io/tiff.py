@@ -58,7 +58,7 @@ def opened(path: Path, scene: Any = None) -> Iterator[Stored]:
     ...         print(stored.shape, stored.axes, stored.voxel_size(False))
     (4, 5, 6) ZYX (0.3, 0.1, 0.1)
     """
-    tifffile = require_tifffile()
+    tifffile = require()
     which_scene(path, [path.name], scene)
     with ExitStack() as files:
         with parsing(path, KIND):
@@ -115,7 +115,7 @@ class _Pages:
 
 def write(path: Path, values: NDArray, axes: str, voxel_size: Any, about: About, overwrite: bool) -> None:
     """Write an image as OME-TIFF, whole or not at all; a large one as BigTIFF."""
-    tifffile = require_tifffile()
+    tifffile = require()
     metadata: dict[str, Any] = {"axes": axes}
     for axis, length in zip(axes.strip("TC"), voxel_size or (), strict=False):
         metadata |= {f"PhysicalSize{axis}": length, f"PhysicalSize{axis}Unit": "µm"}
@@ -124,7 +124,7 @@ def write(path: Path, values: NDArray, axes: str, voxel_size: Any, about: About,
         tifffile.imwrite(temporary, values, ome=True, photometric="minisblack", metadata=metadata)
 
 
-def require_tifffile() -> Any:
+def require() -> Any:
     """Return the tifffile module, or raise an error that says how to install it."""
     try:
         import tifffile

@@ -13,7 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from ..io.about import About
 from ..io.conventions import CENTRES
+from ..io.stored import volume_of
 from .needs import called, need
 
 _VOLUME = np.random.default_rng(0).random((5, 6, 7)).astype(np.float32)
@@ -21,13 +23,14 @@ _LARGE = np.random.default_rng(0).random((40, 64, 64))  # of 1.3 MB at least: mo
 _LIMIT = 100_000  # bytes
 _VOXEL = (0.3, 0.11, 0.1)
 _POSES = 4
+_HEAD = 4096  # bytes by which a content is recognised
 
 
 def check_format(module: Any, folder: str | os.PathLike[str], sample: str | os.PathLike[str] | None = None) -> None:
     """Check that a module reads and writes files as `fastmpr.io.formats` asks for, whose head says what it must hold.
 
     - What is written is read again: a volume bit by bit in float32 with its voxel size, or none; poses with their names.
-    - A voxel size that is given goes before what the file says.
+    - What a file of images is opened as has the shape of what was written, and its content is recognised.
     - A file that is there stays as it is unless it is to be overwritten; after an error, a full disk too, no file is left
       behind, and the old one is whole.
     - Files that are missing, empty, cut short or hold something else are refused, in one line that names the file.
@@ -35,11 +38,11 @@ def check_format(module: Any, folder: str | os.PathLike[str], sample: str | os.P
     Parameters
     ----------
     module : module
-        Of volumes, or of poses if it has ``UNIT``.
+        Of images, or of poses if it has ``UNIT``.
     folder : path
         An empty folder, where files are written.
     sample : path, optional
-        A right file, for a module of volumes that has no ``write``.
+        A right file, for a module of images that has no ``write``.
 
     Raises
     ------
@@ -78,7 +81,17 @@ def _check_suffixes(module: Any) -> None:
         f"SUFFIXES: found {suffixes!r}",
         "a tuple of suffixes in small letters, each with its dot",
     )
-    need(hasattr(module, "read"), "read: found none", "read(path, voxel_size=None), or read(path) of poses")
+    wanted = ("read",) if hasattr(module, "UNIT") else ("KIND", "holds", "opened")
+    for name in wanted:
+        need(hasattr(module, name), f"{name}: found none", f"what fastmpr.io.formats says of {name}")
+
+
+def _read(module: Any, path: Path) -> Any:
+    """Return what is read of a file: a volume with its voxel size, or a table of poses."""
+    if hasattr(module, "UNIT"):
+        return module.read(path)
+    with module.opened(path) as stored:
+        return volume_of(stored)[:2]
 
 
 # ----------------------------------------------------------------------------------------------------
@@ -88,18 +101,20 @@ def _check_suffixes(module: Any) -> None:
 
 def _check_volumes(module: Any, path: Path) -> None:
     """Check that volumes come back."""
-    for voxel_size in (_VOXEL, None):
-        called("write", module.write, path, _VOLUME, voxel_size, True)
-        volume, said = called("read", module.read, path)
+    for voxel_size in (None,) if getattr(module, "NO_VOXEL_SIZE", False) else (_VOXEL, None):
+        called("write", _write, module, path, _VOLUME, voxel_size)
+        volume, said = called("opened", _read, module, path)
         _check_volume(volume, _VOLUME, path.name)
-        _check_voxel(said, voxel_size, f"{path.name}: read")
-        _check_voxel(called("voxel_size_in", module.voxel_size_in, path), voxel_size, f"{path.name}: voxel_size_in")
-        _check_voxel(
-            called("read", module.read, path, (1.0, 2.0, 3.0))[1], (1.0, 2.0, 3.0), f"{path.name}: read, given one"
-        )
-    for other in (_VOLUME.astype(">f8"), (1000 * _VOLUME).astype(np.uint16), _VOLUME[:, ::-1, ::2]):
-        called("write", module.write, path, other, None, True)
-        _check_volume(called("read", module.read, path)[0], other, f"{path.name}, written from {other.dtype}")
+        _check_voxel(said, voxel_size, f"{path.name}: opened")
+        head = b"" if path.is_dir() else path.read_bytes()[:_HEAD]
+        need(module.holds(path, head), f"{path.name}: found that holds does not know it", "True of what was written")
+    for other in (_VOLUME.astype(np.float64), _VOLUME[:, ::-1, ::2]):
+        called("write", _write, module, path, other, None)
+        _check_volume(called("opened", _read, module, path)[0], other, f"{path.name}, written from {other.dtype}")
+
+
+def _write(module: Any, path: Path, volume: NDArray, voxel_size: Any, overwrite: bool = True) -> None:
+    module.write(path, volume, "ZYX", voxel_size, About(), overwrite)
 
 
 def _check_volume(volume: Any, expected: NDArray, what: str) -> None:
@@ -120,12 +135,9 @@ def _check_voxel(found: Any, expected: tuple[float, ...] | None, what: str) -> N
 
 def _check_sample(module: Any, path: Path) -> None:
     """Check what is read of a file that was not written here."""
-    volume, said = called("read", module.read, path)
-    _check_volume(volume, called("read", module.read, path)[0], path.name)
-    _check_voxel(called("voxel_size_in", module.voxel_size_in, path), said, f"{path.name}: voxel_size_in")
-    _check_voxel(
-        called("read", module.read, path, (1.0, 2.0, 3.0))[1], (1.0, 2.0, 3.0), f"{path.name}: read, given one"
-    )
+    volume, said = called("opened", _read, module, path)
+    _check_volume(volume, called("opened", _read, module, path)[0], path.name)
+    _check_voxel(called("opened", _read, module, path)[1], said, f"{path.name}: opened again")
 
 
 def _some_poses() -> tuple[Rotation, NDArray[np.float64]]:
@@ -160,7 +172,7 @@ def _check_poses(module: Any, path: Path) -> None:
 def _writes(module: Any) -> Callable[..., Any]:
     """Return write(path, overwrite, large) of something right."""
     if not hasattr(module, "UNIT"):
-        return lambda path, overwrite, large=False: module.write(path, _LARGE if large else _VOLUME, None, overwrite)
+        return lambda path, overwrite, large=False: _write(module, path, _LARGE if large else _VOLUME, None, overwrite)
     rotation, translation = _some_poses()
     many = np.arange(20_000) % _POSES
     return lambda path, overwrite, large=False: (
@@ -172,7 +184,7 @@ def _writes(module: Any) -> Callable[..., Any]:
 
 def _check_files(module: Any, path: Path) -> None:
     """Check what happens to files."""
-    write, before = _writes(module), path.read_bytes()
+    write, before = _writes(module), _content(path)
     _check_refused(
         lambda: write(path, False), path, f"{path.name}, written without overwrite where it is already", OSError
     )
@@ -184,8 +196,15 @@ def _check_files(module: Any, path: Path) -> None:
             _check_refused(lambda: write(path, True, large=True), path, "a disk that is full", OSError)
     left = sorted(set(os.listdir(path.parent)) - there)
     need(not left, f"{path.name}: found {', '.join(left)} after errors", "no new file")
-    need(path.read_bytes() == before, f"{path.name}: found other bytes after errors", "the old file, whole")
+    need(_content(path) == before, f"{path.name}: found other bytes after errors", "the old file, whole")
     called("write", write, path, True)
+
+
+def _content(path: Path) -> Any:
+    """Return the bytes of a file, or of each file in a folder."""
+    if not path.is_dir():
+        return path.read_bytes()
+    return {file.relative_to(path): file.read_bytes() for file in sorted(path.rglob("*")) if file.is_file()}
 
 
 @contextmanager
@@ -211,21 +230,23 @@ def _small_disk() -> Iterator[bool]:
 
 def _check_refusals(module: Any, folder: Path, right: Path) -> None:
     """Check that files that are wrong are refused."""
-    content, suffix = right.read_bytes(), module.SUFFIXES[0] if right.parent == folder else right.suffix
+    suffix = module.SUFFIXES[0] if right.parent == folder else right.suffix
     wrong = {
         "an empty file": b"",
         "a file of text": b"this is no such file\n" * 20,
         "a file of random bytes": np.random.default_rng(0).bytes(4000),
-        "a right file's first bytes": content[:10],
     }
-    if not hasattr(module, "UNIT"):  # half of a table is a table
-        wrong["half of a right file"] = content[: len(content) // 2]
+    if right.is_file():
+        content = right.read_bytes()
+        wrong["a right file's first bytes"] = content[:10]
+        if not hasattr(module, "UNIT"):  # half of a table is a table
+            wrong["half of a right file"] = content[: len(content) // 2]
     for what, data in wrong.items():
         path = folder / f"wrong{suffix}"
         path.write_bytes(data)
-        _check_refused(partial(module.read, path), path, what, (ValueError, OSError))
+        _check_refused(partial(_read, module, path), path, what, (ValueError, OSError))
     path = folder / f"missing{suffix}"
-    _check_refused(partial(module.read, path), path, "a file that is not there", OSError)
+    _check_refused(partial(_read, module, path), path, "a file that is not there", (ValueError, OSError))
 
 
 def _check_refused(call: Callable[[], Any], path: Path, what: str, kinds: Any) -> None:

@@ -65,12 +65,11 @@ class VoxelSizes(TypedDict, total=False):
     psf_voxel_size: Annotated[VoxelSize | None, Keyword(_or_none(as_voxel_size), kept_as="known_psf_voxel")]
 
 
-class OtherKeywords(TypedDict, total=False):
-    """The keywords that files say nothing of."""
+class Unframed(TypedDict, total=False):
+    """The keywords that files say nothing of, but for ``frame``, which is also a word of files."""
 
     psf_of: Annotated[Sequence[int] | HasArray | None, Keyword(_or_none(as_psf_of), per_view=True)]
     weights: Annotated[Numbers | None, Keyword(as_weights, per_view=True)]
-    frame: Annotated[Frame, Keyword(_word(Frame))]
     symmetry: Annotated[str | None, Keyword(_as_given)]
     symmetry_axis: Annotated[Axis | None, Keyword(_as_given)]
     symmetry_centre: Annotated[Numbers | None, Keyword(_as_given)]
@@ -81,6 +80,12 @@ class OtherKeywords(TypedDict, total=False):
     background: Annotated[Background, Keyword(as_background, per_view=True)]
     gain: Annotated[Gain, Keyword(as_gain, per_view=True)]
     thread_safe: Annotated[bool | None, Keyword(_or_none(as_flag))]
+
+
+class OtherKeywords(Unframed, total=False):
+    """The keywords that files say nothing of."""
+
+    frame: Annotated[Frame, Keyword(_word(Frame))]
 
 
 class ViewKeywords(VoxelSizes, OtherKeywords, total=False):

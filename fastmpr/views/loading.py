@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 from .. import io
 from .. import psf as psfs
 from .._keywords import check_keywords
-from .._validation import Vector, as_flag, as_voxel_size
+from .._validation import Vector, as_flag, as_voxel_size, shown
 from ..geometry.poses import Poses
 from ..io.files import as_path
 from ..io.particles import are_in_order, unmatched
 from .dataset import Dataset
-from .keywords import KEYWORDS, Belongings, Changes, OtherKeywords
+from .keywords import KEYWORDS, Belongings, Changes, OtherKeywords, Unframed
 from .source import Source
-from .types import Particles, Psf, VoxelSize
+from .types import Frame, Particles, Psf, VoxelSize
 
 _NEED_SIZE = "need it in micrometres (voxel_size=, --voxel-size)"
 _ALIKE = 1.001  # pixels that differ by no more are one, up to the digits that a file keeps
@@ -33,17 +33,21 @@ def load(
     voxel_size: VoxelSize | None = None,
     psf_voxel_size: VoxelSize | None = None,
     psf_measured: bool = False,
-    **views: Unpack[OtherKeywords],
+    channel: int | str | None = None,
+    frame: int | Frame | None = None,
+    scene: int | str | None = None,
+    **views: Unpack[Unframed],
 ) -> Dataset:
     """Return a data set read from files, or from files and arrays, in one unit.
 
     Parameters
     ----------
     particles : path, paths, sequence of (nz, ny, nx) arrays or Dataset
-        A folder of 3-D TIFF or MRC files, a list or a pattern of such files (``particles/*.mrc``), or one 4-D TIFF file.
+        A folder of 3-D images, a list or a pattern of files (``particles/*.mrc``), or one 4-D image, of any format that
+        `fastmpr.io` reads: TIFF, MRC, OME-Zarr, HDF5, NPY, NPZ. ``file.h5:/name`` is one array of several in a file.
         Particles are read when they are used. Or a `Dataset` without a PSF or poses, to which these are added.
     psf : path or (nz, ny, nx) array_like, optional
-        A 3-D TIFF or MRC file.
+        A 3-D image in a file of any of these formats.
     poses : path or Poses, optional
         A ``.csv`` (SPFluo) or ``.star`` (RELION) file. Poses are matched to particles by name. The volumes of one 4-D file
         have no names, so the poses must then be in the natural order of their names (1, 2, ... 10).
@@ -51,6 +55,10 @@ def load(
         In micrometres; by default as in the files. Needed if a file gives only a part of it, or an unknown unit.
     psf_measured : bool
         Whether ``psf`` is the raw image of a bead, from which `fastmpr.psf.measured` makes the PSF; several are averaged.
+    channel, scene : int or str, optional
+        Which channel of the particles' files, and which of several images in each, by number from 0 or by name.
+    frame : int or str, optional
+        A number is a frame of the particles' files, from 0; a word is the keyword of `Dataset`.
     **views
         Further keywords of `Dataset`.
 
@@ -79,15 +87,19 @@ def load(
     <Dataset: 2 particles of 4 x 5 x 6, voxels of 0.3 x 0.1 x 0.1 um, no PSF, with poses>
     """
     check_keywords(load, views, KEYWORDS)
+    if isinstance(frame, str):
+        views, frame = cast(OtherKeywords, {**views, "frame": frame}), None
+    choice = {"channel": channel, "frame": frame, "scene": scene}
     if as_flag(psf_measured, "psf_measured") and psf is None:
         raise ValueError("psf_measured: found True and no psf, need the bead")
     given_size = voxel_size
     if isinstance(particles, Dataset):
         _check_completes(particles, psf, poses)
+        _check_no_choice(choice)
         voxel_size = particles.known_voxel if voxel_size is None else voxel_size
         source, names, where = particles.source, views.get("names", particles.names), "particles"
     else:
-        opened, where = _opened(particles, voxel_size)
+        opened, where = _opened(particles, voxel_size, choice)
         if opened is not particles:
             views, voxel_size = {"names": opened.names, **views}, opened.voxel_size
         source, names = Source(opened), views.get("names")
@@ -117,7 +129,14 @@ def _check_completes(data: Dataset, psf: Any, poses: Any) -> None:
             raise ValueError(f"{name}: found one beside a Dataset that has its own, need data.replace({name}=...)")
 
 
-def _opened(particles: Any, voxel_size: Any) -> tuple[Any, str]:
+def _check_no_choice(choice: dict[str, Any]) -> None:
+    """Refuse a choice among what files hold, where no file is read."""
+    for name, value in choice.items():
+        if value is not None:
+            raise ValueError(f"{name}: found {shown(value)} and no files of particles, need files to choose from")
+
+
+def _opened(particles: Any, voxel_size: Any, choice: dict[str, Any]) -> tuple[Any, str]:
     """Return the particles of files, what else is given as it is, and what errors call them."""
     if isinstance(particles, Iterator):  # such as that of Path.glob
         first = next(particles, None)
@@ -126,10 +145,11 @@ def _opened(particles: Any, voxel_size: Any) -> tuple[Any, str]:
             raise TypeError(f"particles: found {found}, need a sequence of 3-D arrays, or the paths of files")
         particles = [first, *particles]
     if isinstance(particles, str | os.PathLike):
-        return io.open_particles(as_path(particles, "particles"), voxel_size), str(particles)
+        return io.open_particles(as_path(particles, "particles"), voxel_size, **choice), str(particles)
     if isinstance(particles, list | tuple) and any(isinstance(one, str | os.PathLike) for one in particles):
         files = [as_path(file, f"particles[{k}]") for k, file in enumerate(particles)]
-        return io.open_particles(files, voxel_size), f"{len(files)} files"
+        return io.open_particles(files, voxel_size, **choice), f"{len(files)} files"
+    _check_no_choice(choice)
     return particles, "particles"
 
 

@@ -2,91 +2,120 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from fastmpr.io import poses_csv, tiff
+from fastmpr.io import About, poses_csv, tiff
 from fastmpr.io.files import written_whole
+from fastmpr.io.stored import Stored
 from fastmpr.testing import check_format
 
 
 def npy(**changes) -> SimpleNamespace:
     """A format of one's own, NumPy's files with a voxel size behind: right, but for what a test changes."""
 
-    def read(path, voxel_size=None):
+    @contextmanager
+    def opened(path, scene=None):
         with open(path, "rb") as file:
             try:
                 volume, said = np.load(file), np.load(file)
             except (ValueError, EOFError) as error:
                 raise ValueError(f"{path}: cannot be read ({' '.join(str(error).split())}), need a volume") from None
-        return volume, voxel_size or (tuple(said.tolist()) if said.size else None)
+        yield Stored(path, "an NPY file", volume, "ZYX", lambda flat: tuple(said.tolist()) if said.size else None)
 
-    def write(path, volume, voxel_size=None, overwrite=False):
+    def write(path, values, axes, voxel_size, about, overwrite):
         with written_whole(path, overwrite) as temporary, open(temporary, "wb") as file:
-            np.save(file, np.asarray(volume, np.float32))
+            np.save(file, values)
             np.save(file, np.array(voxel_size or (), float))
 
-    right = {"SUFFIXES": (".npy",), "read": read, "write": write, "voxel_size_in": lambda path: read(path)[1]}
-    return SimpleNamespace(**right | changes)
+    right = {"SUFFIXES": (".npy",), "KIND": "an NPY file", "holds": lambda path, head: head[1:6] == b"NUMPY"}
+    return SimpleNamespace(**right | {"opened": opened, "write": write} | changes)
 
 
 RIGHT, POSES = npy(), {name: getattr(poses_csv, name) for name in ("SUFFIXES", "UNIT", "CENTRE", "read", "write")}
 
 
-def in_place(path, volume, voxel_size=None, overwrite=False):
+def in_place(path, values, axes, voxel_size, about, overwrite):
     """Write without a temporary file, so that half of one may stay."""
     if Path(path).exists() and not overwrite:
         raise FileExistsError(f"{path}: exists already")
     Path(path).write_bytes(b"")
     with open(path, "wb") as file:
-        np.save(file, np.asarray(volume, np.float32))
+        np.save(file, values)
         np.save(file, np.array(voxel_size or (), float))
 
 
-def anything(path, voxel_size=None):
+def changed(**changes):
+    """Return ``opened`` with something else in what is opened."""
+
+    @contextmanager
+    def opened(path, scene=None):
+        with RIGHT.opened(path, scene) as stored:
+            yield replace(stored, **{name: change(stored) for name, change in changes.items()})
+
+    return opened
+
+
+@contextmanager
+def anything(path, scene=None):
     """Take an empty file for a volume."""
-    return RIGHT.read(path, voxel_size) if Path(path).stat().st_size else (np.zeros((2, 2, 2), np.float32), None)
+    if Path(path).stat().st_size:
+        with RIGHT.opened(path) as stored:
+            yield stored
+    else:
+        yield Stored(path, "an NPY file", np.zeros((2, 2, 2), np.float32), "ZYX", lambda flat: None)
 
 
-def in_two_lines(path, voxel_size=None):
+@contextmanager
+def in_two_lines(path, scene=None):
     try:
-        return RIGHT.read(path, voxel_size)
+        with RIGHT.opened(path) as stored:
+            yield stored
     except ValueError as error:
         raise ValueError(f"{error}\nor so") from None
+
+
+@contextmanager
+def without_its_name(path, scene=None):
+    if not Path(path).stat().st_size:
+        int("none")
+    with RIGHT.opened(path) as stored:
+        yield stored
 
 
 WRONG = {
     "no suffixes": ({"SUFFIXES": None}, "SUFFIXES: found None, need a tuple"),
     "capital letters": ({"SUFFIXES": (".NPY",)}, r"SUFFIXES: found \('.NPY',\), need a tuple of suffixes in small"),
     "axes in another order": (
-        {"read": lambda path, size=None: (RIGHT.read(path)[0].T, size)},
+        {"opened": changed(axes=lambda stored: "XYZ")},
         r"right.npy: found ndarray of shape \(7, 6, 5\) and float32, need float32 or float64 of \(5, 6, 7\)",
     ),
     "rounded": (
-        {"read": lambda path, size=None: (np.round(RIGHT.read(path)[0], 2), size)},
+        {"opened": changed(values=lambda stored: np.round(stored.values, 2))},
         "found values that differ by 0.00.*, need the same in float32",
     ),
     "voxels in another unit": (
-        {"read": lambda path, size=None: (RIGHT.read(path)[0], size or (300.0, 110.0, 100.0))},
+        {"opened": changed(voxel_size=lambda stored: lambda flat: (300.0, 110.0, 100.0))},
         r"found the voxel size \(300.0, 110.0, 100.0\), need \(0.3, 0.11, 0.1\) \(z, y, x\) in micrometres",
     ),
-    "what is given does not count": (
-        {"read": lambda path, size=None: RIGHT.read(path)},
-        r"read, given one: found the voxel size \(0.3, 0.11, 0.1\), need \(1.0, 2.0, 3.0\)",
+    "a content that is not recognised": (
+        {"holds": lambda path, head: False},
+        "right.npy: found that holds does not know it, need True of what was written",
     ),
-    "another size in voxel_size_in": ({"voxel_size_in": lambda path: None}, "voxel_size_in: found the voxel size None"),
     "overwritten unasked": (
-        {"write": lambda path, volume, size=None, overwrite=False: RIGHT.write(path, volume, size, True)},
+        {"write": lambda *args: RIGHT.write(*args[:-1], True)},
         "written without overwrite where it is already: found no error, need OSError",
     ),
     "half a file": ({"write": in_place}, "a disk that is full: found|found other bytes after errors"),
-    "an empty file": ({"read": anything}, "an empty file: found no error, need ValueError or OSError, in one line"),
-    "two lines": ({"read": in_two_lines}, "found an error of 2 lines, need ValueError or OSError, in one line"),
+    "an empty file": ({"opened": anything}, "an empty file: found no error, need ValueError or OSError, in one line"),
+    "two lines": ({"opened": in_two_lines}, "found an error of 2 lines, need ValueError or OSError, in one line"),
     "a file without a name": (
-        {"read": lambda path, size=None: RIGHT.read(path, size) if Path(path).stat().st_size else int("none")},
+        {"opened": without_its_name},
         "an empty file: found .*, need ValueError or OSError, in one line that names the file",
     ),
     "poses in feet": (POSES | {"UNIT": "foot"}, "UNIT: found 'foot', need 'voxel' or 'um'"),
@@ -123,7 +152,7 @@ def test_a_format_that_is_only_read_needs_a_sample(tmp_path):
     del only_read.write
     with pytest.raises(AssertionError, match="found a module without write and no sample, need sample=, a right file"):
         check_format(only_read, tmp_path)
-    RIGHT.write(tmp_path / "a.npy", np.ones((3, 4, 5)), (1.0, 2.0, 2.0))
+    RIGHT.write(tmp_path / "a.npy", np.ones((3, 4, 5)), "ZYX", (1.0, 2.0, 2.0), About(), False)
     check_format(only_read, tmp_path, tmp_path / "a.npy")
 
 

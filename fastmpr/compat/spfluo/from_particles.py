@@ -208,7 +208,7 @@ class AbInitioReconstruction:
 def _as_folder(path: Any) -> Path:
     """Return the folder of the files, and check that they can be written at the end."""
     folder = as_path("./ab-initio-output" if path is None else path, "output_dir")
-    tiff.require_tifffile()
+    tiff.require()
     if folder.exists() or folder.parent.exists():
         check_folder_writable(folder, (*_FOLDERS, *_FILES), overwrite=True)
     return folder
