@@ -36,7 +36,7 @@ from typing import Any, NoReturn
 
 from numpy.typing import ArrayLike, NDArray
 
-from .._validation import Vector, as_flag, as_volume, as_voxel_size
+from .._validation import Vector, as_flag, as_volume, as_voxel_size, shown
 from .about import About
 from .files import FileError, as_path, check_writable
 from .stored import Stored, tell_slip, volume_of
@@ -132,7 +132,7 @@ def opened(path: str | Path, scene: int | str | None = None) -> Iterator[Stored]
     """Open a file of any format; what follows ``:/`` in its name is the name of one of several images in it."""
     file, inside = split_name(as_path(path))
     if inside is not None and scene is not None:
-        raise FileError(f"{path}: found scene {scene!r} beside a name in the file, need one of the two")
+        raise FileError(f"{path}: found scene {shown(scene)} beside a name in the file, need one of the two")
     with image_format(file).opened(file, inside if scene is None else scene) as stored:
         yield stored
 

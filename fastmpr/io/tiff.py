@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -78,21 +79,25 @@ def opened(path: Path, scene: Any = None) -> Iterator[Stored]:
 def _values(path: Path, tif: Any, series: Any) -> Any:
     """Return the numbers in a file, unread: a memory map where they lie uncompressed in one piece."""
     if series.dataoffset is None:
-        return _Pages(series)
+        return _Pages(tif, series)
     kind = np.dtype(series.dtype).newbyteorder(tif.byteorder)
     return np.memmap(path, kind, mode="r", offset=series.dataoffset, shape=series.shape)
 
 
 class _Pages:
-    """The numbers on the pages of a file, decoded when they are asked for, in several threads side by side."""
+    """The numbers on the pages of a file, read and decoded when they are asked for, by several threads side by side."""
 
-    def __init__(self, series: Any) -> None:
+    def __init__(self, tif: Any, series: Any) -> None:
         self.shape, self.dtype, self.ndim = series.shape, np.dtype(series.dtype), len(series.shape)
-        self._series, self._lock = series, RLock()
+        self._series, self._handle, self._lock = series, tif.filehandle, RLock()
         outer = [k for k in range(self.ndim) if prod(self.shape[:k]) == len(series.pages)]
-        self._outer = outer[0] if outer else None  # how many axes count pages
-        if len(series.pages) == 1:
-            self._outer = None
+        # how many axes count pages; None where one page is the whole, or pages share tables that decoding needs
+        self._outer = outer[0] if outer and len(series.pages) > 1 and series.keyframe.jpegtables is None else None
+        if self._outer is not None:  # arrays of places, since threads that ask for pages would wait for each other
+            self._begins, self._counts = (
+                np.array([getattr(page, name) for page in series.pages], np.int64)
+                for name in ("dataoffsets", "databytecounts")
+            )
 
     def __getitem__(self, index: Any) -> NDArray:
         """Return a part, of which the pages alone are read."""
@@ -106,11 +111,22 @@ class _Pages:
         return np.stack(pages).reshape(*places.shape, *pages[0].shape)
 
     def _page(self, place: int) -> NDArray:
-        """Return a page; its bytes are read by one thread at a time, and decoded by any."""
+        """Return a page, put together from its strips or tiles."""
+        key = self._series.keyframe
+        page = np.zeros(key.shaped, self.dtype)
+        for k, (begin, count) in enumerate(zip(self._begins[place], self._counts[place], strict=True)):
+            piece, (sample, depth, row, column, _), (nz, ny, nx, _) = key.decode(self._bytes(int(begin), int(count)), k)
+            part = page[sample, depth : depth + nz, row : row + ny, column : column + nx]
+            part[...] = piece[: part.shape[0], : part.shape[1], : part.shape[2]]  # a tile may reach beyond the edge
+        return page.reshape(self.shape[self._outer :])
+
+    def _bytes(self, begin: int, count: int) -> bytes:
+        """Return bytes of the file, by no place that threads and forked processes share, where the system can."""
+        if hasattr(os, "pread"):
+            return os.pread(self._handle.fileno(), count, begin)
         with self._lock:
-            page = self._series.pages[place]
-        decoded: NDArray = page.asarray(lock=self._lock, maxworkers=1)
-        return decoded.reshape(self.shape[self._outer :])
+            self._handle.seek(begin)
+            return bytes(self._handle.read(count))
 
 
 def write(path: Path, values: NDArray, axes: str, voxel_size: Any, about: About, overwrite: bool) -> None:

@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 import fastmpr
 from fastmpr import Poses
 
+ONLY = st.sampled_from([None, 0])  # of what a file has one
 THICK = st.tuples(*[st.integers(2, 7)] * 3)  # a plane is no volume to most readers
 
 
@@ -51,6 +52,8 @@ def loaded(draw) -> Call:
         "psf_voxel_size": draw(st.sampled_from([None, 0.1])),
         "psf_measured": False,
     }
+    if not isinstance(arguments["particles"], np.ndarray):
+        arguments |= {"channel": draw(ONLY), "frame": draw(st.sampled_from([None, 0, "particle"])), "scene": draw(ONLY)}
 
     def check(data: Any, given: dict[str, Any]) -> None:
         is_dataset(data)
@@ -61,7 +64,7 @@ def loaded(draw) -> Call:
 @st.composite
 def written_volume(draw) -> Call:
     arguments = {
-        "path": str(FOLDER / draw(st.sampled_from(["volume.tif", "volume.ome.tif"]))),
+        "path": str(FOLDER / draw(st.sampled_from(["volume.tif", "volume.ome.tif", "volume.npz"]))),
         "volume": draw(volumes(draw(THICK))),
         "voxel_size": draw(VOXELS),
         "overwrite": True,
@@ -109,8 +112,8 @@ def written_image(draw) -> Call:
 @st.composite
 def read_volume(draw) -> Call:
     """Files that are damaged."""
-    path = FOLDER / draw(st.sampled_from(["damaged.tif", "damaged.mrc"]))
-    if path.suffix == ".tif":
+    path = FOLDER / draw(st.sampled_from(["damaged.tif", "damaged.mrc", "damaged.npy", "damaged.npz"]))
+    if path.suffix != ".mrc":
         fastmpr.io.write(path, draw(volumes(draw(THICK))), draw(VOXELS), overwrite=True)
     else:
         import mrcfile
@@ -133,6 +136,7 @@ def read_volume(draw) -> Call:
             is_volume(volume, np.shape(volume), precision(volume))
 
     arguments = {"path": path, "voxel_size": draw(VOXELS)}
+    arguments |= {"channel": draw(ONLY), "frame": None, "scene": draw(ONLY)}
     return Call(first, arguments, check, also=(OSError, ImportError), doubtful=True)
 
 
@@ -236,6 +240,7 @@ def channel_psfs(draw) -> Call:
         "pinhole": draw(st.sampled_from([0.0, 1])) if confocal else 0,
         "voxel_size": draw(st.sampled_from([None, (0.8, 0.3, 0.3)])),
         "axes": None,
+        "scene": draw(ONLY),
     }
 
     def check(psfs: Any, given: dict[str, Any]) -> None:

@@ -287,3 +287,35 @@ def test_a_file_of_relion_brings_its_two_fold_axis(files):
         assert same(data, fastmpr.load(*given, files / "relion.star", symmetry=symmetry, symmetry_axis=axes))
         ours = fastmpr.load(*given, files / "poses.star", symmetry=symmetry, symmetry_axis=axes[0])
         assert not same(data, ours)
+
+
+class TestChoices:
+    """Which channel, frame and image of each file: by keywords, and on the command line."""
+
+    @pytest.fixture
+    def several(self, tmp_path):
+        views = np.stack([np.asarray(VIEWS), np.asarray(VIEWS) + 1]).astype(np.float32)  # channels, particles
+        for i in range(len(VIEWS)):
+            fastmpr.io.write_image(
+                tmp_path / f"{i}.ome.tif", views[:, i], "CZYX", VOXEL, about=fastmpr.io.About(("DAPI", "GFP"))
+            )
+        return tmp_path
+
+    def test_channel(self, several):
+        with pytest.raises(ValueError, match=r"0\.ome\.tif: .* one of its 2 channels \(channel=, --channel\)"):
+            fastmpr.load(several)
+        for channel in (1, "GFP"):
+            data = fastmpr.load(several, channel=channel)
+            np.testing.assert_allclose(data.read(0), np.asarray(VIEWS[0], np.float32) + 1)
+
+    def test_frame_is_a_number_of_files_or_a_word_of_the_data_set(self, tmp_path):
+        fastmpr.io.write_image(tmp_path / "a.ome.tif", np.stack([PSF, PSF + 1]), "TZYX", VOXEL)
+        data = fastmpr.load([tmp_path / "a.ome.tif"], frame=1)
+        np.testing.assert_allclose(data.read(0), np.asarray(PSF, np.float32) + 1)
+        assert data.frame == "particle"
+        assert fastmpr.load(tmp_path / "a.ome.tif", voxel_size=0.15, frame="model").frame == "model"
+
+    def test_arrays_have_nothing_to_choose_from(self):
+        for choice in ({"channel": 0}, {"frame": 0}, {"scene": "a"}):
+            with pytest.raises(ValueError, match=f"^{[*choice][0]}: found .* and no files of particles"):
+                fastmpr.load(np.ones((2, 4, 5, 6)), **choice)
