@@ -17,6 +17,7 @@ from ._words import mebibytes, put
 
 CITE = "D. Fortun et al., IEEE Trans. Med. Imaging 37(5), 2018 (the method); CITATION.cff (this software)"
 PACKAGES = ("numba", "llvmlite", "numpy", "pyfftw", "scipy", "tifffile", "matplotlib", "tqdm")
+READERS = ("mrcfile", "zarr", "h5py", "pylibCZIrw", "liffile", "nd2", "oiffile")
 
 
 def add(commands: Any) -> None:
@@ -35,7 +36,7 @@ def _rows() -> Iterator[tuple[str, str]]:
     """Yield what to print; what needs an import that may fail comes last."""
     yield "fastmpr", __version__
     yield "python", f"{platform.python_version()} on {platform.platform()}"
-    for package in PACKAGES:
+    for package in (*PACKAGES, *READERS):
         try:
             yield package, version(package)
         except PackageNotFoundError:

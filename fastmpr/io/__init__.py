@@ -13,6 +13,11 @@
 `ome_zarr`     OME-Zarr folders and plain Zarr arrays; `ome_metadata` reads and writes their metadata
 `hdf5`         HDF5 files
 `npy`, `npz`   NumPy's files; `arrays` is what formats of plain arrays share
+`czi`          CZI files of Zeiss microscopes
+`lif`          LIF files of Leica microscopes
+`nikon`        ND2 files of Nikon microscopes
+`oif`          OIF and OIB files of Olympus microscopes
+`planes`       an image that is read plane by plane
 `units`        lengths and voxel sizes in file metadata
 `poses_csv`    poses in SPFluo's format
 `poses_star`   poses in RELION's format

@@ -41,14 +41,8 @@ from .about import About
 from .files import FileError, as_path, check_writable
 from .stored import Stored, tell_slip, volume_of
 
-_VOLUMES = (
-    "tiff",
-    "mrc",
-    "ome_zarr",
-    "hdf5",
-    "npy",
-    "npz",
-)  # a file of unknown content and suffix is taken for the first
+# a file of unknown content and suffix is taken for the first
+_VOLUMES = ("tiff", "mrc", "ome_zarr", "hdf5", "npy", "npz", "czi", "lif", "nikon", "oif")
 _POSES = ("poses_csv", "poses_star")
 _HEAD = 4096  # bytes by which a content is recognised
 

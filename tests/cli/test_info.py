@@ -14,6 +14,7 @@ from fastmpr.cli import main
 from fastmpr.runtime import limits as _limits
 
 PACKAGES = {"fastmpr", "python", "numba", "llvmlite", "numpy", "pyfftw", "scipy", "tifffile", "matplotlib", "tqdm"}
+PACKAGES |= {"mrcfile", "zarr", "h5py", "pylibCZIrw", "liffile", "nd2", "oiffile"}
 
 
 def rows(capsys) -> dict[str, str]:
