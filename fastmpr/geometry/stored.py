@@ -12,6 +12,7 @@ from scipy.spatial.transform import Rotation
 from .._validation import Size, Vector, as_voxel_size
 from ..io import pose_format
 from ..io.conventions import translations_for
+from ..io.formats import pose_reader
 from .arguments import frozen
 
 
@@ -21,6 +22,9 @@ class StoredPoses:
     __slots__ = ()
 
     _rotation: Rotation
+    _translation: NDArray[np.float64]
+    _unit: str | None
+    _centre: str
     _names: tuple[str, ...] | None
     _two_fold: str
     _angles: NDArray[np.float64] | None
@@ -47,8 +51,9 @@ class StoredPoses:
         ----------
         path : path
             ``.csv``: as SPFluo writes it, with translations in voxels. ``.star``: as RELION writes it; its angstroms become
-            micrometres, its rotations are about voxel n // 2, and a dihedral particle has a two-fold axis along x. `unit`,
-            `centre` and `two_fold` of the poses say so.
+            micrometres, its rotations are about voxel n // 2, and a dihedral particle has a two-fold axis along x. A
+            ``.csv`` whose first line begins with ``# fastmpr poses`` says its own. `unit`, `centre` and `two_fold` of the
+            poses say so.
 
         Returns
         -------
@@ -60,13 +65,15 @@ class StoredPoses:
         ValueError, OSError
             Naming the file, and the line or the column where one is at fault.
         """
-        table = (reader := pose_format(path)).read(path)
-        meaning = {"unit": reader.UNIT, "centre": reader.CENTRE, "two_fold": table.two_fold}
+        table = (reader := pose_reader(path)).read(path)
+        states = hasattr(reader, "STATES_MEANING")
+        unit, centre = (table.unit, table.centre) if states else (reader.UNIT, reader.CENTRE)
+        meaning = {"unit": unit, "centre": centre, "two_fold": table.two_fold}
         try:
             poses: Any = cls(table.rotation, table.translation, names=table.names, **meaning)  # type: ignore[call-arg]
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
-        poses._angles = frozen(table.angles.copy())
+        poses._angles = None if table.angles is None else frozen(table.angles.copy())
         poses._boxes = None if table.boxes is None else frozen(table.boxes)
         return poses
 
@@ -85,7 +92,8 @@ class StoredPoses:
         path : path
             Translations without a unit are taken for voxels in a ``.csv`` and for micrometres in a ``.star``. In a
             ``.csv``, poses without names are called 0, 1, 2, ..., and `two_fold` is lost; a ``.star`` keeps it in a
-            comment where it is not RELION's.
+            comment where it is not RELION's. A ``.poses.csv`` is a format of this library: its first line says unit,
+            centre and `two_fold`, so that all is kept and nothing is converted.
         overwrite : bool
             Whether an existing file may be replaced.
         shape : int or (nz, ny, nx), optional
@@ -113,5 +121,17 @@ class StoredPoses:
         """
         writer = pose_format(path)
         voxel = None if voxel_size is None else as_voxel_size(voxel_size)
+        if hasattr(writer, "STATES_MEANING"):
+            writer.write(
+                path,
+                self._rotation,
+                self._translation,
+                self._names,
+                overwrite,
+                self._two_fold,
+                unit=self._unit,
+                centre=self._centre,
+            )
+            return
         translation = translations_for(path, writer, self, shape, voxel)
         writer.write(path, self._rotation, translation, self._names, overwrite, self._two_fold)

@@ -19,6 +19,7 @@
 `oif`          OIF and OIB files of Olympus microscopes
 `planes`       an image that is read plane by plane
 `units`        lengths and voxel sizes in file metadata
+`poses_own`    poses in a CSV file that says what they mean
 `poses_csv`    poses in SPFluo's format
 `poses_star`   poses in RELION's format
 `conventions`  the unit and the centre of poses

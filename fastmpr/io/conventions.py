@@ -28,20 +28,47 @@ class PoseTable(NamedTuple):
     translation : (N, 3) ndarray
         In the format's unit.
     names : tuple of str, optional
-    angles : (N, 3) ndarray
+    angles : (N, 3) ndarray, optional
         As in the file, in degrees.
     two_fold : {"y", "x"}
         The model's axis along which a dihedral particle has a two-fold axis.
     boxes : (N, 2) ndarray, optional
         The side of a pixel in micrometres, and the side of the box in pixels.
+    unit, centre : str, optional
+        As a file says that has its own (`STATES_MEANING`, see `formats`). A unit of None is unknown.
     """
 
     rotation: Rotation
     translation: NDArray[np.float64]
     names: tuple[str, ...] | None
-    angles: NDArray[np.float64]
+    angles: NDArray[np.float64] | None = None
     two_fold: str = "y"
     boxes: NDArray[np.float64] | None = None
+    unit: str | None = None
+    centre: str = MIDDLE
+
+
+def reverse_axes(rotation: Rotation) -> Rotation:
+    """Convert a rotation of (x, y, z) vectors to the same rotation of (z, y, x) vectors, or back."""
+    return Rotation.from_matrix(rotation.as_matrix()[:, ::-1, ::-1])
+
+
+def euler_angles(rotation: Rotation, sequence: str) -> NDArray[np.float64]:
+    """Return the intrinsic Euler angles (N, 3) in degrees of the sequence "ZYZ" or "XZX", exact at the poles too.
+
+    Where the second angle is small, the sum of the other two is sure and their difference is not; scipy takes all angles
+    below 1e-7 for zero. The quaternion of Rz(a) Ry(b) Rz(c) gives sum and difference apart:
+    w + iz = cos(b/2) exp(i(a + c)/2) and y - ix = sin(b/2) exp(i(a - c)/2); that of Rx(a) Rz(b) Rx(c) is the same with
+    x, z, y for z, y, x.
+    """
+    x, y, z, w = rotation.as_quat().T
+    along, across, third = {"ZYZ": (z, y, x), "XZX": (x, z, y)}[sequence]
+    half_sum, half_difference = np.arctan2(along, w), np.arctan2(-third, across)
+    second = 2 * np.arctan2(np.hypot(across, third), np.hypot(along, w))
+    angles = np.degrees(np.column_stack([half_sum + half_difference, second, half_sum - half_difference]))
+    outer = angles[:, ::2]
+    outer -= 360 * np.round(outer / 360)
+    return angles + 0.0  # adding 0 turns -0 into 0
 
 
 def warn_of_radians(where: str | Path, angles: NDArray[np.float64]) -> None:

@@ -22,7 +22,9 @@ A module for poses has:
 - ``UNIT``, the unit of translations ("voxel" or "um");
 - ``CENTRE``, the point of a box of n voxels that rotations are about ("(n - 1) / 2" or "n // 2");
 - ``read(path)``, which returns a `conventions.PoseTable`;
-- ``write(path, rotation, translation, names, overwrite, two_fold)``.
+- ``write(path, rotation, translation, names, overwrite, two_fold)``;
+- optionally ``holds(head)``, whether a file that begins with these bytes has this format, whatever its suffix;
+- optionally ``STATES_MEANING``: the file says unit and centre, and ``write`` takes ``unit`` and ``centre`` too.
 """
 
 from __future__ import annotations
@@ -43,7 +45,7 @@ from .stored import Stored, tell_slip, volume_of
 
 # a file of unknown content and suffix is taken for the first
 _VOLUMES = ("tiff", "mrc", "ome_zarr", "hdf5", "npy", "npz", "czi", "lif", "nikon", "oif")
-_POSES = ("poses_csv", "poses_star")
+_POSES = ("poses_own", "poses_csv", "poses_star")  # .poses.csv is looked for before .csv
 _HEAD = 4096  # bytes by which a content is recognised
 
 
@@ -209,8 +211,15 @@ def writable_format(path: str | Path) -> Any:
 
 
 def pose_format(path: str | Path) -> Any:
-    """Return the module of a pose file's format."""
+    """Return the module of the format that a pose file has by its suffix."""
     return _of_suffix(as_path(path), poses()) or _refuse(path, poses())
+
+
+def pose_reader(path: str | Path) -> Any:
+    """Return the module that reads a pose file: by its first bytes, then by its suffix."""
+    by_suffix = pose_format(path)
+    head = _head(as_path(path))
+    return next((module for module in poses() if hasattr(module, "holds") and module.holds(head)), by_suffix)
 
 
 def _of_suffix(path: str | Path, modules: Any) -> Any:

@@ -3,14 +3,14 @@
 The angles are intrinsic Euler angles in degrees, ``Rotation.from_euler("XZX", [rot1, rot2, rot3])``, where
 the letters X, Y, Z mean the array axes 0, 1, 2, that is z, y, x. The translations are along the same axes, in
 voxels. If there is a header, it gives the order of the columns, in upper or lower case; further columns are
-allowed.
+allowed. Columns may be separated by semicolons, as some spreadsheets write them.
 """
 
 from __future__ import annotations
 
 import csv
 import math
-import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from .._messages import log
-from .conventions import PoseTable, warn_of_radians
+from .conventions import PoseTable, euler_angles, warn_of_radians
 from .files import encodable, written_whole
 
 SUFFIXES = (".csv",)
@@ -37,33 +37,10 @@ def read(path: str | Path) -> PoseTable:
         If the header lacks a title, a row has another width, a value is not a finite number, or a name occurs
         twice; the message names the file and the line.
     """
-    rows = _read_rows(path)
-    titles: tuple[str, ...] = COLUMNS
-    if rows and not any(_is_number(text) for text in rows[0][1]):
-        titles = _titles(path, rows.pop(0)[1])
-    places = [titles.index(column) for column in COLUMNS]
-    if not rows:
-        raise ValueError(f"{path}: found no poses, need rows of {','.join(COLUMNS)}")
-
-    line_of: dict[str, int] = {}
-    values = []
-    for line, row in rows:
-        if len(row) != len(titles):
-            need = f"need {len(titles)} ({','.join(titles)})"
-            raise ValueError(f"{path}, line {line}: found {len(row)} columns, {need}")
-        name, *texts = (row[place] for place in places)
-        if name and name in line_of:
-            raise ValueError(f"{path}, line {line}: found {name!r} again after line {line_of[name]}")
-        line_of[name] = line
-        values.append([_number(path, line, *pair) for pair in zip(COLUMNS[1:], texts, strict=True)])
-
-    table = np.array(values)
-    names = tuple(row[places[0]] for _, row in rows)
-    angles = table[:, :3]
+    names, values = columns_of(path, rows_of(path), COLUMNS)
+    angles = values[:, :3]
     warn_of_radians(path, angles)
-    return PoseTable(
-        Rotation.from_euler("XZX", angles, degrees=True), table[:, 3:], names if any(names) else None, angles
-    )
+    return PoseTable(Rotation.from_euler("XZX", angles, degrees=True), values[:, 3:], names, angles)
 
 
 def write(
@@ -81,16 +58,10 @@ def write(
     ValueError
         If a name would not be read back as it is.
     """
-    # at the poles (such as the identity) rot1 and rot3 are not unique, and any pair is right
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Gimbal lock", UserWarning)
-        angles = rotation.as_euler("XZX", degrees=True)
+    angles = euler_angles(rotation, "XZX")
     if names is None:
         names = tuple(str(i) for i in range(len(angles)))
-    if wrong := [name for name in names if name != name.strip() or not encodable(name)]:
-        raise ValueError(
-            f"names: found {wrong[0]!a}, need names without blanks at either end that can be written in UTF-8"
-        )
+    check_names(names)
     if two_fold != "y":
         log.info(
             f"{path}: this format cannot store that a dihedral particle has a two-fold axis along {two_fold}; "
@@ -106,28 +77,63 @@ def write(
         writer.writerows([name, *row] for name, row in zip(names, rows, strict=True))
 
 
-def _read_rows(path: str | Path) -> list[tuple[int, list[str]]]:
+def check_names(names: Sequence[str]) -> None:
+    """Refuse names that a CSV file would not give back."""
+    if wrong := [name for name in names if name != name.strip() or not encodable(name)]:
+        raise ValueError(
+            f"names: found {wrong[0]!a}, need names without blanks at either end that can be written in UTF-8"
+        )
+
+
+def rows_of(path: str | Path) -> list[tuple[int, list[str]]]:
     """Return (line number, stripped fields) for each row that is not blank."""
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:  # Excel begins its files with a byte order mark
-            reader = csv.reader(file)
-            rows = [(reader.line_num, [text.strip() for text in row]) for row in reader]
+            lines = file.readlines()
+        titles = next((line for line in lines if line.strip() and not line.startswith("#")), "")
+        reader = csv.reader(lines, delimiter=";" if titles.count(";") > titles.count(",") else ",")
+        rows = [(reader.line_num, [text.strip() for text in row]) for row in reader]
     except (UnicodeDecodeError, csv.Error) as error:
         raise ValueError(f"{path}: found no CSV text ({error})") from None
     return [(line, row) for line, row in rows if any(row)]
 
 
-def _titles(path: str | Path, header: list[str]) -> tuple[str, ...]:
-    """Return the titles of a header that has each of `COLUMNS` once."""
+def columns_of(
+    path: str | Path, rows: list[tuple[int, list[str]]], columns: tuple[str, ...]
+) -> tuple[tuple[str, ...] | None, NDArray[np.float64]]:
+    """Return the names in the first of ``columns``, None if all are empty, and the numbers (N, k) in the others."""
+    titles = columns
+    if rows and not any(_is_number(text) for text in rows[0][1]):
+        titles = _titles(path, rows[0][1], columns)
+        rows = rows[1:]
+    places = [titles.index(column) for column in columns]
+    if not rows:
+        raise ValueError(f"{path}: found no poses, need rows of {','.join(columns)}")
+    line_of: dict[str, int] = {}
+    values = []
+    for line, row in rows:
+        if len(row) != len(titles):
+            need = f"need {len(titles)} ({','.join(titles)})"
+            raise ValueError(f"{path}, line {line}: found {len(row)} columns, {need}")
+        name, *texts = (row[place] for place in places)
+        if name and name in line_of:
+            raise ValueError(f"{path}, line {line}: found {name!r} again after line {line_of[name]}")
+        line_of[name] = line
+        values.append([_number(path, line, *pair) for pair in zip(columns[1:], texts, strict=True)])
+    names = tuple(row[places[0]] for _, row in rows)
+    return names if any(names) else None, np.array(values)
+
+
+def _titles(path: str | Path, header: list[str], columns: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the titles of a header that has each of the columns once."""
     titles = tuple(title.casefold() for title in header)
-    if titles == _SHORT_HEADER:
+    if titles == _SHORT_HEADER and columns == COLUMNS:
         return COLUMNS
-    if all(titles.count(column) == 1 for column in COLUMNS):
+    if all(titles.count(column) == 1 for column in columns):
         return titles
     found = ascii(",".join(header))[:100]  # in ASCII, since other letters may look like those of a title
-    raise ValueError(
-        f"{path}: found the header {found}, need each of {','.join(COLUMNS)} once, and commas between them"
-    )
+    need = f"need each of {','.join(columns)} once, and commas or semicolons between them"
+    raise ValueError(f"{path}: found the header {found}, {need}")
 
 
 def _is_number(text: str) -> bool:

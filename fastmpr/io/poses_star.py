@@ -6,6 +6,9 @@ from the centre of its image. RELION rotates a box of n voxels about the voxel n
 axis along x; if poses written here have it along y, a comment in the file says so. In this library vectors are (z, y, x)
 and lengths are in micrometres.
 
+RELION 3.0 and before wrote one table, with origins in pixels; the side of a pixel is then rlnDetectorPixelSize (in
+micrometres) over rlnMagnification. Later versions keep it in the table of optics groups, as rlnImagePixelSize in angstroms.
+
 RELION 4 and 5 have a second rotation of each subtomogram, from the box to the tomogram (rlnTomoSubtomogramRot, -Tilt,
 -Psi), since RELION cuts boxes along rotated axes. The first three angles and the origin give the particle's pose in such
 a box, so the second rotation is ignored; a warning tells where it is not zero. Boxes that another program cut along the
@@ -22,7 +25,7 @@ from __future__ import annotations
 
 import math
 import re
-import warnings
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +33,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from .._messages import log, warn
-from .conventions import PoseTable, warn_of_radians
+from .conventions import PoseTable, euler_angles, reverse_axes, warn_of_radians
 from .files import encodable, written_whole
 
 SUFFIXES = (".star",)
@@ -40,11 +43,15 @@ TWO_FOLD = "x"  # an axis of a dihedral particle
 ANGLES = ("rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi")
 ORIGINS = ("rlnOriginXAngst", "rlnOriginYAngst", "rlnOriginZAngst")
 SUBTOMOGRAM = ("rlnTomoSubtomogramRot", "rlnTomoSubtomogramTilt", "rlnTomoSubtomogramPsi")
-NAME = "rlnImageName"
+NAMES = ("rlnImageName", "rlnTomoParticleName")  # the first that is there counts
 _COORDINATES = ("rlnCenteredCoordinateXAngst", "rlnCoordinateX")
 _PIXEL, _BOX = "rlnImagePixelSize", "rlnImageSize"
+_DETECTOR, _MAGNIFICATION = "rlnDetectorPixelSize", "rlnMagnification"
 _TWO_FOLD = "the two-fold axis of a dihedral particle lies along"
 MICROMETRES_PER_ANGSTROM = 1e-4
+
+# RELION 3.1 and later take the angstroms of the origins for pixels where there is no table of optics groups
+_OPTICS = ("", "data_optics", "", "loop_", "_rlnOpticsGroupName #1", "_rlnOpticsGroup #2", "opticsGroup1 1", "")
 
 Table = dict[str, list[str]]
 
@@ -53,7 +60,7 @@ _WORD = re.compile(r"""'(.*?)'(?=\s|$)|"(.*?)"(?=\s|$)|(\S+)""")
 
 
 def read(path: str | Path) -> PoseTable:
-    """Return the rotations, the translations (N, 3) in micrometres, the names (None without rlnImageName), the angles.
+    """Return the rotations, the translations (N, 3) in micrometres, the names (None if there are none), the angles.
 
     Raises
     ------
@@ -67,14 +74,14 @@ def read(path: str | Path) -> PoseTable:
         If boxes are rotated against their tomogram (the angles are taken as those in the box), if angles look like radians,
         or if one of the three origins is missing.
     """
-    text = _text(path)
-    tables = _tables(path, text)
+    text = text_of(path)
+    tables = tables_in(path, text)
     table = _particle_table(path, tables)
     if missing := [column for column in ANGLES if column not in table]:
         raise ValueError(f"{path}: found no column _{missing[0]}, need {', '.join('_' + c for c in ANGLES)}")
     angles = np.column_stack([_numbers(path, table, column) for column in ANGLES])
     warn_of_radians(path, angles)
-    origins = _origins(path, table)
+    origins = _origins(path, tables, table)
 
     rotated = [column for column in SUBTOMOGRAM if column in table and any(_numbers(path, table, column))]
     if rotated:
@@ -83,12 +90,9 @@ def read(path: str | Path) -> PoseTable:
             "cut along axes rotated by these angles, as RELION does; if they were cut along the tomogram's axes, compose "
             "both rotations into _rlnAngleRot, -Tilt and -Psi first"
         )
-    names = tuple(table[NAME]) if NAME in table else None
-    if names and len(set(names)) < len(names):
-        twice = next(name for i, name in enumerate(names) if name in names[:i])
-        raise ValueError(f"{path}: found {twice!r} twice in _{NAME}, need each name once")
+    names = names_in(path, table)
 
-    rotation = _reverse_axes(Rotation.from_euler("ZYZ", angles, degrees=True).inv())
+    rotation = reverse_axes(Rotation.from_euler("ZYZ", angles, degrees=True).inv())
     translation = -origins[:, ::-1] * MICROMETRES_PER_ANGSTROM
     comment = re.search(rf"^# {_TWO_FOLD} ([xy])$", text, re.MULTILINE)
     return PoseTable(rotation, translation, names, angles, comment[1] if comment else TWO_FOLD, _boxes(tables, table))
@@ -109,45 +113,71 @@ def write(
     ValueError
         If a name would not be read back as it is.
     """
-    # at the poles (such as the identity) Rot and Psi are not unique, and any pair is right
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Gimbal lock", UserWarning)
-        angles = _reverse_axes(rotation).inv().as_euler("ZYZ", degrees=True)
+    angles = euler_angles(reverse_axes(rotation).inv(), "ZYZ")
     origins = -translation[:, ::-1] / MICROMETRES_PER_ANGSTROM + 0.0  # adding 0 turns -0 into 0
-    columns = [*ANGLES, *ORIGINS]
-    rows = [" ".join(f"{value:.9f}" for value in row) for row in np.hstack([angles, origins]).tolist()]
+    columns = [*ANGLES, *ORIGINS, "rlnOpticsGroup"]
+    rows = [" ".join(f"{value:.9f}" for value in row) + " 1" for row in np.hstack([angles, origins]).tolist()]
     if names is not None:
-        columns.insert(0, NAME)
+        columns.insert(0, NAMES[0])
         rows = [f"{_quoted(name)} {row}" for name, row in zip(names, rows, strict=True)]
     labels = [f"_{column} #{place}" for place, column in enumerate(columns, 1)]
     with written_whole(path, overwrite) as temporary:
         comment = [] if two_fold == TWO_FOLD else [f"# {_TWO_FOLD} {two_fold}", ""]
-        text = "\n".join(["", *comment, "data_particles", "", "loop_", *labels, *rows, ""])
+        text = "\n".join([*_OPTICS, *comment, "data_particles", "", "loop_", *labels, *rows, ""])
         temporary.write_text(text + "\n", encoding="utf-8")
 
 
-def _reverse_axes(rotation: Rotation) -> Rotation:
-    """Convert a rotation of (x, y, z) vectors to the same rotation of (z, y, x) vectors, or back."""
-    return Rotation.from_matrix(rotation.as_matrix()[:, ::-1, ::-1])
+def names_in(path: str | Path, table: Table) -> tuple[str, ...] | None:
+    """Return the names of the particles, None if the table has none."""
+    column = next((column for column in NAMES if column in table), None)
+    if column is None:
+        return None
+    names = tuple(table[column])
+    if again := [name for name, count in Counter(names).items() if count > 1]:
+        raise ValueError(f"{path}: found {again[0]!r} twice in _{column}, need each name once")
+    return names
 
 
-def _origins(path: str | Path, table: Table) -> NDArray[np.float64]:
+def _origins(path: str | Path, tables: dict[str, Table], table: Table) -> NDArray[np.float64]:
     """Return the origins (N, 3) in angstroms; a missing one is zero."""
-    for column in ORIGINS:
-        if (pixels := column.removesuffix("Angst")) in table and column not in table:
-            raise ValueError(f"{path}: found origins in pixels (_{pixels}), need angstroms (_{column})")
-    given = [column for column in ORIGINS if column in table]
+    columns, scale = ORIGINS, np.ones(1)
+    in_pixels = tuple(column.removesuffix("Angst") for column in ORIGINS)
+    if any(column in table for column in in_pixels) and not any(column in table for column in ORIGINS):
+        columns, scale = in_pixels, _pixels(path, tables, table, in_pixels)
+    given = [column for column in columns if column in table]
     if len(given) == 2:
-        missing = next(column for column in ORIGINS if column not in given)
+        missing = next(column for column in columns if column not in given)
         found = " and ".join(f"_{column}" for column in given)
         warn(f"{path}: found {found} and no _{missing}, which is taken as 0: need all three origins for 3-D particles")
     if not given and (elsewhere := [column for column in _COORDINATES if column in table]):
         log.info(f"{path}: found _{elsewhere[0]} and no origins, so the particles lie in the middle of their boxes")
     origins = np.zeros((len(next(iter(table.values()))), 3))
-    for axis, column in enumerate(ORIGINS):
+    for axis, column in enumerate(columns):
         if column in given:
-            origins[:, axis] = _numbers(path, table, column)
+            origins[:, axis] = scale * _numbers(path, table, column)
     return origins
+
+
+def _pixels(path: str | Path, tables: dict[str, Table], table: Table, origins: tuple[str, ...]) -> NDArray[np.float64]:
+    """Return the side of each particle's pixel in angstroms, shape (N,) or (1,)."""
+    if _PIXEL in table:
+        sides = np.array(_numbers(path, table, _PIXEL))
+    elif _DETECTOR in table and _MAGNIFICATION in table:
+        detector, magnification = (np.array(_numbers(path, table, column)) for column in (_DETECTOR, _MAGNIFICATION))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            sides = detector / magnification / MICROMETRES_PER_ANGSTROM
+    elif (boxes := _boxes(tables, table)) is not None:
+        sides = boxes[:, 0] / MICROMETRES_PER_ANGSTROM
+    elif not any(any(_numbers(path, table, column)) for column in origins if column in table):
+        return np.ones(1)  # zeros are zeros in any unit
+    else:
+        shown = next(column for column in origins if column in table)
+        need = f"need _{_DETECTOR} and _{_MAGNIFICATION}, or angstroms (_{shown}Angst)"
+        raise ValueError(f"{path}: found origins in pixels (_{shown}) and not how large a pixel is, {need}")
+    if not np.all(np.isfinite(sides) & (sides > 0)):
+        row = int(np.argmin(np.isfinite(sides) & (sides > 0)))
+        raise ValueError(f"{path}: found a pixel of {sides[row]:g} angstroms in row {row + 1}, need a positive length")
+    return sides
 
 
 def _boxes(tables: dict[str, Table], table: Table) -> NDArray[np.float64] | None:
@@ -155,7 +185,10 @@ def _boxes(tables: dict[str, Table], table: Table) -> NDArray[np.float64] | None
     optics = tables.get("optics", {})
     groups = optics.get("rlnOpticsGroup", [])
     count = len(next(iter(table.values())))
-    if not optics.get(_PIXEL) or not optics.get(_BOX) or len(optics[_PIXEL]) != len(optics[_BOX]):
+    if not optics.get(_PIXEL):
+        return None
+    optics = {_BOX: [""] * len(optics[_PIXEL]), **optics}
+    if len(optics[_PIXEL]) != len(optics[_BOX]):
         return None
     own = table.get("rlnOpticsGroup", groups[:1] * count)
     if len(groups) != len(optics[_PIXEL]) or not set(own) <= set(groups) or len(own) != count:
@@ -173,7 +206,7 @@ def _positive(text: str) -> float:
         return math.nan
 
 
-def _text(path: str | Path) -> str:
+def text_of(path: str | Path) -> str:
     """Return the text of a file."""
     try:
         return Path(path).read_text(encoding="utf-8-sig")
@@ -194,7 +227,7 @@ def _particle_table(path: str | Path, tables: dict[str, Table]) -> Table:
     return table
 
 
-def _tables(path: str | Path, text: str) -> dict[str, Table]:
+def tables_in(path: str | Path, text: str) -> dict[str, Table]:
     """Return the table of each ``data_`` block, as block name -> column -> texts; label-value pairs make one row."""
     tables: dict[str, Table] = {}
     block, loop = "", False

@@ -81,6 +81,7 @@ class TestCSV:
             HEADER + "a,1,2,3,4,5,6\nb,1,2,3,4,5,7",  # no end of the last line
             "Name,ROT1,Rot2,rot3,T\na,1,2,3,4,5,6\nb,1,2,3,4,5,7\n",
             "name,t1,t2,t3,rot1,rot2,rot3\na,4,5,6,1,2,3\nb,4,5,7,1,2,3\n",
+            HEADER.replace(",", ";") + "a;1;2;3;4;5;6\r\n'b;c';1;2;3;4;5;7\n".replace("'b;c'", '"b"'),
             "T3,T2,T1,NAME,Rot2,Rot1,Rot3\n6,5,4,a,2,1,3\n7,5,4,b,2,1,3\n",
             ",name,score,rot1,rot2,rot3,t1,t2,t3\n0,a,x,1,2,3,4,5,6\n1,b,,1,2,3,4,5,7\n",  # an index, another column
         ],
@@ -110,8 +111,8 @@ class TestCSV:
             (HEADER + "a,1,2,3\n", "line 2: found 4 columns, need 7"),
             (HEADER + "a,1,2,3,4,5,6,7\n", "line 2: found 8 columns, need 7"),
             (HEADER + "a;1;2;3;4;5;6\n", "line 2: found 1 columns, need 7"),
-            (HEADER.replace(",", ";") + "a;1;2;3;4;5;6\n", "header 'name;rot1;.* once, and commas between them"),
-            ("a\t1\t2\t3\t4\t5\t6\n", "header 'a.t1.* once, and commas between them"),
+            ((HEADER + "a,1.5,2,3,4,5,6\n").replace(",", ";").replace(".", ","), "line 2: found '1,5' for rot1"),
+            ("a\t1\t2\t3\t4\t5\t6\n", "header 'a.t1.* once, and commas or semicolons"),
             (HEADER + "a,1,2,3,1e300,5,6\n", r"translation: found 1e\+300, need at most"),
             ("a,b,2,3,4,5,6\n", "line 1: found 'b' for rot1"),
             ("image,tx,ty,tz,phi,theta,psi\na,1,2,3,4,5,6\n", "header 'image,tx,ty,tz,phi,theta,psi', need each of"),
@@ -355,9 +356,9 @@ class TestFiles:
 
     @pytest.mark.parametrize("name", ["p.txt", "p"])
     def test_unknown_suffix(self, tmp_path, name):
-        with pytest.raises(ValueError, match="need .csv or .star"):
+        with pytest.raises(ValueError, match="need .poses.csv or .csv or .star"):
             Poses.read(tmp_path / name)
-        with pytest.raises(ValueError, match="need .csv or .star"):
+        with pytest.raises(ValueError, match="need .poses.csv or .csv or .star"):
             self.poses.write(tmp_path / name)
 
     @pytest.mark.parametrize(
