@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .alignment.main import ab_initio, align, refine
     from .alignment.results import Alignment, PoseResult
     from .alignment.symmetry import FoundSymmetry
+    from .conversion import convert
     from .deconvolution.images import deconvolve
     from .deconvolution.optics import channel_psfs
     from .diagnosis.fit import residuals
@@ -50,6 +51,7 @@ _HOME = {
     "align": "alignment.main",
     "average": "reconstruction.baselines",
     "channel_psfs": "deconvolution.optics",
+    "convert": "conversion",
     "deconvolve": "deconvolution.images",
     "deconvolve_average": "reconstruction.baselines",
     "diagnose": "diagnosis.search",
@@ -79,6 +81,7 @@ __all__ = [
     "align",
     "average",
     "channel_psfs",
+    "convert",
     "deconvolve",
     "deconvolve_average",
     "diagnose",

@@ -24,7 +24,7 @@ FLOORS = [
     "phantom psf operators prox metrics",
     "io",
     "plot geometry",
-    "inspection",
+    "inspection conversion",
     "views",
     "images",
     "sums",

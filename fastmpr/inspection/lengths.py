@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from .._messages import warn
-from .._validation import Size, Vector
+from .._validation import Size, Vector, as_voxel_size
 from ..geometry.poses import Poses
+from ..io.conventions import MICROMETRES
 from ..io.units import shown_sides, slip
 
 # A PSF is simulated or measured with the particles' voxels or up to 5 times finer ones; a factor of 10 is a wrong unit.
@@ -14,6 +17,7 @@ _ASIDE, _ALONG = 4.5, 9.5  # largest ratio of the two voxel sizes, in the plane 
 _SLENDER = 9.5  # largest length over width of a voxel: STED has 8.3, a default of 1 um from plane to plane 10 and more
 _OBLONG = 1.5  # largest length along x over that along z and y: cameras have square pixels
 _LONGEST = (50.0, 1e6)  # sides from the first number on are in nm or Å, from the second on no lengths at all
+_UNITS = (("nanometres", 1e3), ("angstroms", 1e4))  # in a micrometre
 _WHOLE = 0.05  # relative difference allowed between a box and the box in a file of poses
 
 
@@ -58,3 +62,23 @@ def check_boxes(poses: Poses | None, shape: Size | None, voxel: Vector | None) -
             f"poses: found boxes of {box:g} pixels of {pixel:.4g} um, and particles of {shape} voxels of "
             f"{shown_sides(voxel)} um, need the same extent; if the particles were binned, give their larger voxel_size="
         )
+
+
+def check_travel(where: Any, poses: Poses, shape: Size | None, voxel: Any) -> None:
+    """Warn of poses of which most lie outside their own box, as translations in another unit do."""
+    if shape is None or (voxel is None and poses.unit != "voxel"):
+        return
+    sides = np.multiply(shape, 1.0 if poses.unit == "voxel" else as_voxel_size(voxel))
+    lengths = poses.translation * MICROMETRES.get(poses.unit or "voxel", 1.0)
+    share = float(np.median(np.abs(lengths / sides).max(axis=1)))
+    if share <= 1:
+        return
+    unit = "voxels" if poses.unit == "voxel" else "micrometres"
+    middle = float(np.median(np.abs(lengths).max(axis=1)))
+    in_um = share if poses.unit != "voxel" or voxel is None else share / float(np.min(as_voxel_size(voxel)))
+    likely = [name for name, factor in _UNITS if in_um / factor <= 0.5]
+    guess = f"which would fit if they were {likely[0]}" if likely else "which no particle of its image has"
+    warn(
+        f"{where}: found translations of {middle:.3g} {unit}, {share:.3g} times the side of the particles' box, {guess}; "
+        f"need the unit that the format says"
+    )

@@ -8,6 +8,7 @@
 `checkpoints`  the steps of a long call, kept in a folder
 `files`        checks that a file can be written; writes it whole or not at all
 `particles`    a folder of volumes, or one stack, read one particle at a time
+`lists`        files that list particles
 `tiff`         TIFF files: OME, ImageJ or plain
 `mrc`          MRC files, from electron microscopy
 `ome_zarr`     OME-Zarr folders and plain Zarr arrays; `ome_metadata` reads and writes their metadata

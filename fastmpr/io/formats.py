@@ -215,6 +215,11 @@ def pose_format(path: str | Path) -> Any:
     return _of_suffix(as_path(path), poses()) or _refuse(path, poses())
 
 
+def is_pose_file(path: str | Path) -> bool:
+    """Return whether a file is one of poses, by its suffix."""
+    return _of_suffix(path, poses()) is not None
+
+
 def pose_reader(path: str | Path) -> Any:
     """Return the module that reads a pose file: by its first bytes, then by its suffix."""
     by_suffix = pose_format(path)

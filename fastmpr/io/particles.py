@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from .._validation import Vector, as_shape, as_volume, as_voxel_size
 from .files import as_path, check_fits_memory
 from .formats import is_folder, opened, split_name, volumes
+from .lists import files_listed, is_list
 from .stored import Volume, stack_axes, tell_slip, volume_of, voxel_size_of
 
 _SHOWN = 80  # characters of a name in an error
@@ -203,7 +204,7 @@ def open_particles(
 
     The result is a sequence, which reads a particle when it is indexed. It has ``names`` (None for a stack), ``shape`` and
     ``voxel_size``: the given one, else the one in the files. Files of a pattern such as ``particles/*.tif`` are in natural
-    order; those of a list are in the order of the list. ``channel``, ``frame`` and ``scene`` choose among several in each
+    order; those of a list are in the order of the list, which may be a ``.star`` or ``.csv`` file that names them. ``channel``, ``frame`` and ``scene`` choose among several in each
     file, by number from 0 or by name.
 
     Raises
@@ -222,6 +223,8 @@ def open_particles(
         return _listed_files(_of_pattern(path), given, choice)
     if path.is_dir() and not _is_image(path):
         return ParticleFolder(path, given, choice)
+    if is_list(path):
+        return ParticleFiles(*files_listed(path), given, choice)
     return ParticleStack(path, given, choice)
 
 

@@ -103,7 +103,7 @@ def columns_of(
 ) -> tuple[tuple[str, ...] | None, NDArray[np.float64]]:
     """Return the names in the first of ``columns``, None if all are empty, and the numbers (N, k) in the others."""
     titles = columns
-    if rows and not any(_is_number(text) for text in rows[0][1]):
+    if rows and not any(is_number(text) for text in rows[0][1]):
         titles = _titles(path, rows[0][1], columns)
         rows = rows[1:]
     places = [titles.index(column) for column in columns]
@@ -136,7 +136,8 @@ def _titles(path: str | Path, header: list[str], columns: tuple[str, ...]) -> tu
     raise ValueError(f"{path}: found the header {found}, {need}")
 
 
-def _is_number(text: str) -> bool:
+def is_number(text: str) -> bool:
+    """Return whether a text is a number."""
     try:
         float(text)
     except ValueError:
@@ -145,6 +146,6 @@ def _is_number(text: str) -> bool:
 
 
 def _number(path: str | Path, line: int, column: str, text: str) -> float:
-    if not _is_number(text) or not math.isfinite(float(text)):
+    if not is_number(text) or not math.isfinite(float(text)):
         raise ValueError(f"{path}, line {line}: found {text!r} for {column}, need a finite number")
     return float(text)

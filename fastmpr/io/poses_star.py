@@ -140,7 +140,8 @@ def names_in(path: str | Path, table: Table) -> tuple[str, ...] | None:
 
 def _origins(path: str | Path, tables: dict[str, Table], table: Table) -> NDArray[np.float64]:
     """Return the origins (N, 3) in angstroms; a missing one is zero."""
-    columns, scale = ORIGINS, np.ones(1)
+    columns: tuple[str, ...] = ORIGINS
+    scale = np.ones(1)
     in_pixels = tuple(column.removesuffix("Angst") for column in ORIGINS)
     if any(column in table for column in in_pixels) and not any(column in table for column in ORIGINS):
         columns, scale = in_pixels, _pixels(path, tables, table, in_pixels)

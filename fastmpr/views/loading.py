@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, Unpack, cast
 
 import numpy as np
@@ -12,9 +13,12 @@ from numpy.typing import NDArray
 from .. import io
 from .. import psf as psfs
 from .._keywords import check_keywords
+from .._messages import log
 from .._validation import Vector, as_flag, as_voxel_size, shown
 from ..geometry.poses import Poses
+from ..inspection.lengths import check_travel
 from ..io.files import as_path
+from ..io.lists import has_poses, is_list
 from ..io.particles import are_in_order, unmatched
 from .dataset import Dataset
 from .keywords import KEYWORDS, Belongings, Changes, OtherKeywords, Unframed
@@ -43,7 +47,8 @@ def load(
     Parameters
     ----------
     particles : path, paths, sequence of (nz, ny, nx) arrays or Dataset
-        A folder of 3-D images, a list or a pattern of files (``particles/*.mrc``), or one 4-D image, of any format that
+        A folder of 3-D images, a list or a pattern of files (``particles/*.mrc``), a ``.star`` or ``.csv`` file that
+        names them (with their poses if it has them and none are given), or one 4-D image, of any format that
         `fastmpr.io` reads: TIFF, MRC, OME-Zarr, HDF5, NPY, NPZ. ``file.h5:/name`` is one array of several in a file.
         Particles are read when they are used. Or a `Dataset` without a PSF or poses, to which these are added.
     psf : path or (nz, ny, nx) array_like, optional
@@ -103,6 +108,13 @@ def load(
         if opened is not particles:
             views, voxel_size = {"names": opened.names, **views}, opened.voxel_size
         source, names = Source(opened), views.get("names")
+        if (
+            poses is None
+            and isinstance(particles, str | os.PathLike)
+            and is_list(particles)
+            and has_poses(Path(particles))
+        ):
+            poses = particles
     found: Belongings = {"voxel_size": voxel_size, "psf_voxel_size": psf_voxel_size, **views}
     if isinstance(psf, str | os.PathLike):
         found["psf"], found["psf_voxel_size"] = _psf_of(psf, psf_voxel_size)
@@ -115,6 +127,7 @@ def load(
     if isinstance(poses, str | os.PathLike):
         found["poses"] = _poses_of(poses, source, names, where, voxel_size)
         _check_optics(poses, found["poses"], given_size)
+        check_travel(poses, found["poses"], source.known_shape(), voxel_size)
     else:
         found["poses"] = poses
     if not isinstance(particles, Dataset):
@@ -182,6 +195,8 @@ def _poses_of(path: str | os.PathLike, source: Any, names: Sequence[str] | None,
             return poses.matched(names)
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
+    if poses.names:
+        log.info(f"{path}: found names, and none in {where}, so that poses belong to particles by their order")
     # The volumes of one file have no names, so their poses must be in an order that leaves no doubt.
     if poses.names and not are_in_order(poses.names):
         raise ValueError(f"{path}: found names out of order, need 1, 2, ... 10 to tell the volumes of a stack")

@@ -201,7 +201,7 @@ def test_bad_input(files):
         load(files / "nowhere")
     with pytest.raises(FileNotFoundError, match=r"psf2\.tif: does not exist"):
         load(VIEWS, files / "psf2.tif")
-    with pytest.raises(ValueError, match=r"found the suffix '.txt', need .csv or .star"):
+    with pytest.raises(ValueError, match=r"found the suffix '.txt', need .poses.csv or .csv or .star"):
         load(VIEWS, PSF, files / "poses.txt")
 
 

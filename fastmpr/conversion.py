@@ -1,0 +1,96 @@
+"""Files of one format become files of another: poses, volumes, images and stacks."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from . import io
+from ._validation import Size, Vector, as_flag
+from .geometry.poses import Poses
+from .io.files import as_path, check_fits_memory, check_writable
+from .io.formats import is_pose_file, writable_format
+from .io.lists import is_list
+
+
+def convert(
+    source: str | os.PathLike[str],
+    target: str | os.PathLike[str],
+    *,
+    voxel_size: float | Vector | None = None,
+    shape: int | Size | None = None,
+    channel: int | str | None = None,
+    frame: int | None = None,
+    scene: int | str | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Write what is in one file in the format that another file's suffix names.
+
+    Poses go to ``.csv`` (SPFluo), ``.poses.csv`` (of this library: nothing is converted) or ``.star`` (RELION). Volumes,
+    images with channels and frames, and 4-D stacks go to any image format, in float32, or float64 where they are float64. A
+    folder, a pattern or a ``.star`` or ``.csv`` list of volumes becomes one 4-D stack. The image is held in memory.
+
+    Parameters
+    ----------
+    source, target : path
+    voxel_size : float or (z, y, x), optional
+        In micrometres; by default that of an image's own file. Poses need it where voxels become lengths, or back.
+    shape : int or (nz, ny, nx), optional
+        Of a particle. Poses need it where the two formats turn a box about another point: (n - 1) / 2 in a ``.csv``, n // 2
+        in a ``.star``.
+    channel, frame, scene : int or str, optional
+        Take one channel or frame, or one of several images in the file, by its number from 0 or its name.
+    overwrite : bool
+        Whether an existing file may be replaced.
+
+    Raises
+    ------
+    ValueError
+        If a file is not understood, or what is needed to convert it is not given; the message names the file.
+    OSError, ImportError
+        If a file cannot be read or written, or the package of a format is missing.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import fastmpr
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     fastmpr.Poses.random(3, max_translation=2, rng=0).write(f"{folder}/poses.csv")
+    ...     fastmpr.convert(f"{folder}/poses.csv", f"{folder}/poses.star", voxel_size=0.1, shape=32)
+    ...     fastmpr.Poses.read(f"{folder}/poses.star").unit
+    'um'
+    """
+    source, target = as_path(source, "source"), as_path(target, "target")
+    overwrite = as_flag(overwrite, "overwrite")
+    if is_pose_file(target):
+        chosen = {"channel": channel, "frame": frame, "scene": scene}
+        if given := [name for name, value in chosen.items() if value is not None]:
+            raise ValueError(f"{given[0]}: found {chosen[given[0]]!r} beside poses, need it for images alone")
+        Poses.read(source).write(target, overwrite, shape=shape, voxel_size=voxel_size)
+        return
+    writable_format(target)
+    if shape is not None:
+        raise ValueError(f"shape: found {shape!r} beside an image, need it for poses alone")
+    check_writable(target, overwrite)
+    if source.is_file() and not is_list(source):
+        image = io.read_image(source, voxel_size, channel=channel, frame=frame, scene=scene)
+        about = io.read_about(source, scene=scene) if channel is None and frame is None else None
+        io.write_image(target, image.values, image.axes, image.voxel_size, overwrite, about)
+        return
+    particles = io.open_particles(source, voxel_size, channel=channel, frame=frame, scene=scene)
+    io.write_image(target, _stacked(source, particles), "TZYX", particles.voxel_size, overwrite)
+
+
+def _stacked(source: Path, particles: Any) -> ArrayLike:
+    """Return all particles as one array (n, z, y, x)."""
+    first = particles[0]
+    check_fits_memory(source, len(particles) * first.nbytes)
+    stack = np.empty((len(particles), *first.shape), first.dtype)
+    stack[0] = first
+    for i in range(1, len(particles)):
+        stack[i] = particles[i]
+    return stack
