@@ -40,8 +40,10 @@ def files_listed(path: Path) -> tuple[list[Path], list[str]]:
     return [_file(path, name) for name in names], names
 
 
-def has_poses(path: Path) -> bool:
-    """Return whether a list gives poses beside the names."""
+def has_listed_poses(path: Path) -> bool:
+    """Return whether a file is a list that gives poses beside the names."""
+    if not is_list(path):
+        return False
     if path.suffix.lower() == ".star":
         return any(column in _particles(path) for column in ANGLES)
     titles = _titles(rows_of(path))

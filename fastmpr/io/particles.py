@@ -204,8 +204,8 @@ def open_particles(
 
     The result is a sequence, which reads a particle when it is indexed. It has ``names`` (None for a stack), ``shape`` and
     ``voxel_size``: the given one, else the one in the files. Files of a pattern such as ``particles/*.tif`` are in natural
-    order; those of a list are in the order of the list, which may be a ``.star`` or ``.csv`` file that names them. ``channel``, ``frame`` and ``scene`` choose among several in each
-    file, by number from 0 or by name.
+    order; those of a list are in the order of the list, which may be a ``.star`` or ``.csv`` file that names them.
+    ``channel``, ``frame`` and ``scene`` choose among several in each file, by number from 0 or by name.
 
     Raises
     ------

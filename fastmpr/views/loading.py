@@ -18,7 +18,7 @@ from .._validation import Vector, as_flag, as_voxel_size, shown
 from ..geometry.poses import Poses
 from ..inspection.lengths import check_travel
 from ..io.files import as_path
-from ..io.lists import has_poses, is_list
+from ..io.lists import has_listed_poses
 from ..io.particles import are_in_order, unmatched
 from .dataset import Dataset
 from .keywords import KEYWORDS, Belongings, Changes, OtherKeywords, Unframed
@@ -108,12 +108,7 @@ def load(
         if opened is not particles:
             views, voxel_size = {"names": opened.names, **views}, opened.voxel_size
         source, names = Source(opened), views.get("names")
-        if (
-            poses is None
-            and isinstance(particles, str | os.PathLike)
-            and is_list(particles)
-            and has_poses(Path(particles))
-        ):
+        if poses is None and isinstance(particles, str | os.PathLike) and has_listed_poses(Path(particles)):
             poses = particles
     found: Belongings = {"voxel_size": voxel_size, "psf_voxel_size": psf_voxel_size, **views}
     if isinstance(psf, str | os.PathLike):
@@ -125,9 +120,9 @@ def load(
     if psf_measured:
         found["psf"] = _measured(found["psf"], psf)
     if isinstance(poses, str | os.PathLike):
-        found["poses"] = _poses_of(poses, source, names, where, voxel_size)
-        _check_optics(poses, found["poses"], given_size)
-        check_travel(poses, found["poses"], source.known_shape(), voxel_size)
+        found["poses"] = read = _poses_of(poses, source, names, where, voxel_size)
+        _check_optics(poses, read, given_size)
+        check_travel(poses, read, source.known_shape(), voxel_size)
     else:
         found["poses"] = poses
     if not isinstance(particles, Dataset):

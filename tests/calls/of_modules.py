@@ -146,6 +146,29 @@ def pose_format(draw) -> Call:
 
 
 @st.composite
+def converted(draw) -> Call:
+    """Poses, or a volume, in another format."""
+    folder, voxel = Path(tempfile.mkdtemp(dir=FOLDER)), draw(st.sampled_from([0.1, (0.3, 0.1, 0.1)]))
+    fastmpr.io.write(folder / "a.tif", np.ones((5, 6, 7)), voxel)
+    Poses.random(3, rng=0).write(folder / "a.csv")
+    image = draw(st.booleans())
+    names = ["b.ome.tif"] if image else ["b.star", "b.poses.csv", "b.csv"]
+    arguments: dict[str, Any] = {
+        "source": folder / ("a.tif" if image else "a.csv"),
+        "target": folder / draw(st.sampled_from(names)),
+        "voxel_size": voxel,
+        "overwrite": draw(st.booleans()),
+    }
+    if not image:
+        arguments["shape"] = draw(st.sampled_from([8, (5, 6, 7)]))
+
+    def check(nothing: Any, given: dict[str, Any]) -> None:
+        assert nothing is None
+
+    return Call(fastmpr.convert, arguments, check, also=(OSError, ImportError))
+
+
+@st.composite
 def psnr(draw) -> Call:
     shape = draw(SHAPES)
 
@@ -377,6 +400,7 @@ CALLS: dict[str, tuple[Callable[[], st.SearchStrategy[Call]], int]] = {
     "io.write_image": (written_image, 150),
     "io.read": (read_volume, 300),
     "io.pose_format": (pose_format, 30),
+    "convert": (converted, 100),
     "psnr": (psnr, 150),
     "phantom": (phantom, 200),
     "psf.gaussian": (gaussian, 150),

@@ -95,7 +95,7 @@ def test_poses_of_other_particles(folder, capsys):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--fix", "poses.txt"], "poses.txt: found the suffix '.txt', need .csv or .star"),
+        (["--fix", "poses.txt"], "poses.txt: found the suffix '.txt', need .poses.csv or .csv or .star"),
         (["--fix", "nowhere/poses.csv"], "nowhere"),
         (["--workers", "0"], "argument --workers: found '0'"),
         (["--symmetry", "X3"], "symmetry: found 'X3'"),

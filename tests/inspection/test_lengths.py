@@ -77,7 +77,7 @@ def boxed(tmp_path, pixel: float, box: int) -> Poses:
     path = tmp_path / "p.star"
     Poses(np.eye(3)[np.newaxis].repeat(2, axis=0), names=["0", "1"]).write(path, shape=5, overwrite=True)
     optics = f"data_optics\nloop_\n_rlnOpticsGroup\n_rlnImagePixelSize\n_rlnImageSize\n1 {pixel} {box}\n"
-    path.write_text(optics + path.read_text())
+    path.write_text(optics + "data_particles" + path.read_text().split("data_particles")[1])
     return Poses.read(path)
 
 

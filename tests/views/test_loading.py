@@ -255,9 +255,9 @@ def test_optics_groups_of_several_pixels(files):
     text = (files / "poses.star").read_text()
     for second, refused in ((1000, False), (1000.4, False), (1040, True)):
         optics = f"data_optics\nloop_\n_rlnOpticsGroup\n_rlnImagePixelSize\n_rlnImageSize\n1 1000 14\n2 {second} 14\n"
-        rows = text.replace("_rlnOriginZAngst #7", "_rlnOriginZAngst #7\n_rlnOpticsGroup #8")
         group = iter("1212")
-        rows = "\n".join(f"{line} {next(group)}" if line.count(".") > 5 else line for line in rows.splitlines())
+        lines = ("data_particles" + text.split("data_particles")[1]).splitlines()
+        rows = "\n".join(f"{line[:-1]}{next(group)}" if line.count(".") > 5 else line for line in lines)
         (files / "mixed.star").write_text(optics + rows + "\n")
         given = (files / "particles", files / "psf.tif", files / "mixed.star")
         with warnings.catch_warnings():

@@ -1,0 +1,68 @@
+"""Lists of particles, and files that become files of another format."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import fastmpr
+from fastmpr import FastmprWarning, Poses
+from fastmpr.cli import main
+
+VOXEL = (0.3, 0.1, 0.1)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "views").mkdir()
+    for i in range(3):
+        fastmpr.io.write(tmp_path / "views" / f"{i}.tif", np.full((4, 5, 6), i + 1.0), VOXEL)
+    return tmp_path
+
+
+def poses(unit="voxel"):
+    random = Poses.random(3, max_translation=1.5, rng=0)
+    return Poses(random.rotation, random.translation, names=["views/2.tif", "views/0.tif", "views/1.tif"], unit=unit)
+
+
+@pytest.mark.parametrize("name", ["list.star", "list.csv", "list.poses.csv"])
+def test_a_list_brings_its_files_and_poses(folder, name):
+    poses().write(folder / name, shape=(4, 5, 6), voxel_size=VOXEL)
+    data = fastmpr.load(folder / name)
+    assert [float(data.source[i].max()) for i in range(3)] == [3, 1, 2]
+    np.testing.assert_allclose(data.poses.matrix, poses().matrix, atol=1e-9)
+
+
+def test_names_alone_are_a_list(folder):
+    (folder / "list.csv").write_text("views/1.tif\nviews/0.tif\n")
+    data = fastmpr.load(folder / "list.csv")
+    assert (len(data), data.poses) == (2, None)
+
+
+@pytest.mark.parametrize("name", ["7@stack.mrcs", "none.tif"])
+def test_what_a_list_cannot_mean(folder, name):
+    (folder / "list.star").write_text(f"data_particles\nloop_\n_rlnImageName\n{name}\n")
+    with pytest.raises((ValueError, OSError), match=rf"list\.star: found '{name}'") as error:
+        fastmpr.load(folder / "list.star")
+    assert "\n" not in str(error.value)
+
+
+def test_nanometres_are_suspected(folder):
+    far = Poses(poses().matrix, 1000 * poses().translation * 0.3, names=poses().names, unit="um")
+    far.write(folder / "far.poses.csv")
+    with pytest.warns(FastmprWarning, match=r"far\.poses\.csv: found translations of .* fit if they were nanometres"):
+        fastmpr.load(folder / "far.poses.csv")
+
+
+def test_commands(folder, capsys):
+    poses().write(folder / "a.csv")
+    line = ["convert", str(folder / "a.csv"), str(folder / "b.star"), "--voxel-size", "0.3", "0.1", "0.1"]
+    assert main(line) == 2  # the centre differs
+    assert "need shape=" in capsys.readouterr().err
+    assert main([*line, "--shape", "4", "5", "6"]) == 0
+    assert main(["convert", str(folder / "views"), str(folder / "all.ome.tif")]) == 0
+    image = fastmpr.io.open_particles(folder / "all.ome.tif")
+    np.testing.assert_allclose(image.voxel_size, VOXEL)
+    assert [float(view.max()) for view in image] == [1, 2, 3]
+    assert main(["convert", str(folder / "all.ome.tif"), str(folder / "one.ome.tif"), "--frame", "1"]) == 0
+    assert fastmpr.io.read(folder / "one.ome.tif")[0].max() == 2
