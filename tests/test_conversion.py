@@ -29,7 +29,7 @@ def poses(unit="voxel"):
 def test_a_list_brings_its_files_and_poses(folder, name):
     poses().write(folder / name, shape=(4, 5, 6), voxel_size=VOXEL)
     data = fastmpr.load(folder / name)
-    assert [float(data.source[i].max()) for i in range(3)] == [3, 1, 2]
+    assert [float(view.max()) for view in fastmpr.io.open_particles(folder / name)] == [3, 1, 2]
     np.testing.assert_allclose(data.poses.matrix, poses().matrix, atol=1e-9)
 
 

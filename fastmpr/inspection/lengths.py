@@ -76,9 +76,9 @@ def check_travel(where: Any, poses: Poses, shape: Size | None, voxel: Any) -> No
     unit = "voxels" if poses.unit == "voxel" else "micrometres"
     middle = float(np.median(np.abs(lengths).max(axis=1)))
     in_um = share if poses.unit != "voxel" or voxel is None else share / float(np.min(as_voxel_size(voxel)))
-    likely = [name for name, factor in _UNITS if in_um / factor <= 0.5]
+    likely = [name for name, factor in _UNITS if in_um / factor <= 1]
     guess = f"which would fit if they were {likely[0]}" if likely else "which no particle of its image has"
     warn(
         f"{where}: found translations of {middle:.3g} {unit}, {share:.3g} times the side of the particles' box, {guess}; "
-        f"need the unit that the format says"
+        "need the unit that the format says"
     )

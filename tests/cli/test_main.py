@@ -12,7 +12,7 @@ from fastmpr.cli import main
 
 
 class TestHelp:
-    @pytest.mark.parametrize("command", ["demo", "simulate", "reconstruct", "deconvolve", "info", "warmup"])
+    @pytest.mark.parametrize("command", ["demo", "simulate", "reconstruct", "deconvolve", "convert", "info", "warmup"])
     def test_shows_an_example(self, capsys, command):
         with pytest.raises(SystemExit) as stop:
             main([command, "--help"])
