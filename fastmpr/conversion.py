@@ -13,7 +13,7 @@ from . import io
 from ._validation import Size, Vector, as_flag
 from .geometry.poses import Poses
 from .io.files import as_path, check_fits_memory, check_writable
-from .io.formats import is_pose_file, writable_format
+from .io.formats import is_pose_file, split_name, volumes, writable_format
 from .io.lists import is_list
 
 
@@ -76,13 +76,21 @@ def convert(
     if shape is not None:
         raise ValueError(f"shape: found {shape!r} beside an image, need it for poses alone")
     check_writable(target, overwrite)
-    if source.is_file() and not is_list(source):
+    if _is_image(source):
         image = io.read_image(source, voxel_size, channel=channel, frame=frame, scene=scene)
         about = io.read_about(source, scene=scene) if channel is None and frame is None else None
         io.write_image(target, image.values, image.axes, image.voxel_size, overwrite, about)
         return
     particles = io.open_particles(source, voxel_size, channel=channel, frame=frame, scene=scene)
     io.write_image(target, _stacked(source, particles), "TZYX", particles.voxel_size, overwrite)
+
+
+def _is_image(path: Path) -> bool:
+    """Return whether a path is one image, which may be a folder such as OME-Zarr, and not several particles."""
+    file, _ = split_name(path)
+    if file.is_dir():
+        return any(module.holds(file, b"") for module in volumes())
+    return file.is_file() and not is_list(file)
 
 
 def _stacked(source: Path, particles: Any) -> ArrayLike:
