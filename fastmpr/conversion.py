@@ -6,15 +6,15 @@ import os
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import ArrayLike
-
 from . import io
-from ._validation import Size, Vector, as_flag
+from ._validation import Size, Vector, as_finite, as_flag, as_float_type
 from .geometry.poses import Poses
-from .io.files import as_path, check_fits_memory, check_writable
-from .io.formats import is_pose_file, split_name, volumes, writable_format
+from .io.files import as_path
+from .io.formats import check_output, is_pose_file, split_name, volumes, writable_format
+from .io.images import created_image, opened_image
 from .io.lists import is_list
+
+_PLANES = 128  # of a volume that are copied at once: as many as a chunk of Zarr has
 
 
 def convert(
@@ -32,7 +32,8 @@ def convert(
 
     Poses go to ``.csv`` (SPFluo), ``.poses.csv`` (of this library: nothing is converted) or ``.star`` (RELION). Volumes,
     images with channels and frames, and 4-D stacks go to any image format, in float32, or float64 where they are float64. A
-    folder, a pattern or a ``.star`` or ``.csv`` list of volumes becomes one 4-D stack. The image is held in memory.
+    folder, a pattern or a ``.star`` or ``.csv`` list of volumes becomes one 4-D stack. Images are copied piece by piece, and
+    need not fit in memory (but for ``.npz``).
 
     Parameters
     ----------
@@ -75,14 +76,26 @@ def convert(
     writable_format(target)
     if shape is not None:
         raise ValueError(f"shape: found {shape!r} beside an image, need it for poses alone")
-    check_writable(target, overwrite)
+    check_output(target, overwrite)
     if _is_image(source):
-        image = io.read_image(source, voxel_size, channel=channel, frame=frame, scene=scene)
         about = io.read_about(source, scene=scene) if channel is None and frame is None else None
-        io.write_image(target, image.values, image.axes, image.voxel_size, overwrite, about)
+        with opened_image(source, voxel_size, channel=channel, frame=frame, scene=scene) as image:
+            _copy(image.values, target, image.axes, image.voxel_size, overwrite, about)
         return
     particles = io.open_particles(source, voxel_size, channel=channel, frame=frame, scene=scene)
-    io.write_image(target, _stacked(source, particles), "TZYX", particles.voxel_size, overwrite)
+    shape_of_all, dtype = (len(particles), *particles.shape), particles[0].dtype
+    with created_image(target, shape_of_all, dtype, "TZYX", particles.voxel_size, overwrite) as pieces:
+        for i in range(len(particles)):
+            pieces[i] = particles[i]
+
+
+def _copy(values: Any, target: Path, axes: str, voxel_size: Any, overwrite: bool, about: io.About | None) -> None:
+    """Write an image, some planes at a time."""
+    step = _PLANES if values.ndim == 3 else 1
+    with created_image(target, values.shape, as_float_type(values.dtype), axes, voxel_size, overwrite, about) as pieces:
+        for k in range(0, len(values), step):
+            part = slice(k, min(k + step, len(values)))
+            pieces[part] = as_finite(values[part], str(target), gaps=True)
 
 
 def _is_image(path: Path) -> bool:
@@ -91,14 +104,3 @@ def _is_image(path: Path) -> bool:
     if file.is_dir():
         return any(module.holds(file, b"") for module in volumes())
     return file.is_file() and not is_list(file)
-
-
-def _stacked(source: Path, particles: Any) -> ArrayLike:
-    """Return all particles as one array (n, z, y, x)."""
-    first = particles[0]
-    check_fits_memory(source, len(particles) * first.nbytes)
-    stack = np.empty((len(particles), *first.shape), first.dtype)
-    stack[0] = first
-    for i in range(1, len(particles)):
-        stack[i] = particles[i]
-    return stack

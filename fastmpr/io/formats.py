@@ -10,9 +10,9 @@ A module for images (volumes, stacks of volumes, channels and frames) has:
 - ``require()``, if it needs a package, which raises the error that says how to install it;
 - optionally ``scenes(path)``, which returns the names of the images in a file that may hold several;
 - optionally ``IS_FOLDER``, True where such a "file" is a folder; ``NO_VOXEL_SIZE``, True where it cannot hold one;
-- optionally ``write(path, values, axes, voxel_size, about, overwrite)``, whole or not at all. It takes a checked float32 or
-  float64 array, its axes in the order TCZYX, the sides of a voxel in micrometres, one for each axis in space, or None, and
-  an `about.About`.
+- optionally ``created(path, shape, dtype, axes, voxel_size, about, overwrite)``, a context manager that yields what takes
+  ``array[index] = values``; the file is there, whole, if its block ends without an error. float32 or float64, the axes in
+  the order TCZYX, the sides of a voxel in micrometres, one for each axis in space, or None, and an `about.About`.
 
 Everything else is done once, in `stored`: it reads volumes, images and stacks of all formats alike.
 
@@ -120,7 +120,8 @@ def write(path: str | Path, volume: ArrayLike, voxel_size: ArrayLike | None = No
     module, array = writable_format(path), as_volume(volume, "volume")
     size = None if voxel_size is None else as_voxel_size(voxel_size)
     check_output(path, as_flag(overwrite, "overwrite"))
-    module.write(path, array, "ZYX", size, About(), overwrite)
+    with module.created(path, array.shape, array.dtype, "ZYX", size, About(), overwrite) as target:
+        target[...] = array
 
 
 @contextmanager
@@ -206,7 +207,7 @@ def _head(path: Path) -> bytes:
 
 def writable_format(path: str | Path) -> Any:
     """Return the module that writes images with this suffix, or raise an error that lists the suffixes."""
-    writers = [module for module in volumes() if hasattr(module, "write")]
+    writers = [module for module in volumes() if hasattr(module, "created")]
     return _of_suffix(path, writers) or _refuse(path, writers)
 
 

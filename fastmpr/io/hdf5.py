@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .._validation import Vector
 from .about import About
@@ -101,19 +100,23 @@ def _values(path: Path, file: Any, data: Any) -> Any:
     return np.memmap(path, data.dtype, mode="r", offset=offset, shape=data.shape)
 
 
-def write(path: Path, values: NDArray, axes: str, voxel_size: Any, about: About, overwrite: bool) -> None:
-    """Write a data set in one piece, with its axes, voxel size and channels as attributes, whole or not at all."""
+@contextmanager
+def created(
+    path: Path, shape: tuple[int, ...], dtype: Any, axes: str, voxel_size: Any, about: About, overwrite: bool
+) -> Iterator[Any]:
+    """Write a data set piece by piece, with its axes, voxel size and channels as attributes, whole or not at all."""
     h5py = require()
     entries = as_entries(axes, voxel_size, about)
     with written_whole(path, overwrite) as temporary:
         try:
             with h5py.File(temporary, "w") as file:
-                data = file.create_dataset("values", data=values)
+                data = file.create_dataset("values", shape, dtype)
                 for dimension, letter in zip(data.dims, entries.pop("axes"), strict=True):
                     dimension.label = letter.lower()
                 if "voxel_size" in entries:
                     data.attrs[_SIZE] = entries.pop("voxel_size")
                 data.attrs.update(entries)
+                yield data
         except RuntimeError as error:  # h5py's on a full disk
             raise OSError(" ".join(str(error).split())) from None
 

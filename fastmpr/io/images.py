@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from .._validation import as_finite, as_flag, as_reals, as_voxel_size, shown
 from .about import About
 from .files import FileError, as_path
 from .formats import check_output, opened, writable_format
-from .stored import AXES, Stored, fixed_axes, parsing, tell_slip, voxel_size_of
+from .stored import AXES, Stored, Unread, fixed_axes, parsing, tell_slip, voxel_size_of
 
 _NEED = "need some of T, C, Z, Y and X, in this order, Y and X among them"
 
@@ -22,14 +24,14 @@ class StoredImage(NamedTuple):
 
     Attributes
     ----------
-    values : ndarray
+    values : ndarray, or what reads like one
     axes : str
         A letter for each axis of ``values``: some of T, C, Z, Y and X, in this order.
     voxel_size : tuple of float or None
         In micrometres: (z, y, x), or (y, x) if there is no Z; None if unknown.
     """
 
-    values: NDArray
+    values: Any
     axes: str
     voxel_size: tuple[float, ...] | None
 
@@ -89,7 +91,8 @@ def read_image(
     >>> image.values.shape, image.axes, image.voxel_size
     ((2, 4, 5, 6), 'CZYX', (0.3, 0.1, 0.1))
     """
-    return _image(as_path(path), voxel_size, as_letters(axes), channel, frame, scene, whole=True)
+    with opened_image(path, voxel_size, axes, channel=channel, frame=frame, scene=scene) as image:
+        return image._replace(values=image.values[...])
 
 
 def look_at(
@@ -100,7 +103,8 @@ def look_at(
     scene: int | str | None = None,
 ) -> StoredImage:
     """Return what `read_image` does without reading the file's data: ``values`` has only its shape and dtype."""
-    return _image(as_path(path), voxel_size, as_letters(axes), None, None, scene, whole=False)
+    with opened_image(path, voxel_size, axes, scene=scene, tells=True) as image:
+        return image._replace(values=np.broadcast_to(np.zeros((), image.values.dtype), image.values.shape))
 
 
 def read_about(path: str | Path, *, scene: int | str | None = None) -> About:
@@ -183,38 +187,62 @@ def write_image(
     ...     fastmpr.io.read_image(f"{folder}/plane.ome.tif").voxel_size
     (0.1, 0.1)
     """
+    writable_format(as_path(path))
+    array = as_finite(values, "values", gaps=True)
+    with created_image(path, array.shape, array.dtype, axes, voxel_size, overwrite, about) as target:
+        target[...] = array
+
+
+@contextmanager
+def created_image(
+    path: str | Path,
+    shape: tuple[int, ...],
+    dtype: Any,
+    axes: str,
+    voxel_size: ArrayLike | None = None,
+    overwrite: bool = False,
+    about: About | None = None,
+) -> Iterator[Any]:
+    """Yield what takes ``target[index] = values``, to write an image piece by piece; otherwise as `write_image`."""
     path, overwrite = as_path(path), as_flag(overwrite, "overwrite")
     module = writable_format(path)
-    array = as_finite(values, "values", gaps=True)
-    if not isinstance(axes, str) or not _are_in_order(axes) or len(axes) != array.ndim:
-        raise ValueError(f"axes: found {shown(axes)} for values of shape {array.shape}, {_NEED}")
+    if not isinstance(axes, str) or not _are_in_order(axes) or len(axes) != len(shape):
+        raise ValueError(f"axes: found {shown(axes)} for values of shape {shape}, {_NEED}")
     if about is not None and not isinstance(about, About):
         raise TypeError(f"about: found {shown(about)}, need a fastmpr.io.About")
     sides = _lengths(voxel_size, "Z" in axes)
     check_output(path, overwrite)
-    module.write(path, array, axes, sides, about or About(), overwrite)
+    with module.created(path, shape, np.dtype(dtype), axes, sides, about or About(), overwrite) as target:
+        yield target
 
 
-def _image(
-    path: Path, voxel_size: Any, letters: str | None, channel: Any, frame: Any, scene: Any, whole: bool
-) -> StoredImage:
-    """Return the image in a file; unless ``whole``, its data are not read."""
+@contextmanager
+def opened_image(
+    path: str | Path,
+    voxel_size: ArrayLike | None = None,
+    axes: str | None = None,
+    *,
+    channel: int | str | None = None,
+    frame: int | None = None,
+    scene: int | str | None = None,
+    tells: bool = False,
+) -> Iterator[StoredImage]:
+    """Yield what `read_image` does, unread: ``values`` reads what it is asked for while the file is open.
+
+    If it ``tells``, it warns of a given voxel size that looks like a slip beside the file's own.
+    """
+    path, letters = as_path(path), as_letters(axes)
     with opened(path, scene) as stored:
         stored.check_is_real()
         named = _as_axes(stored) if letters is None else _as_told(path, letters, stored.shape)
         fixed = fixed_axes(stored, named, channel, frame)
         fixed |= {k: 0 for k, axis in enumerate(named) if axis == "Z" and stored.shape[k] == 1}
-        axes = "".join(sorted((axis for k, axis in enumerate(named) if k not in fixed), key=AXES.index))
-        given = _lengths(voxel_size, "Z" in axes)
-        sides, said = voxel_size_of(stored, given, flat="Z" not in axes)
-        if whole:
-            values = stored.read(named, fixed, axes)
-        else:
-            if "Z" in axes:
-                tell_slip(path, as_voxel_size(given) if given else None, said)
-            shape = [stored.shape[named.index(axis)] for axis in axes]
-            values = np.broadcast_to(np.zeros((), stored.values.dtype), shape)
-    return StoredImage(values, axes, given or _lengths(sides, "Z" in axes))
+        order = "".join(sorted((axis for k, axis in enumerate(named) if k not in fixed), key=AXES.index))
+        given = _lengths(voxel_size, "Z" in order)
+        sides, said = voxel_size_of(stored, given, flat="Z" not in order)
+        if tells and "Z" in order:
+            tell_slip(path, as_voxel_size(given) if given else None, said)
+        yield StoredImage(Unread(stored, named, fixed, order), order, given or _lengths(sides, "Z" in order))
 
 
 def as_letters(axes: Any) -> str | None:

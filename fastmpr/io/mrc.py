@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import os
+import shutil
 import warnings
 import zlib
 from collections.abc import Callable, Iterator
@@ -18,13 +20,16 @@ from numpy.typing import NDArray
 from .._messages import log, warn
 from .._validation import Vector
 from . import units
-from .files import FileError, check_fits_memory
+from .about import About
+from .files import FileError, check_fits_memory, written_whole
+from .pieces import Pieces, appended
 from .stored import Stored, parsing, which_scene
 
 SUFFIXES = (".mrc", ".map", ".rec", ".mrc.gz", ".map.gz", ".rec.gz")
 KIND = "an MRC file"
 
 _HEADER = 1024  # bytes
+_CHUNK = 1 << 20  # bytes that are compressed at once
 _MARK_AT = 208  # place of the word MAP
 _GZIP, _BZIP2 = b"\x1f\x8b", b"BZ"
 _ANY_WRAPPER = 32 + zlib.MAX_WBITS  # zlib's word for gzip too
@@ -36,6 +41,10 @@ _GREYS = 16  # an image of bytes has at least this many distinct values
 _WRONG_SIGN = 1.15
 _UNIT = 1e-4  # angstroms: tolerance of a voxel side of 1
 _FLAT, _SLENDER = 0.7, 20.0  # range of a microscope voxel's side along z over its side along y
+_AXES = ("YX", "ZYX", "TZYX")  # that are written: T counts the volumes of a stack
+_KINDS = {2: 0, 3: 1, 4: 401}  # MRC2014's space groups of images, volumes and stacks of volumes, by their dimensions
+_ANGSTROMS = 1e4  # in a micrometre
+_UNDETERMINED = {"dmin": 0, "dmax": -1, "dmean": -2, "rms": -1}  # MRC2014's words for numbers that nobody has looked at
 # bytes per voxel for each mode in the header; modes 3 and 4 are complex
 _BYTES = {0: 1, 1: 2, 2: 4, 6: 2, 12: 2}
 
@@ -83,6 +92,51 @@ def opened(path: Path, scene: Any = None) -> Iterator[Stored]:
         data = data.transpose(_axis_order(path, header))
     depth = 1 if data.ndim == 2 else data.shape[-3]
     yield Stored(path, KIND, data, axes, lambda flat: _voxel_size(path, lengths, header, depth))
+
+
+@contextmanager
+def created(
+    path: Path, shape: tuple[int, ...], dtype: Any, axes: str, voxel_size: Any, about: About, overwrite: bool
+) -> Iterator[Pieces]:
+    """Write an image, a volume or a stack of volumes piece by piece as MRC2014 in float32, whole or not at all.
+
+    A file whose suffix is that of gzip is compressed at the end.
+    """
+    mrcfile = require()
+    if axes not in _AXES:
+        raise FileError(f"{path}: found axes {axes}, need {', '.join(_AXES)} in an MRC file, or another format")
+    if np.dtype(dtype) != np.float32:
+        log.info(f"{path}: an MRC file holds float32, so digits are lost")
+    with written_whole(path, overwrite) as temporary:
+        with _quiet(), mrcfile.new(temporary, np.zeros((1,) * len(shape), np.float32), overwrite=True) as file:
+            _describe(file, shape, voxel_size)
+        with appended(temporary, shape, np.float32, _HEADER) as pieces:
+            yield pieces
+        if path.suffix.lower() == ".gz":
+            _compress(temporary)
+
+
+def _describe(file: Any, shape: tuple[int, ...], voxel_size: Any) -> None:
+    """Write the header of an array of some shape, before the array."""
+    depth = shape[-3] if len(shape) > 2 else 1
+    sizes = {"nx": shape[-1], "ny": shape[-2], "nz": depth * (shape[0] if len(shape) == 4 else 1)}
+    samples = {"mx": shape[-1], "my": shape[-2], "mz": depth}
+    for name, number in {**sizes, **samples, "ispg": _KINDS[len(shape)], **_UNDETERMINED}.items():
+        file.header[name] = number
+    y, x = voxel_size[-2:] if voxel_size else (0.0, 0.0)  # 0: unknown
+    z = voxel_size[0] if voxel_size and len(voxel_size) == 3 else y
+    file.voxel_size = _ANGSTROMS * x, _ANGSTROMS * y, _ANGSTROMS * z
+
+
+def _compress(path: Path) -> None:
+    """Replace a file by a gzipped one."""
+    packed = path.with_suffix(".gz.part")
+    try:
+        with open(path, "rb") as file, gzip.open(packed, "wb") as target:
+            shutil.copyfileobj(file, target, _CHUNK)
+        os.replace(packed, path)
+    finally:
+        packed.unlink(missing_ok=True)
 
 
 def _data(path: Path, mrcfile: Any, header: Any) -> NDArray | None:

@@ -15,6 +15,7 @@ from .._messages import log
 from .about import About
 from .arrays import check_not_empty, unnamed
 from .files import FileError, check_fits_memory, written_whole
+from .pieces import Pieces, appended
 from .stored import Stored, parsing, which_scene
 
 SUFFIXES = (".npy",)
@@ -82,10 +83,17 @@ def mapped(path: Path, header: Header, begin: int) -> NDArray:
     return np.memmap(path, header.dtype, mode="r", offset=begin, shape=header.shape, order=order)
 
 
-def write(path: Path, values: NDArray, axes: str, voxel_size: Any, about: About, overwrite: bool) -> None:
-    """Write an array, whole or not at all; the log says what such a file cannot hold."""
+@contextmanager
+def created(
+    path: Path, shape: tuple[int, ...], dtype: Any, axes: str, voxel_size: Any, about: About, overwrite: bool
+) -> Iterator[Pieces]:
+    """Write an array piece by piece, whole or not at all; the log says what such a file cannot hold."""
     lost = ["the voxel size"] * (voxel_size is not None) + ["the axes"] * (axes not in ("YX", "ZYX"))
     if lost:
         log.info(f"{path}: an NPY file does not hold {' and '.join(lost)}")
-    with written_whole(path, overwrite) as temporary, open(temporary, "wb") as file:
-        np.lib.format.write_array(file, values, allow_pickle=False)
+    header = {"descr": np.lib.format.dtype_to_descr(np.dtype(dtype)), "fortran_order": False, "shape": tuple(shape)}
+    with written_whole(path, overwrite) as temporary:
+        with open(temporary, "wb") as file:
+            np.lib.format.write_array_header_1_0(file, header)
+        with appended(temporary, shape, dtype) as pieces:
+            yield pieces

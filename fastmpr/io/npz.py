@@ -110,10 +110,15 @@ class _Packed:
         self._begin = self._file.tell()
 
     def __getitem__(self, index: Any) -> NDArray:
-        """Return a part; of an array in C order, one item of the first axis is unpacked alone."""
+        """Return a part; of an array in C order, items of the first axis are unpacked alone."""
         first, rest = index[0], index[1:]
-        if self._header.in_fortran_order or first == slice(None):
+        if self._header.in_fortran_order:
             return self._unpacked(0, self.shape)[index]
+        if isinstance(first, slice):
+            places = range(self.shape[0])[first]
+            count = abs(places[-1] - places[0]) + 1 if places else 0
+            some = self._unpacked(min(places, default=0), (count, *self.shape[1:]))
+            return some[:: places.step][(slice(None), *rest)]
         return self._unpacked(int(first), self.shape[1:])[rest]
 
     def _unpacked(self, item: int, shape: tuple[int, ...]) -> NDArray:
@@ -125,8 +130,16 @@ class _Packed:
         return np.frombuffer(data, self.dtype).reshape(shape, order=order)
 
 
-def write(path: Path, values: NDArray, axes: str, voxel_size: Any, about: About, overwrite: bool) -> None:
-    """Write an archive that is not compressed, so that it can be memory-mapped, whole or not at all."""
+@contextmanager
+def created(
+    path: Path, shape: tuple[int, ...], dtype: Any, axes: str, voxel_size: Any, about: About, overwrite: bool
+) -> Iterator[NDArray]:
+    """Write an archive, whole or not at all: at once, since the sum of its bytes comes before them.
+
+    It is not compressed, so that it can be memory-mapped.
+    """
+    values = np.empty(shape, dtype)
+    yield values
     entries = {"values": values, **as_entries(axes, voxel_size, about)}
     with written_whole(path, overwrite) as temporary, ZipFile(temporary, "w", ZIP_STORED) as archive:
         for name, value in entries.items():

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .._validation import Vector
 from . import units
@@ -92,9 +92,16 @@ def _interval(scale: dict[str, Any] | None) -> float | None:
 
 
 def described(
-    values: NDArray, axes: str, sides: Any, about: About, version: str, name: str, level: str
+    shape: Sequence[int],
+    extent: tuple[float, float],
+    axes: str,
+    sides: Any,
+    about: About,
+    version: str,
+    name: str,
+    level: str,
 ) -> dict[str, Any]:
-    """Return the attributes of the group of an image of one level."""
+    """Return the attributes of the group of an image of one level, whose values lie within an extent."""
     lengths = dict(zip(axes.strip("TC"), sides or (), strict=False))
     entries: list[dict[str, str]] = []
     for letter in axes:
@@ -109,7 +116,7 @@ def described(
     dataset = {"path": level, "coordinateTransformations": [{"type": "scale", "scale": scale}]}
     pyramid: dict[str, Any] = {"name": name, "axes": entries, "datasets": [dataset]}
     found: dict[str, Any] = {"multiscales": [pyramid]}
-    if channels := _channels(values, axes, about):
+    if channels := _channels(shape, extent, axes, about):
         found["omero"] = {"channels": channels}
     if version == "0.5":
         return {"ome": {"version": version, **found}}
@@ -117,16 +124,16 @@ def described(
     return found
 
 
-def _channels(values: NDArray, axes: str, about: About) -> list[dict[str, Any]]:
+def _channels(shape: Sequence[int], extent: tuple[float, float], axes: str, about: About) -> list[dict[str, Any]]:
     """Return the entries of the channels, if anything is known of all of them."""
-    count = values.shape[axes.index("C")] if "C" in axes else 1
+    count = shape[axes.index("C")] if "C" in axes else 1
     known: dict[str, list[Any]] = {"label": list(about.names)} if is_whole(about.names, count) else {}
     for key, lengths in (("emissionWave", about.emission), ("excitationWave", about.excitation)):
         if is_whole(lengths, count):
             known[key] = [1000 * length for length in lengths if length]
     if not known:
         return []
-    low, high = float(np.fmin.reduce(values, axis=None)), float(np.fmax.reduce(values, axis=None))
+    low, high = extent
     window = {"min": low, "max": high, "start": low, "end": high}
     return [
         {"color": "FFFFFF", "window": window, **{key: entries[k] for key, entries in known.items()}}

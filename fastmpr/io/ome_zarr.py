@@ -138,7 +138,7 @@ class _Chunks:
         """Refuse to read a part of which a chunk is missing."""
         root = self._path / self._array.path
         places = [
-            [one // side] if isinstance(one, int) else range(-(-n // side))
+            sorted({place // side for place in (range(n)[one] if isinstance(one, slice) else [one])})
             for one, n, side in zip(index, self.shape, self._outer, strict=True)
         ]
         keys = [self._array.metadata.encode_chunk_key(place) for place in itertools.product(*places)]
@@ -148,13 +148,21 @@ class _Chunks:
             raise FileError(f"{self._path}: {found}, need all, or a fill value of NaN where nothing was seen")
 
 
-def write(
-    path: Path, values: NDArray, axes: str, voxel_size: Any, about: About, overwrite: bool, version: str = "0.5"
-) -> None:
-    """Write an OME-Zarr folder of version 0.5 (Zarr 3) or 0.4 (Zarr 2), whole or not at all; every chunk is written."""
+@contextmanager
+def created(
+    path: Path,
+    shape: tuple[int, ...],
+    dtype: Any,
+    axes: str,
+    voxel_size: Any,
+    about: About,
+    overwrite: bool,
+    version: str = "0.5",
+) -> Iterator[Any]:
+    """Write an OME-Zarr folder of version 0.5 (Zarr 3) or 0.4 (Zarr 2) piece by piece, whole or not at all."""
     zarr = require()
     space = sum(axis in "ZYX" for axis in axes)
-    chunks = (*(1 for _ in axes[:-space]), *(min(n, _CHUNK) for n in values.shape[-space:]))
+    chunks = (*(1 for _ in axes[:-space]), *(min(n, _CHUNK) for n in shape[-space:]))
     is_new = version == "0.5"
     options: dict[str, Any] = (
         {"dimension_names": list(axes.lower()), "compressors": zarr.codecs.ZstdCodec(level=3, checksum=True)}
@@ -163,16 +171,30 @@ def write(
     )
     with tree_written_whole(path, overwrite) as temporary:
         group = zarr.open_group(str(temporary), mode="w", zarr_format=3 if is_new else 2)
-        array = group.create_array(
-            _LEVEL,
-            shape=values.shape,
-            dtype=values.dtype,
-            chunks=chunks,
-            config={"write_empty_chunks": True},
-            **options,
+        config = {"write_empty_chunks": True}  # or they look as if they were lost
+        array = group.create_array(_LEVEL, shape=shape, dtype=dtype, chunks=chunks, config=config, **options)
+        pieces = _Ranged(array)
+        yield pieces
+        group.attrs.update(
+            ome_metadata.described(shape, pieces.range, axes, voxel_size, about, version, path.name, _LEVEL)
         )
-        array[...] = values
-        group.attrs.update(ome_metadata.described(values, axes, voxel_size, about, version, path.name, _LEVEL))
+
+
+class _Ranged:
+    """An array that is written piece by piece, and the range of its values, which viewers ask for."""
+
+    def __init__(self, array: Any) -> None:
+        self.shape, self.dtype, self.ndim, self._array = array.shape, array.dtype, array.ndim, array
+        self.range = np.inf, -np.inf
+
+    def __setitem__(self, index: Any, values: Any) -> None:
+        """Write a box."""
+        low, high = self.range
+        self.range = (
+            float(np.fmin(low, np.fmin.reduce(values, axis=None))),
+            float(np.fmax(high, np.fmax.reduce(values, axis=None))),
+        )
+        self._array[index] = values
 
 
 def require() -> Any:

@@ -32,7 +32,7 @@ class Planes:
         return len(self.shape)
 
     def __getitem__(self, index: Any) -> NDArray:
-        """Read the planes of a tuple of integers and full slices."""
+        """Read the planes of a tuple of integers and slices."""
         index = index if isinstance(index, tuple) else (index,)
         index += (slice(None),) * (self.ndim - len(index))
         outer, inner = index[:-2], index[-2:]

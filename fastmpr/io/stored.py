@@ -21,6 +21,7 @@ from .._validation import Vector, as_volume, shown
 from . import units
 from .about import About
 from .files import FileError, check_fits_memory
+from .pieces import filled
 
 AXES = "TCZYX"  # frames, channels and space, the outermost first
 _UNNAMED = "QI"  # letters of axes that a file does not name
@@ -44,7 +45,7 @@ class Stored:
         What errors call it: "a TIFF file".
     values : array_like
         In the file's own order of axes, with ``shape``, ``dtype`` and ``values[index]``, which reads what is asked for;
-        ``index`` is a tuple of integers and full slices.
+        ``index`` is a tuple of integers and slices.
     axes : str
         A letter for each axis: T, C, Z, Y, X; S for colours; Q where the file does not name it.
     voxel_size : callable
@@ -74,7 +75,7 @@ class Stored:
         """Text for an error: the shape and the axes."""
         return f"found an image of shape {self.shape} with axes {self.axes}"
 
-    def read(self, axes: str, fixed: dict[int, int], order: str) -> NDArray:
+    def read(self, axes: str, fixed: dict[int, int], order: str, parts: dict[str, slice] | None = None) -> NDArray:
         """Return an array of the axes of ``order``.
 
         Parameters
@@ -85,11 +86,14 @@ class Stored:
             The index along each axis that is left out.
         order : str
             The letters of all other axes, in the order of the result.
+        parts : dict, optional
+            Which part of an axis is read, by its letter; all by default.
         """
-        index = tuple(fixed.get(k, slice(None)) for k in range(len(axes)))
+        parts = parts or {}
+        index = tuple(fixed.get(k, parts.get(axis, slice(None))) for k, axis in enumerate(axes))
         left = [axis for k, axis in enumerate(axes) if k not in fixed]
         if not isinstance(self.values, np.ndarray):
-            kept = [n for k, n in enumerate(self.shape) if k not in fixed]
+            kept = [len(range(n)[one]) for n, one in zip(self.shape, index, strict=True) if isinstance(one, slice)]
             check_fits_memory(self.path, prod(kept) * np.dtype(self.values.dtype).itemsize)
         with parsing(self.path, self.kind):
             part = self.values[index]
@@ -113,6 +117,38 @@ class Stored:
             return self.axes
         names = iter(sorted(free, key=AXES.index))
         return "".join(next(names) if axis in _UNNAMED else axis for axis in self.axes)
+
+
+class Unread:
+    """The axes of a stored image in another order, some of them left out, which are read when they are asked for.
+
+    Parameters
+    ----------
+    stored : Stored
+    axes, fixed, order
+        As `Stored.read` has them.
+    """
+
+    def __init__(self, stored: Stored, axes: str, fixed: dict[int, int], order: str):
+        self._stored, self._axes, self._fixed, self._order = stored, axes, fixed, order
+        self.shape = tuple(stored.shape[axes.index(axis)] for axis in order)
+        self.dtype, self.ndim = np.dtype(stored.values.dtype), len(order)
+        chunks = getattr(stored.values, "chunks", None)
+        if chunks is not None:
+            self.chunks = tuple(chunks[axes.index(axis)] for axis in order)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, index: Any) -> NDArray:
+        """Return a part, with integers and slices along the axes."""
+        entries = filled(index, self.ndim)
+        there = dict(zip(self._order, entries, strict=True))
+        fixed = self._fixed | {
+            k: int(there[axis]) for k, axis in enumerate(self._axes) if not isinstance(there.get(axis, slice(0)), slice)
+        }
+        kept = "".join(axis for axis, one in zip(self._order, entries, strict=True) if isinstance(one, slice))
+        return self._stored.read(self._axes, fixed, kept, {axis: there[axis] for axis in kept})
 
 
 @contextmanager

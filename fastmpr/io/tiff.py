@@ -20,6 +20,7 @@ from .._validation import Vector
 from . import units
 from .about import About, of_ome, seconds
 from .files import FileError, written_whole
+from .pieces import Pieces, appended
 from .stored import Stored, parsing, which_scene
 
 SUFFIXES = (".tif", ".tiff")
@@ -129,15 +130,21 @@ class _Pages:
             return bytes(self._handle.read(count))
 
 
-def write(path: Path, values: NDArray, axes: str, voxel_size: Any, about: About, overwrite: bool) -> None:
-    """Write an image as OME-TIFF, whole or not at all; a large one as BigTIFF."""
+@contextmanager
+def created(
+    path: Path, shape: tuple[int, ...], dtype: Any, axes: str, voxel_size: Any, about: About, overwrite: bool
+) -> Iterator[Pieces]:
+    """Write an image piece by piece as OME-TIFF, uncompressed, whole or not at all; a large one as BigTIFF."""
     tifffile = require()
     metadata: dict[str, Any] = {"axes": axes}
     for axis, length in zip(axes.strip("TC"), voxel_size or (), strict=False):
         metadata |= {f"PhysicalSize{axis}": length, f"PhysicalSize{axis}Unit": "µm"}
-    metadata |= about.metadata(values.shape[axes.index("C")] if "C" in axes else 1)
+    metadata |= about.metadata(shape[axes.index("C")] if "C" in axes else 1)
+    options = {"ome": True, "photometric": "minisblack", "metadata": metadata}
     with written_whole(path, overwrite) as temporary:
-        tifffile.imwrite(temporary, values, ome=True, photometric="minisblack", metadata=metadata)
+        offset, _ = tifffile.imwrite(temporary, shape=shape, dtype=dtype, returnoffset=True, **options)
+        with appended(temporary, shape, dtype, offset) as pieces:
+            yield pieces
 
 
 def require() -> Any:

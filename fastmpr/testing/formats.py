@@ -42,7 +42,7 @@ def check_format(module: Any, folder: str | os.PathLike[str], sample: str | os.P
     folder : path
         An empty folder, where files are written.
     sample : path, optional
-        A right file, for a module of images that has no ``write``.
+        A right file, for a module of images that has no ``created``.
 
     Raises
     ------
@@ -64,12 +64,12 @@ def check_format(module: Any, folder: str | os.PathLike[str], sample: str | os.P
         path = place / f"right{suffix}"
         if hasattr(module, "UNIT"):
             _check_poses(module, path)
-        elif hasattr(module, "write"):
+        elif hasattr(module, "created"):
             _check_volumes(module, path)
-        if hasattr(module, "write"):
+        if hasattr(module, "UNIT") or hasattr(module, "created"):
             _check_files(module, path)
-    if not hasattr(module, "write"):
-        need(sample is not None, "check_format: found a module without write and no sample", "sample=, a right file")
+    if not hasattr(module, "UNIT") and not hasattr(module, "created"):
+        need(sample is not None, "check_format: found a module without created and no sample", "sample=, a right file")
         _check_sample(module, Path(str(sample)))
     _check_refusals(module, place, path if sample is None else Path(sample))
 
@@ -102,19 +102,20 @@ def _read(module: Any, path: Path) -> Any:
 def _check_volumes(module: Any, path: Path) -> None:
     """Check that volumes come back."""
     for voxel_size in (None,) if getattr(module, "NO_VOXEL_SIZE", False) else (_VOXEL, None):
-        called("write", _write, module, path, _VOLUME, voxel_size)
+        called("created", _write, module, path, _VOLUME, voxel_size)
         volume, said = called("opened", _read, module, path)
         _check_volume(volume, _VOLUME, path.name)
         _check_voxel(said, voxel_size, f"{path.name}: opened")
         head = b"" if path.is_dir() else path.read_bytes()[:_HEAD]
         need(module.holds(path, head), f"{path.name}: found that holds does not know it", "True of what was written")
     for other in (_VOLUME.astype(np.float64), _VOLUME[:, ::-1, ::2]):
-        called("write", _write, module, path, other, None)
+        called("created", _write, module, path, other, None)
         _check_volume(called("opened", _read, module, path)[0], other, f"{path.name}, written from {other.dtype}")
 
 
 def _write(module: Any, path: Path, volume: NDArray, voxel_size: Any, overwrite: bool = True) -> None:
-    module.write(path, volume, "ZYX", voxel_size, About(), overwrite)
+    with module.created(path, volume.shape, volume.dtype, "ZYX", voxel_size, About(), overwrite) as target:
+        target[...] = volume
 
 
 def _check_volume(volume: Any, expected: NDArray, what: str) -> None:

@@ -233,5 +233,5 @@ class TestWrite:
             write_image(tmp_path / "v.ome.tif", VOLUME, "ZYX")
         write_image(tmp_path / "v.ome.tif", VOLUME, "ZYX", overwrite=True)
         np.testing.assert_array_equal(fastmpr.io.read(tmp_path / "v.ome.tif")[0], VOLUME)
-        with pytest.raises(ValueError, match="found the suffix '.mrc', need .tif or .tiff"):
-            write_image(tmp_path / "v.mrc", VOLUME, "ZYX")
+        with pytest.raises(ValueError, match="found the suffix '.png', need .tif or .tiff"):
+            write_image(tmp_path / "v.png", VOLUME, "ZYX")

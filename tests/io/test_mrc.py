@@ -238,3 +238,28 @@ def test_the_nuclear_pore_of_npc2018():
     assert volume.shape == (100, 100, 100)
     assert 0 < volume.mean() < volume.max() <= 1
     assert voxel_size is None or min(voxel_size) > 0
+
+
+class TestWrite:
+    STACK = np.random.default_rng(0).random((3, 4, 5, 6)).astype(np.float32)
+
+    @pytest.mark.parametrize("suffix", [".mrc", ".mrc.gz"])
+    @pytest.mark.parametrize("voxel_size", [(0.3, 0.11, 0.1), None])
+    @pytest.mark.parametrize(("axes", "shown"), [("YX", (0, 0)), ("ZYX", (0,)), ("TZYX", ())])
+    def test_what_is_written_comes_back_and_is_valid(self, tmp_path, suffix, voxel_size, axes, shown, capsys):
+        path, values = tmp_path / f"a{suffix}", self.STACK[shown]
+        io.write_image(path, values, axes, voxel_size)
+        found = io.read_image(path)
+        np.testing.assert_array_equal(found.values, values)
+        assert found.axes == axes
+        assert found.voxel_size == (voxel_size and pytest.approx(voxel_size[-2:] if axes == "YX" else voxel_size))
+        if suffix == ".mrc":
+            assert mrcfile.validate(path), capsys.readouterr().out
+
+    def test_what_it_does_not_hold(self, tmp_path, caplog):
+        with pytest.raises(ValueError, match="a.mrc: found axes CZYX, need YX, ZYX, TZYX in an MRC file"):
+            io.write_image(tmp_path / "a.mrc", self.STACK, "CZYX")
+        caplog.set_level("INFO", "fastmpr")
+        io.write(tmp_path / "a.mrc", self.STACK[0].astype(float))
+        assert "an MRC file holds float32" in caplog.text
+        assert [path.name for path in tmp_path.iterdir()] == ["a.mrc"]

@@ -28,20 +28,26 @@ def npy(**changes) -> SimpleNamespace:
                 raise ValueError(f"{path}: cannot be read ({' '.join(str(error).split())}), need a volume") from None
         yield Stored(path, "an NPY file", volume, "ZYX", lambda flat: tuple(said.tolist()) if said.size else None)
 
-    def write(path, values, axes, voxel_size, about, overwrite):
+    @contextmanager
+    def created(path, shape, dtype, axes, voxel_size, about, overwrite):
+        values = np.empty(shape, dtype)
+        yield values
         with written_whole(path, overwrite) as temporary, open(temporary, "wb") as file:
             np.save(file, values)
             np.save(file, np.array(voxel_size or (), float))
 
     right = {"SUFFIXES": (".npy",), "KIND": "an NPY file", "holds": lambda path, head: head[1:6] == b"NUMPY"}
-    return SimpleNamespace(**right | {"opened": opened, "write": write} | changes)
+    return SimpleNamespace(**right | {"opened": opened, "created": created} | changes)
 
 
 RIGHT, POSES = npy(), {name: getattr(poses_csv, name) for name in ("SUFFIXES", "UNIT", "CENTRE", "read", "write")}
 
 
-def in_place(path, values, axes, voxel_size, about, overwrite):
+@contextmanager
+def in_place(path, shape, dtype, axes, voxel_size, about, overwrite):
     """Write without a temporary file, so that half of one may stay."""
+    values = np.empty(shape, dtype)
+    yield values
     if Path(path).exists() and not overwrite:
         raise FileExistsError(f"{path}: exists already")
     Path(path).write_bytes(b"")
@@ -108,10 +114,10 @@ WRONG = {
         "right.npy: found that holds does not know it, need True of what was written",
     ),
     "overwritten unasked": (
-        {"write": lambda *args: RIGHT.write(*args[:-1], True)},
+        {"created": lambda *args: RIGHT.created(*args[:-1], True)},
         "written without overwrite where it is already: found no error, need OSError",
     ),
-    "half a file": ({"write": in_place}, "a disk that is full: found|found other bytes after errors"),
+    "half a file": ({"created": in_place}, "a disk that is full: found|found other bytes after errors"),
     "an empty file": ({"opened": anything}, "an empty file: found no error, need ValueError or OSError, in one line"),
     "two lines": ({"opened": in_two_lines}, "found an error of 2 lines, need ValueError or OSError, in one line"),
     "a file without a name": (
@@ -149,10 +155,13 @@ def test_a_format_of_ones_own(tmp_path):
 
 def test_a_format_that_is_only_read_needs_a_sample(tmp_path):
     only_read = npy()
-    del only_read.write
-    with pytest.raises(AssertionError, match="found a module without write and no sample, need sample=, a right file"):
+    del only_read.created
+    with pytest.raises(
+        AssertionError, match="found a module without created and no sample, need sample=, a right file"
+    ):
         check_format(only_read, tmp_path)
-    RIGHT.write(tmp_path / "a.npy", np.ones((3, 4, 5)), "ZYX", (1.0, 2.0, 2.0), About(), False)
+    with RIGHT.created(tmp_path / "a.npy", (3, 4, 5), float, "ZYX", (1.0, 2.0, 2.0), About(), False) as target:
+        target[...] = 1
     check_format(only_read, tmp_path, tmp_path / "a.npy")
 
 
