@@ -131,34 +131,33 @@ def plain(value: Any) -> Any:
 
 def draw(
     path: Path,
-    before: NDArray,
-    after: NDArray,
+    before: Any,
+    after: Any,
     axes: str,
     voxel_size: tuple[float, ...] | None,
     backgrounds: Sequence[float],
     overwrite: bool,
 ) -> None:
     """Draw an image, less its background, beside the result: each channel of the first frame."""
-    if "T" in axes:
-        axes, before, after = axes[1:], before[0], after[0]
-    if "C" not in axes:
-        before, after = before[np.newaxis], after[np.newaxis]
-    space = axes.lstrip("C")
+    first, channels = (0,) if "T" in axes else (), before.shape[axes.index("C")] if "C" in axes else 1
+    space = axes.lstrip("TC")
     volumes = {}
-    for channel, (image, result) in enumerate(zip(before[:_CHANNELS], after, strict=False)):
+    for channel in range(min(channels, _CHANNELS)):
+        place = (*first, channel) if "C" in axes else first
         name = f", channel {channel + 1}" if "C" in axes else ""
-        volumes[f"input{name}"] = _light(image, backgrounds[channel % len(backgrounds)])
-        volumes[f"deconvolved{name}"] = _light(result, 0.0)
-    steps = [_step(n) for n in before.shape[1:]]
+        volumes[f"input{name}"] = _light(before, place, backgrounds[channel % len(backgrounds)])
+        volumes[f"deconvolved{name}"] = _light(after, place, 0.0)
+    steps = [_step(n) for n in before.shape[-len(space) :]]
     sides = None if voxel_size is None else np.multiply(voxel_size, steps)
     if space == "YX" and sides is not None:
         sides = (sides[0], *sides)
     fastmpr.plot.sections(volumes, sides, path, overwrite)
 
 
-def _light(image: NDArray, background: float) -> NDArray:
+def _light(image: Any, place: tuple[int, ...], background: float) -> NDArray:
     """Return an image of two or three dimensions as a volume small enough for a picture, dark where nothing was seen."""
-    shown = np.array(image[tuple(slice(None, None, _step(n)) for n in image.shape)], np.float32) - background
+    steps = tuple(slice(None, None, _step(n)) for n in image.shape[len(place) :])
+    shown = np.array(image[(*place, *steps)], np.float32) - background
     return np.nan_to_num(shown, nan=0.0).reshape(-1, *shown.shape[-2:])
 
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
+import numpy as np
+
+from .._validation import as_float_type
 from ..io.about import About
 from ..io.files import as_path, check_folder_writable, check_writable
 from ..io.formats import check_output, names_folder
@@ -42,6 +46,11 @@ class Task(NamedTuple):
     def channels(self) -> int:
         """The number of channels."""
         return self.shape[self.axes.index("C")] if "C" in self.axes else 1
+
+    @property
+    def nbytes(self) -> int:
+        """The size of the result."""
+        return math.prod(self.shape) * np.dtype(as_float_type(np.dtype(self.dtype))).itemsize
 
     def beside(self, suffix: str) -> Path:
         """Return the name of what belongs to the output."""

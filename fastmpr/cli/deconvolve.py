@@ -6,15 +6,18 @@ import argparse
 import time
 import warnings
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 import fastmpr
 
-from .._messages import Progress, telling
+from .._validation import as_float_type
+from ..io.images import created_image, opened_image
+from ..runtime.limits import memory_limit
 from ._again import add_again
 from ._arguments import (
     ZYX,
@@ -27,6 +30,7 @@ from ._arguments import (
     positive,
     positive_or_name,
 )
+from ._bars import Bars
 from ._ending import Ending, add_ending, is_done
 from ._psfs import Psf, Psfs, take_images
 from ._records import Notes, draw, noting, write_record
@@ -35,6 +39,7 @@ from ._words import check_extras, complain, explain, lengths, say, size, watched
 
 _OPTIONS = ("frames", "lam", "regularizer", "seen", "outside", "background", "max_memory", "max_iter", "tol", "workers")
 _RECORDED = (*_OPTIONS, "timeout", "scene")
+_LARGE = 4  # part of the memory that a result may take, before it is written while it is made
 _FAILURES = (ValueError, TypeError, OSError, ImportError, MemoryError)
 
 
@@ -208,47 +213,73 @@ class _Work:
         self.done = True
         self._doubts = notes.taken()["warnings"]  # that came before the first image
         self._found: list[dict[str, Any]] = []
-        self._bars, self._begun = _Bars(watched(args)), 0
+        self._bars, self._begun = Bars(watched(args)), 0
 
     def do(self, tasks: list[Task], psfs: Sequence[Psf], voxel: tuple[float, ...] | None) -> None:
         """Deconvolve images of the same voxels, axes and PSFs in one call, and in one more after each that fails."""
-        waiting = deque(tasks)
+        options = {
+            "axes": tasks[0].axes,
+            "voxel_size": 1.0 if voxel is None else voxel,
+            "psf_voxel_size": psfs[0].voxel_size,
+            "report": lambda found: self._found.append(found),
+            "progress": self._bars,
+            "cancel": self.ending,
+            **{name: getattr(self.args, name) for name in _OPTIONS},
+        }
+        arrays, large = [psf.values for psf in psfs], [task for task in tasks if self._is_large(task)]
+        waiting = deque(task for task in tasks if task not in large)
         while waiting:
             begun = self._begun
-            results = fastmpr.deconvolve(
-                self._images(waiting),
-                [psf.values for psf in psfs],
-                axes=tasks[0].axes,
-                voxel_size=1.0 if voxel is None else voxel,
-                psf_voxel_size=psfs[0].voxel_size,
-                report=lambda found: self._found.append(found),
-                progress=self._bars,
-                cancel=self.ending,
-                timeout=self.ending.left,
-                **{name: getattr(self.args, name) for name in _OPTIONS},
-            )
+            results = fastmpr.deconvolve(self._images(waiting), arrays, timeout=self.ending.left, **options)
             try:
-                while (result := self._next(results)) is not None:
+                while (result := self._told(next, results, None)) is not None:
                     self._finish(result, psfs)
             except _FAILURES as error:
                 if self._begun == begun:  # no image is at fault
                     raise
                 self._fail(error)
+        for task in large:
+            self._begin(task)
+            try:
+                self._told(self._stream, arrays, options)
+                self._finish(None, psfs)
+            except _FAILURES as error:
+                self._fail(error)
+
+    def _is_large(self, task: Task) -> bool:
+        """Return whether a result is written while it is made, because it takes much of the memory."""
+        allowed = self.args.max_memory or memory_limit()[0] / _LARGE
+        return task.nbytes > allowed
+
+    def _stream(self, psfs: list[NDArray], options: dict[str, Any]) -> None:
+        """Deconvolve an image from its file into another, tile by tile."""
+        task, args = self._task, self.args
+        made = task.shape, as_float_type(np.dtype(task.dtype))
+        task.output.parent.mkdir(exist_ok=True)
+        with (
+            opened_image(task.source, args.voxel_size, args.axes, scene=args.scene) as image,
+            created_image(task.output, *made, task.axes, task.voxel_size, args.overwrite, task.about) as out,
+        ):
+            fastmpr.deconvolve(image.values, psfs, out=out, timeout=self.ending.left, **options)
 
     def close(self) -> None:
         """Close the progress bars."""
         self._bars.close()
 
+    def _begin(self, task: Task) -> None:
+        """Begin an image."""
+        self._task, self._start, self._found = task, time.perf_counter(), []
+        self.notes.taken()
+        self.notes.warned = [text for text in self._doubts if text.startswith(f"{task.source}: ")]
+        self._begun += 1
+        self._bars.begin(f"{self._begun} of {self.total}, {task.source.name}: " if self.total > 1 else "")
+        self.args.inputs.add_file(task.source)
+
     def _images(self, waiting: deque[Task]) -> Iterator[NDArray]:
         """Yield the images that can be read, each when it is asked for."""
         while waiting:
-            self._task, self._start, self._found = waiting.popleft(), time.perf_counter(), []
-            self.notes.taken()
-            self.notes.warned = [text for text in self._doubts if text.startswith(f"{self._task.source}: ")]
-            self._begun += 1
-            self._bars.begin(f"{self._begun} of {self.total}, {self._task.source.name}: " if self.total > 1 else "")
             try:
-                self.args.inputs.add_file(self._task.source)
+                self._begin(waiting.popleft())
                 self._image = fastmpr.io.read_image(
                     self._task.source, self.args.voxel_size, self.args.axes, scene=self.args.scene
                 ).values
@@ -257,12 +288,12 @@ class _Work:
             else:
                 yield self._image
 
-    def _next(self, results: Iterator[NDArray]) -> NDArray | None:
-        """Return the next result, None after the last; warnings are told under the name of its file."""
+    def _told(self, work: Callable, *arguments: Any) -> Any:
+        """Return what a function returns; warnings are told under the name of the file."""
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always", fastmpr.FastmprWarning)
             try:
-                return next(results, None)
+                return work(*arguments)
             finally:
                 for warning in said:
                     self._warn(warning.message)
@@ -271,18 +302,21 @@ class _Work:
         self.notes.warned.append(self._named(message))
         complain(self.notes.warned[-1], "warning")
 
-    def _finish(self, result: NDArray, psfs: Sequence[Psf]) -> None:
-        """Write a result with its record and preview, and print a line."""
+    def _finish(self, result: NDArray | None, psfs: Sequence[Psf]) -> None:
+        """Write a result, unless it is there already, with its record and preview, and print a line."""
         args, task, found = self.args, self._task, self._found
         seconds = time.perf_counter() - self._start
         self._bars.close()
         self._judge(found)
-        task.output.parent.mkdir(exist_ok=True)
-        fastmpr.io.write_image(task.output, result, task.axes, task.voxel_size, args.overwrite, task.about)
+        if result is not None:
+            task.output.parent.mkdir(exist_ok=True)
+            fastmpr.io.write_image(task.output, result, task.axes, task.voxel_size, args.overwrite, task.about)
         write_record(task.beside(".json"), self._record(psfs, seconds), args)
         if args.preview:
             levels = [one["background"] or 0.0 for one in found if "T" not in task.axes or one["index"][0] == 0]
-            draw(task.beside(".png"), self._image, result, task.axes, task.voxel_size, levels, args.overwrite)
+            with ExitStack() as files:
+                before, after = (self._image, result) if result is not None else self._unread(files)
+                draw(task.beside(".png"), before, after, task.axes, task.voxel_size, levels, args.overwrite)
         for one in found:
             place = "".join(f", {axis} {k}" for axis, k in zip(task.axes, one["index"], strict=False))
             told = [
@@ -293,7 +327,13 @@ class _Work:
         voxel = lengths(task.voxel_size) if task.voxel_size else "unknown size"
         weights = sorted({f"{one['lam']:.4g}": None for one in found if one["lam"] is not None}, key=float)
         shown = weights[0] if len(weights) == 1 else f"{weights[0]} to {weights[-1]}"
-        say(args, f"{task.output}: {size(result.shape)} voxels of {voxel}, lam {shown}, {seconds:.1f} s")
+        say(args, f"{task.output}: {size(task.shape)} voxels of {voxel}, lam {shown}, {seconds:.1f} s")
+
+    def _unread(self, files: ExitStack) -> tuple[Any, Any]:
+        """Return the image and the result in their files."""
+        args, task = self.args, self._task
+        before = files.enter_context(opened_image(task.source, args.voxel_size, args.axes, scene=args.scene))
+        return before.values, files.enter_context(opened_image(task.output)).values
 
     def _judge(self, found: list[dict[str, Any]]) -> None:
         """Warn if results have not converged; frames in which nothing was seen do not count."""
@@ -337,30 +377,3 @@ class _Work:
         """Return a message that names the file and no argument."""
         text, source = str(message).removeprefix("image: "), str(self._task.source)
         return text if source in text or str(self._task.output) in text else f"{source}: {text}"
-
-
-class _Bars:
-    """Progress bars of one image at a time, under its name."""
-
-    def __init__(self, shown: bool):
-        self._shown, self._stack, self._title, self._iterations = shown, ExitStack(), "", 0
-        self._tell: Progress | None = None
-
-    def begin(self, title: str) -> None:
-        """Begin an image."""
-        self.close()
-        self._title, self._iterations = title, 0
-        self._tell = self._stack.enter_context(telling(self._shown))
-
-    def __call__(self, what: str, done: int, total: int | None) -> None:
-        """Show progress as `fastmpr.deconvolve` tells it."""
-        if what == "iterations":  # counted there from the first image on
-            self._iterations += 1
-            done = self._iterations
-        if self._tell and what != "images":
-            self._tell(f"{self._title}{what}", done, total)
-
-    def close(self) -> None:
-        """Close the progress bars."""
-        self._tell = None
-        self._stack.close()

@@ -112,7 +112,7 @@ class TestBadInput:
         for output, message in (
             (views / "nowhere" / "out.ome.tif", "nowhere, need an existing one"),
             (views / "psf.tiff" / "out.ome.tif", "psf.tiff is a file, need a folder"),
-            (views / "out.mrc", "found the suffix '.mrc', need .tif or .tiff"),
+            (views / "out.czi", "found the suffix '.czi', need .tif or .tiff"),
         ):
             assert message in refusal(arguments(views, output=output), capsys)
 

@@ -112,7 +112,7 @@ class TestRefusals:
             (["a.tif", "b.tif"], "b.tif", "b.tif: is a file, need a folder"),
             (["a.tif", "b.tif"], "no/out", "no/out: found no folder no, need an existing one"),
             (["a.tif"], "no/out.ome.tif", "no/out.ome.tif: found no folder no"),
-            (["a.tif"], "out.mrc", "out.mrc: found the suffix '.mrc', need .tif or .tiff"),
+            (["a.tif"], "out.czi", "out.czi: found the suffix '.czi', need .tif or .tiff"),
             (["a.tif"], "out", "out: found the suffix '', need .tif or .tiff"),
             (["a.tif"], "a.tif", "a.tif: a.tif is read too, need another name"),
             (["a.tif"], "psf.tif", "a.tif: psf.tif is read too"),
