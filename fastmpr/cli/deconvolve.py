@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import ctypes
 import time
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,7 @@ from ._words import check_extras, complain, explain, lengths, say, size, watched
 
 _OPTIONS = ("frames", "lam", "regularizer", "seen", "outside", "background", "max_memory", "max_iter", "tol", "workers")
 _RECORDED = (*_OPTIONS, "timeout", "scene")
+_ARENA_MAX = -8  # glibc's M_ARENA_MAX
 _LARGE = 4  # part of the memory that a result may take, before it is written while it is made
 _FAILURES = (ValueError, TypeError, OSError, ImportError, MemoryError)
 
@@ -172,6 +174,8 @@ def _add_psf(deconvolve: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Check all files, deconvolve those with the same settings together, and write each result as soon as it is ready."""
     ending = Ending(args.timeout)
+    if args.max_memory:
+        _share_one_heap()
     check_extras("tifffile", *(["matplotlib"] if args.preview else []))
     take_images(args)
     for psf in args.psf or ():
@@ -377,3 +381,9 @@ class _Work:
         """Return a message that names the file and no argument."""
         text, source = str(message).removeprefix("image: "), str(self._task.source)
         return text if source in text or str(self._task.output) in text else f"{source}: {text}"
+
+
+def _share_one_heap() -> None:
+    """Let all threads of this process share one heap, where that can be set: else each one that decodes keeps its own."""
+    with suppress(AttributeError, OSError, TypeError):
+        ctypes.CDLL(None).mallopt(_ARENA_MAX, 1)
