@@ -32,7 +32,7 @@ def add(commands: Any) -> None:
         action="append",
         default=[],
         metavar="FILE",
-        help="a 3-D TIFF or MRC file to use in place of the built-in particles; may be repeated",
+        help="a file with a 3-D volume to use in place of the built-in particles; may be repeated",
     )
     add_talk(paper)
 

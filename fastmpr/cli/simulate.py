@@ -33,7 +33,7 @@ def add(commands: Any) -> None:
         "fastmpr reconstruct views/particles --psf views/psf.tiff --poses views/poses.csv -o volume.ome.tif",
     )
     add = simulate.add_argument
-    add("volume", metavar="VOLUME", help="a 3-D TIFF or MRC file, or centriole, or nuclear_pore")
+    add("volume", metavar="VOLUME", help="a file with a 3-D volume, or centriole, or nuclear_pore")
     add("-o", "--out", required=True, metavar="DIR", help=f"folder for {', '.join(FILES)}")
     add("--poses", type=count, default=30, metavar="N", help="number of views (default: %(default)s)")
     add(
@@ -50,7 +50,7 @@ def add(commands: Any) -> None:
         metavar="S",
         help="standard deviation of the noise over the maximum of VOLUME (default: %(default)s)",
     )
-    add("--psf", metavar="PSF", help="the point spread function, a 3-D TIFF or MRC file (default: a Gaussian)")
+    add("--psf", metavar="PSF", help="a file with the point spread function (default: a Gaussian)")
     add(
         "--psf-sigma",
         type=positive,
