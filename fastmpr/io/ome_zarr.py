@@ -22,6 +22,7 @@ from .._validation import Vector
 from . import ome_metadata
 from .about import About
 from .arrays import check_not_empty, which_array
+from .chunks import decoder
 from .files import FileError, check_fits_memory, tree_written_whole
 from .stored import Stored, parsing, which_scene
 
@@ -127,25 +128,43 @@ class _Chunks:
         self._outer = getattr(array, "shards", None) or array.chunks
         fill = array.fill_value
         self._may_lack = fill is not None and self.dtype.kind == "f" and bool(np.isnan(fill))
+        self._decode = None if self._may_lack else decoder(array)
 
     def __getitem__(self, index: Any) -> NDArray:
         """Return a part."""
-        if not self._may_lack:
-            self._check_there(index)
-        return np.asarray(self._array[index])
+        if self._may_lack:
+            return np.asarray(self._array[index])
+        files = self._files(index)
+        return np.asarray(self._array[index]) if self._decode is None else self._decoded(files, index)
 
-    def _check_there(self, index: Any) -> None:
-        """Refuse to read a part of which a chunk is missing."""
+    def _decoded(self, files: dict[tuple[int, ...], Path], index: Any) -> NDArray:
+        """Return a part, put together from its chunks."""
+        part = np.empty([n for n, one in zip(self.shape, index, strict=True) if one == slice(None)], self.dtype)
+        for place, file in files.items():
+            begins = [k * side for k, side in zip(place, self._outer, strict=True)]
+            there, own = [], []
+            for one, begin, n, side in zip(index, begins, self.shape, self._outer, strict=True):
+                if isinstance(one, int):
+                    own.append(one - begin)
+                    continue
+                there.append(slice(begin, begin + side))
+                own.append(slice(min(side, n - begin)))  # a chunk may reach beyond the edge
+            part[tuple(there)] = self._decode(file)[tuple(own)]
+        return part
+
+    def _files(self, index: Any) -> dict[tuple[int, ...], Path]:
+        """Return the file of each chunk of a part, by its place; all must be there."""
         root = self._path / self._array.path
         places = [
             sorted({place // side for place in (range(n)[one] if isinstance(one, slice) else [one])})
             for one, n, side in zip(index, self.shape, self._outer, strict=True)
         ]
-        keys = [self._array.metadata.encode_chunk_key(place) for place in itertools.product(*places)]
-        lost = [key for key in keys if not (root / key).is_file()]
+        keys = {place: self._array.metadata.encode_chunk_key(place) for place in itertools.product(*places)}
+        lost = [key for key in keys.values() if not (root / key).is_file()]
         if lost:
             found = f"found {len(lost)} of {len(keys)} chunks missing ({lost[0]})"
             raise FileError(f"{self._path}: {found}, need all, or a fill value of NaN where nothing was seen")
+        return {place: root / key for place, key in keys.items()}
 
 
 @contextmanager
