@@ -8,7 +8,7 @@ empty, and any chunk of an array whose fill value is NaN, which stands for what 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from math import prod
@@ -132,12 +132,12 @@ class _Chunks:
 
     def __getitem__(self, index: Any) -> NDArray:
         """Return a part."""
-        if self._may_lack:
+        files = {} if self._may_lack else self._files(index)
+        if self._decode is None:
             return np.asarray(self._array[index])
-        files = self._files(index)
-        return np.asarray(self._array[index]) if self._decode is None else self._decoded(files, index)
+        return self._decoded(self._decode, files, index)
 
-    def _decoded(self, files: dict[tuple[int, ...], Path], index: Any) -> NDArray:
+    def _decoded(self, decode: Callable[[Path], NDArray], files: dict[tuple[int, ...], Path], index: Any) -> NDArray:
         """Return a part, put together from its chunks."""
         part = np.empty([n for n, one in zip(self.shape, index, strict=True) if one == slice(None)], self.dtype)
         for place, file in files.items():
@@ -149,7 +149,7 @@ class _Chunks:
                     continue
                 there.append(slice(begin, begin + side))
                 own.append(slice(min(side, n - begin)))  # a chunk may reach beyond the edge
-            part[tuple(there)] = self._decode(file)[tuple(own)]
+            part[tuple(there)] = decode(file)[tuple(own)]
         return part
 
     def _files(self, index: Any) -> dict[tuple[int, ...], Path]:
