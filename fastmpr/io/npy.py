@@ -73,6 +73,8 @@ def header_of(path: Path, file: Any) -> Header:
     header = Header(*read(file))
     if header.dtype.hasobject:
         raise FileError(f"{path}: found pickled Python objects, which may run any code, need an array of numbers")
+    if header.dtype.names or header.dtype.shape:
+        raise FileError(f"{path}: found records ({header.dtype}), need an array of numbers")
     check_not_empty(path, header.shape)
     return header
 

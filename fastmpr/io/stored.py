@@ -97,7 +97,7 @@ class Stored:
             check_fits_memory(self.path, prod(kept) * np.dtype(self.values.dtype).itemsize)
         with parsing(self.path, self.kind):
             part = self.values[index]
-        return part.transpose([left.index(axis) for axis in order])
+            return part.transpose([left.index(axis) for axis in order])
 
     def check_is_real(self) -> None:
         """Refuse complex numbers, text and records."""

@@ -100,6 +100,11 @@ class TestThatItIsUsed:
         assert "fit_psf: found that 83 % of an image was seen" in said
         assert found.psf_scale == 1
 
+    def test_with_three_views_the_psf_stays_as_it_is(self, seen):
+        found, said = refined(Dataset(seen[0][:3], wide(1.4), seen[1][:3]))
+        assert "fit_psf: found 3 views that fit, need 4 or more" in said
+        assert found.psf_scale == 1
+
     def test_a_checkpoint_of_another_width_is_refused(self, seen, tmp_path):
         data = Dataset(seen[0][:8], PSF, seen[1][:8])
         fastmpr.refine(data, checkpoint=tmp_path)

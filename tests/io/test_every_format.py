@@ -432,3 +432,16 @@ def test_colours_in_every_format(tmp_path):
     for read in (io.read, open_particles, read_image):
         with pytest.raises(ValueError, match="which is RGB"):
             read(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("dtype", ["(2,)f4", "f4,i2"])
+def test_records_are_no_numbers(tmp_path, dtype):
+    path, kind = tmp_path / "a.npy", np.dtype(dtype)
+    with open(path, "wb") as file:
+        np.lib.format.write_array_header_1_0(
+            file, {"descr": np.lib.format.dtype_to_descr(kind), "fortran_order": False, "shape": (3, 4, 5)}
+        )
+        file.write(bytes(60 * kind.itemsize))
+    with pytest.raises(ValueError, match="a.npy: found records") as error:
+        io.read(path)
+    assert one_line(error, path)
