@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import product
@@ -29,6 +30,7 @@ _OLD = b"\0\0\0\x0cjP"  # ND2 of before 2009 is JPEG 2000
 _KNOWN = set("TPZCYXS")
 _END = Struct("<32sQ")
 _CHUNK = Struct("<IIQ")
+_SPARE = 1 << 16  # bytes that may follow the pixels of a packed frame
 _STAMP = 8  # bytes before the pixels of a frame: its time
 _FRAME = re.compile(rb"ImageDataSeq\|(\d+)!(.{16})", re.DOTALL)  # in the map: its offset and its size
 
@@ -104,7 +106,7 @@ def _values(path: Path, file: Any, sizes: dict[str, int], position: int) -> tupl
     loops = [axis for axis in sizes if axis not in "CYX"]
     height, width, n_channels = (sizes.get(axis, 1) for axis in "YXC")
     n_frames = prod(sizes[axis] for axis in loops)
-    _check_frames(path, file, n_frames)
+    frames = _frames(path, file, n_frames)
     check_fits_memory(path, n_channels * height * width * file.dtype.itemsize)
     number = {place: k for k, place in enumerate(product(*(range(sizes[axis]) for axis in loops)))}
     left = [axis for axis in loops if axis != "P"]
@@ -112,15 +114,38 @@ def _values(path: Path, file: Any, sizes: dict[str, int], position: int) -> tupl
     def plane(index: tuple[int, ...]) -> NDArray:
         *outer, channel = index
         place = dict(zip(left, outer, strict=True)) | {"P": position}
-        frame = file.read_frame(number[tuple(place[axis] for axis in loops)])
+        k = number[tuple(place[axis] for axis in loops)]
+        frame = _inflated(path, file, *frames[k]) if _is_packed(file) else file.read_frame(k)
         return np.asarray(frame).reshape(n_channels, height, width)[channel].copy()
 
     shape = (*(sizes[axis] for axis in left), n_channels, height, width)
     return Planes(shape, file.dtype, plane), "".join(left) + "CYX"
 
 
-def _check_frames(path: Path, file: Any, n_frames: int) -> None:
-    """Refuse a file in which frames are missing or cut, since nd2 would return zeros for them.
+def _is_packed(file: Any) -> bool:
+    return file.attributes.compressionType is not None
+
+
+def _inflated(path: Path, file: Any, at: int, n_packed: int) -> NDArray:
+    """Return a packed frame (c, y, x); nd2 would inflate it to any size."""
+    said, depth = file.attributes, file.dtype.itemsize
+    pixel = said.componentCount * depth
+    row = said.widthBytes or said.widthPx * pixel
+    needed = said.heightPx * row
+    with open(path, "rb") as opened_file:
+        opened_file.seek(at + _STAMP)
+        packed = opened_file.read(n_packed - _STAMP)
+    inflater = zlib.decompressobj()
+    content = inflater.decompress(packed, needed + _SPARE)
+    if len(content) < needed or not inflater.eof:
+        found = f"{'less' if len(content) < needed else 'more'} than {needed} bytes in a packed plane"
+        raise FileError(f"{path}: found {found}, need as many as the header declares")
+    shape = (said.componentCount, said.heightPx, said.widthPx)
+    return np.ndarray(shape, file.dtype, content, strides=(depth, row, pixel))
+
+
+def _frames(path: Path, file: Any, n_frames: int) -> list[tuple[int, int]]:
+    """Return where each frame's data begin and their size; nd2 would return zeros for missing or cut ones: refuse them.
 
     The file ends with a signature and the offset of a map, which gives the name, the offset and the size of every chunk. A
     chunk begins with its mark, the length of its name and that of its data.
@@ -128,22 +153,23 @@ def _check_frames(path: Path, file: Any, n_frames: int) -> None:
     needed = file.attributes.heightPx * (file.attributes.widthBytes or 0)
     if file.attributes.compressionType == "lossy":
         raise FileError(f"{path}: found lossy compression, need none, or a lossless one")
-    is_packed = file.attributes.compressionType is not None
     with open(path, "rb") as opened_file:
         size = opened_file.seek(-_END.size, 2) + _END.size
         _, at = _END.unpack(opened_file.read(_END.size))
         opened_file.seek(at)
         _, n_name, n_data = _CHUNK.unpack(opened_file.read(_CHUNK.size))
         places = dict(_FRAME.findall(opened_file.read(min(n_name + n_data, size))))
-        whole = 0
+        whole = []
         for k in range(n_frames):
             start = int.from_bytes(places.get(b"%d" % k, b"")[:8], "little")
             opened_file.seek(start)
             mark, n_name, n_data = _CHUNK.unpack(opened_file.read(_CHUNK.size).ljust(_CHUNK.size, b"\0"))
-            fits = start + _CHUNK.size + n_name + n_data <= size and (is_packed or n_data >= _STAMP + needed)
-            whole += start > 0 and mark == int.from_bytes(_MAGIC, "little") and fits
-    if whole < n_frames:
-        raise FileError(f"{path}: found {whole} whole planes of {n_frames}, need all of them")
+            fits = start + _CHUNK.size + n_name + n_data <= size and (_is_packed(file) or n_data >= _STAMP + needed)
+            if start > 0 and mark == int.from_bytes(_MAGIC, "little") and fits:
+                whole.append((start + _CHUNK.size + n_name, n_data))
+    if len(whole) < n_frames:
+        raise FileError(f"{path}: found {len(whole)} whole planes of {n_frames}, need all of them")
+    return whole
 
 
 def _voxel_size(path: Path, file: Any, flat: bool) -> Vector | None:

@@ -175,8 +175,11 @@ def _entry(name, kind, start, size, child, right):
     )
 
 
-def write_nd2(path, values, sizes_um, names, emission_nm, interval, positions=()):
-    """Write an ND2 file (version 3) from ((position,) T, C, Z, Y, X) values of uint16; channels alternate within a frame."""
+def write_nd2(path, values, sizes_um, names, emission_nm, interval, positions=(), packed=None):
+    """Write an ND2 file (version 3) from ((position,) T, C, Z, Y, X) values of uint16; channels alternate within a frame.
+
+    ``packed`` is a function of the bytes of each frame, whose result is stored as lossless compression.
+    """
     images = values if positions else values[None]
     frames = [
         (images[p, t, :, z].transpose(1, 2, 0)).astype("<u2").tobytes()
@@ -188,10 +191,12 @@ def write_nd2(path, values, sizes_um, names, emission_nm, interval, positions=()
         return struct.pack("<IIQ", 0x0ABECEDA, at - 24, len(content)) + name.encode().ljust(at - 24, b"\0") + content
 
     data += struct.pack("<IIQ32s64s", 0x0ABECEDA, 32, 64, b"ND2 FILE SIGNATURE CHUNK NAME01!", b"Ver3.0")
-    named = {f"ImageDataSeq|{k}!": bytes(8) + frame for k, frame in enumerate(frames)}
+    named = {f"ImageDataSeq|{k}!": bytes(8) + (packed or bytes)(frame) for k, frame in enumerate(frames)}
     named |= {
         key: _variant(value)
-        for key, value in _nd2_said(images, sizes_um, names, emission_nm, interval, positions).items()
+        for key, value in _nd2_said(
+            images, sizes_um, names, emission_nm, interval, positions, 0 if packed else 2
+        ).items()
     }
     for name, content in named.items():
         places[name] = (len(data), len(content))
@@ -201,11 +206,12 @@ def write_nd2(path, values, sizes_um, names, emission_nm, interval, positions=()
     path.write_bytes(data + chunk("ND2 FILEMAP SIGNATURE NAME 0001!", listed + end, 64))
 
 
-def _nd2_said(images, sizes_um, names, emission_nm, interval, positions):
+def _nd2_said(images, sizes_um, names, emission_nm, interval, positions, compression):
     n_positions, n_frames, n_channels, depth, height, width = images.shape
     attributes = {
         "uiWidth": width, "uiWidthBytes": 2 * width * n_channels, "uiHeight": height, "uiComp": n_channels,
-        "uiBpcInMemory": 16, "uiBpcSignificant": 16, "uiSequenceCount": n_positions * n_frames * depth, "eCompression": 2,
+        "uiBpcInMemory": 16, "uiBpcSignificant": 16, "uiSequenceCount": n_positions * n_frames * depth,
+        "eCompression": compression,
     }  # fmt: skip
     planes = {
         f"a{k}": {
