@@ -25,6 +25,8 @@ KIND = "an OIF or OIB file"
 
 _COMPOUND = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # OIB is an OLE compound file
 _OUTER = "TCZ"
+# as computers with decimal commas write it: 0,207.0; not what may be thousands: 1,207
+_COMMA = re.compile(r"(0,\d+|\d+,(?:\d{1,2}|\d{4,}))(?:\.0*)?")
 _PLANE = re.compile(r"s_((?:[A-Z]\d+)+)\.tif$")  # s_C001Z002.tif
 
 
@@ -118,15 +120,23 @@ def _values(path: Path, file: Any, sizes: dict[str, int]) -> tuple[Planes, str]:
 def _voxel_size(path: Path, settings: Any, axes: dict[str, Any], flat: bool) -> Vector | None:
     """Return the side of a pixel, which the settings give once for all planes, and the distance between planes."""
     image = settings.get("Reference Image Parameter", {})
-    y, x = ((image.get(f"{side}ConvertValue"), str(image.get(f"{side}Unit", ""))) for side in ("Height", "Width"))
+    y, x = (
+        (_number(image.get(f"{side}ConvertValue")), str(image.get(f"{side}Unit", ""))) for side in ("Height", "Width")
+    )
     return units.voxel_size(path, z=y if flat else _interval(axes, "Z"), y=y, x=x)
 
 
 def _interval(axes: dict[str, Any], axis: str) -> tuple[Any, str]:
     """Return the distance between two samples of an axis and its unit; a stack may be taken downwards."""
     said = axes.get(axis, {})
-    step = said.get("Interval")
+    step = _number(said.get("Interval"))
     return abs(step) if isinstance(step, int | float) else step, str(said.get("PixUnit", ""))
+
+
+def _number(value: Any) -> Any:
+    """Return a number that is written with a decimal comma as a number, all else as it is."""
+    match = _COMMA.fullmatch(value.strip().removeprefix("-")) if isinstance(value, str) else None
+    return float(match[1].replace(",", ".")) if match else value
 
 
 def _about(settings: Any, axes: dict[str, Any], sizes: dict[str, int]) -> About:
