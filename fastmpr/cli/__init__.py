@@ -19,6 +19,8 @@ from ._ending import Interrupted, handled, interrupt
 from ._inputs import Inputs
 from ._words import complain, put
 
+_READERS = ("tifffile", "liffile", "oiffile", "nd2", "zarr")
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status.
@@ -34,7 +36,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         0; 1 if ``check`` finds something; 2 after an error, told in one line on stderr; 3 if a volume was written that has
         not converged; 130 after Ctrl-C and 143 after SIGTERM.
     """
-    logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # our error says what is wrong with a broken file
+    for reader in _READERS:  # our error says what is wrong with a broken file
+        logging.getLogger(reader).setLevel(logging.CRITICAL)
     try:
         with warnings.catch_warnings(), handled(interrupt, signal.SIGTERM):
             warnings.showwarning = _show  # in one line each

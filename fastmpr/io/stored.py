@@ -156,8 +156,10 @@ def parsing(path: Path, kind: str) -> Iterator[None]:
     """Turn any error of a library that reads a file into one line that begins with the file's name."""
     try:
         yield
-    except (FileError, ImportError, MemoryError):
+    except (FileError, ImportError):
         raise
+    except MemoryError as error:  # of a library that believes a damaged header
+        raise FileError(f"{path}: cannot be read as {kind} (it asks for more memory than there is)") from error
     except Exception as error:  # each library has its own
         said = " ".join(str(error).split()) or type(error).__name__
         if "imagecodecs" in said:

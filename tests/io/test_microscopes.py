@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import zlib
 from importlib.util import find_spec
 
 import microscopes
@@ -9,7 +11,8 @@ import numpy as np
 import pytest
 
 import fastmpr
-from fastmpr.io import formats, read_about, read_image
+from fastmpr.io import files, formats, read_about, read_image
+from fastmpr.io.planes import Planes
 
 IMAGE = np.random.default_rng(0).integers(0, 4000, (2, 3, 4, 10, 12), dtype=np.uint16)
 VOXEL = (0.3, 0.1, 0.1)
@@ -116,6 +119,40 @@ class TestEveryMicroscope:
         for frame in (0, 1):
             refused_somewhere(tmp_path / f"cell.{writer.__name__}", frame)
 
+    @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+    def test_damaged_bytes_end_in_values_or_in_one_line(self, tmp_path, writer):
+        path = written(tmp_path, writer, IMAGE[:1, :1])
+        parts = [path, *path.with_name(path.name + ".files").glob("*")]
+        rng = np.random.default_rng(7)
+        for _ in range(25):
+            file = parts[rng.integers(len(parts))]
+            content = file.read_bytes()
+            wrong = bytearray(content)
+            for at in rng.integers(len(wrong), size=4):
+                wrong[at] = rng.integers(256)
+            file.write_bytes(wrong)
+            try:
+                assert read_image(path).values.ndim >= 2
+            except (ValueError, OSError) as error:
+                assert str(path) in str(error) and "\n" not in str(error)
+            file.write_bytes(content)
+        gc.collect()  # oiffile leaves a damaged OIB open until then
+
+    def test_a_plane_larger_than_the_memory(self, tmp_path, writer, monkeypatch):
+        path = written(tmp_path, writer)
+        monkeypatch.setattr(files, "memory_limit", lambda: (200.0, "its control group's limit"))
+        refused(path, "need one that fits in memory", channel=0, frame=0)
+
+    def test_a_library_that_asks_for_all_memory(self, tmp_path, writer, monkeypatch):
+        path = written(tmp_path, writer)
+
+        def full(*_):
+            raise MemoryError
+
+        monkeypatch.setattr(Planes, "__getitem__", full)
+        if writer is not lif:  # its numbers are not read by planes
+            refused(path, "more memory than there is", channel=0, frame=0)
+
     def test_text(self, tmp_path, writer):
         path = tmp_path / f"cell.{writer.__name__}"
         path.write_text("these are the notes of Tuesday\n" * 30)
@@ -212,6 +249,19 @@ class TestNd2:
         refused(path, "'left', 'right'", "scene=", channel=0, frame=0)
         assert np.array_equal(formats.read(path, scene="right", channel=2, frame=0)[0], IMAGE[1, 2])
 
+    def test_lossless_frames_are_inflated_to_what_the_header_declares(self, tmp_path):
+        path = tmp_path / "packed.nd2"
+        microscopes.write_nd2(path, IMAGE, *SAID, packed=zlib.compress)
+        assert np.array_equal(formats.read(path, channel=2, frame=1)[0], IMAGE[1, 2])
+        wrong = {
+            "more than": lambda frame: zlib.compress(frame + bytes(1 << 24)),
+            "less than": lambda frame: zlib.compress(frame[:-2]),
+            "cannot be read": lambda frame: b"notes" + frame,
+        }
+        for words, packed in wrong.items():
+            microscopes.write_nd2(path, IMAGE, *SAID, packed=packed)
+            refused(path, words, channel=2, frame=1)
+
     def test_frame_beyond_the_end_is_no_zeros(self, tmp_path):
         path = written(tmp_path, nd2)
         path.write_bytes(path.read_bytes().replace(b"ImageDataSeq|3!", b"ImageDataSeq|9!"))
@@ -223,3 +273,14 @@ def test_oif_with_a_missing_plane(tmp_path):
     path = written(tmp_path, oif)
     next(path.with_name(path.name + ".files").glob("*.tif")).unlink()
     refused(path, "23 planes of 24", channel=0, frame=0)
+
+
+@pytest.mark.skipif(find_spec("oiffile") is None, reason="needs oiffile")
+@pytest.mark.parametrize(("said", "side"), [("0,207.0", 0.207), ("0,207", 0.207), ("1,25", 1.25), ("1,207", None)])
+def test_oif_of_a_computer_with_decimal_commas(tmp_path, said, side):
+    path = tmp_path / "cell.oif"
+    microscopes.write_oif(path, IMAGE, (0.3, said, said), NAMES, EMISSION, 2.5)
+    if side is None:  # it may be thousands
+        refused(path, "not clear", channel=0, frame=0)
+    else:
+        assert formats.read(path, channel=0, frame=0)[1] == pytest.approx((0.3, side, side))
