@@ -7,6 +7,7 @@ from typing import Any
 
 import fastmpr
 
+from ..io.lists import is_list
 from ._arguments import ZYX, Axes, background, not_negative_count, positive
 
 
@@ -148,7 +149,7 @@ def _origin(args: argparse.Namespace, data: fastmpr.Dataset) -> str | None:
 
 def loaded(args: argparse.Namespace) -> fastmpr.Dataset:
     """Return the data set; what is read of it is noted in ``args.inputs``."""
-    for path in (args.psf, args.poses):
+    for path in (args.psf, args.poses, *filter(is_list, args.particles)):
         args.inputs.add_file(path)
     data = fastmpr.load(
         args.particles[0] if len(args.particles) == 1 else args.particles,

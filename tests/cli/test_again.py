@@ -68,6 +68,27 @@ class TestReconstruct:
         assert path.name in said and "found another content than the record tells" in said
         assert files(done) == before
 
+    @pytest.mark.parametrize("changed", ["list.star", "particle"])
+    def test_a_list_that_has_changed_is_refused_and_so_is_a_file_that_it_names(self, done, changed, capsys):
+        paths = sorted((done / "particles").iterdir())
+        rows = "".join(f"particles/{path.name}\n" for path in paths)
+        Path("list.star").write_text(f"data_particles\nloop_\n_rlnImageName\n{rows}")
+        told = fastmpr.Poses.read("poses.csv")
+        fastmpr.Poses(told.rotation, told.translation, names=[f"particles/{p.name}" for p in paths]).write("l.csv")
+        words = arguments(Path(), symmetry="C2", lam=None, max_iter=3)
+        words = ["list.star" if word == "particles" else "l.csv" if word == "poses.csv" else word for word in words]
+        assert main([*words, "--overwrite"]) == 0
+        assert {"list.star", "l.csv"} <= set(record("out.json")["inputs"])
+        if changed == "list.star":
+            Path(changed).write_text(Path(changed).read_text() + "\n")
+        else:
+            changed = paths[1].name
+            volume, voxel = fastmpr.io.read(paths[1])
+            fastmpr.io.write(paths[1], volume + np.float32(0.1), voxel, overwrite=True)
+        capsys.readouterr()
+        said = refusal(["reconstruct", "--again", "out.json", "-o", "again.ome.tif"], capsys)
+        assert changed in said and "found another content than the record tells" in said
+
     @pytest.mark.parametrize(
         ("text", "message"),
         [
