@@ -100,7 +100,8 @@ class StoredPoses:
             Of a particle. Needed where the rotations of the format are about another `centre`: (n - 1) / 2 in a ``.csv``,
             n // 2 in a ``.star``.
         voxel_size : float or (z, y, x), optional
-            Of the particles, in micrometres. Needed to convert voxels to lengths or back, and to change the centre.
+            Of the particles, in micrometres. Needed to convert voxels to lengths or back, and to change the centre. A
+            ``.star`` keeps it as the pixel of its optics group, if it is the same on all axes.
 
         Raises
         ------
@@ -134,4 +135,5 @@ class StoredPoses:
             )
             return
         translation = translations_for(path, writer, self, shape, voxel)
-        writer.write(path, self._rotation, translation, self._names, overwrite, self._two_fold)
+        kept: dict[str, Any] = {"voxel_size": voxel} if hasattr(writer, "KEEPS_VOXEL_SIZE") else {}
+        writer.write(path, self._rotation, translation, self._names, overwrite, self._two_fold, **kept)

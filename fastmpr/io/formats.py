@@ -24,6 +24,7 @@ A module for poses has:
 - ``read(path)``, which returns a `conventions.PoseTable`;
 - ``write(path, rotation, translation, names, overwrite, two_fold)``;
 - optionally ``holds(head)``, whether a file that begins with these bytes has this format, whatever its suffix;
+- optionally ``KEEPS_VOXEL_SIZE``: ``write`` takes ``voxel_size`` too, in micrometres, or None;
 - optionally ``STATES_MEANING``: the file says unit and centre, and ``write`` takes ``unit`` and ``centre`` too.
 """
 
@@ -225,7 +226,10 @@ def pose_reader(path: str | Path) -> Any:
     """Return the module that reads a pose file: by its first bytes, then by its suffix."""
     by_suffix = pose_format(path)
     head = _head(as_path(path))
-    return next((module for module in poses() if hasattr(module, "holds") and module.holds(head)), by_suffix)
+    stated = [module for module in poses() if hasattr(module, "holds")]
+    if by_suffix in stated and b"#" not in head[:5]:  # a table under a name that promises a first line
+        by_suffix = _of_suffix(path, [module for module in poses() if module not in stated]) or by_suffix
+    return next((module for module in stated if module.holds(head)), by_suffix)
 
 
 def _of_suffix(path: str | Path, modules: Any) -> Any:

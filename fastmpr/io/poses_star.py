@@ -33,10 +33,12 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from .._messages import log, warn
+from .._validation import Vector
 from .conventions import PoseTable, euler_angles, reverse_axes, warn_of_radians
 from .files import encodable, written_whole
 
 SUFFIXES = (".star",)
+KEEPS_VOXEL_SIZE = True
 UNIT = "um"  # of the translations
 CENTRE = "n // 2"  # the point of a box that the rotations are about
 TWO_FOLD = "x"  # an axis of a dihedral particle
@@ -50,8 +52,6 @@ _DETECTOR, _MAGNIFICATION = "rlnDetectorPixelSize", "rlnMagnification"
 _TWO_FOLD = "the two-fold axis of a dihedral particle lies along"
 MICROMETRES_PER_ANGSTROM = 1e-4
 
-# RELION 3.1 and later take the angstroms of the origins for pixels where there is no table of optics groups
-_OPTICS = ("", "data_optics", "", "loop_", "_rlnOpticsGroupName #1", "_rlnOpticsGroup #2", "opticsGroup1 1", "")
 
 Table = dict[str, list[str]]
 
@@ -105,8 +105,9 @@ def write(
     names: tuple[str, ...] | None = None,
     overwrite: bool = False,
     two_fold: str = TWO_FOLD,
+    voxel_size: Vector | None = None,
 ) -> None:
-    """Write N poses with translations in micrometres.
+    """Write N poses with translations in micrometres, and the side of a voxel if it is known and the same on all axes.
 
     Raises
     ------
@@ -123,8 +124,18 @@ def write(
     labels = [f"_{column} #{place}" for place, column in enumerate(columns, 1)]
     with written_whole(path, overwrite) as temporary:
         comment = [] if two_fold == TWO_FOLD else [f"# {_TWO_FOLD} {two_fold}", ""]
-        text = "\n".join([*_OPTICS, *comment, "data_particles", "", "loop_", *labels, *rows, ""])
+        text = "\n".join([*_optics(voxel_size), *comment, "data_particles", "", "loop_", *labels, *rows, ""])
         temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def _optics(voxel_size: Vector | None) -> list[str]:
+    """Return the lines of a table of one optics group, which has one side for all axes of a voxel."""
+    columns, row = ["rlnOpticsGroupName", "rlnOpticsGroup"], ["opticsGroup1", "1"]
+    if voxel_size is not None and math.isclose(min(voxel_size), max(voxel_size), rel_tol=1e-6):
+        columns.append(_PIXEL)
+        row.append(f"{voxel_size[2] / MICROMETRES_PER_ANGSTROM:.9g}")
+    labels = [f"_{column} #{place}" for place, column in enumerate(columns, 1)]
+    return ["", "data_optics", "", "loop_", *labels, " ".join(row), ""]
 
 
 def names_in(path: str | Path, table: Table) -> tuple[str, ...] | None:

@@ -78,6 +78,27 @@ class TestOwn:
             np.testing.assert_array_equal(poses.translation, [[3, 2, 1]])
             assert (poses.unit, poses.centre, poses.two_fold) == ("nm", "n // 2", "y")
 
+    @pytest.mark.parametrize("header", ["name,rot1,rot2,rot3,t1,t2,t3\n", ""])
+    def test_spfluos_content_under_our_suffix(self, tmp_path, header):
+        for name in ("p.csv", "p.poses.csv"):
+            (tmp_path / name).write_text(f"{header}a,10,20,30,1,2,3\n", encoding="utf-8-sig")
+        ours, plain = (Poses.read(tmp_path / name) for name in ("p.poses.csv", "p.csv"))
+        assert (ours.unit, ours.centre, ours.names) == ("voxel", plain.centre, ("a",))
+        np.testing.assert_array_equal(ours.translation, [[1, 2, 3]])
+        assert apart(ours, plain) == 0
+
+    @pytest.mark.parametrize("voxel_size", [None, 0.02, (0.3, 0.1, 0.1)])
+    def test_a_star_file_keeps_a_voxel_size_that_relion_has_a_place_for(self, tmp_path, voxel_size):
+        poses = Poses(Rotation.identity(2), [[1, 2, 3], [0, 0, 0]], names=["a", "b"], unit="um", centre="n // 2")
+        poses.write(tmp_path / "p.star", voxel_size=voxel_size)
+        back = Poses.read(tmp_path / "p.star")
+        np.testing.assert_allclose(back.translation, poses.translation, atol=1e-12)
+        if voxel_size == 0.02:
+            assert "_rlnImagePixelSize #3\nopticsGroup1 1 200\n" in (tmp_path / "p.star").read_text()
+            np.testing.assert_allclose(back.boxes[:, 0], 0.02)
+        else:
+            assert back.boxes is None
+
     @pytest.mark.parametrize(
         ("old", "new", "message"),
         [
