@@ -59,17 +59,19 @@ def refined(data: Dataset, poses: Poses, sought: Sought, workers: int | None, tu
 
 def _with_fitted_psf(data: Dataset, cycle: Cycle, workers: int | None, turns: Turns, stop: Stop) -> Dataset:
     """Find how wide the PSF is, and the poses with it, in turn; return the data with the PSF as wide."""
-    fitting = np.intersect1d(np.flatnonzero(cycle.fitting), cycle.data.used)
-    if len(fitting) < LEAST_VIEWS:
-        need = f"need {LEAST_VIEWS} or more to tell how wide the PSF is; it stays as given"
-        warn(f"fit_psf: found {len(fitting)} views that fit, {need}")
-        return data
     if (share := _seen_share(cycle.data)) < _WHOLE:
         need = "need whole images to tell how wide the PSF is; it stays as given"
         warn(f"fit_psf: found that {100 * share:.0f} % of an image was seen (median over the particles), {need}")
         return data
     given, scale = data.psf_voxel_size, 1.0
     for _ in range(_PSF_TRIES):
+        fitting = np.intersect1d(np.flatnonzero(cycle.fitting), cycle.data.used)
+        if len(fitting) < LEAST_VIEWS:
+            need = f"need {LEAST_VIEWS} or more to tell how wide the PSF is"
+            warn(
+                f"fit_psf: found {len(fitting)} views that fit, {need}; it is taken as {scale:.3g} times as wide as given"
+            )
+            break
         before, scale = scale, psf_scale_of(_widened(cycle.data, given, 1.0)[fitting], workers, stop)
         log.info("psf: found that it fits best if it is %.3f times as wide as given", scale)
         if abs(math.log(scale / before)) < _SAME_WIDTH:
