@@ -133,22 +133,25 @@ class _Chunks:
     def __getitem__(self, index: Any) -> NDArray:
         """Return a part."""
         files = {} if self._may_lack else self._files(index)
-        if self._decode is None:
+        runs = [range(n)[one] if isinstance(one, slice) else one for one, n in zip(index, self.shape, strict=True)]
+        if self._decode is None or any(isinstance(run, range) and run.step != 1 for run in runs):
             return np.asarray(self._array[index])
-        return self._decoded(self._decode, files, index)
+        return self._decoded(self._decode, files, runs)
 
-    def _decoded(self, decode: Callable[[Path], NDArray], files: dict[tuple[int, ...], Path], index: Any) -> NDArray:
-        """Return a part, put together from its chunks."""
-        part = np.empty([n for n, one in zip(self.shape, index, strict=True) if one == slice(None)], self.dtype)
+    def _decoded(
+        self, decode: Callable[[Path], NDArray], files: dict[tuple[int, ...], Path], runs: list[range | int]
+    ) -> NDArray:
+        """Return a part, put together from its chunks; a chunk may reach beyond the edge."""
+        part = np.empty([len(run) for run in runs if isinstance(run, range)], self.dtype)
         for place, file in files.items():
-            begins = [k * side for k, side in zip(place, self._outer, strict=True)]
             there, own = [], []
-            for one, begin, n, side in zip(index, begins, self.shape, self._outer, strict=True):
-                if isinstance(one, int):
-                    own.append(one - begin)
-                    continue
-                there.append(slice(begin, begin + side))
-                own.append(slice(min(side, n - begin)))  # a chunk may reach beyond the edge
+            for run, k, side in zip(runs, place, self._outer, strict=True):
+                if isinstance(run, range):
+                    first, last = max(run.start, k * side), min(run.stop, (k + 1) * side)
+                    there.append(slice(first - run.start, last - run.start))
+                    own.append(slice(first - k * side, last - k * side))
+                else:
+                    own.append(run - k * side)
             part[tuple(there)] = decode(file)[tuple(own)]
         return part
 
