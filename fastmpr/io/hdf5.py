@@ -57,9 +57,8 @@ def opened(path: Path, scene: Any = None) -> Iterator[Stored]:
             _check_written(path, data)
             said = dict(data.attrs)
             axes = told_axes(path, _labels(data), data.ndim)
-        yield Stored(
-            path, KIND, _values(path, file, data), axes, partial(_sides, path, said), partial(told_about, said)
-        )
+            values = _values(path, file, data)
+        yield Stored(path, KIND, values, axes, partial(_sides, path, said), partial(told_about, said))
 
 
 def _note(found: dict[str, Any], name: str, one: Any, kind: Any) -> None:
