@@ -299,6 +299,23 @@ class TestHdf5:
         assert np.isnan(open_particles(tmp_path / "b.h5")[1]).all()
 
 
+@needs_h5py
+def test_a_damaged_index_of_hdf5_is_no_zeros(tmp_path):
+    import h5py
+
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        file.create_dataset("a", data=STACK, chunks=(1, 4, 5, 6), compression="gzip")
+    content = path.read_bytes()
+    key = np.array([2, 0, 0, 0, 0], "<u8").tobytes()  # where the chunk of the third particle lies
+    assert content.count(key) == 1
+    for wrong in (1, 3, 77):
+        path.write_bytes(content.replace(key, np.array([wrong, 0, 0, 0, 0], "<u8").tobytes()))
+        with pytest.raises(ValueError, match="found 2 of the 3 chunks of /a written, need all") as error:
+            open_particles(path)
+        assert one_line(error, path)
+
+
 @needs_zarr
 class TestZarr:
     @pytest.mark.parametrize("version", [2, 3])
