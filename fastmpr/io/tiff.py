@@ -55,7 +55,8 @@ def opened(path: Path, scene: Any = None) -> Iterator[Stored]:
     >>> from fastmpr.io.about import About
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = Path(folder) / "cube.ome.tif"
-    ...     write(path, np.ones((4, 5, 6), np.float32), "ZYX", (0.3, 0.1, 0.1), About(), False)
+    ...     with created(path, (4, 5, 6), np.float32, "ZYX", (0.3, 0.1, 0.1), About(), False) as target:
+    ...         target[...] = 1
     ...     with opened(path) as stored:
     ...         print(stored.shape, stored.axes, stored.voxel_size(False))
     (4, 5, 6) ZYX (0.3, 0.1, 0.1)
