@@ -113,14 +113,22 @@ def written_whole(path: str | Path, overwrite: bool = False) -> Iterator[Path]:
     check_writable(path, overwrite)
     temporary = path.with_name(f".{uuid4().hex}.part")
     try:
-        yield temporary
-        os.replace(temporary, path)
+        with _naming(path):
+            yield temporary
+            os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Say what could not be written, where the system does not: its errors are about the temporary name."""
+    try:
+        yield
     except OSError as error:
         if str(path) in str(error):
             raise
         raise OSError(f"{path}: cannot be written ({error}), need room for it") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -139,14 +147,11 @@ def tree_written_whole(path: str | Path, overwrite: bool = False) -> Iterator[Pa
     check_writable(path, overwrite, folder=True)
     temporary, old = (path.with_name(f".{uuid4().hex}.part") for _ in range(2))
     try:
-        yield temporary
-        if path.exists():
-            os.replace(path, old)
-        os.replace(temporary, path)
-    except OSError as error:
-        if str(path) in str(error):
-            raise
-        raise OSError(f"{path}: cannot be written ({error}), need room for it") from error
+        with _naming(path):
+            yield temporary
+            if path.exists():
+                os.replace(path, old)
+            os.replace(temporary, path)
     finally:
         if old.exists() and not path.exists():
             os.replace(old, path)

@@ -49,7 +49,8 @@ def load(
     particles : path, paths, sequence of (nz, ny, nx) arrays or Dataset
         A folder of 3-D images, a list or a pattern of files (``particles/*.mrc``), a ``.star`` or ``.csv`` file that
         names them (with their poses if it has them and none are given), or one 4-D image, of any format that
-        `fastmpr.io` reads: TIFF, MRC, OME-Zarr, HDF5, NPY, NPZ. ``file.h5:/name`` is one array of several in a file.
+        `fastmpr.io` reads: TIFF, MRC, OME-Zarr, HDF5, NPY, NPZ, CZI, LIF, ND2, OIF. ``file.h5:/name`` is one array of
+        several in a file.
         Particles are read when they are used. Or a `Dataset` without a PSF or poses, to which these are added.
     psf : path or (nz, ny, nx) array_like, optional
         A 3-D image in a file of any of these formats.
