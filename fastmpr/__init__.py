@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from .diagnosis.search import diagnose
     from .geometry.poses import Poses
     from .lam.selection import infer_lam, select_lam
+    from .quality.correlation import fsc
+    from .quality.curve import Curve
+    from .quality.directions import Cones, conical_fsc
     from .reconstruction.baselines import average, deconvolve_average
     from .reconstruction.main import reconstruct
     from .runtime.stopping import Cancelled
@@ -39,6 +42,8 @@ _MODULES = {"io", "metrics", "operators", "paper", "phantom", "plot", "prox", "p
 _HOME = {
     "Alignment": "alignment.results",
     "Cancelled": "runtime.stopping",
+    "Cones": "quality.directions",
+    "Curve": "quality.curve",
     "Dataset": "views.dataset",
     "FastmprWarning": "_messages",
     "FoundSymmetry": "alignment.symmetry",
@@ -51,10 +56,12 @@ _HOME = {
     "align": "alignment.main",
     "average": "reconstruction.baselines",
     "channel_psfs": "deconvolution.optics",
+    "conical_fsc": "quality.directions",
     "convert": "conversion",
     "deconvolve": "deconvolution.images",
     "deconvolve_average": "reconstruction.baselines",
     "diagnose": "diagnosis.search",
+    "fsc": "quality.correlation",
     "infer_lam": "lam.selection",
     "load": "views.loading",
     "objective": "solver.admm",
@@ -69,6 +76,8 @@ _HOME = {
 __all__ = [
     "Alignment",
     "Cancelled",
+    "Cones",
+    "Curve",
     "Dataset",
     "FastmprWarning",
     "FoundSymmetry",
@@ -81,10 +90,12 @@ __all__ = [
     "align",
     "average",
     "channel_psfs",
+    "conical_fsc",
     "convert",
     "deconvolve",
     "deconvolve_average",
     "diagnose",
+    "fsc",
     "infer_lam",
     "io",
     "load",

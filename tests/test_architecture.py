@@ -21,7 +21,7 @@ FLOORS = [
     "_version _validation _messages _keywords",
     "kernels",
     "runtime",
-    "phantom psf operators prox metrics",
+    "phantom psf operators prox metrics quality",
     "io",
     "plot geometry",
     "inspection conversion",

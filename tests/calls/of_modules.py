@@ -179,6 +179,48 @@ def psnr(draw) -> Call:
     return Call(fastmpr.metrics.psnr, {"a": draw(volumes(shape)), "truth": draw(volumes(shape))}, check)
 
 
+@st.composite
+def correlation(draw) -> Call:
+    shape, voxel = draw(SHAPES), draw(st.sampled_from([1.0, 0.1, (0.2, 0.1, 0.1)]))
+    mask = draw(st.sampled_from([None, None, "soft"]))
+
+    def check(curve: Any, given: dict[str, Any]) -> None:
+        assert isinstance(curve, fastmpr.Curve)
+        assert curve.frequency.shape == curve.correlation.shape == curve.count.shape
+        assert np.nanmax(np.abs(curve.correlation)) <= 1
+        assert int(curve.count.sum()) == math.prod(shape)
+
+    arguments = {
+        "a": draw(volumes(shape)),
+        "b": draw(volumes(shape)),
+        "voxel_size": voxel,
+        "mask": mask,
+        "rng": draw(SEEDS),
+    }
+    return Call(fastmpr.fsc, arguments, check)
+
+
+@st.composite
+def cones(draw) -> Call:
+    shape, count = draw(SHAPES.filter(lambda sizes: math.prod(sizes) > 1)), draw(st.integers(3, 12))
+
+    def check(found: Any, given: dict[str, Any]) -> None:
+        assert isinstance(found, fastmpr.Cones)
+        assert found.correlation.shape == (count, len(found.frequency))
+        assert found.ratio >= 1
+        assert (found.share >= 0).all() and (found.share <= 1).all()
+
+    arguments = {
+        "a": draw(volumes(shape)),
+        "b": draw(volumes(shape)),
+        "voxel_size": draw(st.sampled_from([1.0, (0.2, 0.1, 0.1)])),
+        "half_angle": draw(st.sampled_from([20.0, 40, 90])),
+        "threshold": draw(st.sampled_from([0.143, 0.5])),
+        "directions": count,
+    }
+    return Call(fastmpr.conical_fsc, arguments, check)
+
+
 OF_RESULT = st.sampled_from([np.float32, np.float64, "float32", "f8"])
 
 
@@ -402,6 +444,8 @@ CALLS: dict[str, tuple[Callable[[], st.SearchStrategy[Call]], int]] = {
     "io.pose_format": (pose_format, 30),
     "convert": (converted, 100),
     "psnr": (psnr, 150),
+    "fsc": (correlation, 100),
+    "conical_fsc": (cones, 60),
     "phantom": (phantom, 200),
     "psf.gaussian": (gaussian, 150),
     "psf.born_wolf": (born_wolf, 300),
