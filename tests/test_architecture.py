@@ -30,7 +30,7 @@ FLOORS = [
     "sums",
     "regularizers",
     "solver",
-    "lam simulation",
+    "lam simulation resolution",
     "diagnosis",
     "reconstruction",
     "alignment",

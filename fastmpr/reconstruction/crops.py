@@ -20,6 +20,7 @@ from ..lam.choice import choose_lam
 from ..lam.selection import START, guess_lam
 from ..lam.stein import energy_of_one
 from ..regularizers import Regularizer, has_closed_form
+from ..resolution.halves import Halves
 from ..runtime.fft import half_shape
 from ..runtime.limits import check_memory
 from ..runtime.stopping import Cancelled
@@ -39,6 +40,7 @@ _EVERY = 1  # iterations after which the data term is linearised again
 _ENOUGH = 5e-3  # of phi: a prediction must lower the objective by this much for another one
 _NOBODY = 1e-9  # of the views' weight: less is no view at all, but rounding
 _AT_MOST = 2.0  # bound of lam in units of the guess: crops need no more, but halves that saw little may choose hundreds
+_HALF_ROUNDS = 3  # predictions of half of the views
 _SETTLED = 0.1  # of phi: the last prediction may lower the objective by this much in a converged solve
 
 
@@ -50,10 +52,12 @@ class Crops:
     observation : Observation
     noise : NormalEquations, optional
         Sums of noise like that of the views, if lam is to be chosen for few views.
+    keeps : bool
+        Whether the halves are used after the problem is minimised.
     """
 
-    def __init__(self, observation: Observation, noise: NormalEquations | None):
-        self._observation, self._noise = observation, noise
+    def __init__(self, observation: Observation, noise: NormalEquations | None, keeps: bool):
+        self._observation, self._noise, self._keeps = observation, noise, keeps
 
     def minimise(self, lam: float | str, regularizer: Regularizer, until: Until, run: Run) -> Result:
         """Choose lam if it is "auto", and minimise; see `Problem`.
@@ -75,7 +79,25 @@ class Crops:
             chosen, target = self._start(predictions, lam, regularizer, run)
             return _minimised(predictions, chosen, target, regularizer, until, run)
         finally:
-            predictions.free()
+            predictions.free(keeps=self._keeps)
+
+    def halves(self, lam: float, regularizer: Regularizer, run: Run) -> Halves:
+        """Return the halves; see `Problem`. Each half predicts what its own views did not see."""
+        workers, model = self._observation.accumulator.team.size, self._observation.accumulator.model
+        sums, volumes = [], []
+        for half, seen in enumerate(self._observation.sums):
+            predictions = Predictions(self._observation)
+            try:
+                x = first_guess(seen, predictions.share(half), workers)
+                for _ in range(_HALF_ROUNDS):
+                    x = _solved_near(predictions.at(x)[half], lam, regularizer, run, x).x
+                    run.stop.check(" while its resolution was estimated")
+                sums.append(predictions.at(x)[half].filled)
+            finally:
+                predictions.free(keeps=half == 0)
+            volumes.append(x[inner(x.shape, model)])
+        order = len(self._observation.accumulator.data.group)
+        return Halves((sums[0], sums[1]), (volumes[0], volumes[1]), order)
 
     def _start(
         self, predictions: Predictions, lam: float | str, regularizer: Regularizer, run: Run
@@ -125,13 +147,16 @@ class Predictions:
         self._curvature = Curvature(accumulator.grid, accumulator.data.dtype, accumulator.team.size)
         self._seen = [observation.weight_seen(group) for group in range(groups)]
 
-    def free(self) -> None:
-        """Free the buffers."""
+    def free(self, keeps: bool = False) -> None:
+        """Free the buffers; those of the accumulator only if it is not to be kept."""
         self._curvature.free()
-        self.observation.accumulator.free()
+        if not keeps:
+            self.observation.accumulator.free()
 
-    def share(self) -> NDArray:
-        """Return the share of the views' weight that saw each voxel."""
+    def share(self, group: int | None = None) -> NDArray:
+        """Return the share of the weight of all views, or of one group, that saw each voxel."""
+        if group is not None:
+            return self._seen[group][0]
         data, blind = self.observation.accumulator.data, self.observation.blind
         weights = [data.weights[which] @ ~blind[which] for which in self.observation.accumulator.groups]
         shares = (weight * share for weight, (share, _) in zip(weights, self._seen, strict=True))

@@ -9,13 +9,15 @@ from typing import Any, Literal, Unpack, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from .._messages import Progress, telling
+from .._messages import Progress, telling, warn
 from .._validation import Size, as_flag
 from ..diagnosis.fit import checked
 from ..geometry.poses import Poses
 from ..lam.selection import ENOUGH_VIEWS, as_lam
 from ..regularizers import ClosedForm, Regularizer, as_regularizer
+from ..resolution.told import FEWEST_VIEWS, period_told, told
 from ..runtime.stopping import WORDS, Cancelled, Event, as_stop
+from ..runtime.threads import as_workers
 from ..solver.options import Run, Until, as_run, as_until, counting
 from ..solver.result import Result
 from ..sums.accumulator import Accumulator
@@ -30,7 +32,7 @@ from ..views.keywords import ViewKeywords
 from ..views.shorthand import Summing, as_dataset
 from ..views.types import Particles, Psf
 from .gains import fit_gains
-from .problem import problem_of
+from .problem import Problem, problem_of
 
 
 class _Options(Summing, total=False):
@@ -42,6 +44,7 @@ class _Options(Summing, total=False):
     max_iter: int
     tol: float
     check: bool
+    assess: bool
     callback: Callable[[Result], Any] | None
 
 
@@ -67,6 +70,7 @@ def reconstruct(
     max_iter: int = 1000,
     tol: float = 2e-3,
     check: bool = True,
+    assess: bool = False,
     workers: int | None = None,
     callback: Callable[[Result], Any] | None = None,
     progress: bool | Progress | None = None,
@@ -96,6 +100,9 @@ def reconstruct(
         As in `fastmpr.solve`. ``callback`` is also called for the iterations that choose ``lam``.
     check : bool
         Whether to compare up to 64 views, spread over all of them, with their predictions from the volume.
+    assess : bool
+        Whether to tell the resolution of the volume, from two halves of the views; `fastmpr.assess` tells more. Needs four
+        views that differ, or it is left out with a warning.
     progress : bool or callable, optional
         True shows bars (needs tqdm). A callable receives what is counted ("particles", then "iterations", and "predictions"
         of views that saw a part; "gains"; "checks"), how many are done, and of how many (None for iterations).
@@ -112,7 +119,8 @@ def reconstruct(
         (float32 unless the particle is float64). ``success`` is that of `solve`. If views saw a part, ``success`` is True if
         the last prediction lowered the objective by at most a tenth of phi, which leaves it some hundredths of phi above its
         minimum (``tol`` is not used then); ``message`` tells the number of those views, and of voxels that no view saw.
-        ``fit`` is the median ``ratio`` of `residuals` over the views compared: about 1 if the volume explains them.
+        ``fit`` is the median ``ratio`` of `residuals` over the views compared: about 1 if the volume explains them. With
+        ``assess``, ``resolution`` and ``curve`` tell how fine the details of the volume are.
 
     Raises
     ------
@@ -142,17 +150,17 @@ def reconstruct(
     """
     stop = as_stop("reconstruct", cancel, timeout)
     lam, chosen, until = as_lam(lam), as_regularizer(regularizer), as_until(max_iter, tol)
-    run, check = as_run(workers, positivity, callback, stop), as_flag(check, "check")
+    run, check, assess = as_run(workers, positivity, callback, stop), as_flag(check, "check"), as_flag(assess, "assess")
     data = as_dataset(reconstruct, data, psf, poses, views).require().supposed()
     model = data.model_shape(shape)
     check_in_frame(data, model)
     with telling(progress) as tell:
-        asked = Asked(model, lam, chosen, until, replace(run, callback=counting(run.callback, tell)), tell)
+        asked = Asked(model, lam, chosen, until, replace(run, callback=counting(run.callback, tell)), tell, assess)
         result, transfers = _reconstructed(data, asked)
         if data.fits_gain:
             if strong := data.source.strong():  # such a view would dominate the first volume
                 alike = data.replace(weights=np.where(np.isin(np.arange(len(data)), strong), 0, data.weights))
-                result, _ = _reconstructed(alike, asked)
+                result, _ = _reconstructed(alike, replace(asked, assess=False))
             result = _with_gains(result, data, asked)
         looks = check and not (stop.is_set() or result.was_cut_short)
         fit = checked(data, result, model, transfers, lam != "auto", run, tell) if looks else None
@@ -173,6 +181,8 @@ class Asked:
     run : Run
     tell : callable, optional
         Receives the progress.
+    assess : bool
+        Whether to tell the resolution.
     """
 
     model: Size
@@ -181,6 +191,7 @@ class Asked:
     until: Until
     run: Run
     tell: Progress | None
+    assess: bool
 
 
 def _reconstructed(data: Dataset, asked: Asked) -> tuple[Result, list[TransferFunction]]:
@@ -188,10 +199,12 @@ def _reconstructed(data: Dataset, asked: Asked) -> tuple[Result, list[TransferFu
     observation = _observed(data.levelled(), asked)
     transfers = observation.accumulator.transfers
     try:
-        few = asked.lam == "auto" and len(observation.sums) == 1
-        problem = problem_of(observation, noise_sums(observation) if few else None)
+        few = asked.lam == "auto" and _are_few(data, observation)
+        halved = asked.assess and _are_halved(observation)
+        problem = problem_of(observation, noise_sums(observation) if few else None, halved)
         del observation  # its sums are as large as the solver's own arrays
-        return problem.minimise(asked.lam, asked.regularizer, asked.until, asked.run), transfers
+        result = problem.minimise(asked.lam, asked.regularizer, asked.until, asked.run)
+        return _assessed(result, problem, asked) if halved else result, transfers
     except Cancelled as cut:
         if cut.result is None:
             raise
@@ -202,11 +215,42 @@ def _reconstructed(data: Dataset, asked: Asked) -> tuple[Result, list[TransferFu
 def _observed(data: Dataset, asked: Asked) -> Observation:
     """Observe the views, in halves if these are to choose lam."""
     rest = asked.model, asked.run.workers, asked.tell, asked.run.stop
+    if asked.assess:
+        return observe_halves(data, FEWEST_VIEWS, *rest)
     if asked.lam == "auto":
         return observe_halves(data, ENOUGH_VIEWS, *rest)
     observation = observe(Accumulator(data, [data.used], *rest))
     data.tell()
     return observation
+
+
+def _are_few(data: Dataset, observation: Observation) -> bool:
+    """Return whether the views are too few for halves of them to choose lam."""
+    return len(observation.sums) == 1 or sum(sums.n_poses for sums in observation.sums) < ENOUGH_VIEWS * len(data.group)
+
+
+def _are_halved(observation: Observation) -> bool:
+    """Return whether there are two halves; warn if not."""
+    if len(observation.sums) == 1:
+        count = f"found {len(observation.accumulator.data.used)} views, or copies of so few"
+        warn(
+            f"assess: {count}, need {FEWEST_VIEWS} that differ, so that two halves tell the resolution; it is left out"
+        )
+        return False
+    return True
+
+
+def _assessed(result: Result, problem: Problem, asked: Asked) -> Result:
+    """Return the result with its resolution; without it if the call is to end early."""
+    if result.was_cut_short:
+        return result
+    try:
+        halves = problem.halves(result.lam, asked.regularizer, asked.run)
+    except Cancelled as cut:
+        return replace(result, message=f"{result.message}; {WORDS[cut.status]} while its resolution was estimated")
+    workers = as_workers(asked.run.workers, result.x.size)
+    curve = told(halves, workers)
+    return replace(result, curve=curve, resolution=period_told(curve))
 
 
 def _with_gains(first: Result, data: Dataset, asked: Asked) -> Result:

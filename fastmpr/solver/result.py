@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from numpy.typing import NDArray
 
 from .._validation import Vector, times
+from ..quality.curve import Curve
 
 
 @dataclass
@@ -33,6 +34,12 @@ class Result:
     fit : float or None
         How well the volume explains the views (`reconstruct`): the residual of the views over their noise, about 1 if
         the volume explains them. None if this was not checked.
+    resolution : float or None
+        The finest period that the volume shows, in the unit of ``voxel_size``, told by two halves of the views: where the
+        Fourier shell correlation with the truth is expected to fall below 0.5, or the period of the corner of the spectrum
+        if it does not. None if this was not asked for (``assess=True`` of `reconstruct`).
+    curve : Curve or None
+        That correlation, told from below, with its standard error.
     """
 
     x: NDArray
@@ -43,11 +50,14 @@ class Result:
     history: list[dict[str, float]]
     voxel_size: Vector
     fit: float | None = None
+    resolution: float | None = None
+    curve: Curve | None = None
 
     def __repr__(self) -> str:
         fit = "" if self.fit is None else f", fit {self.fit:.3g}"
+        fine = "" if self.resolution is None else f", resolution {self.resolution:.3g}"
         where = f"{times(self.x.shape)}, voxels of {times(self.voxel_size)}"
-        return f"<Result: {where}, lam {self.lam:.4g}{fit}, {self.nit} iterations: {self.message or 'running'}>"
+        return f"<Result: {where}, lam {self.lam:.4g}{fit}{fine}, {self.nit} iterations: {self.message or 'running'}>"
 
     @property
     def success(self) -> bool:
