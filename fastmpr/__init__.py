@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from .alignment.main import ab_initio, align, refine
     from .alignment.results import Alignment, PoseResult
     from .alignment.symmetry import FoundSymmetry
+    from .assessment.findings import Coverage, Quality
+    from .assessment.main import assess
     from .conversion import convert
     from .deconvolution.images import deconvolve
     from .deconvolution.optics import channel_psfs
@@ -43,6 +45,7 @@ _HOME = {
     "Alignment": "alignment.results",
     "Cancelled": "runtime.stopping",
     "Cones": "quality.directions",
+    "Coverage": "assessment.findings",
     "Curve": "quality.curve",
     "Dataset": "views.dataset",
     "FastmprWarning": "_messages",
@@ -50,10 +53,12 @@ _HOME = {
     "NormalEquations": "sums.normal_equations",
     "Poses": "geometry.poses",
     "PoseResult": "alignment.results",
+    "Quality": "assessment.findings",
     "Result": "solver.result",
     "ab_initio": "alignment.main",
     "accumulate": "sums.accumulate",
     "align": "alignment.main",
+    "assess": "assessment.main",
     "average": "reconstruction.baselines",
     "channel_psfs": "deconvolution.optics",
     "conical_fsc": "quality.directions",
@@ -77,6 +82,7 @@ __all__ = [
     "Alignment",
     "Cancelled",
     "Cones",
+    "Coverage",
     "Curve",
     "Dataset",
     "FastmprWarning",
@@ -84,10 +90,12 @@ __all__ = [
     "NormalEquations",
     "PoseResult",
     "Poses",
+    "Quality",
     "Result",
     "ab_initio",
     "accumulate",
     "align",
+    "assess",
     "average",
     "channel_psfs",
     "conical_fsc",

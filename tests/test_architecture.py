@@ -34,6 +34,7 @@ FLOORS = [
     "diagnosis",
     "reconstruction",
     "alignment",
+    "assessment",
     "compat",
     "deconvolution",
     "warming",

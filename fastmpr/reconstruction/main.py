@@ -3,36 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Literal, Unpack, overload
 
-import numpy as np
-from numpy.typing import NDArray
-
-from .._messages import Progress, telling, warn
+from .._messages import Progress, telling
 from .._validation import Size, as_flag
-from ..diagnosis.fit import checked
 from ..geometry.poses import Poses
-from ..lam.selection import ENOUGH_VIEWS, as_lam
+from ..lam.selection import as_lam
 from ..regularizers import ClosedForm, Regularizer, as_regularizer
-from ..resolution.told import FEWEST_VIEWS, period_told, told
-from ..runtime.stopping import WORDS, Cancelled, Event, as_stop
-from ..runtime.threads import as_workers
-from ..solver.options import Run, Until, as_run, as_until, counting
+from ..runtime.stopping import Event, as_stop
+from ..solver.options import as_run, as_until, counting
 from ..solver.result import Result
-from ..sums.accumulator import Accumulator
 from ..sums.frame import check_in_frame
-from ..sums.halves import observe_halves
-from ..sums.noise import noise_sums
-from ..sums.observation import Observation, observe
-from ..sums.resampling import inner
-from ..sums.transfer import TransferFunction
 from ..views.dataset import Dataset
 from ..views.keywords import ViewKeywords
 from ..views.shorthand import Summing, as_dataset
 from ..views.types import Particles, Psf
-from .gains import fit_gains
-from .problem import Problem, problem_of
+from .making import Asked, made
 
 
 class _Options(Summing, total=False):
@@ -155,123 +142,7 @@ def reconstruct(
     model = data.model_shape(shape)
     check_in_frame(data, model)
     with telling(progress) as tell:
-        asked = Asked(model, lam, chosen, until, replace(run, callback=counting(run.callback, tell)), tell, assess)
-        result, transfers = _reconstructed(data, asked)
-        if data.fits_gain:
-            if strong := data.source.strong():  # such a view would dominate the first volume
-                alike = data.replace(weights=np.where(np.isin(np.arange(len(data)), strong), 0, data.weights))
-                result, _ = _reconstructed(alike, replace(asked, assess=False))
-            result = _with_gains(result, data, asked)
-        looks = check and not (stop.is_set() or result.was_cut_short)
-        fit = checked(data, result, model, transfers, lam != "auto", run, tell) if looks else None
-    return replace(result, fit=fit, x=np.ascontiguousarray(result.x[inner(result.x.shape, model)]))
-
-
-@dataclass(frozen=True)
-class Asked:
-    """The settings that all volumes of a call share.
-
-    Attributes
-    ----------
-    model : (nz, ny, nx)
-        Shape of the volume, before padding.
-    lam : float or "auto"
-    regularizer : Regularizer
-    until : Until
-    run : Run
-    tell : callable, optional
-        Receives the progress.
-    assess : bool
-        Whether to tell the resolution.
-    """
-
-    model: Size
-    lam: float | str
-    regularizer: Regularizer
-    until: Until
-    run: Run
-    tell: Progress | None
-    assess: bool
-
-
-def _reconstructed(data: Dataset, asked: Asked) -> tuple[Result, list[TransferFunction]]:
-    """Return the result on the padded grid, and the transfer functions of the PSFs."""
-    observation = _observed(data.levelled(), asked)
-    transfers = observation.accumulator.transfers
-    try:
-        few = asked.lam == "auto" and _are_few(data, observation)
-        halved = asked.assess and _are_halved(observation)
-        problem = problem_of(observation, noise_sums(observation) if few else None, halved)
-        del observation  # its sums are as large as the solver's own arrays
-        result = problem.minimise(asked.lam, asked.regularizer, asked.until, asked.run)
-        return _assessed(result, problem, asked) if halved else result, transfers
-    except Cancelled as cut:
-        if cut.result is None:
-            raise
-        message = f"{WORDS[cut.status]} while lam was being chosen"
-        return replace(cut.result, status=cut.status, message=message), transfers
-
-
-def _observed(data: Dataset, asked: Asked) -> Observation:
-    """Observe the views, in halves if these are to choose lam."""
-    rest = asked.model, asked.run.workers, asked.tell, asked.run.stop
-    if asked.assess:
-        return observe_halves(data, FEWEST_VIEWS, *rest)
-    if asked.lam == "auto":
-        return observe_halves(data, ENOUGH_VIEWS, *rest)
-    observation = observe(Accumulator(data, [data.used], *rest))
-    data.tell()
-    return observation
-
-
-def _are_few(data: Dataset, observation: Observation) -> bool:
-    """Return whether the views are too few for halves of them to choose lam."""
-    return len(observation.sums) == 1 or sum(sums.n_poses for sums in observation.sums) < ENOUGH_VIEWS * len(data.group)
-
-
-def _are_halved(observation: Observation) -> bool:
-    """Return whether there are two halves; warn if not."""
-    if len(observation.sums) == 1:
-        count = f"found {len(observation.accumulator.data.used)} views, or copies of so few"
-        warn(
-            f"assess: {count}, need {FEWEST_VIEWS} that differ, so that two halves tell the resolution; it is left out"
+        asked = Asked(
+            model, lam, chosen, until, replace(run, callback=counting(run.callback, tell)), tell, check, assess
         )
-        return False
-    return True
-
-
-def _assessed(result: Result, problem: Problem, asked: Asked) -> Result:
-    """Return the result with its resolution; without it if the call is to end early."""
-    if result.was_cut_short:
-        return result
-    try:
-        halves = problem.halves(result.lam, asked.regularizer, asked.run)
-    except Cancelled as cut:
-        return replace(result, message=f"{result.message}; {WORDS[cut.status]} while its resolution was estimated")
-    workers = as_workers(asked.run.workers, result.x.size)
-    curve = told(halves, workers)
-    return replace(result, curve=curve, resolution=period_told(curve))
-
-
-def _with_gains(first: Result, data: Dataset, asked: Asked) -> Result:
-    """Return the result with gains and weights from a first result; return the first one if the call is to end early."""
-    stop, message = asked.run.stop, f"{first.message}; gains not fitted"
-    if stop.is_set() or first.was_cut_short:
-        return replace(first, status=stop.status() or first.status, message=message)
-    try:
-        gain, trust = _gains(data.levelled(), first.x, asked)
-        second, _ = _reconstructed(data.replace(gain=gain, weights=data.weights * trust), asked)
-    except Cancelled as cut:
-        return replace(first, status=cut.status, message=message)
-    if stop.is_set() and not second.success:
-        return replace(first, status=stop.status(), message=message)
-    return second
-
-
-def _gains(data: Dataset, x: NDArray, asked: Asked) -> tuple[NDArray, NDArray]:
-    """Return the relative gain of each view, and how far to trust the view, by comparison with a volume."""
-    accumulator = Accumulator(data, [data.used], asked.model, asked.run.workers, asked.tell, asked.run.stop)
-    try:
-        return fit_gains(accumulator, x)
-    finally:
-        accumulator.free()
+        return made(data, asked).result

@@ -81,22 +81,32 @@ class Comparison:
         self._means = tuple(self._grid.mean(gram) for gram in (one.gram, other.gram, self._gram))
 
     @cached_property
-    def deconvolved(self) -> tuple[NDArray, NDArray]:
-        """The spectra of the deconvolved sums of both halves, on the model."""
+    def whitened(self) -> tuple[NDArray, NDArray]:
+        """The sums of both halves, deconvolved so far that their noise is white, on the model."""
         one, other = self._halves.sums
-        return tuple(self._divided(half.rhs, half.gram, k) for k, half in enumerate((one, other)))  # type: ignore[return-value]
+        return self._white(one.rhs, one.gram, 0), self._white(other.rhs, other.gram, 1)
+
+    def coverage(self, low: float, high: float) -> NDArray[np.float64]:
+        """Return S in each cell, averaged over a range of frequencies, over its mean over all cells."""
+        ring = (self.shells.frequencies >= low) & (self.shells.frequencies <= high)
+        cell, twice = self._cells[ring], np.broadcast_to(self.shells.twice, ring.shape)[ring]
+        strength = np.bincount(cell, twice * self._on_model(self._gram)[ring], _CELLS)
+        count = np.bincount(cell, twice, _CELLS)
+        mean = strength.sum() / max(count.sum(), 1)
+        return np.where(count > 0, strength / np.maximum(count * mean, np.finfo(float).tiny), np.nan)
 
     def evidence(self, in_cells: bool = False) -> Evidence:
         """Return the sums over shells, or over the cells of each shell."""
         one, other = (rfftn(np.ascontiguousarray(x), self._workers) for x in self._halves.volumes)
-        first, second = self.deconvolved
+        first, second = (self._divided(white, k) for k, white in enumerate(self.whitened))
+        null = self._divided(self._null(), 2)
         weights = [self._weight(half.gram, k) for k, half in enumerate(self._halves.sums)]
         values = {
             "count": np.ones(one.shape),
             "signal": _product(first, second),
             "cross": (_product(one, second) + _product(other, first)) / 2,
             "power": (_product(one, one) + _product(other, other)) / 2,
-            "noise": _product(*2 * (self._null(),)),
+            "noise": _product(null, null),
             "weight": self._on_model((weights[0] + weights[1]) / 2),
             "pair": self._on_model(weights[0] * weights[1]),
             "seen": self._on_model(self._seen()),
@@ -110,36 +120,35 @@ class Comparison:
         }
         return Evidence(**sums)
 
-    def cones(self, axes: NDArray, half_angle: float) -> NDArray[np.float64]:
-        """Return which cells are in the cone about each axis, for `Evidence.merged`."""
-        return (np.abs(axes @ spread_axes(_CELLS).T) >= np.cos(np.radians(half_angle))).astype(np.float64)
-
     @cached_property
     def _cells(self) -> NDArray[np.intp]:
         """The cell of each frequency: that whose axis is nearest."""
         f = np.stack(np.meshgrid(*axes_of(self.shells.shape, self.shells.voxel_size), indexing="ij"), axis=-1)
-        axes = spread_axes(_CELLS)
+        axes = cell_axes()
         unit = f / np.maximum(self.shells.frequencies, 1e-300)[..., None]
         tree = scipy.spatial.cKDTree(np.concatenate([axes, -axes]))
         return tree.query(unit, workers=self._workers)[1] % _CELLS
 
-    def _divided(self, rhs: NDArray, gram: NDArray, which: int) -> NDArray:
-        """Return B / S, with S + S~ in place of 2 S to spare weak directions; S~ is the mean of S over directions."""
+    def _white(self, rhs: NDArray, gram: NDArray, which: int) -> NDArray:
+        """Return 2 B sqrt(S~) / (S + S~), cropped; S~ is the mean of S over directions, which spares weak directions."""
         mean, cut = self._means[which], _CUT * self._means[which].max()
         level = self._grid.spread(mean, self._grid.frequencies).astype(gram.dtype)
         factor = np.where(level > cut, 2 * np.sqrt(level) / np.maximum(gram + level, np.finfo(gram.dtype).tiny), 0)
         white = irfftn(np.ascontiguousarray(factor * rhs), self._grid.shape, self._workers)
-        spectrum = rfftn(np.ascontiguousarray(white[inner(self._grid.shape, self.shells.shape)]), self._workers)
-        level = self._grid.spread(mean, self.shells.frequencies).astype(gram.dtype)
-        return np.where(level > cut, spectrum / np.sqrt(np.maximum(level, cut)), 0)
+        return np.ascontiguousarray(white[inner(self._grid.shape, self.shells.shape)])
+
+    def _divided(self, white: NDArray, which: int) -> NDArray:
+        """Return the spectrum of whitened sums over sqrt(S~), which is about B / S."""
+        mean, cut = self._means[which], _CUT * self._means[which].max()
+        level = self._grid.spread(mean, self.shells.frequencies).astype(white.dtype)
+        return np.where(level > cut, rfftn(white, self._workers) / np.sqrt(np.maximum(level, cut)), 0)
 
     def _null(self) -> NDArray:
-        """Return deconvolved sums without the particle: the noise of all views, made of the difference of the halves."""
+        """Return whitened sums without the particle: the noise of all views, made of the difference of the halves."""
         one, other = self._halves.sums
-        tiny = np.finfo(one.gram.dtype).tiny
-        ratio = np.clip(other.gram / np.maximum(one.gram, tiny), 1 / _MOST_RATIO, _MOST_RATIO)
+        ratio = np.clip(other.gram / np.maximum(one.gram, np.finfo(one.gram.dtype).tiny), 1 / _MOST_RATIO, _MOST_RATIO)
         root = np.sqrt(ratio)
-        return self._divided(root * one.rhs - other.rhs / root, self._gram, 2)
+        return self._white(root * one.rhs - other.rhs / root, self._gram, 2)
 
     def _weight(self, gram: NDArray, which: int) -> NDArray:
         """Return 2 S / (S + S~)."""
@@ -157,6 +166,16 @@ class Comparison:
             return values
         places = np.meshgrid(*_places(grid, model), indexing="ij")
         return scipy.ndimage.map_coordinates(values, places, order=1, mode="grid-wrap")
+
+
+def cell_axes() -> NDArray[np.float64]:
+    """Return the axis of each cell, (cells, 3)."""
+    return spread_axes(_CELLS)
+
+
+def cones(axes: NDArray, half_angle: float) -> NDArray[np.float64]:
+    """Return which cells are in the cone about each axis, for `Evidence.merged`."""
+    return (np.abs(axes @ cell_axes().T) >= np.cos(np.radians(half_angle))).astype(np.float64)
 
 
 def _places(grid: Size, model: Size) -> tuple[NDArray, ...]:
