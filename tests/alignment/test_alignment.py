@@ -156,7 +156,7 @@ class TestAlign:
 @pytest.fixture(scope="module")
 def found():
     """(data set, true poses, what is found from particles alone)"""
-    views, poses = views_of(24)
+    views, poses = views_of(12)
     return Dataset(views, PSF), poses, fastmpr.ab_initio(Dataset(views, PSF), rng=1)
 
 
@@ -186,14 +186,14 @@ class TestFromParticlesAlone:
         np.testing.assert_array_equal(fastmpr.ab_initio(data, rng=1).poses.matrix, result.poses.matrix)
 
     def test_noise_among_the_particles_is_named(self):
-        views, poses = views_of(20)
+        views, poses = views_of(12)
         views[[3, 11]] = np.random.default_rng(5).normal(size=(2, *SHAPE)) * 0.1
         with pytest.warns(
             FastmprWarning,
-            match=r"2 of 20 that fit far worse than most, or are far brighter, particles\[3\], particles\[11\]:",
+            match=r"2 of 12 that fit far worse than most, or are far brighter, particles\[3\], particles\[11\]:",
         ):
             result = fastmpr.ab_initio(Dataset(views, PSF))
-        good = np.delete(np.arange(20), [3, 11])
+        good = np.delete(np.arange(12), [3, 11])
         assert degrees(in_frame_of(result.poses[good], poses[good]), poses[good]).max() < 5
 
     def test_a_view_that_is_far_brighter_is_named(self):
@@ -216,7 +216,7 @@ class TestFromParticlesAlone:
         truth = (TRUTH + TRUTH[:, ::-1, ::-1]) / 2  # C2 about z, through the middle
         truth = np.roll(truth, (2, -2), axis=(1, 2))
         unit = voxel or 1.0
-        poses = Poses.random(32, max_translation=unit, rng=0)
+        poses = Poses.random(14, max_translation=unit, rng=0)
         sizes = {} if voxel is None else {"voxel_size": voxel}
         views = fastmpr.simulate(truth, PSF, poses, noise_sigma=0.02 * truth.max(), rng=0, **sizes)
         centre = (0, 2 * unit, -2 * unit)
@@ -224,7 +224,7 @@ class TestFromParticlesAlone:
         assert result.fit < 1.3 and result.scores.min() > 0.85
 
     def test_starts_that_differ_are_told(self):
-        views = np.random.default_rng(0).normal(size=(6, 16, 16, 16)).astype(np.float32)
+        views = np.random.default_rng(0).normal(size=(6, 12, 12, 12)).astype(np.float32)
         with warnings.catch_warnings(record=True) as told:
             warnings.simplefilter("always")
             result = fastmpr.ab_initio(Dataset(views, PSF))

@@ -83,7 +83,7 @@ def test_more_threads(data, tmp_path):
 
 @pytest.mark.filterwarnings("ignore:.*the particle less symmetric:fastmpr.FastmprWarning")
 def test_a_symmetry_and_a_generator(data, tmp_path):
-    symmetric = data.replace(symmetry="C2")
+    symmetric = data[:6].replace(symmetry="C2")
     expected = fastmpr.ab_initio(symmetric, rng=np.random.default_rng([1, 2]))
     fastmpr.ab_initio(symmetric, rng=np.random.default_rng([1, 2]), checkpoint=tmp_path, **cancelled_at(0.3))
     same_bits(fastmpr.ab_initio(symmetric, rng=np.random.default_rng([1, 2]), checkpoint=tmp_path), expected)

@@ -88,7 +88,7 @@ def test_poses_in_the_frame_of_a_symmetry(symmetry, where):
 class TestFound:
     @pytest.mark.parametrize("symmetry", ["C2", "C4"])
     def test_what_there_is(self, symmetry):
-        views, _ = views_of(24, truth=particle_of(symmetry))
+        views, _ = views_of(12, truth=particle_of(symmetry))
         result = fastmpr.ab_initio(Dataset(views, PSF, symmetry="auto"))
         assert result.symmetry.name == symmetry and result.symmetry.margin > 2
         assert str(result.symmetry).startswith(f"{symmetry}, ")
@@ -148,7 +148,7 @@ def test_a_call_that_ends_once_a_symmetry_is_imposed_returns_poses_of_its_volume
 
 
 def test_starts_with_a_symmetry_agree():
-    views, _ = views_of(16, truth=particle_of("C4"))
+    views, _ = views_of(12, truth=particle_of("C4"))
     for seed in range(2):
         assert fastmpr.ab_initio(Dataset(views, PSF, symmetry="C4"), rng=seed).confidence > 0.97
 
