@@ -106,6 +106,7 @@ def test_arrays_are_the_shorthand(data, quality):
     assert short.resolution == quality.resolution and short.replicates is None and short.deviation is None
 
 
+@pytest.mark.filterwarnings("ignore:assess")
 def test_few_views_have_no_error_bars(truth):
     with pytest.warns(fastmpr.FastmprWarning, match="^bootstrap: found 6 views, need 8 or more"):
         quality = fastmpr.assess(data_of(truth, fastmpr.Poses.random(6, rng=0), 0.02), bootstrap=3)
