@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 import warnings
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from typing import Any, Literal, Unpack, overload
 import numpy as np
 
 from .._messages import FastmprWarning, Progress, telling, warn
-from .._validation import Size, as_count, as_rng
+from .._validation import Size, as_choice, as_count, as_rng
 from ..geometry.poses import Poses
 from ..lam.selection import as_lam
 from ..quality.correlation import fsc
@@ -31,6 +32,7 @@ from ..views.shorthand import Summing, as_dataset
 from ..views.types import Particles, Psf
 from .bootstrap import replicates
 from .findings import Coverage, Quality
+from .searched import SEARCHES, Search, searched
 
 _HALF_ANGLE = 40.0  # degrees, of a cone: narrower ones hold too few frequencies for halves to tell
 _DIRECTIONS = 60
@@ -46,6 +48,8 @@ class _Options(Summing, total=False):
     positivity: bool
     max_iter: int
     tol: float
+    search: Literal["refine", "ab_initio"] | None
+    checkpoint: str | os.PathLike[str] | None
     bootstrap: int
     rng: np.random.Generator | int
 
@@ -71,6 +75,8 @@ def assess(
     positivity: bool = True,
     max_iter: int = 1000,
     tol: float = 2e-3,
+    search: Literal["refine", "ab_initio"] | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
     bootstrap: int = 0,
     rng: np.random.Generator | int = 0,
     workers: int | None = None,
@@ -92,11 +98,16 @@ def assess(
         are its shorthand.
     lam, regularizer, shape, positivity, max_iter, tol, workers, progress
         As in `reconstruct`.
+    search : {"refine", "ab_initio"}, optional
+        Find the poses in this way: for all views, and for each half again from the start, so that the halves stay
+        independent. This takes twice as long as the search. ``lam`` and the solver's other options are those of the search.
+    checkpoint : path, optional
+        A folder that keeps what the searches find, as in `refine`.
     bootstrap : int
         Number of volumes of views drawn anew, for ``replicates`` and ``deviation``: 50 tell the standard error of a voxel to
         a tenth.
     rng : numpy.random.Generator or int
-        Generator that draws the views, or its seed. The halves do not depend on it, but on the poses.
+        Generator that draws the views, or its seed; and, for a search, the halves. Otherwise the halves depend on the poses.
     cancel : threading.Event, optional
         Or anything with ``is_set()``; once it is set, the call ends.
     timeout : float, optional
@@ -132,12 +143,18 @@ def assess(
     stop = as_stop("assess", cancel, timeout)
     lam, chosen, until = as_lam(lam), as_regularizer(regularizer), as_until(max_iter, tol)
     run, count, generator = as_run(workers, positivity, None, stop), as_count(bootstrap, "bootstrap", 0), as_rng(rng)
-    data = as_dataset(assess, data, psf, poses, views).require().supposed()
+    searches = search is not None and as_choice(search, "search", tuple(SEARCHES))
+    data = as_dataset(assess, data, psf, poses, views)
+    data = data if searches else data.require().supposed()
     model = data.model_shape(shape)
-    check_in_frame(data, model)
     with telling(progress) as tell, _noted() as said:
         asked = Asked(model, lam, chosen, until, replace(run, callback=counting(None, tell)), tell, True, True)
-        found = made(data, asked)
+        if searches:
+            seed = int(generator.integers(2**31))
+            found = searched(data, Search(str(search), checkpoint, workers, tell, stop), seed)
+        else:
+            check_in_frame(data, model)
+            found = made(data, asked)
         stop.check(" before the resolution was told", found.result)
         if found.halves is None:
             raise ValueError(f"particles: found fewer than {FEWEST_VIEWS} that differ, need more for two halves")
