@@ -16,7 +16,6 @@ from .._messages import FastmprWarning, Progress, telling, warn
 from .._validation import Size, as_choice, as_count, as_rng
 from ..geometry.poses import Poses
 from ..lam.selection import as_lam
-from ..quality.correlation import fsc
 from ..quality.directions import Cones, spread_axes
 from ..reconstruction.making import Asked, Made, made
 from ..regularizers import ClosedForm, Regularizer, as_regularizer
@@ -190,7 +189,7 @@ def _quality(found: Made, workers: int) -> Quality:
         resolution=result.resolution,
         resolution_reached=result.curve.crossing(0.5) is not None,
         curve=result.curve,
-        halves=fsc(*comparison.whitened, voxel_size=result.voxel_size),
+        halves=comparison.correlation(),
         cones=_cones(comparison, halves.order),
         coverage=_coverage(comparison, 1 / result.resolution),
         half_volumes=np.array(halves.volumes),

@@ -49,13 +49,14 @@ class Cones:
     def resolution(self) -> NDArray[np.float64]:
         """The period along each axis at which the correlation falls below the threshold, that of the corner if never."""
         found = (crossing_of(self.frequency, one, self.threshold) for one in self.correlation)
-        return 1 / np.array([self.frequency[-1] if one is None else one for one in found])
+        frequencies = np.array([self.frequency[-1] if one is None else one for one in found])
+        return np.divide(1, frequencies, out=np.full(len(frequencies), np.inf), where=frequencies > 0)
 
     @property
     def ratio(self) -> float:
         """The worst resolution over the best, as periods: 1 if the volume is equally sharp in all directions."""
         periods = self.resolution
-        return float(periods.max() / periods.min())
+        return float(periods.max() / periods.min()) if np.isfinite(periods).all() else 1.0
 
     @property
     def share(self) -> NDArray[np.float64]:

@@ -14,6 +14,8 @@ import scipy  # scipy.ndimage is slow to import: this loads it at its first use
 from numpy.typing import NDArray
 
 from .._validation import Size
+from ..quality.correlation import correlation_of
+from ..quality.curve import Curve
 from ..quality.directions import spread_axes
 from ..quality.shells import Shells, axes_of
 from ..runtime.fft import irfftn, rfftn
@@ -85,6 +87,11 @@ class Comparison:
         """The sums of both halves, deconvolved so far that their noise is white, on the model."""
         one, other = self._halves.sums
         return self._white(one.rhs, one.gram, 0), self._white(other.rhs, other.gram, 1)
+
+    def correlation(self) -> Curve:
+        """Return the Fourier shell correlation of the deconvolved sums of both halves."""
+        one, other = (rfftn(white, self._workers) for white in self.whitened)
+        return Curve(self.shells.frequency, correlation_of(self.shells, one, other), self.shells.count)
 
     def coverage(self, low: float, high: float) -> NDArray[np.float64]:
         """Return S in each cell, averaged over a range of frequencies, over its mean over all cells."""

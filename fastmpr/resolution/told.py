@@ -9,6 +9,8 @@ agree, and extrapolated from there; it is at least what the correlation with the
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,7 +27,7 @@ _USUAL, _SPREAD = 0.4, 0.45  # of beta at the frequencies where the correlation 
 _MOST = 0.9  # a correlation of this much or less is supposed where the halves show P0 from below
 _CAUTION = 1.2  # standard errors of beta below which the correlation is told
 _WHOLE = 1.10  # all views resolve more than half of them: factor on frequencies
-_TINY = 1e-300
+_TINY, _LARGEST = 1e-200, 400.0  # the largest is an exponent
 
 
 def told(halves: Halves, workers: int) -> Curve:
@@ -50,13 +52,15 @@ def told_curve(evidence: Evidence, frequency: NDArray, order: int) -> Curve:
     power, noise = evidence.power / count + _TINY, evidence.noise / count
     weight, seen = np.maximum(evidence.weight / count, 1e-3), evidence.seen / count
     beta = evidence.cross / count / (power * weight)
-    variance = np.where(noise > 0, noise * order / (count * power * weight**2), np.inf)
+    known_noise = np.where(noise > 0, noise, np.inf)
+    variance = np.minimum(known_noise * order / (count * power * weight**2), 1 / _TINY)
     shown = np.sqrt(power) * np.maximum(beta - 2 * np.sqrt(variance), 0) / _MOST
     ratio = np.sqrt(power / _power_of_truth(evidence, frequency, order, shown**2))
     drawn, error = _drawn(beta, variance)
     low = np.clip((drawn - _CAUTION * error) * ratio, 0, 1) * seen
     low[:2] = 1  # the mean and the coarsest shape: too few frequencies to tell, and nobody doubts them
     known = evidence.count > 0
+    known[0] = True  # a narrow cone of a small volume may hold no frequency
     return Curve(
         frequency,
         np.where(known, _moved(low, frequency, known), np.nan),
@@ -68,7 +72,8 @@ def told_curve(evidence: Evidence, frequency: NDArray, order: int) -> Curve:
 def period_told(curve: Curve) -> float:
     """Return the period at which the correlation falls below 0.5; that of the corner of the spectrum if it never does."""
     found = crossing_of(curve.frequency, curve.correlation, 0.5)
-    return float(1 / (curve.frequency[-1] if found is None else found))
+    frequency = curve.frequency[-1] if found is None else found
+    return float(1 / frequency) if frequency > 0 else math.inf
 
 
 def _drawn(beta: NDArray, variance: NDArray) -> tuple[NDArray, NDArray]:
@@ -88,13 +93,14 @@ def _power_of_truth(evidence: Evidence, frequency: NDArray, order: int, least: N
     shell = np.arange(len(count))
     lost = np.flatnonzero((clear < _LOST) & (shell >= 2))
     end = int(lost[0]) if len(lost) else len(count)
-    good = [k for k in range(1, end) if clear[k] >= _SURE][-_LAST:] or [1]
+    good = [k for k in range(1, end) if clear[k] >= _SURE][-_LAST:] or [min(1, len(count) - 1)]
     if measured[good].min() <= 0:
-        return np.maximum(measured, _TINY)
+        return np.full(len(count), np.inf)  # the halves agree nowhere
     relative = np.maximum(error[good] / measured[good], _LEAST_ERROR)
     line = _falling_line(np.sqrt(frequency[good]), np.log(measured[good]), relative**-2)
     poor = (shell >= end) | ((clear < _SURE) & (shell >= 2))
-    return np.where(poor, np.maximum(np.exp(line(np.sqrt(frequency))), least), np.maximum(measured, _TINY))
+    beyond = np.maximum(np.exp(np.minimum(line(np.sqrt(frequency)), _LARGEST)), least)
+    return np.maximum(np.where(poor, beyond, measured), _TINY)
 
 
 def _falling_line(x: NDArray, y: NDArray, weight: NDArray) -> np.polynomial.Polynomial:

@@ -142,6 +142,7 @@ def reconstructed(draw) -> Call:
             "max_iter": draw(st.integers(1, 3)),
             "tol": 0.1,
             "check": draw(st.booleans()),
+            "assess": draw(st.booleans()),
             "callback": draw(st.sampled_from([None, len_of_history])),
         }
     )
@@ -151,8 +152,33 @@ def reconstructed(draw) -> Call:
     def check(result: Any, given: dict[str, Any]) -> None:
         is_result(result, model_shape(given), first_precision(given))
         assert result.fit is None or given["check"]
+        assert result.resolution is None or (given["assess"] and result.resolution > 0)
 
     return of_views(fastmpr.reconstruct, for_shape(arguments), check)
+
+
+@st.composite
+def assessed(draw) -> Call:
+    arguments = (
+        draw(views(least=4))
+        | draw(options())
+        | {
+            "lam": draw(st.sampled_from([1.0, 10, "auto"])),
+            "max_iter": draw(st.integers(1, 3)),
+            "tol": 0.1,
+            "bootstrap": draw(st.sampled_from([0, 0, 2])),
+            "rng": draw(SEEDS),
+        }
+    )
+
+    def check(quality: Any, given: dict[str, Any]) -> None:
+        is_result(quality.result, model_shape(given), first_precision(given))
+        assert quality.resolution > 0
+        assert quality.half_volumes.shape == (2, *quality.result.x.shape)
+        assert 0 <= quality.coverage.filled <= 1 + 1e-9
+        assert quality.cones.ratio >= 1
+
+    return of_views(fastmpr.assess, for_shape(arguments), check)._replace(doubtful=True)  # copies are no halves
 
 
 @st.composite
@@ -390,6 +416,7 @@ CALLS: dict[str, tuple[Callable[[], st.SearchStrategy[Call]], int]] = {
     "lam": (chosen_lam, 150),
     "accumulate": (accumulated, 500),
     "reconstruct": (reconstructed, 500),
+    "assess": (assessed, 60),
     "residuals": (compared, 300),
     "align": (aligned, 150),
     "found poses": (found_poses, 40),
