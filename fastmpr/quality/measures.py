@@ -1,0 +1,148 @@
+"""The size of a ring and of a barrel, from means about their axis."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.interpolate import CubicSpline
+
+_DIP = 0.1  # of its height, by which a ring is brighter than the darkest circle inside it
+_TOP = 0.9  # of the height of a ridge: what lies above is taken for a parabola
+_LEAST = 1e-6  # of the brightest value: less contrast is rounding
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A length with its error.
+
+    Attributes
+    ----------
+    value : float
+        NaN if the volume has no such length; ``message`` then says why.
+    error : float or None
+        One standard deviation over the replicates; None without replicates, NaN if less than half of them have the length.
+    unit : {"um", "voxel"}
+    message : str
+        Why there is no value, or how many replicates have none; otherwise empty.
+    """
+
+    value: float
+    error: float | None
+    unit: str
+    message: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.number} {self.unit}" + (f" ({self.message})" if self.message else "")
+
+    @property
+    def number(self) -> str:
+        """The value and its error without their unit, to the error's second digit."""
+        if self.error is None or not self.error > 0:
+            return f"{self.value:.4g}" + ("" if self.error is None else f" ± {self.error:.2g}")
+        places = max(0, 1 - math.floor(math.log10(self.error)))
+        return f"{self.value:.{places}f} ± {self.error:.{places}f}"
+
+
+class Ring(NamedTuple):
+    """Radii of a ring: of its ridge, and where it falls to half; NaN where they do not exist, and the reasons."""
+
+    ridge: float
+    inner: float
+    outer: float
+    no_ridge: str
+    no_width: str
+
+
+def ring_of(
+    radius: NDArray[np.floating], mean: NDArray[np.float64], background: float, among: tuple[float, float]
+) -> Ring:
+    """Return the ring whose ridge is the highest among some radii."""
+    curve = _Curve(radius, mean, background, even=True)
+    ridge, why = curve.ridge(*among)
+    if why:
+        _, outer = curve.flanks(curve.highest)
+        return Ring(math.nan, math.nan, outer, why, why)
+    inner, outer = curve.flanks(ridge)
+    missing = [where for where, edge in (("inside", inner), ("outside", outer)) if math.isnan(edge)]
+    why = f"the radial profile does not fall to half {' and '.join(missing)} the ring" if missing else ""
+    return Ring(curve.parabola(ridge), inner, outer, "", why)
+
+
+def ends_of(height: NDArray[np.float64], mean: NDArray[np.float64], background: float) -> tuple[float, float, str]:
+    """Return the first and the last height at which the axial profile is half as high as at most, and why one is NaN."""
+    curve = _Curve(height, mean, background)
+    low, high = curve.outermost()
+    why = "the axial profile does not fall to half within the box" if math.isnan(low + high) else ""
+    return low, high, curve.flat or why
+
+
+class _Curve:
+    """A cubic spline through a profile, 0 at the background and 1 at its highest sample."""
+
+    def __init__(
+        self, position: NDArray[np.floating], mean: NDArray[np.float64], background: float, even: bool = False
+    ):
+        known = np.isfinite(mean)
+        self._position, mean = position[known], mean[known]
+        height = mean.max(initial=background) - background
+        self.flat = ""
+        if len(mean) < 3:
+            self.flat = f"found {len(mean)} samples, need at least 3"
+        elif height <= _LEAST * np.abs(mean).max():
+            self.flat = "nothing is brighter than the background"
+        else:
+            self.highest = float(self._position[mean.argmax()])
+            ends = ((1, 0.0) if even else (2, 0.0), (2, 0.0))  # a radial profile goes on beyond 0 as it came
+            self._spline = CubicSpline(self._position, (mean - background) / height, bc_type=ends)
+            level = _finite(self._spline.derivative().roots(extrapolate=False))
+            self._peaks = level[self._spline(level, 2) < 0]
+
+    def ridge(self, low: float, high: float) -> tuple[float, str]:
+        """Return where the highest maximum between two positions is, and why there is none."""
+        if self.flat:
+            return math.nan, self.flat
+        low, high = max(low, self._position[0]), min(high, self._position[-1])
+        peaks = self._peaks[(self._peaks > low) & (self._peaks < high)]
+        height = self._spline(peaks).max(initial=0.0)
+        if low >= high or height <= self._spline([low, high]).max():
+            where = "on the axis" if low == 0 and self._spline(low) >= self._spline(high) else "at an end of the radii"
+            return math.nan, f"no ring: the radial profile is highest {where}"
+        ridge = float(peaks[self._spline(peaks).argmax()])
+        if self._spline(np.linspace(low, ridge, 4 * len(self._position))).min() > (1 - _DIP) * height:
+            return math.nan, f"no ring: inside its maximum the radial profile falls by less than {_DIP:.0%}"
+        return ridge, ""
+
+    def flanks(self, at: float, share: float = 0.5) -> tuple[float, float]:
+        """Return the nearest positions on either side where the profile falls to a share of what it is at one."""
+        if self.flat:
+            return math.nan, math.nan
+        falls = _finite(self._spline.solve(share * self._spline(at), extrapolate=False))
+        before, after = falls[falls < at], falls[falls > at]
+        return float(before.max()) if before.size else math.nan, float(after.min()) if after.size else math.nan
+
+    def parabola(self, ridge: float) -> float:
+        """Return where a parabola is highest that is fitted to the top of a ridge, as far on one side as on the other."""
+        low, high = self.flanks(ridge, _TOP)
+        width = min(ridge - np.fmax(low, self._position[0]), np.fmin(high, self._position[-1]) - ridge)
+        offset = np.linspace(-1, 1, 65)
+        square, slope, _ = np.polyfit(offset, self._spline(ridge + width * offset), 2)
+        return ridge - width * slope / (2 * square) if square < 0 else ridge
+
+    def outermost(self) -> tuple[float, float]:
+        """Return the first and the last position where the profile is half as high as at most."""
+        if self.flat:
+            return math.nan, math.nan
+        half = self._spline(self._peaks).max(initial=1.0) / 2
+        halves = _finite(self._spline.solve(half, extrapolate=False))
+        low = halves.min() if self._spline(self._position[0]) < half else math.nan
+        high = halves.max() if self._spline(self._position[-1]) < half else math.nan
+        return float(low), float(high)
+
+
+def _finite(roots: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return roots without those of intervals that are zero throughout, which SciPy gives as NaN."""
+    return roots[np.isfinite(roots)]
