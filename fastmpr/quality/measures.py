@@ -89,7 +89,7 @@ class _Curve:
         known = np.isfinite(mean)
         self._position, mean = position[known], mean[known]
         height = mean.max(initial=background) - background
-        self.flat = ""
+        self.flat, self.highest = "", math.nan
         if len(mean) < 3:
             self.flat = f"found {len(mean)} samples, need at least 3"
         elif height <= _LEAST * np.abs(mean).max():
@@ -108,7 +108,7 @@ class _Curve:
         low, high = max(low, self._position[0]), min(high, self._position[-1])
         peaks = self._peaks[(self._peaks > low) & (self._peaks < high)]
         height = self._spline(peaks).max(initial=0.0)
-        if low >= high or height <= self._spline([low, high]).max():
+        if not peaks.size or height <= self._spline([low, high]).max(initial=0.0):
             where = "on the axis" if low == 0 and self._spline(low) >= self._spline(high) else "at an end of the radii"
             return math.nan, f"no ring: the radial profile is highest {where}"
         ridge = float(peaks[self._spline(peaks).argmax()])

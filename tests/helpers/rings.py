@@ -1,0 +1,26 @@
+"""Rings and barrels that are known in closed form, about any axis."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import erf
+
+
+def cylindrical(shape, voxel=1.0, axis=(1.0, 0.0, 0.0), centre=(0.0, 0.0, 0.0), x=None):
+    """Height, radius and angle in radians of each voxel about an axis; angle 0 is at ``x``, or at x or y across the axis."""
+    axis = np.array(axis, float) / np.linalg.norm(axis)
+    place = (np.stack(np.indices(shape), axis=-1) - (np.array(shape) - 1) / 2) * voxel - np.array(centre)
+    height = place @ axis
+    first = np.array(x if x is not None else (0.0, 0.0, 1.0) if abs(axis[2]) < 0.9 else (0.0, 1.0, 0.0))
+    first = first - first @ axis * axis
+    first /= np.linalg.norm(first)
+    second = np.cross(first, axis)
+    across = place @ first, place @ second
+    return height, np.hypot(*across), np.arctan2(*across[::-1])
+
+
+def ring(cylinder, radius, sigma, height, edge=1.5, lobes=0):
+    """A Gaussian wall, its ends blurred by a Gaussian, its angles by a cosine."""
+    z, r, angle = cylinder
+    ends = erf((z + height / 2) / edge / np.sqrt(2)) - erf((z - height / 2) / edge / np.sqrt(2))
+    return np.exp(-((r - radius) ** 2) / (2 * sigma**2)) * ends / 2 * (1 + 0.5 * np.cos(lobes * angle) * (lobes > 0))
