@@ -99,8 +99,9 @@ def profile(
     >>> pore = fastmpr.phantom.nuclear_pore(48, voxel_size=0.005)
     >>> found = fastmpr.profile(pore, voxel_size=0.005, symmetry="C8")
     >>> found
-    >>> found.period
-    45.0
+    <Profiles: diameter 0.08935 um, width 0.02819 um, height 0.08497 um>
+    >>> found.radial.position.shape, found.period
+    ((52,), 45.0)
     """
     volume, voxel = as_intensities(x, "x"), _as_voxel(voxel_size)
     cylinder = Cylinder(volume.shape, voxel, as_frame(axis), _as_centre(centre, volume.shape, voxel))
