@@ -19,7 +19,7 @@ _UNITS = {"um": "µm", "voxel": "voxels"}
 def profiles(found: Any, path: str | Path, overwrite: bool = False) -> None:
     """Draw the profiles of a volume about an axis, side by side, and the lengths measured in them.
 
-    A band is one standard deviation to either side. Marked are the radius of the ring's ridge and the width of its wall, the
+    A band is one standard deviation to either side. Marked are the radius of the ring and the width of its wall, the
     height of the barrel, and, for a symmetric particle, the angles after which it repeats; dashed is the background.
 
     Parameters
@@ -71,12 +71,12 @@ def figure_of(found: Any) -> Any:
 
 
 def _draw_radial(ax: Any, found: Any, unit: str) -> None:
-    curve, ridge = found.radial, found.diameter.value / 2
+    curve, radius = found.radial, found.diameter.value / 2
     _draw_curve(ax, curve)
-    if np.isfinite(ridge):
-        ax.axvline(ridge, color=_MARK, linewidth=1)
+    if np.isfinite(radius):
+        ax.axvline(radius, color=_MARK, linewidth=1)
     if np.isfinite(found.width.value):
-        _draw_length(ax, found.wall, _half(np.interp(ridge, curve.position, curve.value), found))
+        _draw_length(ax, found.wall, curve)
     ax.set(xlabel=f"distance from the axis ({unit})", xlim=(0, curve.position[-1]))
     words = [_told(name, found, unit) for name in ("diameter", "width")]
     tidy(ax, words[0] if found.width.message == found.diameter.message != "" else "\n".join(words))
@@ -86,7 +86,7 @@ def _draw_axial(ax: Any, found: Any, unit: str) -> None:
     curve = found.axial
     _draw_curve(ax, curve)
     if np.isfinite(found.height.value):
-        _draw_length(ax, found.barrel, _half(np.nanmax(curve.value), found))
+        _draw_length(ax, found.barrel, curve)
     ax.set(xlabel=f"position along the axis ({unit})")
     tidy(ax, _told("height", found, unit))
 
@@ -106,13 +106,11 @@ def _draw_curve(ax: Any, curve: Any) -> None:
         ax.fill_between(curve.position, low, high, color=INK, alpha=0.25, linewidth=0)
 
 
-def _draw_length(ax: Any, ends: tuple[float, float], level: float) -> None:
-    low, high = ((end, level) for end in ends)
+def _draw_length(ax: Any, ends: tuple[float, float], curve: Any) -> None:
+    """Draw an arrow between two points of a curve."""
+    known = np.isfinite(curve.value)
+    low, high = zip(ends, np.interp(ends, curve.position[known], curve.value[known]), strict=True)
     ax.annotate("", low, high, arrowprops={"arrowstyle": "<->", "color": _MARK, "linewidth": 1})
-
-
-def _half(highest: float, found: Any) -> float:
-    return (highest + found.background) / 2
 
 
 def _told(name: str, found: Any, unit: str) -> str:

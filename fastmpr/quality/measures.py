@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 
 _DIP = 0.1  # of its height, by which a ring is brighter than the darkest circle inside it
-_TOP = 0.9  # of the height of a ridge: what lies above is taken for a parabola
+_FINE = 16  # points of a spline to a sample
+_PARTS = 256  # of a wall
 _LEAST = 1e-6  # of the brightest value: less contrast is rounding
 
 
@@ -48,12 +49,16 @@ class Measure:
 
 
 class Ring(NamedTuple):
-    """Radii of a ring: of its ridge, and where it falls to half; NaN where they do not exist, and the reasons."""
+    """Radii of a ring: its own, and where it falls to half; NaN where they do not exist, and the reasons.
 
-    ridge: float
+    Where there is no ring, ``outer`` is that of the disc.
+    """
+
+    exists: bool
+    radius: float
     inner: float
     outer: float
-    no_ridge: str
+    no_radius: str
     no_width: str
 
 
@@ -65,11 +70,12 @@ def ring_of(
     ridge, why = curve.ridge(*among)
     if why:
         _, outer = curve.flanks(curve.highest)
-        return Ring(math.nan, math.nan, outer, why, why)
-    inner, outer = curve.flanks(ridge)
+        return Ring(False, math.nan, math.nan, outer, why, why)
+    (inner, outer), middle = curve.flanks(ridge), curve.middle(ridge)
     missing = [where for where, edge in (("inside", inner), ("outside", outer)) if math.isnan(edge)]
-    why = f"the radial profile does not fall to half {' and '.join(missing)} the ring" if missing else ""
-    return Ring(curve.parabola(ridge), inner, outer, "", why)
+    no_width = f"the radial profile does not fall to half {' and '.join(missing)} the ring" if missing else ""
+    no_radius = "the ring does not fall to half within the box" if math.isnan(middle) else ""
+    return Ring(True, middle, inner, outer, no_radius, no_width)
 
 
 def ends_of(height: NDArray[np.float64], mean: NDArray[np.float64], background: float) -> tuple[float, float, str]:
@@ -124,13 +130,26 @@ class _Curve:
         before, after = falls[falls < at], falls[falls > at]
         return float(before.max()) if before.size else math.nan, float(after.min()) if after.size else math.nan
 
-    def parabola(self, ridge: float) -> float:
-        """Return where a parabola is highest that is fitted to the top of a ridge, as far on one side as on the other."""
-        low, high = self.flanks(ridge, _TOP)
-        width = min(ridge - np.fmax(low, self._position[0]), np.fmin(high, self._position[-1]) - ridge)
-        offset = np.linspace(-1, 1, 65)
-        square, slope, _ = np.polyfit(offset, self._spline(ridge + width * offset), 2)
-        return ridge - width * slope / (2 * square) if square < 0 else ridge
+    def middle(self, ridge: float) -> float:
+        """Return the centre of mass of sqrt(r) times the profile, between its half maxima about a ridge; NaN without these.
+
+        The profile of a thin ring of radius R that a Gaussian blurs is exp(-(r^2 + R^2) / 2 sigma^2) I0(r R / sigma^2),
+        about exp(-(r - R)^2 / 2 sigma^2) / sqrt(r R): the root takes back what blur pulls inwards. What is nearer to the
+        axis than the darkest circle within the ring is no part of it.
+        """
+        radius = np.linspace(self._position[0], self._position[-1], _FINE * len(self._position))
+        mass, at = np.sqrt(radius) * self._spline(radius), int(np.searchsorted(radius, ridge))
+        top = at + int(np.append(np.diff(mass[at:]) <= 0, True).argmax())
+        half = mass[top] / 2
+        dark, darkest = np.flatnonzero(mass < half), int(self._spline(radius[:at]).argmin())
+        before, after = dark[(dark < top) & (dark >= darkest)], dark[dark > top]
+        if not after.size:
+            return math.nan
+        low = _crossing(radius, mass, before[-1], half) if before.size else radius[darkest]
+        high = _crossing(radius, mass, after[0] - 1, half)
+        inside = low + (high - low) * (np.arange(_PARTS) + 0.5) / _PARTS
+        mass = np.sqrt(inside) * self._spline(inside)
+        return float(inside @ mass / mass.sum())
 
     def outermost(self) -> tuple[float, float]:
         """Return the first and the last position where the profile is half as high as at most."""
@@ -146,3 +165,9 @@ class _Curve:
 def _finite(roots: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return roots without those of intervals that are zero throughout, which SciPy gives as NaN."""
     return roots[np.isfinite(roots)]
+
+
+def _crossing(position: NDArray[np.float64], value: NDArray[np.float64], k: int, level: float) -> float:
+    """Return where a value crosses a level, between its samples k and k + 1."""
+    share = (level - value[k]) / (value[k + 1] - value[k])
+    return float(position[k] + share * (position[k + 1] - position[k]))

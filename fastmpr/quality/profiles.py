@@ -71,15 +71,16 @@ def profile(
         ``radial`` is the mean over angle and height, ``axial`` that over angle and radius, ``angular`` that over radius and
         height, each with ``.position``, ``.value`` and ``.error``. The volume is interpolated by cubic splines; what lies
         outside the box is left out of every mean, and a mean of which less than half lies in the box is NaN. The
-        measures, each with ``.value`` and ``.error``, of the volume as it is, with its blur:
+        measures, each with ``.value`` and ``.error``, are those of the volume as it is: blur widens a wall.
 
         ``diameter``
-            Twice the radius of the ridge: of the highest maximum of the radial profile, by a parabola that is fitted to the
-            top tenth of its height above the background. NaN if there is no ring: if the profile is highest on the axis, or
-            if inside the maximum it falls by less than a tenth.
+            Twice the radius of the ring: of the centre of mass of sqrt(r) times the radial profile above the background,
+            between its half maxima about the highest maximum of the profile. The root takes back what blur pulls inwards:
+            a thin ring of radius R that a Gaussian blurs is brightest near R - sigma^2 / 2R. NaN if there is no ring: if the
+            profile is highest on the axis, or if inside the maximum it falls by less than a tenth.
         ``width``
-            Of the ring's wall, full at half maximum above the background. NaN if the radial profile does not fall to half on
-            both sides of the ridge.
+            Of the ring's wall in the radial profile, full at half maximum above the background. NaN if the profile does not
+            fall to half on both sides of the maximum.
         ``height``
             From the first to the last place where the axial profile is half as high above the background as at most. NaN if
             it does not fall to half within the box.
@@ -133,7 +134,7 @@ def _told(region: Region, one: Shown, many: list[Shown] | None, unit: str, perio
         background=one.background,
         radii=region.radii,
         heights=region.heights,
-        wall=(math.nan, math.nan) if math.isnan(ring.ridge) else (ring.inner, ring.outer),
+        wall=(ring.inner, ring.outer) if ring.exists else (math.nan, math.nan),
         barrel=one.barrel,
         period=period,
     )
@@ -151,7 +152,7 @@ def _curve(
 
 def _measures(one: Shown, many: list[Shown] | None, unit: str) -> list[Measure]:
     """Return the diameter, the width and the height, and say in the log which of them do not exist."""
-    whys, measures = (one.ring.no_ridge, one.ring.no_width, one.no_height), []
+    whys, measures = (one.ring.no_radius, one.ring.no_width, one.no_height), []
     for k, (name, why) in enumerate(zip(("diameter", "width", "height"), whys, strict=True)):
         if why:
             log.info(f"profile: {name} is NaN: {why}")

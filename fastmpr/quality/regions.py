@@ -30,7 +30,7 @@ class Shown(NamedTuple):
     @property
     def lengths(self) -> tuple[float, float, float]:
         """The diameter, the width and the height."""
-        return 2 * self.ring.ridge, self.ring.outer - self.ring.inner, self.barrel[1] - self.barrel[0]
+        return 2 * self.ring.radius, self.ring.outer - self.ring.inner, self.barrel[1] - self.barrel[0]
 
 
 @dataclass(frozen=True, eq=False)

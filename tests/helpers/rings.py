@@ -1,9 +1,9 @@
-"""Rings and barrels that are known in closed form, about any axis."""
+"""Blurred rings and barrels that are known in closed form, about any axis."""
 
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import erf
+from scipy.special import erf, ive
 
 
 def cylindrical(shape, voxel=1.0, axis=(1.0, 0.0, 0.0), centre=(0.0, 0.0, 0.0), x=None):
@@ -20,7 +20,26 @@ def cylindrical(shape, voxel=1.0, axis=(1.0, 0.0, 0.0), centre=(0.0, 0.0, 0.0), 
 
 
 def ring(cylinder, radius, sigma, height, edge=1.5, lobes=0):
-    """A Gaussian wall, its ends blurred by a Gaussian, its angles by a cosine."""
+    """A thin ring blurred by a Gaussian, as high as a barrel whose ends are blurred too; its angles by a cosine."""
     z, r, angle = cylinder
     ends = erf((z + height / 2) / edge / np.sqrt(2)) - erf((z - height / 2) / edge / np.sqrt(2))
-    return np.exp(-((r - radius) ** 2) / (2 * sigma**2)) * ends / 2 * (1 + 0.5 * np.cos(lobes * angle) * (lobes > 0))
+    return wall(r, radius, sigma) * ends / 2 * (1 + 0.5 * np.cos(lobes * angle) * (lobes > 0))
+
+
+def wall(r, radius, sigma):
+    """The mean over a circle of a blurred thin ring, about 1 at most."""
+    r = np.asarray(r, float)
+    return (
+        np.exp(-((r - radius) ** 2) / (2 * sigma**2))
+        * ive(0, r * radius / sigma**2)
+        * np.sqrt(2 * np.pi)
+        * radius
+        / sigma
+    )
+
+
+def half_maxima(radius, sigma):
+    """The radii between which it is brighter than half of its maximum."""
+    r = np.linspace(0, radius + 4 * sigma, 100_001)
+    bright = r[wall(r, radius, sigma) > wall(r, radius, sigma).max() / 2]
+    return bright[0], bright[-1]
