@@ -13,7 +13,7 @@ from scipy.interpolate import CubicSpline
 _DIP = 0.1  # of its height, by which a ring is brighter than the darkest circle inside it
 _FINE = 16  # points of a spline to a sample
 _PARTS = 256  # of a wall
-_LEAST = 1e-6  # of the brightest value: less contrast is rounding
+_LEAST = 1e-6  # of the brightest value, or of a length: less contrast, or error, is rounding
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,10 @@ class Measure:
     @property
     def number(self) -> str:
         """The value and its error without their unit, to the error's second digit."""
-        if self.error is None or not self.error > 0:
-            return f"{self.value:.4g}" + ("" if self.error is None else f" ± {self.error:.2g}")
+        if self.error is None:
+            return f"{self.value:.4g}"
+        if not self.error > _LEAST * abs(self.value):
+            return f"{self.value:.4g} ± {self.error:.2g}"
         places = max(0, 1 - math.floor(math.log10(self.error)))
         return f"{self.value:.{places}f} ± {self.error:.{places}f}"
 

@@ -76,8 +76,9 @@ def profile(
         ``diameter``
             Twice the radius of the ring: of the centre of mass of sqrt(r) times the radial profile above the background,
             between its half maxima about the highest maximum of the profile. The root takes back what blur pulls inwards:
-            a thin ring of radius R that a Gaussian blurs is brightest near R - sigma^2 / 2R. NaN if there is no ring: if the
-            profile is highest on the axis, or if inside the maximum it falls by less than a tenth.
+            a thin ring of radius R that a Gaussian blurs is brightest near R - sigma^2 / 2R. (A wall that is thick in itself,
+            a Gaussian about R, is told as sigma^2 / 2R farther out.) NaN if there is no ring: if the profile is highest on
+            the axis, or if inside the maximum it falls by less than a tenth.
         ``width``
             Of the ring's wall in the radial profile, full at half maximum above the background. NaN if the profile does not
             fall to half on both sides of the maximum.

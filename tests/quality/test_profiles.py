@@ -12,6 +12,7 @@ from scipy.special import ive
 
 import fastmpr
 from fastmpr import phantom
+from fastmpr.quality.measures import Measure
 
 FULL_WIDTH = math.sqrt(8 * math.log(2))  # of a Gaussian at half maximum, in standard deviations
 OBLIQUE = (2.0, 1.0, -1.5)
@@ -406,3 +407,19 @@ class TestFile:
 def test_shown_in_one_line():
     text = repr(fastmpr.profile(bowl(), voxel_size=0.1))
     assert text.startswith("<Profiles: diameter 1.2") and text.endswith(" um>") and "\n" not in text
+
+
+@pytest.mark.parametrize(
+    "value, error, text",
+    [
+        (0.164637, 0.000192, "0.16464 ± 0.00019"),
+        (1234.5, 12.3, "1234 ± 12"),
+        (0.164637, None, "0.1646"),
+        (0.164637, 1e-18, "0.1646 ± 1e-18"),
+        (2.5, 0.0, "2.5 ± 0"),
+        (2.5, math.nan, "2.5 ± nan"),
+        (math.nan, math.nan, "nan ± nan"),
+    ],
+)
+def test_lengths_are_shown_to_the_second_digit_of_their_error(value, error, text):
+    assert Measure(value, error, "um").number == text
