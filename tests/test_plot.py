@@ -149,8 +149,8 @@ class TestProfiles:
         z, r, _ = cylindrical((12, 14, 14))
         found = fastmpr.profile(np.exp(-(r**2) / 9), voxel_size=0.1)
         radial, axial, angular = plot.axis_profiles.figure_of(found).axes
-        assert radial.get_title() == "diameter: no ring: the radial profile is highest on the axis"
-        assert axial.get_title() == "height: the axial profile does not fall to half within the box"
+        assert radial.get_title() == "no ring: the radial profile is highest on the axis"
+        assert axial.get_title() == "no height: the axial profile does not fall to half within the box"
         assert radial.get_xlabel() == "distance from the axis (µm)" and not any(ax.texts for ax in (radial, axial))
         plot.profiles(fastmpr.profile(np.zeros((1, 1, 1))), tmp_path / "nothing.svg")
 

@@ -78,8 +78,8 @@ def _draw_radial(ax: Any, found: Any, unit: str) -> None:
     if np.isfinite(found.width.value):
         _draw_length(ax, found.wall, curve)
     ax.set(xlabel=f"distance from the axis ({unit})", xlim=(0, curve.position[-1]))
-    words = [_told(name, found, unit) for name in ("diameter", "width")]
-    tidy(ax, words[0] if found.width.message == found.diameter.message != "" else "\n".join(words))
+    same = found.width.message == found.diameter.message != ""
+    tidy(ax, found.width.message if same else "\n".join(_told(name, found, unit) for name in ("diameter", "width")))
 
 
 def _draw_axial(ax: Any, found: Any, unit: str) -> None:
@@ -116,4 +116,4 @@ def _draw_length(ax: Any, ends: tuple[float, float], curve: Any) -> None:
 def _told(name: str, found: Any, unit: str) -> str:
     """Return a measure in words, such as "width 0.052 ± 0.001 µm", or why there is none."""
     measure = getattr(found, name)
-    return f"{name} {measure.number} {unit}" if np.isfinite(measure.value) else f"{name}: {measure.message}"
+    return f"{name} {measure.number} {unit}" if np.isfinite(measure.value) else f"no {name}: {measure.message}"

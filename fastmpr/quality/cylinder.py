@@ -124,8 +124,10 @@ class Cylinder:
         coefficients, plane = _coefficients(volume), np.zeros((1, len(self.heights), len(self.radii)), volume.dtype)
         up = self.frame[:, 0] / self.voxel
         origin = (np.array(self.shape) - 1) / 2 + np.divide(self.centre, self.voxel) + self.heights[0] * up
-        for direction, reach in zip(self.directions, self.reach, strict=True):
-            matrix = np.column_stack([np.zeros(3), self.thickness * up, self.step * direction / self.voxel])
+        matrix, steps = np.zeros((3, 3)), self.step * self.directions / self.voxel
+        matrix[:, 1] = self.thickness * up  # from slice to slice; the last column leads from radius to radius
+        for step, reach in zip(steps, self.reach, strict=True):
+            matrix[:, 2] = step
             gather(coefficients, matrix, origin, plane, plane.shape[2], np.zeros(3), 0, 1)
             inside = self.radii < reach[:, None]
             yield np.where(inside, plane[0], 0), inside

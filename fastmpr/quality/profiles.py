@@ -76,9 +76,9 @@ def profile(
         ``diameter``
             Twice the radius of the ring: of the centre of mass of sqrt(r) times the radial profile above the background,
             between its half maxima about the highest maximum of the profile. The root takes back what blur pulls inwards:
-            a thin ring of radius R that a Gaussian blurs is brightest near R - sigma^2 / 2R. (A wall that is thick in itself,
-            a Gaussian about R, is told as sigma^2 / 2R farther out.) NaN if there is no ring: if the profile is highest on
-            the axis, or if inside the maximum it falls by less than a tenth.
+            a thin ring of radius R that a Gaussian blurs is brightest near R - sigma^2 / 2R. (A wall that is thick in
+            itself, a Gaussian about R, is told as sigma^2 / 2R farther out.) NaN if there is no ring: if the profile is
+            highest on the axis, or if inside the maximum it falls by less than a tenth.
         ``width``
             Of the ring's wall in the radial profile, full at half maximum above the background. NaN if the profile does not
             fall to half on both sides of the maximum.
@@ -86,8 +86,9 @@ def profile(
             From the first to the last place where the axial profile is half as high above the background as at most. NaN if
             it does not fall to half within the box.
 
-        Errors are standard deviations over the replicates' own profiles and measures, for the radii and heights of ``x``. A
-        measure that is NaN says why in its ``.message``, and in the log.
+        Errors are standard deviations over the replicates' own profiles and measures, for the radii and heights of ``x``:
+        how far noise moves them, not what all replicates share, such as a wall that blur has widened. A measure that is NaN
+        says why in its ``.message``, and in the log.
 
     Raises
     ------
@@ -101,7 +102,7 @@ def profile(
     >>> pore = fastmpr.phantom.nuclear_pore(48, voxel_size=0.005)
     >>> found = fastmpr.profile(pore, voxel_size=0.005, symmetry="C8")
     >>> found
-    <Profiles: diameter 0.08935 um, width 0.02819 um, height 0.08497 um>
+    <Profiles: diameter 0.08892 um, width 0.02819 um, height 0.08497 um>
     >>> found.radial.position.shape, found.period
     ((52,), 45.0)
     """
