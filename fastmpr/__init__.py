@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .quality.correlation import fsc
     from .quality.curve import Curve
     from .quality.directions import Cones, conical_fsc
+    from .quality.profiles import Profiles, profile
     from .reconstruction.baselines import average, deconvolve_average
     from .reconstruction.main import reconstruct
     from .runtime.stopping import Cancelled
@@ -53,6 +54,7 @@ _HOME = {
     "NormalEquations": "sums.normal_equations",
     "Poses": "geometry.poses",
     "PoseResult": "alignment.results",
+    "Profiles": "quality.profiles",
     "Quality": "assessment.findings",
     "Result": "solver.result",
     "ab_initio": "alignment.main",
@@ -70,6 +72,7 @@ _HOME = {
     "infer_lam": "lam.selection",
     "load": "views.loading",
     "objective": "solver.admm",
+    "profile": "quality.profiles",
     "reconstruct": "reconstruction.main",
     "refine": "alignment.main",
     "residuals": "diagnosis.fit",
@@ -90,6 +93,7 @@ __all__ = [
     "NormalEquations",
     "PoseResult",
     "Poses",
+    "Profiles",
     "Quality",
     "Result",
     "ab_initio",
@@ -113,6 +117,7 @@ __all__ = [
     "paper",
     "phantom",
     "plot",
+    "profile",
     "prox",
     "psf",
     "reconstruct",

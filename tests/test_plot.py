@@ -5,7 +5,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from image_files import VOLUME, hide
+from rings import cylindrical, ring
 
+import fastmpr
 from fastmpr import Poses, plot
 
 
@@ -115,3 +117,43 @@ class TestResult:
         with pytest.raises(ValueError, match="average: found shape"):
             plot.result(self.FOUND, self.FOUND.x[1:], 1, tmp_path / "p.png")
         assert not list(tmp_path.iterdir())
+
+
+class TestProfiles:
+    def found(self, replicates=None, symmetry=None):
+        z, r, _ = cylinder = cylindrical((18, 22, 22))
+        return fastmpr.profile(ring(cylinder, 6.0, 1.5, 9.0, lobes=4), replicates=replicates, symmetry=symmetry)
+
+    def test_picture(self, tmp_path):
+        plot.profiles(self.found(), tmp_path / "p.png")
+        assert (tmp_path / "p.png").read_bytes().startswith(b"\x89PNG")
+        assert [path.name for path in tmp_path.iterdir()] == ["p.png"]
+
+    def test_what_is_drawn(self):
+        noise = 0.01 * np.random.default_rng(0).random((3, 18, 22, 22))
+        found = self.found(noise + ring(cylindrical((18, 22, 22)), 6.0, 1.5, 9.0, lobes=4), "C4")
+        radial, axial, angular = plot.axis_profiles.figure_of(found).axes
+        for ax, curve in ((radial, found.radial), (axial, found.axial), (angular, found.angular)):
+            drawn = max((line for line in ax.lines), key=lambda line: len(line.get_xdata()))
+            assert np.array_equal(drawn.get_xdata(), curve.position) and np.array_equal(drawn.get_ydata(), curve.value)
+            assert len(ax.collections) == 1  # the band
+        marks = [line.get_xdata()[0] for line in radial.lines if len(line.get_xdata()) == 2]
+        assert found.diameter.value / 2 in marks
+        assert [line.get_xdata()[0] for line in angular.lines[:3]] == [90, 180, 270]
+        assert radial.get_xlabel() == "distance from the axis (voxels)"
+        assert axial.get_title() == f"height {found.height.number} voxels"
+        arrows = [(text.xy[0], text.xyann[0]) for ax in (radial, axial) for text in ax.texts]
+        assert arrows == [found.wall, found.barrel]
+
+    def test_what_does_not_exist_is_said(self, tmp_path):
+        z, r, _ = cylindrical((12, 14, 14))
+        found = fastmpr.profile(np.exp(-(r**2) / 9), voxel_size=0.1)
+        radial, axial, angular = plot.axis_profiles.figure_of(found).axes
+        assert radial.get_title() == "no ring: the radial profile is highest on the axis"
+        assert axial.get_title() == "no height: the axial profile does not fall to half within the box"
+        assert radial.get_xlabel() == "distance from the axis (µm)" and not any(ax.texts for ax in (radial, axial))
+        plot.profiles(fastmpr.profile(np.zeros((1, 1, 1))), tmp_path / "nothing.svg")
+
+    def test_something_else(self, tmp_path):
+        with pytest.raises(TypeError, match="^found: found 3, need what profile returns"):
+            plot.profiles(3, tmp_path / "p.png")

@@ -19,6 +19,7 @@
 `nikon`        ND2 files of Nikon microscopes
 `oif`          OIF and OIB files of Olympus microscopes
 `planes`       an image that is read plane by plane
+`columns_csv`  columns of numbers for a spreadsheet
 `units`        lengths and voxel sizes in file metadata
 `poses_own`    poses in a CSV file that says what they mean
 `poses_csv`    poses in SPFluo's format

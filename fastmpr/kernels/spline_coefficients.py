@@ -15,6 +15,7 @@ from numba.extending import intrinsic, overload
 from .jit import JIT, like, njit
 
 _POLE = math.sqrt(3.0) - 2.0  # of the recursive filter that turns samples into cubic B-spline coefficients
+HORIZON = {np.float32: 14, np.float64: 30}  # how many powers of the pole matter in each precision
 MARGIN = 2  # mirrored coefficients kept on every side, so that no sample within half a voxel needs a bounds check
 
 

@@ -10,11 +10,9 @@ from numpy.typing import NDArray
 
 from .._validation import Size, Vector
 from ..kernels.periodic_edges import wrap_ends, wrap_planes
-from ..kernels.spline_coefficients import MARGIN, spline_columns, spline_planes
+from ..kernels.spline_coefficients import HORIZON, MARGIN, spline_columns, spline_planes
 from ..kernels.spline_sampling import gather
 from ..runtime.threads import Crew
-
-_HORIZON = {np.float32: 14, np.float64: 30}  # how many powers of the spline's pole (0.268) matter in each precision
 
 
 class SplineVolume:
@@ -41,7 +39,7 @@ class SplineVolume:
     def load(self, volume: NDArray, member: int = 0) -> None:
         """Copy a volume into the buffer, and compute its spline coefficients."""
         a = self._buffer_for(volume.shape, member)
-        horizon, inside = _HORIZON[self.dtype], slice(MARGIN, -MARGIN)
+        horizon, inside = HORIZON[self.dtype], slice(MARGIN, -MARGIN)
         first, last = self.crew.share(volume.shape[0], member)
         a[inside, inside, inside][first:last] = volume[first:last]
         spline_planes(a, horizon, first, last)

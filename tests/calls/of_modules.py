@@ -366,6 +366,49 @@ def pictured_results(draw) -> Call:
 
 
 @st.composite
+def profiled(draw) -> Call:
+    shape = draw(SHAPES)
+    arguments = {
+        "x": draw(volumes(shape)),
+        "axis": draw(st.sampled_from([None, (1, 0, 0), [0, 2, -1], ((1, 1, 0), (0, 0, 1))])),
+        "centre": draw(st.sampled_from([None, (0.0, 0.01, -0.02)])),
+        "voxel_size": draw(VOXELS),
+        "replicates": draw(
+            st.one_of(st.none(), volumes((3, *shape)), st.lists(volumes(shape), min_size=2, max_size=3))
+        ),
+        "symmetry": draw(st.sampled_from([None, "C1", "C9", "D3"])),
+        "radii": draw(st.sampled_from([None, (0, 0.5), [0.01, 20]])),
+        "heights": draw(st.sampled_from([None, (-0.05, 0.05), (-3, 20.0)])),
+        "background": draw(st.sampled_from([None, 0, 0.3, -2.0])),
+    }
+
+    def check(found: Any, given: dict[str, Any]) -> None:
+        assert found.unit == ("voxel" if given["voxel_size"] is None else "um")
+        for curve in (found.radial, found.axial, found.angular):
+            assert curve.position.shape == curve.value.shape
+            assert not np.isinf(curve.value).any()
+            assert (curve.error is None) == (given["replicates"] is None)
+        for measure in found.measures.values():
+            assert (measure.value > 0) != bool(measure.message) or "replicates have none" in measure.message
+        assert "\n" not in repr(found)
+
+    return Call(fastmpr.profile, arguments, check)
+
+
+@st.composite
+def written_profiles(draw) -> Call:
+    replicates = draw(st.sampled_from([None, [np.eye(5)[None]] * 2]))
+    found = fastmpr.profile(np.eye(5)[None], voxel_size=draw(VOXELS), replicates=replicates)
+    function, name = draw(st.sampled_from([(found.write, "profiles.csv"), (picture(found), "profiles.svg")]))
+    arguments = {"path": str(FOLDER / name), "overwrite": True}
+    return Call(function, arguments, lambda found, given: None, also=(OSError,))
+
+
+def picture(found: Any) -> Callable[..., None]:
+    return lambda path, overwrite: fastmpr.plot.profiles(found, path, overwrite)
+
+
+@st.composite
 def pictured_poses(draw) -> Call:
     n, scores = draw(st.integers(1, 9)), [0.5, math.nan, 1.0, 0.0]
     result = SimpleNamespace(
@@ -452,6 +495,8 @@ CALLS: dict[str, tuple[Callable[[], st.SearchStrategy[Call]], int]] = {
     "channel_psfs": (channel_psfs, 100),
     "psf.centred": (centred, 100),
     "psf.measured": (measured, 150),
+    "profile": (profiled, 200),
+    "profiles written": (written_profiles, 20),
     "plot.sections": (sections, 20),
     "plot.poses": (pictured_poses, 20),
     "plot.result": (pictured_results, 20),

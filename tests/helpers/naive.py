@@ -295,3 +295,33 @@ def comparison(view, shown, seen, corner=(0, 0, 0)):
         four = np.logical_and.reduce([(part & seen)[..., k : view.shape[2] - 3 + k] for k in range(4)])
         sums.append([a.size, a.sum(), b.sum(), a @ a, a @ b, b @ b, np.count_nonzero(four), steps[four].sum()])
     return np.array(sums)
+
+
+def mean_on_circle(volume, voxel, axis, centre, height, radius):
+    """The mean of SciPy's cubic spline over a circle about an axis, one degree after the other; NaN if most is outside."""
+    axis = np.array(axis) / np.linalg.norm(axis)
+    across = np.cross((1, 0, 0), axis)  # the smallest turn from z to the axis is about this
+    angle = np.arctan2(np.linalg.norm(across), axis[0])
+    turn = scipy.spatial.transform.Rotation.from_rotvec(
+        across * angle / max(np.linalg.norm(across), 1e-300)
+    ).as_matrix()
+    values = []
+    for degrees in range(360):
+        c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+        place = np.array(centre) + height * axis + radius * (c * turn @ (0, 0, 1) + s * turn @ (0, 1, 0))
+        index = place / voxel + (np.array(volume.shape) - 1) / 2
+        if all(-0.5 < i < n - 0.5 for i, n in zip(index, volume.shape, strict=True)):
+            values.append(scipy.ndimage.map_coordinates(volume, index[:, None], order=3, mode="mirror")[0])
+    return np.mean(values) if len(values) >= 180 else np.nan
+
+
+def mean_over_voxels(volume, axis, radius, most_height, width=0.5):
+    """The mean of the voxels at about a distance from an axis through the middle, the nearer ones counting more."""
+    axis, total, weights = np.array(axis) / np.linalg.norm(axis), 0.0, 0.0
+    for index in np.ndindex(volume.shape):
+        place = np.array(index) - (np.array(volume.shape) - 1) / 2
+        height = place @ axis
+        away = np.linalg.norm(place - height * axis)
+        weight = max(0.0, 1 - abs(away - radius) / width) * (abs(height) < most_height)
+        total, weights = total + weight * volume[index], weights + weight
+    return total / weights
