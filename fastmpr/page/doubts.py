@@ -1,0 +1,130 @@
+"""The head of the page: what was done, the few numbers that come first, and what is doubtful."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import PurePath
+from typing import Any
+
+import numpy as np
+
+from .layout import lines, shortened
+from .markup import Html, tag
+from .run import Run, counted, duration, number, sides
+
+_KINDS = {
+    "reconstruct": ("Reconstruction", "in the poses that were given"),
+    "refine": ("Refinement", "whose given poses were improved"),
+    "ab-initio": ("Reconstruction from particles alone", "whose poses were found from the images alone"),
+}
+_NAME = 120  # letters
+_MOST = 20  # warnings
+
+
+def title(run: Run) -> str:
+    """Return the name of the page."""
+    file = run.told("output", "file")
+    return shortened(PurePath(str(file)).name if file else "A volume", _NAME)
+
+
+def summary(run: Run) -> Html:
+    """Return what was done in a sentence, and the numbers that come first."""
+    kind, how = _KINDS.get(str((run.told("command") or [""])[0]), ("Reconstruction", None))
+    line = " · ".join(filter(None, [f"fastmpr: {kind}", _day(run.told("written"))]))
+    return tag(
+        "header",
+        tag("p", line, class_="kind"),
+        tag("h1", title(run)),
+        tag("p", _sentence(run, how), class_="lead"),
+        tag("dl", [_figure(*one) for one in _figures(run)], class_="figures"),
+    )
+
+
+def warnings(run: Run) -> Html:
+    """Return what is doubtful; the first thing after the numbers, so that nobody misses it."""
+    said = [*run.told("warnings", otherwise=[]), *(run.measured("warnings") or ())]
+    if not _is_done(run):
+        said.insert(0, f"The solver did not finish ({run.result.message}): the volume is not the final one.")
+    said = list(dict.fromkeys(map(str, said)))
+    if not said:
+        text = "The program gave no warning. It checks for usual mistakes only; what it assumed is listed below."
+        return tag("section", tag("h2", "Nothing looked wrong"), tag("p", text), class_="doubts none")
+    heading = f"What is doubtful: {counted(len(said), 'warning')}"
+    return tag("section", tag("h2", heading), lines(said, _MOST), class_="doubts some")
+
+
+def _sentence(run: Run, how: str | None) -> str:
+    count = run.told("input", "count", otherwise=None if run.poses is None else len(run.poses))
+    what = "The particles" if count is None else counted(int(count), "particle")
+    who = f"{what}, {how}," if how else what
+    unit = "micrometres" if run.voxel_size else "unknown size, taken as cubes"
+    voxels = f"{sides(run.size)} {unit}" if run.voxel_size else unit
+    symmetry = _symmetry(run)
+    alike = f", with the symmetry {symmetry}" if symmetry else ""
+    return f"{who} became one volume of {sides(run.result.x.shape)} voxels (z, y, x) of {voxels}{alike}."
+
+
+def _symmetry(run: Run) -> str | None:
+    found = run.told("found", "symmetry", "name") or run.told("input", "symmetry")
+    return None if found in (None, "auto", "C1") else str(found)
+
+
+def _figures(run: Run) -> list[tuple[str, Any, str]]:
+    """Return the numbers that come first: a name, a number, and what it means."""
+    return [
+        _resolution(run),
+        ("Views used", _used(run), "those that make the volume, of all"),
+        _fit(run),
+        _solver(run),
+        ("Time", None if run.told("seconds") is None else duration(run.told("seconds")), _threads(run)),
+    ]
+
+
+def _figure(name: str, value: Any, meaning: str) -> Html:
+    shown = tag("dd", "not measured", class_="missing") if value is None else tag("dd", value)
+    return tag("div", tag("dt", name), shown, tag("dd", meaning, class_="meaning"))
+
+
+def _resolution(run: Run) -> tuple[str, Any, str]:
+    told = run.measured("resolution")
+    if told is None:
+        return "Resolution", None, "how fine a detail can be trusted"
+    if run.measured("resolution_reached") is False:
+        return "Resolution", f"≤ {run.length(told)}", "the voxels are too large to show where it ends"
+    return "Resolution", run.length(told), "coarser detail can be trusted (FSC 0.5, a safe estimate)"
+
+
+def _fit(run: Run) -> tuple[str, Any, str]:
+    fit = run.found("fit")
+    return "Fit", None if fit is None else number(fit), "what is left of the views, over their noise; best about 1"
+
+
+def _solver(run: Run) -> tuple[str, Any, str]:
+    return "Solver", "done" if _is_done(run) else "not finished", counted(int(run.result.nit), "iteration")
+
+
+def _is_done(run: Run) -> bool:
+    """Return whether all that was asked for is done: with tol 0, these are all iterations."""
+    every = run.found("status") == "max_iter" and run.told("options", "tol") == 0
+    return bool(run.result.success or every)
+
+
+def _used(run: Run) -> str | None:
+    out = run.is_left_out
+    if out is not None:
+        return f"{np.count_nonzero(~out):,} of {len(out):,}"
+    count = run.told("input", "count", otherwise=None if run.poses is None else len(run.poses))
+    return None if count is None else f"{count:,}"
+
+
+def _threads(run: Run) -> str:
+    threads = run.told("threads")
+    return "from the files to the volume" + (f", {counted(threads, 'thread')}" if isinstance(threads, int) else "")
+
+
+def _day(written: Any) -> str | None:
+    try:
+        when = datetime.fromisoformat(str(written))
+    except ValueError:
+        return None
+    return f"{when.day} {when:%B %Y, %H:%M} {when.tzname() or ''}".strip()
