@@ -3,12 +3,14 @@
     whole       `write`: the file, and the order of its parts
     run         what the parts tell of, and how lengths and numbers are said
     doubts      the warnings, and the few numbers that come first
-    pictures    figures of `plot` as images within the page
     volume      sections and projections
-    sharpness   resolution and FSC, its directions, local resolution, error bars, profiles
-    views       directions of view, scores, outliers
+    sharpness   resolution and FSC, local resolution, error bars, profiles
+    directions  of the views, and the resolution along each
+    views       scores, outliers
     solving     lam, convergence, what was assumed
     origin      files, settings, versions, how to run it again
+    layout      sections, tables, lists
+    pictures    figures of `plot` as images within the page
     markup      HTML from text, escaped
     style       how it looks: wide, narrow, dark, printed
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from .layout import lines, shortened
 from .markup import Html, tag
-from .run import Run, counted, duration, number, sides
+from .run import Run, counted, duration, number, sides, voxels
 
 _KINDS = {
     "reconstruct": ("Reconstruction", "in the poses that were given"),
@@ -47,8 +47,10 @@ def warnings(run: Run) -> Html:
         said.insert(0, f"The solver did not finish ({run.result.message}): the volume is not the final one.")
     said = list(dict.fromkeys(map(str, said)))
     if not said:
-        text = "The program gave no warning. It checks for usual mistakes only; what it assumed is listed below."
-        return tag("section", tag("h2", "Nothing looked wrong"), tag("p", text), class_="doubts none")
+        text = (
+            "The program looks for usual mistakes and found none; that proves little. What it assumed is listed below."
+        )
+        return tag("section", tag("h2", "No warnings"), tag("p", text), class_="doubts none")
     heading = f"What is doubtful: {counted(len(said), 'warning')}"
     return tag("section", tag("h2", heading), lines(said, _MOST), class_="doubts some")
 
@@ -57,22 +59,17 @@ def _sentence(run: Run, how: str | None) -> str:
     count = run.told("input", "count", otherwise=None if run.poses is None else len(run.poses))
     what = "The particles" if count is None else counted(int(count), "particle")
     who = f"{what}, {how}," if how else what
-    unit = "micrometres" if run.voxel_size else "unknown size, taken as cubes"
-    voxels = f"{sides(run.size)} {unit}" if run.voxel_size else unit
-    symmetry = _symmetry(run)
-    alike = f", with the symmetry {symmetry}" if symmetry else ""
-    return f"{who} became one volume of {sides(run.result.x.shape)} voxels (z, y, x) of {voxels}{alike}."
-
-
-def _symmetry(run: Run) -> str | None:
-    found = run.told("found", "symmetry", "name") or run.told("input", "symmetry")
-    return None if found in (None, "auto", "C1") else str(found)
+    alike = f", with the symmetry {run.symmetry}" if run.symmetry else ""
+    return (
+        f"{who} became one volume of {sides(run.result.x.shape)} voxels (z, y, x) of {voxels(run.voxel_size)}{alike}."
+    )
 
 
 def _figures(run: Run) -> list[tuple[str, Any, str]]:
     """Return the numbers that come first: a name, a number, and what it means."""
     return [
         _resolution(run),
+        _isotropy(run),
         ("Views used", _used(run), "those that make the volume, of all"),
         _fit(run),
         _solver(run),
@@ -92,6 +89,15 @@ def _resolution(run: Run) -> tuple[str, Any, str]:
     if run.measured("resolution_reached") is False:
         return "Resolution", f"≤ {run.length(told)}", "the voxels are too large to show where it ends"
     return "Resolution", run.length(told), "coarser detail can be trusted (FSC 0.5, a safe estimate)"
+
+
+def _isotropy(run: Run) -> tuple[str, Any, str]:
+    ratio = run.measured("cones", "ratio")
+    return (
+        "Worst direction",
+        None if ratio is None else f"{number(ratio)} ×",
+        "the period of the best; 1 is equally sharp",
+    )
 
 
 def _fit(run: Run) -> tuple[str, Any, str]:

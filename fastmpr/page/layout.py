@@ -21,15 +21,23 @@ def section(heading: str, text: Sequence[Any], pictures: Sequence[Html] = ()) ->
 
 def not_measured(heading: str, why: str) -> Html:
     """Return a part that has nothing to tell."""
-    return section(heading, [tag("p", tag("b", "Not measured."), " ", why, class_="missing")])
+    words = tag("p", tag("b", "Not measured."), " ", why, class_="missing")
+    return tag("section", tag("h2", heading), words, class_="absent")
 
 
 def table(caption: str | None, head: Sequence[Any], rows: Sequence[Sequence[Any]]) -> Html:
     """Return a table; the first cell of each row names it."""
     first = tag("thead", tag("tr", [tag("th", cell, scope="col") for cell in head])) if head else None
-    body = tag("tbody", [tag("tr", tag("th", row[0], scope="row"), [tag("td", one) for one in row[1:]]) for row in rows])
+    body = tag(
+        "tbody", [tag("tr", tag("th", row[0], scope="row"), [tag("td", one) for one in row[1:]]) for row in rows]
+    )
     title = None if caption is None else tag("caption", caption)
     return tag("div", tag("table", title, first, body), class_="table")
+
+
+def long(text: str) -> Html:
+    """Return a text that may be broken anywhere, in a cell of a table."""
+    return tag("span", text, class_="long")
 
 
 def lines(texts: Sequence[str], most: int = _LINES, more: str = "in the record") -> Html:

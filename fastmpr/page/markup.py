@@ -50,7 +50,7 @@ def joined(content: Any) -> Html:
 
 
 def escaped(value: Any) -> Html:
-    """Return a value as text that no reader takes for markup; what is no text, as in names of files, is shown as \\x12."""
+    """Return a value as text that no reader takes for markup; letters that cannot be shown get their Python names."""
     text = "".join(letter if _is_text(letter) else repr(letter)[1:-1] for letter in str(value))
     return Html(html.escape(text))
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Sequence
-from pathlib import PurePath
 from typing import Any
 
 from .._version import __version__
-from .layout import section, shortened, table
+from .layout import long, section, shortened, table
 from .markup import Html, tag
-from .run import Run, number, sides
+from .run import Run, number, sides, voxels
 
 _FEW = 3  # particles that are named
 _FILES = 6  # that are listed with their hashes
@@ -37,7 +36,7 @@ def inputs(run: Run) -> Html:
     """Return what went in: files with their voxels, settings, hashes."""
     if not run.told("input") and not run.told("psf"):
         return section("What went in", [tag("p", "There is no record of the files.", class_="missing")])
-    files = table("Files", ["", "File", "Voxels", "Voxel size (z, y, x)"], list(_files(run)))
+    files = table("Files (all sizes z, y, x)", [], list(_files(run)))
     given = {title: run.told("input", name) for name, title in _SETTINGS.items()}
     settings = table("Settings", [], [[title, _setting(value)] for title, value in given.items() if value is not None])
     return section("What went in", [files, tag("div", settings, _hashes(run), class_="columns")])
@@ -77,14 +76,11 @@ def shown_command(words: Sequence[str]) -> str:
 def _files(run: Run) -> Iterator[list[Any]]:
     """Yield a row for the particles, the PSF, the poses and the volume."""
     particles = [str(one) for one in run.told("input", "particles", otherwise=[])]
-    count = run.told("input", "count")
-    many = "" if count is None else f"{count:,} of "
-    yield ["Particles", _names(particles), many + sides(run.told("input", "shape")), _voxel(run, "input")]
-    yield ["PSF", _names([run.told("psf", "file")]), sides(run.told("psf", "shape")), _voxel(run, "psf")]
-    poses = run.told("input", "poses")
-    yield ["Poses", _names([poses]) if poses else "none: found from the particles", "", ""]
-    made = run.told("output", "file")
-    yield ["Volume", _names([made]), sides(run.told("output", "shape")), _lengths(run.told("output", "voxel_size"))]
+    count, poses = run.told("input", "count"), run.told("input", "poses")
+    yield ["Particles", [*_names(particles), _size(run, "input", "" if count is None else f"{count:,} of ")]]
+    yield ["PSF", [*_names([run.told("psf", "file")]), _size(run, "psf")]]
+    yield ["Poses", _names([poses]) if poses else long("none: found from the particles")]
+    yield ["Volume", [*_names([run.told("output", "file")]), _size(run, "output")]]
 
 
 def _names(paths: Sequence[Any]) -> list[Html]:
@@ -93,13 +89,11 @@ def _names(paths: Sequence[Any]) -> list[Html]:
     return [*shown, *([tag("div", f"and {len(paths) - _FEW:,} more")] if len(paths) > _FEW else [])]
 
 
-def _voxel(run: Run, which: str) -> str:
-    size, origin = run.told(which, "voxel_size"), run.told(which, "voxel_size_from")
-    return _lengths(size) + (f", {_ORIGINS.get(origin, origin)}" if size and origin else "")
-
-
-def _lengths(size: Any) -> str:
-    return f"{sides(size)} µm" if size else "not known"
+def _size(run: Run, which: str, count: str = "") -> Html:
+    """Return the voxels of an image, their size, and where that comes from."""
+    shape, size, origin = (run.told(which, name) for name in ("shape", "voxel_size", "voxel_size_from"))
+    whence = f", {_ORIGINS.get(origin, origin)}" if size and origin else ""
+    return tag("div", long(f"{count}{sides(shape)} voxels of {voxels(size)}{whence}"))
 
 
 def _setting(value: Any) -> str:
@@ -113,7 +107,7 @@ def _hashes(run: Run) -> Html | None:
         return None
     first = {run.told("psf", "file"), run.told("input", "poses")}
     names = sorted(hashes, key=lambda name: name not in first)
-    rows = [[shortened(name, _NAME), tag("code", str(hashes[name])[:_DIGITS])] for name in names[:_FILES]]
+    rows = [[long(shortened(name, _NAME)), tag("code", str(hashes[name])[:_DIGITS])] for name in names[:_FILES]]
     if len(names) > _FILES:
-        rows.append([f"and {len(names) - _FILES:,} more", "in the record"])
+        rows.append([long(f"and {len(names) - _FILES:,} more"), long("in the record")])
     return table(f"Hashes of what was read (first {_DIGITS} letters of each)", [], rows)

@@ -77,6 +77,12 @@ class Run:
         return "µm" if unit == "um" else unit
 
     @property
+    def symmetry(self) -> str | None:
+        """The symmetry that was given or found; None if there is none."""
+        name = self.told("found", "symmetry", "name") or self.told("input", "symmetry")
+        return None if name in (None, "auto", "C1") else str(name)
+
+    @property
     def is_left_out(self) -> NDArray[np.bool_] | None:
         """Which views are no part of the volume; None if all are, as far as is known."""
         weights, scores = self.per_view("weights"), self.per_view("scores")
@@ -111,6 +117,13 @@ def amount(value: float, unit: str) -> str:
 def sides(values: Sequence[float] | None) -> str:
     """Return sizes as text, such as "64 × 64 × 32"."""
     return "–" if values is None else " × ".join(f"{value:.4g}" for value in values)
+
+
+def voxels(size: Sequence[float] | None) -> str:
+    """Return a voxel size as text."""
+    if not size:
+        return "unknown size"
+    return f"{size[0]:.4g} µm" if min(size) == max(size) else f"{sides(size)} µm"
 
 
 def counted(count: int, noun: str) -> str:

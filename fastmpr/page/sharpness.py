@@ -1,4 +1,4 @@
-"""How sharp the volume is, in which directions and where, and how sure its voxels are: what `assess` measured."""
+"""How sharp the volume is, and where, and how sure its voxels are: what `assess` measured."""
 
 from __future__ import annotations
 
@@ -7,17 +7,16 @@ from typing import Any
 import numpy as np
 
 from ..plot.curves import THRESHOLDS, figure_of_fsc
-from ..plot.directions import figure_of_cones
 from ..plot.maps import figure_of_map
 from .layout import not_measured, section, table
 from .markup import Html, tag
 from .pictures import picture
-from .run import Run, number, sides
+from .run import Run
 
 _EXPECTED, _HALVES = "expected with the truth", "of two halves of the views"
 _HONEST = (
-    "The halves are compared before the prior makes them smooth: two finished volumes would agree even where both are wrong, "
-    "since the same prior shaped both."
+    "The halves are compared before the prior makes them smooth: two finished volumes would agree even where both are "
+    "wrong, since the same prior shaped both."
 )
 
 
@@ -52,10 +51,12 @@ def _told(run: Run, told: float | None, reached: bool) -> str:
         return "No resolution was told."
     if not reached:
         return (
-            f"The curve stays above 0.5 down to {run.length(told)}, the finest detail that these voxels hold: the resolution "
-            "is at least as good, and smaller voxels might show more."
+            f"The curve stays above 0.5 down to {run.length(told)}, the finest detail that these voxels hold: the "
+            "resolution is at least as good, and smaller voxels might show more."
         )
-    return f"Detail of {run.length(told)} and coarser can be trusted: there the expected FSC with the truth crosses 0.5."
+    return (
+        f"Detail of {run.length(told)} and coarser can be trusted: there the expected FSC with the truth crosses 0.5."
+    )
 
 
 def _crossings(run: Run, curves: dict[str, Any]) -> Html:
@@ -77,45 +78,6 @@ def _share(run: Run) -> tuple[Any, Any] | None:
     return curve.frequency, share
 
 
-def directions(run: Run) -> Html:
-    """Return the resolution along each direction."""
-    heading = "Is it as sharp in every direction?"
-    cones = run.measured("cones")
-    if cones is None:
-        return not_measured(heading, "Views from few sides leave a volume blurred along some axis.")
-    periods, axes = np.asarray(cones.resolution, float), np.asarray(cones.axes, float)
-    known = np.isfinite(periods)
-    words = [tag("p", _isotropy(run, periods[known], axes[known], getattr(cones, "ratio", None)))]
-    words.append(tag("p", _CONES))
-    if not known.any():
-        return section(heading, words)
-    figure = figure_of_cones(axes[known], periods[known], run.unit)
-    alt = f"Map of the resolution along {np.count_nonzero(known)} axes, from {_range(run, periods[known])}"
-    return section(heading, words, [picture(figure, alt, "Each dot is a direction in the volume, in the frame of its axes.")])
-
-
-_CONES = (
-    "Each direction is judged by the frequencies within a cone around it (conical FSC). They are few, so this is a lower bound "
-    "and less certain than the figure for all directions together."
-)
-
-
-def _isotropy(run: Run, periods: np.ndarray, axes: np.ndarray, ratio: float | None) -> str:
-    if not len(periods):
-        return "No direction has a resolution that could be told."
-    worst = f"It is worst along ({_axis(axes[periods.argmax()])}) (z, y, x)."
-    told = "" if ratio is None else f" The worst direction has {number(ratio)} times the period of the best; 1 is the same."
-    return f"The resolution along the axes that were tried is {_range(run, periods)}.{told} {worst}"
-
-
-def _range(run: Run, periods: np.ndarray) -> str:
-    return f"{number(periods.min())} to {run.length(periods.max())}"
-
-
-def _axis(vector: Any) -> str:
-    return ", ".join(f"{one + 0.0:.2f}" for one in np.asarray(vector, float))
-
-
 def local(run: Run) -> Html | None:
     """Return the map of the local resolution, if it was asked for."""
     found = run.measured("local")
@@ -126,7 +88,9 @@ def local(run: Run) -> Html | None:
     middle = float(np.nanmedian(found))
     alt = f"Central sections of the local resolution; its median is {run.length(middle)}"
     words = tag("p", f"The resolution around each voxel; half of the voxels have {run.length(middle)} or better.")
-    return section("Where it is sharp", [words], [picture(figure, alt, "Dark: fine detail. Bright: coarse detail only.")])
+    return section(
+        "Where it is sharp", [words], [picture(figure, alt, "Dark: fine detail. Bright: coarse detail only.")]
+    )
 
 
 def deviation(run: Run) -> Html:
@@ -142,8 +106,8 @@ def deviation(run: Run) -> Html:
     words = tag(
         "p",
         f"The standard deviation of each voxel over {of} volumes, each from a random choice of the views (bootstrap). The "
-        f"largest is {share} of the brightest voxel. It tells of noise and of differences between views, not of mistakes that "
-        "all views share, such as a wrong PSF.",
+        f"largest is {share} of the brightest voxel. It tells of noise and of differences between views, not of mistakes "
+        "that all views share, such as a wrong PSF.",
     )
     figure = figure_of_map(found / (brightest or 1.0), run.size, run.voxel_size is not None, "over the brightest voxel")
     alt = f"Central sections of the standard deviation of each voxel; the largest is {share} of the brightest voxel"
@@ -156,18 +120,3 @@ def profiles(run: Run) -> Html:
     if found is None:
         return not_measured("Sizes and profiles", "Diameters, widths and heights come from profiles about an axis.")
     return section("Sizes and profiles", [tag("pre", str(found))])
-
-
-def coverage(run: Run) -> str:
-    """Return in words how evenly the views cover the directions."""
-    filled, least = run.measured("coverage", "filled"), run.measured("coverage", "smallest")
-    if filled is None and least is None:
-        return "How evenly the views cover the directions was not measured."
-    told = []
-    if filled is not None:
-        told.append(f"The views cover {100 * filled:.3g} % of the directions as well as even views would.")
-    if least is not None:
-        told.append(f"The frequency that they tell least of gets {number(least)} of what a frequency gets in the mean.")
-    if (axis := run.measured("coverage", "worst_axis")) is not None:
-        told.append(f"It lies along ({_axis(axis)}) (z, y, x).")
-    return " ".join(told)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..plot.results import figure_of_convergence
-from .layout import lines, section, table
+from .layout import lines, long, section, table
 from .markup import Html, tag
 from .pictures import picture
 from .run import Run, counted, number
@@ -19,13 +19,13 @@ def convergence(run: Run) -> Html:
         ["lam", f"{number(result.lam)}, {chosen}"],
         ["Prior", run.told("options", "regularizer", otherwise="hessian")],
         ["Iterations", f"{result.nit:,}"],
-        ["How it ended", result.message],
+        ["End", long(result.message)],
     ]
     words = [
         tag(
             "p",
-            "The volume is the smoothest one without negative voxels that agrees with the views. lam weighs the views against "
-            "smoothness: a larger one shows more detail, and more noise. Its value depends on the intensities.",
+            "The volume is a compromise: it agrees with the views, and is as smooth as that allows. lam weighs the views "
+            "against smoothness: a larger one shows more detail, and more noise. Its value depends on the intensities.",
         ),
         table(None, [], rows),
     ]

@@ -26,13 +26,15 @@ p { margin: 0 0 .75rem }
 .lead { font-size: 1.1rem; max-width: 60rem; overflow-wrap: anywhere }
 .missing { color: var(--soft); font-style: italic }
 .missing b { font-style: normal }
-.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr)); gap: .75rem; margin: 1rem 0 }
+.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(9rem, 1fr)); gap: .75rem; margin: 1rem 0 }
 .figures > div { background: var(--raised); border-radius: .5rem; padding: .6rem .8rem }
 .figures dt { color: var(--soft); font-size: .85rem }
 .figures dd { margin: 0; font-size: 1.35rem; font-weight: 600; color: var(--accent); overflow-wrap: anywhere }
 .figures dd.missing { font-size: 1rem; font-weight: 400; color: var(--soft); padding: .3rem 0 }
 .figures dd.meaning { font-size: .8rem; font-weight: 400; color: var(--soft); line-height: 1.35 }
 section { border-top: 1px solid var(--line); padding: 1.4rem 0 }
+.absent { padding: .8rem 0 }
+.absent > * { margin: 0 }
 .doubts { border: 0; border-left: .35rem solid; border-radius: .4rem; padding: .9rem 1.1rem; margin: .5rem 0 1.5rem }
 .doubts.some { border-color: var(--warn-line); background: var(--warn-ground) }
 .doubts.none { border-color: var(--calm-line); background: var(--calm-ground) }
@@ -48,7 +50,9 @@ figcaption { color: var(--soft); font-size: .85rem; margin-top: .35rem }
 .table { overflow-x: auto; margin-bottom: .75rem }
 table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; max-width: 100% }
 caption { text-align: left; color: var(--soft); padding-bottom: .2rem }
-th, td { text-align: left; vertical-align: top; padding: .25rem 1.1rem .25rem 0; overflow-wrap: anywhere }
+th, td { text-align: left; vertical-align: top; padding: .25rem 1.1rem .25rem 0 }
+td, tr > th:only-child { white-space: nowrap }
+.long, code { white-space: normal; overflow-wrap: anywhere }
 tr + tr > *, thead + tbody > tr:first-child > * { border-top: 1px solid var(--line) }
 tbody th { font-weight: 400; color: var(--soft) }
 thead th { font-weight: 600 }
@@ -60,13 +64,14 @@ pre {
 summary { cursor: pointer; color: var(--soft); margin-bottom: .5rem }
 footer { border-top: 1px solid var(--line); color: var(--soft); font-size: .85rem; padding-top: 1rem; padding-bottom: 2rem }
 @media (min-width: 56rem) {
+  .absent { display: grid; grid-template-columns: minmax(0, 1fr) minmax(0, 1fr); gap: 2rem; align-items: baseline }
   .beside, .below, .columns { grid-template-columns: minmax(0, 1fr) minmax(0, 1fr) }
   .below > .words { grid-column: 1 / -1 }
 }
 @media print {
   body { font-size: 10pt }
   main, footer { max-width: none; padding: 0 }
-  .figures { grid-template-columns: repeat(5, minmax(0, 1fr)) }
+  .figures { grid-template-columns: repeat(3, minmax(0, 1fr)) }
   .beside, .below, .columns { grid-template-columns: minmax(0, 1fr) minmax(0, 1fr) }
   .below > .words { grid-column: 1 / -1 }
   section, tr, pre, li, .figures > div { break-inside: avoid }

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from .._validation import as_names, as_volume, as_voxel_size, shown
 from .._version import __version__
 from ..io.files import as_path, check_writable, written_whole
-from . import doubts, origin, sharpness, solving, views, volume
+from . import directions, doubts, origin, sharpness, solving, views, volume
 from .markup import Html, tag
 from .run import Run
 from .style import STYLE
@@ -21,13 +21,11 @@ _PARTS = (
     doubts.warnings,
     volume.volume,
     sharpness.resolution,
-    sharpness.directions,
+    directions.directions,
     sharpness.local,
     sharpness.deviation,
     sharpness.profiles,
-    views.directions,
-    views.scores,
-    views.outliers,
+    views.views,
     solving.convergence,
     solving.assumed,
     origin.inputs,

@@ -50,7 +50,8 @@ def figure_of_fsc(
     if told is not None:
         _mark(ax, told, unit)
     tidy(ax, "Fourier shell correlation")
-    ax.legend(fontsize=7, frameon=False, loc="lower left")
+    place = {"loc": "outside lower center", "ncols": 3, "columnspacing": 1.0, "handlelength": 1.6}
+    figure.legend(*ax.get_legend_handles_labels(), fontsize=7, frameon=False, **place)
     return figure
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from .._validation import Vector
 from .drawing import INK, new_figure
 
-_INCHES = (4.4, 4.0)
+_INCHES = (4.4, 3.7)
 _MARK = "#c44e00"  # beside INK, safe for the colour-blind
 
 
@@ -31,7 +31,7 @@ def figure_of_cones(axes: NDArray, resolution: NDArray, unit: str) -> Any:
     figure = new_figure(_INCHES)
     ax = figure.add_subplot(projection="polar")
     ends, values = np.concatenate([axes, np.negative(axes)]), np.concatenate([resolution, resolution])
-    places = ax.scatter(*_places(ends), c=values, s=max(24.0, 6000 / len(ends)), cmap="viridis_r", linewidths=0)
+    places = ax.scatter(*_places(ends), c=values, s=max(24.0, 6000 / len(ends)), cmap="viridis", linewidths=0)
     bar = figure.colorbar(places, ax=ax, shrink=0.75, pad=0.12)
     bar.set_label(f"resolution ({unit})", fontsize=8)
     bar.ax.tick_params(labelsize=7)

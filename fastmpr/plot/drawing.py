@@ -11,7 +11,7 @@ from .._validation import Vector
 
 SECTIONS = {"xy": 0, "xz": 1, "yz": 2}  # name -> the array axis perpendicular to the section
 INK = "#1f4e79"
-PANEL = (5.4, 3.3)  # inches of a picture that stands beside others: its letters can be read on a phone
+PANEL = (4.4, 2.8)  # inches of a picture that stands beside others: its letters can be read on a phone
 _COLOURS = "inferno"  # perceptually uniform, and safe for the colour-blind
 _FINEST = 256  # pixels along a side that a picture shows at least: of a plane with twice as many, blocks are averaged
 _NEEDED = 'pictures need matplotlib: pip install "fastmpr[cli]"'
@@ -62,7 +62,7 @@ def draw_scale_bar(ax: Any, at_most: float) -> None:
     (left, right), (bottom, top) = ax.get_xlim(), ax.get_ylim()
     x, y = left + 0.05 * (right - left), bottom + 0.06 * (top - bottom)
     ax.plot([x, x + length], [y, y], color="white", linewidth=2.5, solid_capstyle="butt")
-    ax.text(x + length / 2, y + 0.03 * (top - bottom), f"{length:g} µm", color="white", fontsize=8, ha="center")
+    ax.text(x, y + 0.03 * (top - bottom), f"{length:g} µm", color="white", fontsize=8)
 
 
 def tidy(ax: Any, title: str) -> None:

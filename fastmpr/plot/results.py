@@ -111,7 +111,7 @@ def figure_of_convergence(found: Any) -> Any:
 def _planes(volumes: dict[str, NDArray], size: Vector, known: bool, draw: Callable[..., None]) -> Any:
     depth, height, width = np.multiply(next(iter(volumes.values())).shape, size)
     widths, tallest = [width, width, height], max(height, depth)
-    inches = PANEL[0] / sum(widths)
+    inches = (PANEL[0] - 0.25) / sum(widths)
     figure = new_figure((PANEL[0], len(volumes) * (inches * tallest + 0.25)))
     axes = figure.subplots(len(volumes), 3, width_ratios=widths, squeeze=False)
     for row, (name, volume) in zip(axes, volumes.items(), strict=True):
