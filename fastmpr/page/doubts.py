@@ -18,7 +18,7 @@ _KINDS = {
     "ab-initio": ("Reconstruction from particles alone", "whose poses were found from the images alone"),
 }
 _NAME = 120  # letters
-_MOST = 20  # warnings
+_MOST = 8  # warnings
 
 
 def title(run: Run) -> str:
@@ -44,7 +44,7 @@ def warnings(run: Run) -> Html:
     """Return what is doubtful; the first thing after the numbers, so that nobody misses it."""
     said = [*run.told("warnings", otherwise=[]), *(run.measured("warnings") or ())]
     if not _is_done(run):
-        said.insert(0, f"The solver did not finish ({run.result.message}): the volume is not the final one.")
+        said.insert(0, f"This is not the final volume: {run.result.message}")
     said = list(dict.fromkeys(map(str, said)))
     if not said:
         text = (
@@ -102,7 +102,7 @@ def _isotropy(run: Run) -> tuple[str, Any, str]:
 
 def _fit(run: Run) -> tuple[str, Any, str]:
     fit = run.found("fit")
-    return "Fit", None if fit is None else number(fit), "what is left of the views, over their noise; best about 1"
+    return "Fit", None if fit is None else f"{fit:.2f}", "what is left of the views, over their noise; best about 1"
 
 
 def _solver(run: Run) -> tuple[str, Any, str]:

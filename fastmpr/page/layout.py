@@ -8,7 +8,7 @@ from typing import Any
 from .markup import Html, tag
 
 _LINES = 12  # of a list that may be long
-_LETTERS = 600  # of a line
+_LETTERS = 400  # of a line
 
 
 def section(heading: str, text: Sequence[Any], pictures: Sequence[Html] = ()) -> Html:

@@ -13,7 +13,7 @@ from .run import Run, number, sides, voxels
 
 _FEW = 3  # particles that are named
 _FILES = 6  # that are listed with their hashes
-_WORDS = 40  # of a command that are shown
+_WORDS, _LETTERS = 40, 4000  # of a command that are shown
 _DIGITS = 12  # of a hash that are shown
 _NAME = 200  # letters
 _ORIGINS = {"given": "as given", "file": "from the file", "particles": "that of the particles"}
@@ -39,7 +39,7 @@ def inputs(run: Run) -> Html:
     files = table("Files (all sizes z, y, x)", [], list(_files(run)))
     given = {title: run.told("input", name) for name, title in _SETTINGS.items()}
     settings = table("Settings", [], [[title, _setting(value)] for title, value in given.items() if value is not None])
-    return section("What went in", [files, tag("div", settings, _hashes(run), class_="columns")])
+    return section("What went in", [tag("div", files, settings, _hashes(run), class_="columns")])
 
 
 def again(run: Run) -> Html:
@@ -57,7 +57,7 @@ def again(run: Run) -> Html:
     versions = run.told("versions", otherwise={"fastmpr": __version__})
     rows = [[str(name), str(version)] for name, version in versions.items()]
     rows += [["threads", number(run.told("threads"))]] if run.told("threads") else []
-    return section("To run it again", [*words, table("Versions", [], rows)])
+    return section("To run it again", [tag("div", tag("div", words), table("Versions", [], rows), class_="columns")])
 
 
 def footer(run: Run) -> Html:
@@ -69,7 +69,7 @@ def footer(run: Run) -> Html:
 def shown_command(words: Sequence[str]) -> str:
     """Return a command as one types it; of a long one the beginning, and how much more there is."""
     left = len(words) - _WORDS
-    text = shlex.join(words[:_WORDS])
+    text = shortened(shlex.join(words[:_WORDS]), _LETTERS)
     return f"{text} … and {left:,} more words, which are in the record" if left > 0 else text
 
 

@@ -9,8 +9,8 @@ from typing import Any
 from .markup import Html, tag
 
 _DPI = 200  # sharp on any screen, and in print
-_LARGE = 250_000  # bytes of a PNG, of noise that it cannot compress
-_JPEG = {"quality": 85, "subsampling": 0}
+_LARGE = 250_000  # bytes of a PNG, which does not compress noise
+_JPEG = {"quality": 80}
 
 
 def picture(figure: Any, alt: str, *caption: Any) -> Html:

@@ -101,17 +101,18 @@ class Run:
 
 
 def number(value: Any) -> str:
-    """Return a number as text; what is none is a dash."""
-    if isinstance(value, bool) or not isinstance(value, int | float | np.number):
-        return "–" if value is None else str(value)
-    if not math.isfinite(value):
+    """Return a number as text; what is unknown is a dash, and other values are as they are."""
+    value = value.item() if isinstance(value, np.generic) else value
+    if value is None or (isinstance(value, float) and not math.isfinite(value)):
         return "–"
-    return f"{value:,}" if isinstance(value, int) else f"{float(value):.3g}"
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value)
+    return f"{value:,.0f}" if isinstance(value, int) or 1000 <= abs(value) < 1e6 else f"{value:.3g}"
 
 
 def amount(value: float, unit: str) -> str:
     """Return a number with its unit."""
-    return f"{number(value)} {unit}" + "s" * (unit == "voxel" and value != 1)
+    return f"{number(value)} {unit}" + "s" * bool(unit == "voxel" and value != 1)
 
 
 def sides(values: Sequence[float] | None) -> str:

@@ -13,10 +13,14 @@ from .markup import Html, tag
 from .pictures import picture
 from .run import Run
 
-_EXPECTED, _HALVES = "expected with the truth", "of two halves of the views"
+_EXPECTED, _HALVES = "with the truth (expected)", "of two halves"
 _HONEST = (
     "The halves are compared before the prior makes them smooth: two finished volumes would agree even where both are "
     "wrong, since the same prior shaped both."
+)
+_CURVE = (
+    " The blue curve is what is expected of this volume and the true particle, as halves of the views tell; the band is one "
+    "standard error."
 )
 
 
@@ -34,10 +38,10 @@ def resolution(run: Run) -> Html:
         tag(
             "p",
             "The Fourier shell correlation (FSC) tells for each size of detail how far two volumes agree: 1 where they are "
-            "the same, 0 where they have nothing in common. The blue curve is what is expected of this volume and the true "
-            "particle, as halves of the views tell; the band is one standard error.",
+            "the same, 0 where they have nothing in common.",
+            None if run.measured("curve") is None else _CURVE,
         ),
-        tag("p", _HONEST),
+        None if run.measured("halves") is None else tag("p", _HONEST),
         _crossings(run, curves),
     ]
     figure = figure_of_fsc(curves, told if reached else None, run.unit, _share(run))
@@ -48,7 +52,7 @@ def resolution(run: Run) -> Html:
 
 def _told(run: Run, told: float | None, reached: bool) -> str:
     if told is None:
-        return "No resolution was told."
+        return "The resolution was not measured."
     if not reached:
         return (
             f"The curve stays above 0.5 down to {run.length(told)}, the finest detail that these voxels hold: the "

@@ -43,6 +43,7 @@ ul { margin: 0 0 .75rem; padding-left: 1.2rem }
 li { overflow-wrap: anywhere; margin-bottom: .3rem }
 li.more { color: var(--soft); list-style: none }
 .words > * { max-width: 44rem }
+.words > .columns { max-width: none }
 .beside, .below, .columns { display: grid; grid-template-columns: minmax(0, 1fr); gap: 1.25rem 2rem; align-items: start }
 figure { margin: 0; break-inside: avoid }
 img { display: block; width: 100%; height: auto; max-width: 40rem; background: #fff; border-radius: .4rem }

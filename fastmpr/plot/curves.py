@@ -41,7 +41,7 @@ def figure_of_fsc(
             band = correlation - curve.error, correlation + curve.error
             ax.fill_between(frequency, *band, color=colour, alpha=0.2, linewidth=0)
     if share is not None:
-        ax.plot(*share, ":", color=_PALE, linewidth=1.4, label="share of directions resolved")
+        ax.plot(*share, ":", color=_PALE, linewidth=1.4, label="directions resolved")
     for threshold in THRESHOLDS:
         ax.axhline(threshold, color=_PALE, linewidth=0.8)
         ax.annotate(f"{threshold:g}", (1, threshold), xycoords=("axes fraction", "data"), xytext=(3, -3), **_SMALL)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ PANEL = (4.4, 2.8)  # inches of a picture that stands beside others: its letters
 _COLOURS = "inferno"  # perceptually uniform, and safe for the colour-blind
 _FINEST = 256  # pixels along a side that a picture shows at least: of a plane with twice as many, blocks are averaged
 _NEEDED = 'pictures need matplotlib: pip install "fastmpr[cli]"'
+_LOOKED_AT = 1 << 24  # voxels of a volume, at most about so many, that tell its intensities
 
 
 def new_figure(inches: tuple[float, float]) -> Any:
@@ -76,4 +78,6 @@ def tidy(ax: Any, title: str) -> None:
 
 def limits_of(volume: NDArray) -> tuple[float, float]:
     """Return the intensities that are black and white: from 0, or a low percentile below it, to a high one."""
-    return min(0.0, float(np.percentile(volume, 1))), float(np.percentile(volume, 99.9))
+    step = math.ceil((volume.size / _LOOKED_AT) ** (1 / 3))
+    low, high = np.percentile(volume[::step, ::step, ::step], (1, 99.9))
+    return min(0.0, float(low)), float(high)
