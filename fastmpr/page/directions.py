@@ -36,14 +36,14 @@ def directions(run: Run) -> Html:
 
 def coverage(run: Run) -> str:
     """Return in words how evenly the views cover the directions."""
-    filled, least = run.measured("coverage", "filled"), run.measured("coverage", "smallest")
+    filled, least, axis = (run.measured("coverage", name) for name in ("filled", "smallest", "worst_axis"))
     told = []
     if filled is not None:
         told.append(f"The views fill {100 * filled:.3g} % of the directions.")
-    if least is not None:
-        told.append(f"The frequency that they tell least of gets {number(least)} of what one gets in the mean.")
-    if (axis := run.measured("coverage", "worst_axis")) is not None:
+    if axis is not None:
         told.append(f"They tell least of details along ({_axis(axis)}) (z, y, x).")
+    if least is not None:
+        told.append(f"Of the detail that is known least they hold {100 * least:.2g} % of the mean signal.")
     return " ".join(told) or "How evenly the views cover the directions was not measured."
 
 

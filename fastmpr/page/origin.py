@@ -107,7 +107,7 @@ def _hashes(run: Run) -> Html | None:
         return None
     first = {run.told("psf", "file"), run.told("input", "poses")}
     names = sorted(hashes, key=lambda name: name not in first)
-    rows = [[long(shortened(name, _NAME)), tag("code", str(hashes[name])[:_DIGITS])] for name in names[:_FILES]]
+    rows = [[long(shortened(name, _NAME)), str(hashes[name])[:_DIGITS]] for name in names[:_FILES]]
     if len(names) > _FILES:
         rows.append([long(f"and {len(names) - _FILES:,} more"), long("in the record")])
     return table(f"Hashes of what was read (first {_DIGITS} letters of each)", [], rows)

@@ -15,7 +15,7 @@ STYLE = """
 html { -webkit-text-size-adjust: 100% }
 body {
   margin: 0; background: var(--ground); color: var(--ink);
-  font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif;
+  font: 1rem/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif;
 }
 main, footer { max-width: 76rem; margin: 0 auto; padding: 0 1.25rem }
 header { padding: 1.75rem 0 .5rem }
@@ -67,12 +67,20 @@ footer { border-top: 1px solid var(--line); color: var(--soft); font-size: .85re
 @media (min-width: 56rem) {
   .absent { display: grid; grid-template-columns: minmax(0, 1fr) minmax(0, 1fr); gap: 2rem; align-items: baseline }
   .beside, .below, .columns { grid-template-columns: minmax(0, 1fr) minmax(0, 1fr) }
-  .below > .words { grid-column: 1 / -1 }
+  .below > .words { grid-column: 1 / -1; columns: 2; column-gap: 2rem }
+  .below > .words > * { max-width: none; break-inside: avoid }
 }
 @media print {
-  body { font-size: 10pt }
+  html { font-size: 9pt }
+  body { line-height: 1.4 }
   main, footer { max-width: none; padding: 0 }
-  .figures { grid-template-columns: repeat(3, minmax(0, 1fr)) }
+  header, section, .doubts { padding-top: .6rem; padding-bottom: .6rem }
+  details { display: none }
+  .lead { font-size: 1em }
+  .figures { grid-template-columns: repeat(6, minmax(0, 1fr)); gap: .4rem }
+  .figures > div { padding: .4rem }
+  .figures dd { font-size: 1.15em }
+  .figures dd.meaning { font-size: .75em }
   .beside, .below, .columns { grid-template-columns: minmax(0, 1fr) minmax(0, 1fr) }
   .below > .words { grid-column: 1 / -1 }
   section, tr, pre, li, .figures > div { break-inside: avoid }
