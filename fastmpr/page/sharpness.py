@@ -71,15 +71,13 @@ def _crossings(run: Run, curves: dict[str, Any]) -> Html:
 
 def _period(run: Run, curve: Any, threshold: float) -> str:
     frequency = curve.crossing(threshold)
-    return "stays above" if not frequency else run.length(1 / frequency)
+    return "stays above" if frequency is None else run.length(1 / frequency)
 
 
 def _share(run: Run) -> tuple[Any, Any] | None:
-    """Return the share of directions that are resolved at each frequency, if it was measured at those of the curve."""
-    share, curve = run.measured("cones", "share"), run.measured("curve")
-    if share is None or curve is None or len(share) != len(curve.frequency):
-        return None
-    return curve.frequency, share
+    """Return the share of directions that are resolved, and the frequencies that it is known for."""
+    cones = run.measured("cones")
+    return None if cones is None else (cones.frequency, cones.share)
 
 
 def local(run: Run) -> Html | None:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from image_files import hide
 
+import fastmpr
 from fastmpr import Poses, page
 
 pytest.importorskip("matplotlib", reason="the page's pictures need matplotlib, of the extra cli")
@@ -21,27 +22,21 @@ POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri
 NASTY = "<script>alert(1)</script> \"><img src=x onerror='a'> & \0 \x1b \u202e \udcff </title></style>.tif"
 
 
-class Curve:
-    def __init__(self, last: float):
-        self.frequency = np.linspace(0, 5, 11)
-        self.correlation = 1 - self.frequency / last
-        self.error = np.full(11, 0.05)
-
-    def crossing(self, threshold):
-        below = np.flatnonzero(self.correlation < threshold)
-        return float(self.frequency[below[0]]) if len(below) else None
+def curve(last: float) -> fastmpr.Curve:
+    """A correlation that falls in a straight line."""
+    frequency = np.linspace(0, 5, 11)
+    return fastmpr.Curve(frequency, 1 - frequency / last, np.full(11, 100.0), np.full(11, 0.05))
 
 
 def quality(**changes):
     """What `assess` measures, all of it."""
-    axes = np.linalg.qr(np.random.default_rng(0).normal(size=(3, 3)))[0]
     parts = {
         "resolution": 0.25,
         "resolution_reached": True,
-        "curve": Curve(8.0),
-        "halves": Curve(6.0),
-        "cones": SimpleNamespace(
-            axes=axes, resolution=np.array([0.2, 0.3, np.nan]), ratio=1.5, share=np.linspace(1, 0, 11)
+        "curve": curve(8.0),
+        "halves": curve(6.0),
+        "cones": fastmpr.Cones(
+            np.eye(3), curve(8.0).frequency, np.array([curve(n).correlation for n in (8, 6, 5)]), 40.0
         ),
         "coverage": SimpleNamespace(filled=0.93, smallest=0.12, worst_axis=np.array([1.0, 0.0, 0.0])),
         "local": np.full(SHAPE, 0.25),
@@ -180,8 +175,9 @@ class TestWhole:
             "Detail of 0.25 µm and coarser can be trusted",
             "two finished volumes would agree even where both are wrong",
             "The views fill 93 % of the directions",
-            "The worst has 1.5 times the period of the best",
+            "The worst has 1.6 times the period of the best",
             "their volumes correlate by 0.970: they agree",
+            "The resolution along a direction is read from",
             "1.1 times as wide as given",
             "lam2,346, chosen by the program",
             "fastmpr refine --again",
