@@ -34,6 +34,7 @@ def figure_of_fsc(
     """
     figure = new_figure(PANEL)
     ax = figure.add_subplot()
+    low = min(-0.1, *(np.nanmin(curve.correlation, initial=0.0) - 0.05 for curve in curves.values()))
     for (name, curve), (colour, style) in zip(curves.items(), ((INK, "-"), (_HALVES, "--")), strict=False):
         frequency, correlation = np.asarray(curve.frequency, float), np.asarray(curve.correlation, float)
         ax.plot(frequency, correlation, style, color=colour, linewidth=1.6, label=name)
@@ -45,7 +46,7 @@ def figure_of_fsc(
     for threshold in THRESHOLDS:
         ax.axhline(threshold, color=_PALE, linewidth=0.8)
         ax.annotate(f"{threshold:g}", (1, threshold), xycoords=("axes fraction", "data"), xytext=(3, -3), **_SMALL)
-    ax.set(xlabel=f"spatial frequency (1/{unit})", ylabel="correlation", ylim=(-0.1, 1.05))
+    ax.set(xlabel=f"spatial frequency (1/{unit})", ylabel="correlation", ylim=(low, 1.05))
     ax.set_xlim(left=0)
     if told is not None:
         _mark(ax, told, unit)
