@@ -7,6 +7,7 @@ import pytest
 from image_files import VOLUME, hide
 
 from fastmpr import Poses, plot
+from fastmpr.plot import curves, directions, maps
 
 
 class TestSections:
@@ -73,7 +74,7 @@ class TestPoses:
 
     def test_directions_are_the_optical_axes_in_the_frame_of_the_volume(self):
         ax = plot.drawing.new_figure((3, 3)).add_subplot(projection="polar")
-        plot.directions.draw_directions(ax, self.RESULT.poses.matrix[np.isfinite(self.RESULT.scores), 0])
+        directions.draw_directions(ax, self.RESULT.poses.matrix[np.isfinite(self.RESULT.scores), 0])
         angle, radius = np.asarray(ax.collections[0].get_offsets()).T  # of the three views with a score
         np.testing.assert_allclose(radius, [0, 1, np.sqrt(0.5)], atol=1e-12)  # z, -z, and x
         np.testing.assert_allclose(angle[2], 0, atol=1e-12)
@@ -123,9 +124,9 @@ class TestOfThePage:
     CURVE = SimpleNamespace(frequency=np.linspace(0, 5, 11), correlation=np.linspace(1, 0, 11), error=np.full(11, 0.1))
 
     def test_the_told_resolution_is_marked_among_the_thresholds(self):
-        curves = {"one": self.CURVE, "two": SimpleNamespace(**vars(self.CURVE) | {"error": None})}
+        both = {"one": self.CURVE, "two": SimpleNamespace(**vars(self.CURVE) | {"error": None})}
         share = self.CURVE.frequency, np.ones(11)
-        ax = plot.curves.figure_of_fsc(curves, 0.4, "µm", share).axes[0]
+        ax = curves.figure_of_fsc(both, 0.4, "µm", share).axes[0]
         assert [line.get_label() for line in ax.lines[:3]] == ["one", "two", "directions resolved"]
         assert [line.get_ydata()[0] for line in ax.lines[3:5]] == [0.5, 0.143]
         assert list(ax.lines[5].get_xdata()) == [2.5, 2.5]
@@ -133,13 +134,13 @@ class TestOfThePage:
         assert len(ax.collections) == 1  # the band of the one that has errors
 
     def test_directions_with_the_one_that_is_known_least(self):
-        ax = plot.directions.figure_of_directions(np.eye(3), (0.0, 1.0, 0.0)).axes[0]
+        ax = directions.figure_of_directions(np.eye(3), (0.0, 1.0, 0.0)).axes[0]
         views, least = (np.asarray(one.get_offsets()) for one in ax.collections)
         assert len(views) == 3
         np.testing.assert_allclose(least, [[np.pi / 2, np.sqrt(0.5)], [-np.pi / 2, np.sqrt(0.5)]], atol=1e-12)
 
     def test_a_resolution_is_drawn_at_both_ends_of_its_axis(self):
-        ax, bar = plot.directions.figure_of_cones(np.eye(3), np.array([0.3, 0.2, 0.1]), "µm").axes
+        ax, bar = directions.figure_of_cones(np.eye(3), np.array([0.3, 0.2, 0.1]), "µm").axes
         assert np.asarray(ax.collections[0].get_array()).tolist() == [0.3, 0.2, 0.1] * 2
         angle, radius = np.asarray(ax.collections[0].get_offsets()).T
         np.testing.assert_allclose(
@@ -150,10 +151,10 @@ class TestOfThePage:
     def test_a_map_has_one_scale_for_what_is_known(self):
         volume = np.full((5, 6, 7), np.nan)
         volume[2], volume[2, 3] = 0.2, 0.4
-        *planes, bar = plot.maps.figure_of_map(volume, (1.0, 1.0, 1.0), True, "here").axes
+        *planes, bar = maps.figure_of_map(volume, (1.0, 1.0, 1.0), True, "here").axes
         assert {ax.images[0].get_clim() for ax in planes} == {(0.2, 0.4)}
         assert bar.get_ylabel() == "here" and len(planes[0].texts) == 1
-        nothing = plot.maps.figure_of_map(np.full((5, 6, 7), np.nan), (1.0, 1.0, 1.0), False, "here")
+        nothing = maps.figure_of_map(np.full((5, 6, 7), np.nan), (1.0, 1.0, 1.0), False, "here")
         assert nothing.axes[0].images[0].get_clim() == (0, 1)
 
     def test_blocks_of_large_planes_are_averaged(self):

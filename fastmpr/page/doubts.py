@@ -86,7 +86,7 @@ def _resolution(run: Run) -> tuple[str, Any, str]:
     told = run.measured("resolution")
     if told is None:
         return "Resolution", None, "how fine a detail can be trusted"
-    if run.measured("resolution_reached") is False:
+    if not run.is_resolved:
         return "Resolution", f"≤ {run.length(told)}", "the voxels are too large to show where it ends"
     return "Resolution", run.length(told), "coarser detail can be trusted (FSC 0.5, a safe estimate)"
 

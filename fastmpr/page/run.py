@@ -50,11 +50,14 @@ class Run:
         return otherwise if value is None else value
 
     def measured(self, *path: str) -> Any:
-        """Return a part of the quality, by the names that lead to it; None if it was not measured."""
+        """Return a part of the quality, by the names that lead to it; None if it was not measured.
+
+        The result may tell resolution and curve too.
+        """
         value = self.quality
         for name in path:
             value = getattr(value, name, None)
-        return value
+        return self.found(path[0]) if value is None and path[0] in ("resolution", "curve") else value
 
     def found(self, name: str) -> Any:
         """Return what the result has under a name; None if it has not."""
@@ -64,6 +67,12 @@ class Run:
         """Return numbers that the result has for each view."""
         value = self.found(name)
         return None if value is None else np.asarray(value, float)
+
+    @property
+    def is_resolved(self) -> bool:
+        """Whether the expected correlation falls below 0.5 at all, so that the resolution is told by it."""
+        told, curve = self.measured("resolution_reached"), self.measured("curve")
+        return bool(told if told is not None else curve is None or curve.crossing(0.5) is not None)
 
     @property
     def size(self) -> Vector:

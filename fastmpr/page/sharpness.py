@@ -19,8 +19,8 @@ _HONEST = (
     "wrong, since the same prior shaped both."
 )
 _CURVE = (
-    " The blue curve is what is expected of this volume and the true particle, as halves of the views tell; the band is one "
-    "standard error."
+    " The blue curve is the least that is to be expected of this volume and the true particle, as halves of the views tell; "
+    "the band is one standard error."
 )
 
 
@@ -32,9 +32,8 @@ def resolution(run: Run) -> Html:
     if not curves:
         return not_measured(heading, "Without it, fine detail in the pictures may be noise that looks like structure.")
     told = run.measured("resolution")
-    reached = run.measured("resolution_reached") is not False
     words = [
-        tag("p", _told(run, told, reached)),
+        tag("p", _told(run, told)),
         tag(
             "p",
             "The Fourier shell correlation (FSC) tells for each size of detail how far two volumes agree: 1 where they are "
@@ -44,16 +43,16 @@ def resolution(run: Run) -> Html:
         None if run.measured("halves") is None else tag("p", _HONEST),
         _crossings(run, curves),
     ]
-    figure = figure_of_fsc(curves, told if reached else None, run.unit, _share(run))
-    alt = f"Fourier shell correlation against spatial frequency, with thresholds 0.5 and 0.143. {_told(run, told, reached)}"
+    figure = figure_of_fsc(curves, told if run.is_resolved else None, run.unit, _share(run))
+    alt = f"Fourier shell correlation against spatial frequency, with thresholds 0.5 and 0.143. {_told(run, told)}"
     caption = "Left: coarse detail. Right: fine detail. A curve that falls tells where detail ends and noise begins."
     return section(heading, words, [picture(figure, alt, caption)])
 
 
-def _told(run: Run, told: float | None, reached: bool) -> str:
+def _told(run: Run, told: float | None) -> str:
     if told is None:
         return "The resolution was not measured."
-    if not reached:
+    if not run.is_resolved:
         return (
             f"The curve stays above 0.5 down to {run.length(told)}, the finest detail that these voxels hold: the "
             "resolution is at least as good, and smaller voxels might show more."

@@ -294,6 +294,12 @@ class TestText:
         told = written(tmp_path, {}, result(), None, 0.1, quality(resolution_reached=False, resolution=0.2)).text
         assert "Resolution≤ 0.2 µm" in told and "stays above 0.5 down to 0.2 µm" in told
 
+    @pytest.mark.parametrize(("last", "words"), [(8.0, "Resolution0.25 µm"), (80.0, "Resolution≤ 0.2 µm")])
+    def test_the_result_may_tell_its_resolution_alone(self, tmp_path, last, words):
+        told = result(curve=curve(last), resolution=1 / (curve(last).crossing(0.5) or 5.0))
+        text = written(tmp_path, {}, told, None, 0.1).text
+        assert words in text and "The blue curve is the least" in text and "The halves are compared" not in text
+
     def test_a_long_command_is_cut(self, tmp_path):
         told = record(command=["reconstruct", *(f"view{i}" for i in range(1000))])
         assert "and 962 more words" in written(tmp_path, told, result(), None, 0.1).text
