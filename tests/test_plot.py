@@ -7,7 +7,7 @@ import pytest
 from image_files import VOLUME, hide
 
 from fastmpr import Poses, plot
-from fastmpr.plot import curves, directions, maps
+from fastmpr.plot import directions
 
 
 class TestSections:
@@ -116,58 +116,3 @@ class TestResult:
         with pytest.raises(ValueError, match="average: found shape"):
             plot.result(self.FOUND, self.FOUND.x[1:], 1, tmp_path / "p.png")
         assert not list(tmp_path.iterdir())
-
-
-class TestOfThePage:
-    """Figures that stand on the page of a run."""
-
-    CURVE = SimpleNamespace(frequency=np.linspace(0, 5, 11), correlation=np.linspace(1, 0, 11), error=np.full(11, 0.1))
-
-    def test_the_told_resolution_is_marked_among_the_thresholds(self):
-        both = {"one": self.CURVE, "two": SimpleNamespace(**vars(self.CURVE) | {"error": None})}
-        share = self.CURVE.frequency, np.ones(11)
-        ax = curves.figure_of_fsc(both, 0.4, "µm", share).axes[0]
-        assert [line.get_label() for line in ax.lines[:3]] == ["one", "two", "directions resolved"]
-        assert [line.get_ydata()[0] for line in ax.lines[3:5]] == [0.5, 0.143]
-        assert list(ax.lines[5].get_xdata()) == [2.5, 2.5]
-        assert [text.get_text() for text in ax.texts] == ["0.5", "0.143", "0.4 µm"]
-        assert len(ax.collections) == 1  # the band of the one that has errors
-
-    def test_directions_with_the_one_that_is_known_least(self):
-        ax = directions.figure_of_directions(np.eye(3), (0.0, 1.0, 0.0)).axes[0]
-        views, least = (np.asarray(one.get_offsets()) for one in ax.collections)
-        assert len(views) == 3
-        np.testing.assert_allclose(least, [[np.pi / 2, np.sqrt(0.5)], [-np.pi / 2, np.sqrt(0.5)]], atol=1e-12)
-
-    def test_a_resolution_is_drawn_at_both_ends_of_its_axis(self):
-        ax, bar = directions.figure_of_cones(np.eye(3), np.array([0.3, 0.2, 0.1]), "µm").axes
-        assert np.asarray(ax.collections[0].get_array()).tolist() == [0.3, 0.2, 0.1] * 2
-        angle, radius = np.asarray(ax.collections[0].get_offsets()).T
-        np.testing.assert_allclose(
-            radius, np.sqrt([0, 0.5, 0.5, 1, 0.5, 0.5]), atol=1e-12
-        )  # of z, y, x and the other ends
-        assert bar.get_ylabel() == "resolution (µm)"
-
-    def test_a_map_has_one_scale_for_what_is_known(self):
-        volume = np.full((5, 6, 7), np.nan)
-        volume[2], volume[2, 3] = 0.2, 0.4
-        *planes, bar = maps.figure_of_map(volume, (1.0, 1.0, 1.0), True, "here").axes
-        assert {ax.images[0].get_clim() for ax in planes} == {(0.2, 0.4)}
-        assert bar.get_ylabel() == "here" and len(planes[0].texts) == 1
-        nothing = maps.figure_of_map(np.full((5, 6, 7), np.nan), (1.0, 1.0, 1.0), False, "here")
-        assert nothing.axes[0].images[0].get_clim() == (0, 1)
-
-    def test_blocks_of_large_planes_are_averaged(self):
-        plane = np.arange(600 * 40.0).reshape(600, 40)
-        drawn = plot.drawing._averaged(plane)
-        np.testing.assert_allclose(drawn, (plane[::2] + plane[1::2]) / 2)
-        assert plot.drawing._averaged(plane[:500]) is not None and plot.drawing._averaged(plane[:500]).shape == (
-            500,
-            40,
-        )
-
-    def test_intensities_of_large_volumes_are_read_from_some_voxels(self, monkeypatch):
-        volume = np.random.default_rng(0).random((40, 40, 40))
-        whole = plot.drawing.limits_of(volume)
-        monkeypatch.setattr(plot.drawing, "_LOOKED_AT", 10_000)
-        np.testing.assert_allclose(plot.drawing.limits_of(volume), whole, atol=2e-3)
