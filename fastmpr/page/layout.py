@@ -40,11 +40,11 @@ def long(text: str) -> Html:
     return tag("span", text, class_="long")
 
 
-def lines(texts: Sequence[str], most: int = _LINES, more: str = "in the record") -> Html:
+def lines(texts: Sequence[str], most: int = _LINES) -> Html:
     """Return texts as a list, long ones shortened; of many the first, and how many more there are."""
     items = [tag("li", shortened(text)) for text in texts[:most]]
     if len(texts) > most:
-        items.append(tag("li", f"and {len(texts) - most:,} more, {more}", class_="more"))
+        items.append(tag("li", f"and {len(texts) - most:,} more, in the record", class_="more"))
     return tag("ul", items)
 
 

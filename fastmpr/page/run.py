@@ -101,7 +101,7 @@ class Run:
 
     def length(self, value: float) -> str:
         """Return a length as text."""
-        return amount(value, self.unit)
+        return f"{number(value)} {self.unit}" + "s" * bool(self.unit == "voxel" and value != 1)
 
     def name(self, i: int) -> str:
         """Return the name of a view."""
@@ -117,11 +117,6 @@ def number(value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return str(value)
     return f"{value:,.0f}" if isinstance(value, int) or 1000 <= abs(value) < 1e6 else f"{value:.3g}"
-
-
-def amount(value: float, unit: str) -> str:
-    """Return a number with its unit."""
-    return f"{number(value)} {unit}" + "s" * bool(unit == "voxel" and value != 1)
 
 
 def sides(values: Sequence[float] | None) -> str:

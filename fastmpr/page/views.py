@@ -39,7 +39,7 @@ def views(run: Run) -> Html:
     return section(_HEADING, words, [picture(figure_of_scores(run.result), alt, caption)])
 
 
-def _found(run: Run, known: NDArray[np.float64]) -> Html:
+def _found(run: Run, known: NDArray[np.float64]) -> Html | None:
     """Return a table of what was found with the poses."""
     rows = []
     if len(known):
@@ -52,7 +52,7 @@ def _found(run: Run, known: NDArray[np.float64]) -> Html:
         rows.append(["Symmetry", long(str(run.result.symmetry))])
     if (scale := run.found("psf_scale")) not in (None, 1):
         rows.append(["PSF", f"{number(scale)} times as wide as given"])
-    return table(None, [], rows)
+    return table(None, [], rows) if rows else None
 
 
 def _worst(run: Run) -> list[Html]:

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from .._validation import as_names, as_volume, as_voxel_size, shown
 from .._version import __version__
+from ..geometry.poses import Poses
 from ..io.files import as_path, check_writable, written_whole
 from . import directions, doubts, origin, sharpness, solving, views, volume
 from .markup import Html, tag
@@ -32,7 +33,6 @@ _PARTS = (
     origin.again,
 )
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
-_NEED = "need what reconstruct, refine or ab_initio returns"
 
 
 def write(
@@ -44,7 +44,7 @@ def write(
     quality: Any = None,
     overwrite: bool = False,
     *,
-    poses: Any = None,
+    poses: Poses | None = None,
     names: Sequence[str] | None = None,
 ) -> None:
     """Write the page of a run: one HTML file without scripts, which asks for nothing from elsewhere.
@@ -75,7 +75,7 @@ def write(
     Raises
     ------
     TypeError
-        If ``record`` is no mapping, or ``result`` something else.
+        If ``record`` is no mapping, or ``result``, ``quality`` or ``poses`` is something else.
     ValueError
         If the average has another shape than the volume, or there are not as many names as poses.
     OSError
@@ -97,25 +97,31 @@ def write(
     """
     path = as_path(path)
     check_writable(path, overwrite)
+    run = _checked(record, result, average, voxel_size, quality, poses, names, path.with_suffix(".json"))
+    with written_whole(path, overwrite) as temporary:
+        temporary.write_text(_page(run), encoding="utf-8")
+
+
+def _checked(
+    record: Any, result: Any, average: Any, voxel_size: Any, quality: Any, poses: Any, names: Any, beside: Path
+) -> Run:
+    """Return the run, or raise an error that names what is wrong with it."""
     if not isinstance(record, Mapping):
         raise TypeError(f"record: found {shown(record)}, need a dict, as a command writes it to OUT.json")
     if not all(hasattr(result, name) for name in ("x", "lam", "nit", "success", "message", "history")):
-        raise TypeError(f"result: found {shown(result)}, {_NEED}")
-    run = Run(
-        record,
-        result,
-        None if average is None else as_volume(average, "average"),
-        None if voxel_size is None else as_voxel_size(voxel_size),
-        quality,
-        poses if poses is not None else getattr(result, "poses", None),
-        None if names is None else as_names(names, None if poses is None else len(poses)),
-        path.with_suffix(".json"),
-    )
-    as_volume(result.x, "result.x")
-    if run.average is not None and run.average.shape != result.x.shape:
-        raise ValueError(f"average: found shape {run.average.shape}, need that of the volume, {result.x.shape}")
-    with written_whole(path, overwrite) as temporary:
-        temporary.write_text(_page(run), encoding="utf-8")
+        raise TypeError(f"result: found {shown(result)}, need what reconstruct, refine or ab_initio returns")
+    if quality is not None and not hasattr(quality, "curve"):
+        raise TypeError(f"quality: found {shown(quality)}, need what assess returns")
+    poses = getattr(result, "poses", None) if poses is None else poses
+    if not (poses is None or isinstance(poses, Poses)):
+        raise TypeError(f"poses: found {shown(poses)}, need fastmpr.Poses")
+    x = as_volume(result.x, "result.x")
+    mean = None if average is None else as_volume(average, "average")
+    if mean is not None and mean.shape != x.shape:
+        raise ValueError(f"average: found shape {mean.shape}, need that of the volume, {x.shape}")
+    size = None if voxel_size is None else as_voxel_size(voxel_size)
+    called = None if names is None else as_names(names, None if poses is None else len(poses))
+    return Run(record, result, mean, size, quality, poses, called, beside)
 
 
 def _page(run: Run) -> str:

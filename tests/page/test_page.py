@@ -334,9 +334,12 @@ class TestFile:
             (({}, 3, None, None), TypeError, "result: found 3, need what reconstruct"),
             (({}, found, found.x[1:], None), ValueError, "average: found shape"),
             (({}, found, None, -1), ValueError, "voxel_size: found -1"),
+            (({}, found, None, None, 3), TypeError, "quality: found 3, need what assess returns"),
         ):
             with pytest.raises(error, match=message):
                 page.write(path, *given)
+        with pytest.raises(TypeError, match="poses: found 3, need fastmpr.Poses"):
+            page.write(path, {}, found, None, None, poses=3)
         with pytest.raises(ValueError, match="names: found 1, need 30"):
             page.write(path, {}, found, None, None, poses=found.poses, names=["a"])
         with pytest.raises(FileNotFoundError, match="found no folder"):
