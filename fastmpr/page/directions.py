@@ -39,23 +39,23 @@ def coverage(run: Run) -> str:
     filled, least, axis = (run.measured("coverage", name) for name in ("filled", "smallest", "worst_axis"))
     told = []
     if filled is not None:
-        told.append(f"The views fill {100 * filled:.3g} % of the directions.")
+        told.append(
+            f"How evenly the views cover the directions: {filled:.2f}, where 1 is all alike, and 0 that one is not covered."
+        )
     if axis is not None:
-        told.append(f"They tell least of details along ({_axis(axis)}) (z, y, x).")
-    if least is not None:
-        told.append(f"Of the detail that is known least they hold {100 * least:.2g} % of the mean signal.")
+        share = "" if least is None else f", {_percent(least)} of what they tell in the mean"
+        told.append(f"They tell least of details along ({_axis(axis)}) (z, y, x){share}.")
     return " ".join(told) or "How evenly the views cover the directions was not measured."
 
 
 def isotropy(run: Run) -> str:
     """Return in words how the resolution differs between directions."""
-    periods, axes = _known(run)
+    periods, axes = known(run)
     if not len(periods):
         return "The resolution along each direction was not measured."
-    ratio = run.measured("cones", "ratio")
-    told = "" if ratio is None else f" The worst has {number(ratio)} times the period of the best; 1 would be the same."
-    worst = f" It is worst along ({_axis(axes[periods.argmax()])}) (z, y, x)."
-    return f"Along the directions that were tried, the resolution is {_range(run, periods)}.{told}{worst} {_CONES}"
+    ratio = f"The worst has {number(periods.max() / periods.min())} times the period of the best; 1 would be the same."
+    worst = f"It is worst along ({_axis(axes[periods.argmax()])}) (z, y, x)."
+    return f"Along the directions that were tried, the resolution is {_range(run, periods)}. {ratio} {worst} {_CONES}"
 
 
 def _views(run: Run) -> Html | None:
@@ -71,7 +71,7 @@ def _views(run: Run) -> Html | None:
 
 
 def _cones(run: Run) -> Html | None:
-    periods, axes = _known(run)
+    periods, axes = known(run)
     if not len(periods):
         return None
     alt = f"Map of the resolution along {counted(len(periods), 'direction')}: {_range(run, periods)}"
@@ -82,7 +82,7 @@ def _cones(run: Run) -> Html | None:
     )
 
 
-def _known(run: Run) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def known(run: Run) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the periods that are resolved and their directions, where they are known."""
     cones = run.measured("cones")
     if cones is None:
@@ -90,6 +90,10 @@ def _known(run: Run) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     periods = np.asarray(cones.resolution, float)
     known = np.isfinite(periods)
     return periods[known], np.asarray(cones.axes, float)[known]
+
+
+def _percent(share: float) -> str:
+    return "less than 1 %" if share < 0.01 else f"{100 * share:.2g} %"
 
 
 def _range(run: Run, periods: NDArray[np.float64]) -> str:

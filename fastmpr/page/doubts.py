@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from .directions import known
 from .layout import lines, shortened
 from .markup import Html, tag
 from .run import Run, counted, duration, number, sides, voxels
@@ -92,12 +93,11 @@ def _resolution(run: Run) -> tuple[str, Any, str]:
 
 
 def _isotropy(run: Run) -> tuple[str, Any, str]:
-    ratio = run.measured("cones", "ratio")
-    return (
-        "Worst direction",
-        None if ratio is None else f"{number(ratio)} ×",
-        "the period of the best; 1 is equally sharp",
-    )
+    periods, _ = known(run)
+    if not len(periods):
+        return "Worst direction", None, "whether it is as sharp in every direction"
+    ratio = number(periods.max() / periods.min())
+    return "Worst direction", run.length(periods.max()), f"{ratio} times that of the best; 1 would be as sharp in all"
 
 
 def _fit(run: Run) -> tuple[str, Any, str]:

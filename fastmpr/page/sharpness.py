@@ -58,7 +58,8 @@ def _told(run: Run, told: float | None) -> str:
             "resolution is at least as good, and smaller voxels might show more."
         )
     return (
-        f"Detail of {run.length(told)} and coarser can be trusted: there the expected FSC with the truth crosses 0.5."
+        f"Detail of {run.length(told)} and coarser can be trusted, in the mean of all directions: there the expected FSC "
+        "with the truth crosses 0.5."
     )
 
 

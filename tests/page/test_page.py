@@ -172,9 +172,11 @@ class TestWhole:
             "30 particles, whose given poses were improved, became one volume of 12 × 14 × 16 voxels",
             "Resolution0.25 µm",
             "Views used29 of 30",
-            "Detail of 0.25 µm and coarser can be trusted",
+            "Detail of 0.25 µm and coarser can be trusted, in the mean of all directions",
+            "Worst direction0.4 µm1.6 times that of the best",
             "two finished volumes would agree even where both are wrong",
-            "The views fill 93 % of the directions",
+            "cover the directions: 0.93",
+            "along (1.00, 0.00, 0.00) (z, y, x), 12 % of what they tell in the mean",
             "The worst has 1.6 times the period of the best",
             "their volumes correlate by 0.970: they agree",
             "The resolution along a direction is read from",
@@ -367,3 +369,16 @@ def test_noise_of_a_large_volume_and_many_views_is_small_too(tmp_path):
     found = result(x=x, poses=Poses.random(1000, rng=0), **views)
     page.write(tmp_path / "p.html", record(), found, x[::-1], 0.1, quality(local=x, deviation=x))
     assert (tmp_path / "p.html").stat().st_size < 2_000_000
+
+
+@pytest.mark.slow
+def test_what_assess_returns_is_told(tmp_path):
+    truth, poses = fastmpr.phantom.centriole((24, 24, 24)), Poses.random(20, rng=0)
+    psf = fastmpr.psf.gaussian((15, 9, 9), sigma=(3, 1, 1))
+    data = fastmpr.Dataset(fastmpr.simulate(truth, psf, poses, noise_sigma=0.02, rng=0), psf, poses, voxel_size=0.05)
+    found = fastmpr.assess(data, bootstrap=3)
+    page.write(tmp_path / "p.html", {}, found.result, fastmpr.average(data), 0.05, found, poses=data.placed)
+    told = read(tmp_path / "p.html")
+    assert len(told.all("img")) == 7  # sections, maxima, FSC, two maps, deviation, convergence
+    assert f"Detail of {found.resolution:.3g} µm and coarser can be trusted" in told.text
+    assert "over 3 volumes, each from a random choice" in told.text
