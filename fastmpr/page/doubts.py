@@ -13,7 +13,8 @@ from .layout import lines, shortened
 from .markup import Html, tag
 from .run import Run, counted, duration, number, sides, voxels
 
-_KINDS = {
+_KINDS: dict[str, tuple[str, str | None]] = {
+    "assess": ("Assessment", None),
     "reconstruct": ("Reconstruction", "in the poses that were given"),
     "refine": ("Refinement", "whose given poses were improved"),
     "ab-initio": ("Reconstruction from particles alone", "whose poses were found from the images alone"),
