@@ -38,6 +38,7 @@ FLOORS = [
     "compat",
     "deconvolution",
     "warming",
+    "page",
     "paper testing",
     "cli __main__",
 ]

@@ -9,6 +9,7 @@ from rings import cylindrical, ring
 
 import fastmpr
 from fastmpr import Poses, plot
+from fastmpr.plot import directions
 
 
 class TestSections:
@@ -75,14 +76,14 @@ class TestPoses:
 
     def test_directions_are_the_optical_axes_in_the_frame_of_the_volume(self):
         ax = plot.drawing.new_figure((3, 3)).add_subplot(projection="polar")
-        plot.found_poses._draw_directions(ax, self.RESULT)
+        directions.draw_directions(ax, self.RESULT.poses.matrix[np.isfinite(self.RESULT.scores), 0])
         angle, radius = np.asarray(ax.collections[0].get_offsets()).T  # of the three views with a score
         np.testing.assert_allclose(radius, [0, 1, np.sqrt(0.5)], atol=1e-12)  # z, -z, and x
         np.testing.assert_allclose(angle[2], 0, atol=1e-12)
 
     def test_each_start_has_a_line_and_full_size_follows(self):
         ax = plot.drawing.new_figure((3, 3)).add_subplot()
-        plot.found_poses._draw_rounds(ax, self.RESULT.rounds)
+        plot.found_poses.draw_rounds(ax, self.RESULT.rounds)
         drawn = {line.get_label(): list(line.get_xdata()) for line in ax.lines}
         assert drawn == {"start 1": [1, 2], "start 2": [1, 2, 3], "full size": [4]}
 

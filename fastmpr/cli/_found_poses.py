@@ -11,15 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 import fastmpr
 
+from ..geometry.symmetry import is_auto
 from ..io import pose_format
 from ..io.files import check_writable
 from ..io.formats import check_output
 from ._again import add_again
 from ._arguments import add_talk, count
 from ._ending import Ending, add_ending
+from ._pages import add_page, check_page, write_page
 from ._records import Notes, beside, noting, record_of, write_record
 from ._views import add_views, loaded, views_of
 from ._words import check_extras, complain, explain, lengths, say, size, watched
@@ -56,6 +59,7 @@ def add_arguments(command: Any, poses: bool) -> None:
     )
     command.add_argument("--checkpoint", metavar="DIR", help=text)
     add_ending(command)
+    add_page(command)
     command.add_argument("--overwrite", action="store_true", help="replace files that are there")
     add_again(command)
     add_talk(command)
@@ -71,6 +75,7 @@ def find(args: argparse.Namespace, work: Callable[..., fastmpr.PoseResult]) -> i
     check_output(args.output, args.overwrite)
     for path in (record_of(args.output), poses, picture):
         check_writable(path, args.overwrite)
+    check_page(args)
     ending, start = Ending(args.timeout), time.perf_counter()
     with noting() as notes:
         data = loaded(args)
@@ -81,8 +86,25 @@ def find(args: argparse.Namespace, work: Callable[..., fastmpr.PoseResult]) -> i
             result = work(data, fit_psf=args.fit_psf, checkpoint=args.checkpoint, **options)
             if not result.success:
                 complain(result.message, "warning")
-            _write(args, data, result, notes, poses, picture, time.perf_counter() - start)
+            record = _write(args, data, result, notes, poses, picture, time.perf_counter() - start)
+            if args.page:
+                found = _with_found(data, result)
+                write_page(args, record, found, result, _average(found, result, args.workers))
             return ending.status(result.success)
+
+
+def _with_found(data: fastmpr.Dataset, result: fastmpr.PoseResult) -> fastmpr.Dataset:
+    """Return the views in the poses, and with the symmetry and weights, that the volume is made with."""
+    if is_auto(data.symmetry):
+        data = data.replace(symmetry=None if result.symmetry is None else result.symmetry.name)
+    return data.replace(poses=result.poses, weights=result.weights, gain=result.gains)
+
+
+def _average(data: fastmpr.Dataset, result: fastmpr.PoseResult, workers: int | None) -> NDArray | None:
+    """Return the average of the views; None where the call ended early, with a volume of coarser voxels."""
+    if result.voxel_size != data.model_voxel:
+        return None
+    return fastmpr.average(data, workers=workers)
 
 
 def _goes_on(args: argparse.Namespace) -> bool:
@@ -110,8 +132,8 @@ def _write(
     poses: Path,
     picture: Path,
     seconds: float,
-) -> None:
-    """Write the volume, its poses, the record and the picture, and say so."""
+) -> dict[str, Any]:
+    """Write the volume, its poses, the record and the picture, say so, and return the record."""
     voxel = result.voxel_size if data.unit == "um" else None
     symmetry = None if result.symmetry is None else asdict(result.symmetry)
     fastmpr.io.write(args.output, result.x, voxel, args.overwrite)
@@ -126,7 +148,7 @@ def _write(
         "found": {name: getattr(result, name) for name in _NAMES} | {"symmetry": symmetry},
         "seconds": round(seconds, 3),
     }
-    write_record(record_of(args.output), record, args)
+    written = write_record(record_of(args.output), record, args)
     sides = lengths(voxel) if voxel else "unknown size, taken as cubes"
     say(args, f"{args.output}: {size(result.x.shape)} voxels of {sides}")
     known = result.scores[np.isfinite(result.scores)]
@@ -137,3 +159,4 @@ def _write(
         say(args, f"psf: {result.psf_scale:.3f} times as wide as given")
     if result.symmetry is not None:
         say(args, f"symmetry: {result.symmetry}")
+    return written

@@ -98,8 +98,8 @@ def stem(path: Path) -> str:
     return re.sub(rf"(\.ome)?({known})$", "", path.name, flags=re.IGNORECASE) or path.name
 
 
-def write_record(path: Path, record: dict[str, Any], args: argparse.Namespace) -> None:
-    """Write a record as JSON, whole or not at all; with it, what it takes to run the command again."""
+def write_record(path: Path, record: dict[str, Any], args: argparse.Namespace) -> dict[str, Any]:
+    """Write a record as JSON, whole or not at all; with it, what it takes to run the command again. Return all of it."""
     command = {
         "command": args.argv,
         "folder": os.getcwd(),
@@ -110,11 +110,10 @@ def write_record(path: Path, record: dict[str, Any], args: argparse.Namespace) -
     versions = {"fastmpr": __version__, "python": platform.python_version()} | {
         name: version(name) for name in _PACKAGES
     }
+    whole = plain({**record, **command, "written": written, "versions": versions})
     with written_whole(path, args.overwrite) as temporary:
-        text = json.dumps(
-            plain({**record, **command, "written": written, "versions": versions}), indent=2, allow_nan=False
-        )
-        temporary.write_text(text + "\n", encoding="utf-8")
+        temporary.write_text(json.dumps(whole, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    return whole
 
 
 def plain(value: Any) -> Any:

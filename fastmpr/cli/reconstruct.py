@@ -15,6 +15,7 @@ from ..io.formats import check_output
 from ._again import add_again
 from ._arguments import add_solver, add_talk, new_command
 from ._ending import Ending, add_ending, is_done
+from ._pages import add_page, check_page, write_page
 from ._records import Notes, beside, noting, record_of, write_record
 from ._views import add_views, loaded, views_of
 from ._words import check_extras, complain, explain, lengths, say, size, watched
@@ -34,6 +35,7 @@ def add(commands: Any) -> None:
     add_solver(reconstruct, "volume", 1000, 2e-3)
     add_ending(reconstruct)
     add("--preview", action="store_true", help="also write OUT.png: the volume beside the average of the views")
+    add_page(reconstruct)
     add("--overwrite", action="store_true", help="replace the output and the files beside it if they are there")
     add_again(reconstruct)
     add_talk(reconstruct)
@@ -44,6 +46,7 @@ def run(args: argparse.Namespace) -> int:
     check_output(args.output, args.overwrite)
     picture = beside(Path(args.output), ".png")
     check_extras(*(["matplotlib"] if args.preview else []))
+    check_page(args)
     for path in (record_of(args.output), *([picture] if args.preview else [])):
         check_writable(path, args.overwrite)
     ending, start = Ending(args.timeout), time.perf_counter()
@@ -70,17 +73,19 @@ def run(args: argparse.Namespace) -> int:
             explain(args, f"lam {result.lam:.6g}, {result.nit} iterations: {result.message}")
             if not done:
                 complain(result.message, "warning")
-            _write(args, data, result, notes, time.perf_counter() - start)
-            if args.preview:
+            record = _write(args, data, result, notes, time.perf_counter() - start)
+            if args.preview or args.page:
                 average = fastmpr.average(data, workers=args.workers)
-                fastmpr.plot.result(result, average, _known(data, result), picture, args.overwrite)
+                if args.preview:
+                    fastmpr.plot.result(result, average, _known(data, result), picture, args.overwrite)
+                write_page(args, record, data, result, average)
             return ending.status(done)
 
 
 def _write(
     args: argparse.Namespace, data: fastmpr.Dataset, result: fastmpr.Result, notes: Notes, seconds: float
-) -> None:
-    """Write the volume and its record, and say so."""
+) -> dict[str, Any]:
+    """Write the volume and its record, say so, and return the record."""
     voxel = _known(data, result)
     fastmpr.io.write(args.output, result.x, voxel, args.overwrite)
     names = ("lam", "nit", "success", "status", "message", "fit", "history")
@@ -93,11 +98,12 @@ def _write(
         "found": {name: getattr(result, name) for name in names},
         "seconds": round(seconds, 3),
     }
-    write_record(record_of(args.output), record, args)
+    written = write_record(record_of(args.output), record, args)
     sides = lengths(voxel) if voxel else "unknown size, taken as cubes"
     say(args, f"{args.output}: {size(result.x.shape)} voxels of {sides}")
     fit = "" if result.fit is None else f", fit {result.fit:.3g} (1: the volume explains the views)"
     say(args, f"lam {result.lam:.4g}, {result.nit} iterations{fit}")
+    return written
 
 
 def _known(data: fastmpr.Dataset, result: fastmpr.Result) -> Vector | None:

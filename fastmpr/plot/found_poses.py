@@ -10,7 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from .._validation import Vector, as_volume, as_voxel_size, moderate, shown
 from ..io.files import as_path, written_whole
-from .drawing import INK, SECTIONS, draw_scale_bar, draw_section, limits_of, new_figure, tidy
+from .directions import draw_directions
+from .drawing import INK, PANEL, SECTIONS, draw_scale_bar, draw_section, limits_of, new_figure, tidy
 
 _BINS = 20  # of a histogram
 
@@ -61,9 +62,10 @@ def poses(result: Any, voxel_size: ArrayLike | None, path: str | Path, overwrite
         figure = new_figure((9.6, 6.6))
         above, below = figure.subfigures(2, 1, height_ratios=(1.2, 1))
         draw_volume(above, moderate(as_volume(result.x, "result.x")), size, voxel_size is not None)
-        _draw_directions(below.add_subplot(1, 3, 1, projection="polar"), result)
-        _draw_scores(below.add_subplot(1, 3, 2), result.scores[np.isfinite(result.scores)])
-        _draw_rounds(below.add_subplot(1, 3, 3), result.rounds)
+        axes_of_views = result.poses.matrix[np.isfinite(result.scores), 0]
+        draw_directions(below.add_subplot(1, 3, 1, projection="polar"), axes_of_views)
+        draw_scores(below.add_subplot(1, 3, 2), result.scores[np.isfinite(result.scores)])
+        draw_rounds(below.add_subplot(1, 3, 3), result.rounds)
         figure.savefig(temporary, dpi=150, format=path.suffix[1:] or "png")
 
 
@@ -79,18 +81,17 @@ def draw_volume(figure: Any, volume: NDArray, voxel_size: Vector, known: bool) -
         draw_scale_bar(axes[0], 0.3 * width)
 
 
-def _draw_directions(ax: Any, result: Any) -> None:
-    """Draw the optical axis of each view in the frame of the volume; views without a score are left out."""
-    z, y, x = result.poses.matrix[np.isfinite(result.scores), 0].T
-    radius = np.sqrt(np.clip((1 - z) / 2, 0, 1))  # Lambert's projection
-    ax.scatter(np.arctan2(y, x), radius, s=14, c=INK, alpha=0.7, linewidths=0)
-    ax.set_rlim(0, 1)
-    ax.set_rgrids([np.sqrt(0.5)], ["90°"], fontsize=7, color="grey")
-    ax.set_thetagrids([0, 90, 180, 270], ["x", "y", "-x", "-y"], fontsize=8)
-    ax.set_title("directions of view (middle: z, rim: -z)", fontsize=9)
+def figure_of_scores(result: Any) -> Any:
+    """Return a figure of the scores of the views, and of how their median rose from round to round."""
+    figure = new_figure(PANEL)
+    left, right = figure.subplots(1, 2)
+    draw_scores(left, result.scores[np.isfinite(result.scores)])
+    draw_rounds(right, result.rounds)
+    return figure
 
 
-def _draw_scores(ax: Any, scores: NDArray) -> None:
+def draw_scores(ax: Any, scores: NDArray) -> None:
+    """Draw a histogram of the scores."""
     low = min(scores.min(initial=1.0), 0.98)
     ax.hist(scores, bins=np.linspace(low, 1.0, _BINS + 1), color=INK)
     ax.set(xlabel="score", ylabel="views")
@@ -99,7 +100,7 @@ def _draw_scores(ax: Any, scores: NDArray) -> None:
     ax.yaxis.get_major_locator().set_params(integer=True)
 
 
-def _draw_rounds(ax: Any, rounds: list[dict[str, float]]) -> None:
+def draw_rounds(ax: Any, rounds: list[dict[str, float]]) -> None:
     """Draw a line for each start, and one at full size to the right of them."""
     starts = sorted({one["start"] for one in rounds})
     last = 0

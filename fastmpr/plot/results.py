@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .._validation import Vector, as_volume, as_voxel_size, moderate, shown
 from ..io.files import as_path, written_whole
-from .drawing import INK, SECTIONS, draw_plane, draw_scale_bar, draw_section, limits_of, new_figure, tidy
+from .drawing import INK, PANEL, SECTIONS, draw_plane, draw_scale_bar, draw_section, limits_of, new_figure, tidy
 
 _INCHES = 1.7  # of the largest plane
 _CURVE = 2.0  # inches of height
@@ -82,26 +83,62 @@ def _figure(volumes: dict[str, NDArray], found: Any, size: Vector, known: bool) 
     above, below = figure.subfigures(2, 1, height_ratios=(2 * (inches * tallest + 0.2), _CURVE))
     axes = above.subplots(2, 6, width_ratios=widths, squeeze=False)
     for row, (name, volume) in zip(axes, volumes.items(), strict=True):
-        _draw_row(row, name, volume, size)
+        _draw_sections(row[:3], name, volume, size)
+        _draw_maxima(row[3:], "maximum", volume, size)
     if known:
         draw_scale_bar(axes[0, 0], 0.3 * width)
-    _draw_convergence(below.add_subplot(), found)
+    draw_convergence(below.add_subplot(), found, f"convergence: {found.message}")
     return figure
 
 
-def _draw_row(row: NDArray, name: str, volume: NDArray, size: Vector) -> None:
-    """Draw three sections of a volume, and three maximum projections."""
+def figure_of_sections(volumes: dict[str, NDArray], size: Vector, known: bool) -> Any:
+    """Return a figure with a row for each volume: its three central sections. ``known``: whether the voxel size is."""
+    return _planes(volumes, size, known, _draw_sections)
+
+
+def figure_of_maxima(volumes: dict[str, NDArray], size: Vector, known: bool) -> Any:
+    """Return a figure with a row for each volume: its three maximum projections. ``known``: whether the voxel size is."""
+    return _planes(volumes, size, known, _draw_maxima)
+
+
+def figure_of_convergence(found: Any) -> Any:
+    """Return a figure of how the residuals of the solver fell from iteration to iteration."""
+    figure = new_figure(PANEL)
+    draw_convergence(figure.add_subplot(), found, "residuals of the solver")
+    return figure
+
+
+def _planes(volumes: dict[str, NDArray], size: Vector, known: bool, draw: Callable[..., None]) -> Any:
+    depth, height, width = np.multiply(next(iter(volumes.values())).shape, size)
+    widths, tallest = [width, width, height], max(height, depth)
+    inches = (PANEL[0] - 0.25) / sum(widths)
+    figure = new_figure((PANEL[0], len(volumes) * (inches * tallest + 0.25)))
+    axes = figure.subplots(len(volumes), 3, width_ratios=widths, squeeze=False)
+    for row, (name, volume) in zip(axes, volumes.items(), strict=True):
+        draw(row, name, volume, size)
+    if known:
+        draw_scale_bar(axes[0, 0], 0.3 * width)
+    return figure
+
+
+def _draw_sections(row: NDArray, name: str, volume: NDArray, size: Vector) -> None:
+    """Draw the three central sections of a volume."""
     limits = limits_of(volume)
-    for ax, (section, axis) in zip(row[:3], SECTIONS.items(), strict=True):
+    for ax, (section, axis) in zip(row, SECTIONS.items(), strict=True):
         draw_section(ax, volume, axis, size, limits)
         ax.set_title(f"{name}, {section}", fontsize=9)
+
+
+def _draw_maxima(row: NDArray, name: str, volume: NDArray, size: Vector) -> None:
+    """Draw the three maximum projections of a volume."""
     highest = min(0.0, float(volume.min())), float(volume.max())
-    for ax, (section, axis) in zip(row[3:], SECTIONS.items(), strict=True):
+    for ax, (section, axis) in zip(row, SECTIONS.items(), strict=True):
         draw_plane(ax, volume.max(axis=axis), np.delete(size, axis), highest)
-        ax.set_title(f"maximum, {section}", fontsize=9)
+        ax.set_title(f"{name}, {section}", fontsize=9)
 
 
-def _draw_convergence(ax: Any, found: Any) -> None:
+def draw_convergence(ax: Any, found: Any, title: str) -> None:
+    """Draw the residuals of a solver against its iterations."""
     for name, style in (("primal", "-"), ("dual", "--")):
         told = [(one["nit"], one[name]) for one in found.history if one[name] > 0]
         if told:
@@ -109,4 +146,4 @@ def _draw_convergence(ax: Any, found: Any) -> None:
     if ax.lines:
         ax.legend(fontsize=7, frameon=False)
     ax.set(xlabel="iteration", ylabel="residual")
-    tidy(ax, f"convergence: {found.message}")
+    tidy(ax, title)

@@ -31,7 +31,10 @@ def folder(tmp_path, monkeypatch):
 
 
 def test_from_particles_alone(folder, capsys):
-    assert main(["ab-initio", "particles", "--psf", "psf.tif", "-o", "found.ome.tif", "--seed", "1"]) == 0
+    assert main(["ab-initio", "particles", "--psf", "psf.tif", "-o", "found.ome.tif", "--seed", "1", "--page"]) == 0
+    told = (folder / "found.html").read_text(encoding="utf-8")
+    assert "8 particles, whose poses were found from the images alone" in told
+    assert "the average of its views (below)" in told
     volume, voxel = fastmpr.io.read("found.ome.tif")
     assert volume.shape == TRUTH.shape and voxel == pytest.approx(VOXEL)
     record = json.loads((folder / "found.json").read_text())
@@ -73,7 +76,9 @@ def an_hour_later(monkeypatch):
 @pytest.mark.parametrize("share", [0.1, 0.6])
 def test_a_timeout_leaves_the_best_so_far(folder, capsys, ended, monkeypatch, share):
     ended(share, an_hour_later(monkeypatch))
-    assert main([*SEARCH, "--timeout", "1800"]) == 3
+    assert main([*SEARCH, "--timeout", "1800", "--page"]) == 3
+    told = (folder / "found.html").read_text(encoding="utf-8")
+    assert "This is not the final volume: stopped by the timeout" in told
     record = json.loads((folder / "found.json").read_text())["found"]
     assert (record["status"], record["success"]) == ("timeout", False)
     assert record["message"].startswith("stopped by the timeout before the last reconstruction")
@@ -152,7 +157,10 @@ def test_against_a_volume_and_refined(folder, capsys):
     assert np.abs(data.placed.translation - POSES.translation).max() < 0.05
     near = ["--start", "poses.csv", "--volume", "truth.tif", "-o", "again.star"]
     assert main(["align", "particles", "--psf", "psf.tif", *near]) == 0
-    assert main(["refine", "particles", "--psf", "psf.tif", "--poses", "again.star", "-o", "refined.tif"]) == 0
+    assert (
+        main(["refine", "particles", "--psf", "psf.tif", "--poses", "again.star", "-o", "refined.tif", "--page"]) == 0
+    )
+    assert "whose given poses were improved" in (folder / "refined.html").read_text(encoding="utf-8")
     assert (folder / "refined.csv").exists() and fastmpr.io.read("refined.tif")[0].shape == TRUTH.shape
     assert "scores" in capsys.readouterr().out
 
