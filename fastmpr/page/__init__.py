@@ -4,8 +4,9 @@
     run         what the parts tell of, and how lengths and numbers are said
     doubts      the warnings, and the few numbers that come first
     volume      sections and projections
-    sharpness   resolution and FSC, local resolution, error bars, profiles
+    sharpness   resolution and FSC, local resolution, error bars
     directions  of the views, and the resolution along each
+    sizes       profiles, and the diameter, width and height of a ring or barrel
     views       scores, outliers
     solving     lam, convergence, what was assumed
     origin      files, settings, versions, how to run it again

@@ -114,11 +114,3 @@ def deviation(run: Run) -> Html:
     figure = figure_of_map(found / (brightest or 1.0), run.size, run.voxel_size is not None, "over the brightest voxel")
     alt = f"Central sections of the standard deviation of each voxel; the largest is {share} of the brightest voxel"
     return section(heading, [words], [picture(figure, alt, "Bright: uncertain.")])
-
-
-def profiles(run: Run) -> Html:
-    """Return what was measured along profiles of the volume."""
-    found = run.measured("profiles")
-    if found is None:
-        return not_measured("Sizes and profiles", "Diameters, widths and heights come from profiles about an axis.")
-    return section("Sizes and profiles", [tag("pre", str(found))])

@@ -12,7 +12,7 @@ from .._validation import as_names, as_volume, as_voxel_size, shown
 from .._version import __version__
 from ..geometry.poses import Poses
 from ..io.files import as_path, check_writable, written_whole
-from . import directions, doubts, origin, sharpness, solving, views, volume
+from . import directions, doubts, origin, sharpness, sizes, solving, views, volume
 from .markup import Html, tag
 from .run import Run
 from .style import STYLE
@@ -25,7 +25,7 @@ _PARTS = (
     directions.directions,
     sharpness.local,
     sharpness.deviation,
-    sharpness.profiles,
+    sizes.profiles,
     views.views,
     solving.convergence,
     solving.assumed,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from .._validation import shown
 from ..io.files import as_path, written_whole
-from .drawing import INK, new_figure, tidy
+from .drawing import INK, PANEL, new_figure, tidy
 
 _MARK = "#b5442f"  # what was measured
 _FAINT = "#9a9a9a"
@@ -59,15 +60,30 @@ def profiles(found: Any, path: str | Path, overwrite: bool = False) -> None:
 
 def figure_of(found: Any) -> Any:
     """Return the figure."""
-    figure, unit = new_figure((10.5, 3.2)), _UNITS[found.unit]
-    radial, axial, angular = figure.subplots(1, 3, sharey=True)
+    figure = new_figure((10.5, 3.2))
+    axes = figure.subplots(1, 3, sharey=True)
+    _draw(axes, found)
+    axes[0].set_ylabel("mean value", fontsize=8)
+    return figure
+
+
+def figures_of(found: Any) -> dict[str, Any]:
+    """Return a figure of each profile, by its name."""
+    names = ("radial", "axial", "angular")
+    figures = [new_figure(PANEL) for _ in names]
+    axes = [figure.add_subplot(ylabel="mean value") for figure in figures]
+    _draw(axes, found)
+    return dict(zip(names, figures, strict=True))
+
+
+def _draw(axes: Sequence[Any], found: Any) -> None:
+    """Draw the radial, the axial and the angular profile."""
+    (radial, axial, angular), unit = axes, _UNITS[found.unit]
     _draw_radial(radial, found, unit)
     _draw_axial(axial, found, unit)
     _draw_angular(angular, found)
-    for ax in (radial, axial, angular):
+    for ax in axes:
         ax.axhline(found.background, color=_FAINT, linewidth=0.8, linestyle="--")
-    radial.set_ylabel("mean value", fontsize=8)
-    return figure
 
 
 def _draw_radial(ax: Any, found: Any, unit: str) -> None:
