@@ -34,7 +34,7 @@ def replicates(data: Dataset, result: Result, asked: Asked, count: int, rng: np.
     parts = _parts(data, asked, rng)
     if parts is None:
         return None
-    volumes = np.array(list(_drawn(parts, result.lam, asked, count, rng)))
+    volumes = np.array(list(_drawn(parts, result, asked, count, rng)))
     middle = volumes.mean(axis=0)
     n = len(parts)
     return middle + (volumes - middle) * volumes.dtype.type(np.sqrt(n / (n - 1)))
@@ -64,14 +64,14 @@ def _check_memory(model: Size, data: Dataset, parts: int) -> None:
 
 
 def _drawn(
-    parts: list[NormalEquations], lam: float, asked: Asked, count: int, rng: np.random.Generator
+    parts: list[NormalEquations], result: Result, asked: Asked, count: int, rng: np.random.Generator
 ) -> Iterator[NDArray]:
     for _ in range(count):
         times = rng.multinomial(len(parts), np.full(len(parts), 1 / len(parts)))
         sums = functools.reduce(operator.add, (_times(part, n) for part, n in zip(parts, times, strict=True) if n))
-        result = solve(
+        found = solve(
             sums,
-            lam,
+            result.lam,
             asked.regularizer,
             max_iter=_ITERATIONS,
             tol=0.0,
@@ -79,8 +79,8 @@ def _drawn(
             workers=asked.run.workers,
             cancel=asked.run.stop,
         )
-        asked.run.stop.check(" while views were drawn anew")
-        yield sums.crop(result.x)
+        asked.run.stop.check(" while views were drawn anew", result)
+        yield sums.crop(found.x)
 
 
 def _times(sums: NormalEquations, n: int) -> NormalEquations:

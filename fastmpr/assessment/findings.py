@@ -7,10 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..quality.about_axis import Profiles
 from ..quality.curve import Curve
 from ..quality.directions import Cones
 from ..solver.result import Result
 from ..sums.normal_equations import NormalEquations
+
+_NOTHING = 1e-3  # of the mean strength: less is as bad
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -35,7 +38,7 @@ class Coverage:
     @property
     def filled(self) -> float:
         """The harmonic mean of the strength over its mean: 1 if all directions are covered alike, 0 if one is not."""
-        return float(1 / np.mean(1 / np.maximum(self.strength, 1e-3)))
+        return float(1 / np.mean(1 / np.maximum(self.strength, _NOTHING)))
 
     @property
     def smallest(self) -> float:
@@ -44,8 +47,10 @@ class Coverage:
 
     @property
     def worst_axis(self) -> NDArray[np.float64]:
-        """The axis along which the views pass least."""
-        return self.axes[int(np.argmin(self.strength))]
+        """The axis along which the views pass least: of many that they hardly pass, the one in their midst."""
+        weights = 1 / np.maximum(self.strength, _NOTHING)
+        axis = np.linalg.eigh((self.axes.T * weights) @ self.axes)[1][:, -1]
+        return axis * np.sign(axis[np.argmax(np.abs(axis))])
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -75,6 +80,9 @@ class Quality:
         The sums of each half.
     replicates : (n, nz, ny, nx) ndarray or None
         Volumes of views drawn anew, with ``bootstrap``.
+    profiles : Profiles or None
+        Means about the axis of symmetry, or z, and the sizes that they tell, with ``profiles=True``. Their errors hold what
+        noise does, and what a blur as the told resolution would do.
     warnings : tuple of str
         What was doubtful.
     seconds : float
@@ -91,6 +99,7 @@ class Quality:
     half_volumes: NDArray
     half_sums: tuple[NormalEquations, NormalEquations]
     replicates: NDArray | None
+    profiles: Profiles | None
     warnings: tuple[str, ...]
     seconds: float
 

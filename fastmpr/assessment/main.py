@@ -13,7 +13,7 @@ from typing import Any, Literal, Unpack, overload
 import numpy as np
 
 from .._messages import FastmprWarning, Progress, telling, warn
-from .._validation import Size, as_choice, as_count, as_rng
+from .._validation import Size, as_choice, as_count, as_flag, as_rng
 from ..geometry.poses import Poses
 from ..lam.selection import as_lam
 from ..quality.directions import Cones, spread_axes
@@ -32,6 +32,7 @@ from ..views.types import Particles, Psf
 from .bootstrap import replicates
 from .findings import Coverage, Quality
 from .searched import SEARCHES, Search, searched
+from .sizes import profiles_of
 
 _HALF_ANGLE = 40.0  # degrees, of a cone: narrower ones hold too few frequencies for halves to tell
 _DIRECTIONS = 60
@@ -50,6 +51,7 @@ class _Options(Summing, total=False):
     search: Literal["refine", "ab_initio"] | None
     checkpoint: str | os.PathLike[str] | None
     bootstrap: int
+    profiles: bool
     rng: np.random.Generator | int
 
 
@@ -77,6 +79,7 @@ def assess(
     search: Literal["refine", "ab_initio"] | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
     bootstrap: int = 0,
+    profiles: bool = False,
     rng: np.random.Generator | int = 0,
     workers: int | None = None,
     progress: bool | Progress | None = None,
@@ -105,6 +108,8 @@ def assess(
     bootstrap : int
         Number of volumes of views drawn anew, for ``replicates`` and ``deviation``: 50 tell the standard error of a voxel to
         a tenth.
+    profiles : bool
+        Whether to tell profiles about the axis of symmetry, or z, and the sizes of a ring and a barrel (`profile`).
     rng : numpy.random.Generator or int
         Generator that draws the views, or its seed; and, for a search, the halves. Otherwise the halves depend on the poses.
     cancel : threading.Event, optional
@@ -142,6 +147,7 @@ def assess(
     stop = as_stop("assess", cancel, timeout)
     lam, chosen, until = as_lam(lam), as_regularizer(regularizer), as_until(max_iter, tol)
     run, count, generator = as_run(workers, positivity, None, stop), as_count(bootstrap, "bootstrap", 0), as_rng(rng)
+    shown = as_flag(profiles, "profiles")
     searches = search is not None and as_choice(search, "search", tuple(SEARCHES))
     data = as_dataset(assess, data, psf, poses, views)
     data = data if searches else data.require().supposed()
@@ -159,7 +165,10 @@ def assess(
             raise ValueError(f"particles: found fewer than {FEWEST_VIEWS} that differ, need more for two halves")
         quality = _quality(found, as_workers(workers, found.result.x.size))
         volumes = replicates(found.data, found.result, asked, count, generator) if count else None
-    return replace(quality, replicates=volumes, warnings=tuple(said), seconds=round(time.perf_counter() - start, 3))
+        sizes = profiles_of(found.data, found.result, volumes) if shown else None
+    return replace(
+        quality, replicates=volumes, profiles=sizes, warnings=tuple(said), seconds=round(time.perf_counter() - start, 3)
+    )
 
 
 @contextmanager
@@ -195,6 +204,7 @@ def _quality(found: Made, workers: int) -> Quality:
         half_volumes=np.array(halves.volumes),
         half_sums=halves.sums,
         replicates=None,
+        profiles=None,
         warnings=(),
         seconds=0.0,
     )

@@ -21,7 +21,7 @@ from ..reconstruction.making import Made
 from ..reconstruction.problem import problem_of
 from ..regularizers import as_regularizer
 from ..resolution.told import FEWEST_VIEWS, period_told, told
-from ..runtime.stopping import Stop
+from ..runtime.stopping import Cancelled, Stop
 from ..runtime.threads import as_workers
 from ..solver.options import Run
 from ..sums.accumulator import Accumulator
@@ -97,7 +97,11 @@ def _halved(data: Dataset, groups: list[NDArray], whole: PoseResult, search: Sea
     model = whole.x.shape
     observation = observe(Accumulator(data.levelled(), groups, model, search.workers, search.tell, search.stop))
     transfers = observation.accumulator.transfers
-    halves = problem_of(observation, None, keeps=True).halves(whole.lam, as_regularizer("hessian"), run)
+    try:
+        halves = problem_of(observation, None, keeps=True).halves(whole.lam, as_regularizer("hessian"), run)
+    except Cancelled as cut:
+        cut.result = whole
+        raise
     curve = told(halves, as_workers(search.workers, whole.x.size))
     return Made(replace(whole, curve=curve, resolution=period_told(curve)), transfers, data, halves)
 

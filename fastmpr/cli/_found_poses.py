@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from ..io.files import check_writable
 from ..io.formats import check_output
 from ._again import add_again
 from ._arguments import add_talk, count
+from ._assessed import add_assess, assessed, check_assessed, say_assessed, write_assessed
 from ._ending import Ending, add_ending
 from ._pages import add_page, check_page, write_page
 from ._records import Notes, beside, noting, record_of, write_record
@@ -60,14 +60,22 @@ def add_arguments(command: Any, poses: bool) -> None:
     command.add_argument("--checkpoint", metavar="DIR", help=text)
     add_ending(command)
     add_page(command)
+    add_assess(command)
     command.add_argument("--overwrite", action="store_true", help="replace files that are there")
     add_again(command)
     add_talk(command)
 
 
-def find(args: argparse.Namespace, work: Callable[..., fastmpr.PoseResult]) -> int:
-    """Load, find poses and a volume, write; return the exit status."""
+def find(args: argparse.Namespace, search: str, **own: Any) -> int:
+    """Load, find poses and a volume, write; return the exit status.
+
+    ``search`` is the name of a public function, ``own`` holds options that only it has.
+    """
     check_extras("matplotlib")
+    if args.assess and args.fit_psf:
+        raise ValueError(
+            "--assess: found --fit-psf beside it, need one after the other: the halves search with one PSF"
+        )
     poses = Path(args.poses_output or beside(Path(args.output), ".csv"))
     pose_format(poses)
     picture = beside(Path(args.output), ".png")
@@ -76,6 +84,7 @@ def find(args: argparse.Namespace, work: Callable[..., fastmpr.PoseResult]) -> i
     for path in (record_of(args.output), poses, picture):
         check_writable(path, args.overwrite)
     check_page(args)
+    check_assessed(args)
     ending, start = Ending(args.timeout), time.perf_counter()
     with noting() as notes:
         data = loaded(args)
@@ -83,14 +92,27 @@ def find(args: argparse.Namespace, work: Callable[..., fastmpr.PoseResult]) -> i
             explain(args, text)
         with ending:
             options = {"workers": args.workers, "progress": watched(args), "cancel": ending, "timeout": ending.left}
-            result = work(data, fit_psf=args.fit_psf, checkpoint=args.checkpoint, **options)
-            if not result.success:
-                complain(result.message, "warning")
-            record = _write(args, data, result, notes, poses, picture, time.perf_counter() - start)
+            result, quality = _searched(args, data, search, options | own)
+            done = result.success and args.assess == (quality is not None)
+            if not done:
+                complain(f"{result.message}{'' if quality or not args.assess else '; not assessed'}", "warning")
+            record = _write(args, data, result, quality, notes, poses, picture, time.perf_counter() - start)
             if args.page:
                 found = _with_found(data, result)
-                write_page(args, record, found, result, _average(found, result, args.workers))
-            return ending.status(result.success)
+                write_page(args, record, found, result, _average(found, result, args.workers), quality)
+            return ending.status(done)
+
+
+def _searched(
+    args: argparse.Namespace, data: fastmpr.Dataset, search: str, options: dict[str, Any]
+) -> tuple[fastmpr.PoseResult, fastmpr.Quality | None]:
+    """Return the volume with its poses, and how good it is if that is asked for and could be told in time."""
+    options = options | {"checkpoint": args.checkpoint}
+    if not args.assess:
+        return getattr(fastmpr, search)(data, fit_psf=args.fit_psf, **options), None
+    result, quality = assessed(args, data, options | {"search": search})
+    assert isinstance(result, fastmpr.PoseResult)
+    return result, quality
 
 
 def _with_found(data: fastmpr.Dataset, result: fastmpr.PoseResult) -> fastmpr.Dataset:
@@ -128,6 +150,7 @@ def _write(
     args: argparse.Namespace,
     data: fastmpr.Dataset,
     result: fastmpr.PoseResult,
+    quality: fastmpr.Quality | None,
     notes: Notes,
     poses: Path,
     picture: Path,
@@ -146,6 +169,7 @@ def _write(
         "assumed": data.assumed,
         **notes.taken(),
         "found": {name: getattr(result, name) for name in _NAMES} | {"symmetry": symmetry},
+        "quality": write_assessed(args, quality, voxel),
         "seconds": round(seconds, 3),
     }
     written = write_record(record_of(args.output), record, args)
@@ -159,4 +183,5 @@ def _write(
         say(args, f"psf: {result.psf_scale:.3f} times as wide as given")
     if result.symmetry is not None:
         say(args, f"symmetry: {result.symmetry}")
+    say_assessed(args, quality, data.unit)
     return written

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import functools
 from typing import Any
-
-import fastmpr
 
 from ._arguments import new_command
 from ._found_poses import add_arguments, find
@@ -25,4 +22,4 @@ def add(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Find poses and write what came of it; return the exit status."""
-    return find(args, functools.partial(fastmpr.ab_initio, rng=args.seed))
+    return find(args, "ab_initio", rng=args.seed)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-import fastmpr
-
 from ._arguments import new_command
 from ._found_poses import add_arguments, find
 
@@ -20,4 +18,4 @@ def add(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Improve poses and write what came of it; return the exit status."""
-    return find(args, fastmpr.refine)
+    return find(args, "refine")

@@ -167,6 +167,7 @@ def assessed(draw) -> Call:
             "max_iter": draw(st.integers(1, 3)),
             "tol": 0.1,
             "bootstrap": draw(st.sampled_from([0, 0, 2])),
+            "profiles": draw(st.booleans()),
             "rng": draw(SEEDS),
         }
     )
