@@ -14,6 +14,7 @@ from .pictures import picture
 from .run import Run
 
 _EXPECTED, _HALVES = "with the truth (expected)", "of two halves"
+_TOLD = 0.5  # where the expected curve was tried against the truth
 _HONEST = (
     "The halves are compared before the prior makes them smooth: two finished volumes would agree even where both are "
     "wrong, since the same prior shaped both."
@@ -65,11 +66,13 @@ def _told(run: Run, told: float | None) -> str:
 
 def _crossings(run: Run, curves: dict[str, Any]) -> Html:
     """Return where each curve crosses each threshold."""
-    rows = [[f"FSC {name}", *(_period(run, curve, one) for one in THRESHOLDS)] for name, curve in curves.items()]
+    rows = [[f"FSC {name}", *(_period(run, name, curve, one) for one in THRESHOLDS)] for name, curve in curves.items()]
     return table(None, ["Resolution by", *(f"at {one:g}" for one in THRESHOLDS)], rows)
 
 
-def _period(run: Run, curve: Any, threshold: float) -> str:
+def _period(run: Run, name: str, curve: Any, threshold: float) -> str:
+    if name == _EXPECTED and threshold < _TOLD:
+        return "not told"  # its errors are too large there
     frequency = curve.crossing(threshold)
     return "stays above" if frequency is None else run.length(1 / frequency)
 
