@@ -1,4 +1,4 @@
-"""Images with channels and frames through ``fastmpr deconvolve``, in each format: axes, order, units and names as they came."""
+"""Images with channels and frames through ``fastmpr deconvolve``, in each format: axes, units and names as they came."""
 
 from __future__ import annotations
 

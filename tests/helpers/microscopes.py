@@ -224,7 +224,7 @@ def _nd2_said(images, sizes_um, names, emission_nm, interval, positions, compres
         for k, (name, emission) in enumerate(zip(names, emission_nm, strict=True))
     }  # fmt: skip
     picture = {
-        "bCalibrated": True,
+        "bCalibrated": bool(sizes_um[2]),
         "dCalibration": float(sizes_um[2]),
         "sPicturePlanes": {"uiCount": n_channels, "sPlaneNew": planes},
     }
@@ -235,7 +235,7 @@ def _nd2_said(images, sizes_um, names, emission_nm, interval, positions, compres
                 "uiCount": depth,
                 "dZStep": float(sizes_um[0]),
                 "dZLow": 0.0,
-                "dZHigh": 1.0,
+                "dZHigh": float(sizes_um[0] * (depth - 1)),
                 "iType": 0,
                 "bAbsolute": False,
             },
