@@ -153,7 +153,7 @@ class Slabs:
         self._chunk = int(np.ravel(chunks[0])[0]) if chunks else 1
         planes = max(1, int(most // max(1, math.prod(self.shape[1:]) * self.dtype.itemsize)))
         self._depth = -(-self._chunk // -(-self._chunk // planes))  # of slabs that are equally deep
-        self._forget()
+        self._first, self._slab = 0, np.empty((0, *self.shape[1:]), self.dtype)
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -171,7 +171,7 @@ class Slabs:
 
     def _forget(self) -> None:
         """Free the planes that were read."""
-        self._first, self._slab = 0, np.empty((0, *self.shape[1:]), self.dtype)
+        self._slab = self._slab[:0].copy()
 
 
 def is_lazy(image: Any) -> bool:
