@@ -79,8 +79,8 @@ def convert(
         raise ValueError(f"shape: found {shape!r} beside an image, need it for poses alone")
     check_output(target, overwrite)
     if _is_image(source):
-        about = io.read_about(source, scene=scene) if channel is None and frame is None else None
         with opened_image(source, voxel_size, channel=channel, frame=frame, scene=scene) as image:
+            about = io.read_about(source, scene=scene).of(channel, frame)
             _copy(image.values, target, image.axes, image.voxel_size, overwrite, about)
         return
     particles = io.open_particles(source, voxel_size, channel=channel, frame=frame, scene=scene)
@@ -90,7 +90,7 @@ def convert(
             pieces[i] = particles[i]
 
 
-def _copy(values: Any, target: Path, axes: str, voxel_size: Any, overwrite: bool, about: io.About | None) -> None:
+def _copy(values: Any, target: Path, axes: str, voxel_size: Any, overwrite: bool, about: io.About) -> None:
     """Write an image, some planes at a time."""
     nbytes = _PLANES * prod(values.shape[1:]) * values.dtype.itemsize
     step = _PLANES * max(1, _BYTES // nbytes) if values.ndim == 3 else 1

@@ -96,3 +96,20 @@ def test_a_volume_that_no_stack_has(folder, name, found):
     with pytest.raises(ValueError, match=rf"{name[2:]}: found {found}.* need one with volume {name[0]}") as error:
         fastmpr.load(folder / "list.csv")
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("suffix", [".ome.tif", ".npz"])
+@pytest.mark.parametrize(("channel", "k"), [("GFP", 1), (1, 1), ("0", 0), (None, slice(None))])
+@pytest.mark.parametrize("frame", [None, 1])
+def test_a_channel_keeps_its_name(folder, suffix, channel, k, frame):
+    image = np.random.default_rng(0).random((2, 2, 4, 5, 6)).astype(np.float32)
+    about = fastmpr.io.About(("DAPI", "GFP"), (0.46, 0.51), (0.4, 0.49), 1.5)
+    fastmpr.io.write_image(folder / f"a{suffix}", image, "TCZYX", VOXEL, about=about)
+    fastmpr.convert(folder / f"a{suffix}", folder / f"b{suffix}", channel=channel, frame=frame)
+    np.testing.assert_array_equal(
+        fastmpr.io.read_image(folder / f"b{suffix}").values,
+        image[slice(None) if frame is None else frame, ..., k, :, :, :],
+    )
+    found = fastmpr.io.read_about(folder / f"b{suffix}")
+    one = slice(k, k + 1) if isinstance(k, int) else k
+    assert found == (*(entries[one] for entries in about[:3]), None if frame is not None else 1.5)

@@ -70,8 +70,8 @@ def add(commands: Any) -> None:
         required=True,
         metavar="OUT",
         help="the .ome.tif, .ome.zarr, .h5 or .npz to write; for several images, a folder (created if missing) "
-        "that gets one .ome.tif file of the same name for each; a record of how the result was made is written beside it, "
-        "OUT.json",
+        "that gets a file of the same name for each, in the format of the image where it can be written, else .ome.tif; a "
+        "record of how the result was made is written beside it, OUT.json",
     )
     _add_psf(deconvolve)
     add(
@@ -177,7 +177,7 @@ def run(args: argparse.Namespace) -> int:
     ending = Ending(args.timeout)
     if args.max_memory:
         _give_memory_back()
-    check_extras("tifffile", *(["matplotlib"] if args.preview else []))
+    check_extras(*(["matplotlib"] if args.preview else []))
     take_images(args)
     for psf in args.psf or ():
         args.inputs.add_file(psf)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
+from commands import refusal
 from stacks import PSF, VOXEL, blurred
 
 import fastmpr
@@ -107,3 +109,46 @@ def test_axes_in_another_order_come_in_ours(here, axes):
     tifffile.imwrite("a.tif", image.transpose([ours.index(axis) for axis in axes]), metadata={"axes": axes})
     found = sharpened("a.tif", "b.ome.tif", image, ours, "--voxel-size", *map(str, VOXEL))
     assert found[:2] == (ours, pytest.approx(sides_of(ours)))
+
+
+def test_several_results_are_in_the_formats_of_their_images(here):
+    suffixes = {".tif": ".ome.tif", ".npz": ".npz", ".npy": ".ome.tif"}  # NPY would lose the voxel size
+    suffixes |= {suffix: suffix for suffix, package in PACKAGES.items() if find_spec(package)}
+    image = image_of("ZYX")
+    for k, suffix in enumerate(suffixes):
+        write_image(f"{k}{suffix}", image, "ZYX", VOXEL)
+    write_image("psf.npy", PSF, "ZYX")
+    sources = [f"{k}{suffix}" for k, suffix in enumerate(suffixes)]
+    assert main(["deconvolve", *sources, "-o", "out", *WORDS, "--voxel-size", *map(str, VOXEL)]) == 0
+    results = [f"{k}{suffix}" for k, suffix in enumerate(suffixes.values())]
+    assert {path.name for path in Path("out").iterdir()} == {*results, *(f"{k}.json" for k in range(len(results)))}
+    first = read_image(f"out/{results[0]}").values
+    for name in results:
+        values, axes, sides = read_image(f"out/{name}")
+        np.testing.assert_array_equal(values, first)
+        assert (axes, sides) == ("ZYX", pytest.approx(VOXEL))
+
+
+def test_several_results_in_one_file_are_refused(here, capsys):
+    for name in ("a.npz", "b.npz"):
+        write_image(name, image_of("ZYX"), "ZYX", VOXEL)
+    write_image("psf.npy", PSF, "ZYX")
+    assert "found out.npz, one file for 2 images, need a folder" in refusal(
+        ["deconvolve", "a.npz", "b.npz", "-o", "out.npz", *WORDS], capsys
+    )
+
+
+def test_no_package_is_asked_for_that_is_not_needed(here, monkeypatch, capsys):
+    for name in ("a.npz", "b.npz"):
+        write_image(name, image_of("ZYX"), "ZYX", VOXEL)
+    write_image("psf.npy", PSF, "ZYX")
+    monkeypatch.setitem(sys.modules, "tifffile", None)
+    assert main(["deconvolve", "a.npz", "b.npz", "-o", "out", *WORDS]) == 0
+    assert main(["deconvolve", "a.npz", "-o", "c.npz", *WORDS]) == 0
+    capsys.readouterr()
+    assert "TIFF files need tifffile" in refusal(["deconvolve", "a.npz", "-o", "d.tif", *WORDS], capsys)
+    for k in range(2):
+        write_image(f"{k}.npy", image_of("ZYX"), "ZYX")
+    assert main(["deconvolve", "0.npy", "1.npy", "-o", "other", *WORDS]) == 2  # before anything is done
+    assert capsys.readouterr().err.count("TIFF files need tifffile") == 2
+    assert not Path("other").exists()
