@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gc
+import sys
 import zlib
 from importlib.util import find_spec
 
 import microscopes
 import numpy as np
 import pytest
+import tifffile
 
 import fastmpr
 from fastmpr.io import files, formats, read_about, read_image
@@ -284,3 +286,38 @@ def test_oif_of_a_computer_with_decimal_commas(tmp_path, said, side):
         refused(path, "not clear", channel=0, frame=0)
     else:
         assert formats.read(path, channel=0, frame=0)[1] == pytest.approx((0.3, side, side))
+
+
+@pytest.mark.skipif(find_spec("oiffile") is None, reason="needs oiffile")
+@pytest.mark.parametrize("bits", [3, 5, 31, 48])
+def test_oif_with_a_damaged_depth_asks_for_no_package(tmp_path, bits):
+    path = written(tmp_path, oif)
+    plane = next(path.with_name(path.name + ".files").glob("*Z002T002.tif"))
+    tag_of(plane, "BitsPerSample", bits)
+    with pytest.raises(ValueError, match="found integers of|cannot be read as an OIF") as error:
+        for channel in range(3):
+            formats.read(path, channel=channel, frame=1)
+    assert "imagecodecs" not in str(error.value)
+
+
+def tag_of(path, name, value):
+    """Change a small number in the header of a TIFF file."""
+    with tifffile.TiffFile(path) as file:
+        at = file.pages[0].tags[name].valueoffset
+    content = bytearray(path.read_bytes())
+    content[at : at + 2] = value.to_bytes(2, "little")
+    path.write_bytes(content)
+
+
+@pytest.mark.skipif(find_spec("imagecodecs") is not None, reason="imagecodecs reads all of them")
+@pytest.mark.parametrize(("name", "value"), [("Compression", 5), ("Compression", 50000), ("BitsPerSample", 12)])
+def test_what_imagecodecs_reads_is_said(tmp_path, name, value):
+    """LZW, zstd (which newer Pythons have) and packed integers."""
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, IMAGE[0, 0, 0], photometric="minisblack", compression="zlib", metadata=None)
+    tag_of(path, name, value)
+    with pytest.raises((ImportError, ValueError)) as error:
+        read_image(path).values[...]
+    said = str(error.value)
+    assert said.startswith(str(path)) and "\n" not in said
+    assert said.endswith("pip install imagecodecs") or (value == 50000 and sys.version_info >= (3, 14))
