@@ -270,6 +270,45 @@ class TestNd2:
         refused(path, "7 whole planes of 8", channel=0, frame=0)
 
 
+class TestColoursAndMosaics:
+    """What is no stack of grey planes is refused with its axes, whatever is chosen of it."""
+
+    def each(self, path, *words):
+        for read in (formats.read, read_image, fastmpr.io.open_particles):
+            for choice in ({}, {"channel": 0, "frame": 0}):
+                with pytest.raises((ValueError, OSError)) as caught:
+                    read(path, **choice)
+                said = str(caught.value)
+                assert said.startswith(str(path)) and "\n" not in said
+                assert all(word in said for word in words), said
+
+    @pytest.mark.skipif(find_spec("liffile") is None, reason="needs liffile")
+    def test_lif(self, tmp_path):
+        microscopes.write_lif(tmp_path / "rgb.lif", {"cell": IMAGE}, *SAID, order="TZYXC")
+        self.each(tmp_path / "rgb.lif", "axes T, Z, Y, X, S, which is RGB, need grey levels")
+        microscopes.write_lif(tmp_path / "tiles.lif", {"cell": IMAGE}, *SAID, outer=10)
+        self.each(tmp_path / "tiles.lif", "axes M, C, Z, Y, X, need frames, channels, z, y, x")
+
+    @pytest.mark.skipif(find_spec("nd2") is None, reason="needs nd2")
+    def test_nd2(self, tmp_path):
+        microscopes.write_nd2(tmp_path / "rgb.nd2", IMAGE, VOXEL, ("RGB",), (509,), 2.5)
+        self.each(tmp_path / "rgb.nd2", "which is RGB, need grey levels")
+
+    @pytest.mark.skipif(find_spec("oiffile") is None, reason="needs oiffile")
+    def test_oif(self, tmp_path):
+        for axis in "LAP":  # wavelengths, and what else the settings may count
+            path = tmp_path / f"{axis}.oif"
+            microscopes.write_oif(path, IMAGE, *SAID, **{axis: 4})
+            self.each(path, f"{axis}", "need frames, channels, z, y, x")
+        path = tmp_path / "rgb.oif"
+        microscopes.write_oif(path, IMAGE, *SAID)
+        for plane in path.with_name(path.name + ".files").glob("*.tif"):
+            tifffile.imwrite(plane, np.zeros((10, 12, 3), np.uint16), photometric="rgb")
+        for read in (formats.read, lambda path, **choice: read_image(path, **choice).values):
+            with pytest.raises(ValueError, match=r"rgb\.oif: .* has shape \(10, 12, 3\)"):
+                read(path, channel=0, frame=0)
+
+
 @pytest.mark.skipif(find_spec("oiffile") is None, reason="needs oiffile")
 def test_oif_with_a_missing_plane(tmp_path):
     path = written(tmp_path, oif)
