@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from .io.formats import check_output, is_pose_file, split_name, volumes, writabl
 from .io.images import created_image, opened_image
 from .io.lists import is_list
 
-_PLANES = 128  # of a volume that are copied at once: as many as a chunk of Zarr has
+_PLANES, _BYTES = 16, 1 << 27  # that are copied at once, at least: as many planes as a flat chunk of Zarr has
 
 
 def convert(
@@ -78,8 +79,8 @@ def convert(
         raise ValueError(f"shape: found {shape!r} beside an image, need it for poses alone")
     check_output(target, overwrite)
     if _is_image(source):
-        about = io.read_about(source, scene=scene) if channel is None and frame is None else None
         with opened_image(source, voxel_size, channel=channel, frame=frame, scene=scene) as image:
+            about = io.read_about(source, scene=scene).of(channel, frame)
             _copy(image.values, target, image.axes, image.voxel_size, overwrite, about)
         return
     particles = io.open_particles(source, voxel_size, channel=channel, frame=frame, scene=scene)
@@ -89,9 +90,10 @@ def convert(
             pieces[i] = particles[i]
 
 
-def _copy(values: Any, target: Path, axes: str, voxel_size: Any, overwrite: bool, about: io.About | None) -> None:
+def _copy(values: Any, target: Path, axes: str, voxel_size: Any, overwrite: bool, about: io.About) -> None:
     """Write an image, some planes at a time."""
-    step = _PLANES if values.ndim == 3 else 1
+    nbytes = _PLANES * prod(values.shape[1:]) * values.dtype.itemsize
+    step = _PLANES * max(1, _BYTES // nbytes) if values.ndim == 3 else 1
     with created_image(target, values.shape, as_float_type(values.dtype), axes, voxel_size, overwrite, about) as pieces:
         for k in range(0, len(values), step):
             part = slice(k, min(k + step, len(values)))

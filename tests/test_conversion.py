@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -66,3 +68,48 @@ def test_commands(folder, capsys):
     assert [float(view.max()) for view in image] == [1, 2, 3]
     assert main(["convert", str(folder / "all.ome.tif"), str(folder / "one.ome.tif"), "--frame", "1"]) == 0
     assert fastmpr.io.read(folder / "one.ome.tif")[0].max() == 2
+
+
+@pytest.mark.parametrize("suffix", [".ome.tif", ".npy"])
+def test_a_list_names_volumes_of_stacks(folder, suffix):
+    views = np.random.default_rng(0).random((2, 3, 4, 5, 6)).astype(np.float32)
+    for name, stack in zip("ab", views, strict=True):
+        fastmpr.io.write_image(folder / f"{name}{suffix}", stack, "TZYX", VOXEL)
+    names = [f"{k}@{name}{suffix}" for name, k in (("a", "000003"), ("b", "1"), ("a", "1"))]
+    given = Poses(poses().matrix, poses().translation, names=names, unit="voxel")
+    for name in ("list.star", "list.csv"):
+        given.write(folder / name, shape=(4, 5, 6), voxel_size=VOXEL)
+        particles = fastmpr.io.open_particles(folder / name)
+        expected = [views[0, 2], views[1, 0], views[0, 0]]
+        np.testing.assert_array_equal(np.stack(list(particles)), expected)
+        np.testing.assert_array_equal(pickle.loads(pickle.dumps(particles))[1], expected[1])
+        data = fastmpr.load(folder / name, voxel_size=VOXEL)
+        np.testing.assert_allclose(data.poses.matrix, given.matrix, atol=1e-9)
+        assert particles.voxel_size == (None if suffix == ".npy" else VOXEL)
+
+
+@pytest.mark.parametrize(("name", "found"), [("4@a.npy", "3 volumes"), ("0@a.npy", "3 volumes"), ("1@b.npy", "no 4-D")])
+def test_a_volume_that_no_stack_has(folder, name, found):
+    np.save(folder / "a.npy", np.ones((3, 4, 5, 6), np.float32))
+    np.save(folder / "b.npy", np.ones((4, 5, 6), np.float32))  # it may be four planes
+    (folder / "list.csv").write_text(f"{name}\n")
+    with pytest.raises(ValueError, match=rf"{name[2:]}: found {found}.* need one with volume {name[0]}") as error:
+        fastmpr.load(folder / "list.csv")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("suffix", [".ome.tif", ".npz"])
+@pytest.mark.parametrize(("channel", "k"), [("GFP", 1), (1, 1), ("0", 0), (None, slice(None))])
+@pytest.mark.parametrize("frame", [None, 1])
+def test_a_channel_keeps_its_name(folder, suffix, channel, k, frame):
+    image = np.random.default_rng(0).random((2, 2, 4, 5, 6)).astype(np.float32)
+    about = fastmpr.io.About(("DAPI", "GFP"), (0.46, 0.51), (0.4, 0.49), 1.5)
+    fastmpr.io.write_image(folder / f"a{suffix}", image, "TCZYX", VOXEL, about=about)
+    fastmpr.convert(folder / f"a{suffix}", folder / f"b{suffix}", channel=channel, frame=frame)
+    np.testing.assert_array_equal(
+        fastmpr.io.read_image(folder / f"b{suffix}").values,
+        image[slice(None) if frame is None else frame, ..., k, :, :, :],
+    )
+    found = fastmpr.io.read_about(folder / f"b{suffix}")
+    one = slice(k, k + 1) if isinstance(k, int) else k
+    assert found == (*(entries[one] for entries in about[:3]), None if frame is not None else 1.5)

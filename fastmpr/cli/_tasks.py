@@ -13,11 +13,12 @@ import numpy as np
 from .._validation import as_float_type
 from ..io.about import About
 from ..io.files import as_path, check_folder_writable, check_writable
-from ..io.formats import check_output, names_folder
+from ..io.formats import check_output, image_format, names_folder, names_image, split_name, writer_of
 from ..io.images import look_at, read_about
 from ._records import beside, stem
 
 T = TypeVar("T")
+_OME = (".tif", ".zarr")  # suffixes that follow .ome
 
 
 class Task(NamedTuple):
@@ -79,6 +80,7 @@ def plan(args: argparse.Namespace, prepare: Callable[[Task], T]) -> tuple[list[t
                 claimed[path.resolve()] = f"comes of {source}"
                 if path.parent.is_dir():  # or it is made later
                     (check_output if path == output else check_writable)(path, args.overwrite)
+            writer_of(output)
             tasks.append((task, prepare(task)))
         except (ValueError, TypeError, OSError, ImportError, MemoryError) as error:
             wrong.append(str(error))
@@ -92,7 +94,19 @@ def _outputs(args: argparse.Namespace) -> list[Path]:
         check_output(out, args.overwrite)
         return [out]
     check_folder_writable(out, [])
-    return [out / f"{stem(Path(image))}.ome.tif" for image in args.images]
+    if names_image(out) and (not out.is_dir() or names_folder(out)):
+        raise ValueError(f"--output: found {out}, one file for {len(args.images)} images, need a folder")
+    return [out / f"{stem(Path(image))}{_suffix_for(Path(image))}" for image in args.images]
+
+
+def _suffix_for(image: Path) -> str:
+    """Return the suffix of an image's result in a folder: that of its own format, if it can hold the voxel size."""
+    try:
+        module = image_format(split_name(image)[0])
+    except (ValueError, OSError):  # which is told when the image is looked at
+        return f".ome{_OME[0]}"
+    suffix = module.SUFFIXES[0] if hasattr(module, "created") and not hasattr(module, "NO_VOXEL_SIZE") else _OME[0]
+    return f".ome{suffix}" if suffix in _OME else str(suffix)
 
 
 def _task(args: argparse.Namespace, source: Path, output: Path) -> Task:

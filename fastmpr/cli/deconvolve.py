@@ -40,7 +40,8 @@ from ._words import check_extras, complain, explain, lengths, say, size, watched
 
 _OPTIONS = ("frames", "lam", "regularizer", "seen", "outside", "background", "max_memory", "max_iter", "tol", "workers")
 _RECORDED = (*_OPTIONS, "timeout", "scene")
-_ARENA_MAX = -8  # glibc's M_ARENA_MAX
+_ARENA_MAX, _MMAP_THRESHOLD = -8, -3  # glibc's M_ARENA_MAX and M_MMAP_THRESHOLD
+_LARGE_ARRAY = 1 << 23  # bytes
 _LARGE = 4  # part of the memory that a result may take, before it is written while it is made
 _FAILURES = (ValueError, TypeError, OSError, ImportError, MemoryError)
 
@@ -69,8 +70,8 @@ def add(commands: Any) -> None:
         required=True,
         metavar="OUT",
         help="the .ome.tif, .ome.zarr, .h5 or .npz to write; for several images, a folder (created if missing) "
-        "that gets one .ome.tif file of the same name for each; a record of how the result was made is written beside it, "
-        "OUT.json",
+        "that gets a file of the same name for each, in the format of the image where it can be written, else .ome.tif; a "
+        "record of how the result was made is written beside it, OUT.json",
     )
     _add_psf(deconvolve)
     add(
@@ -175,8 +176,8 @@ def run(args: argparse.Namespace) -> int:
     """Check all files, deconvolve those with the same settings together, and write each result as soon as it is ready."""
     ending = Ending(args.timeout)
     if args.max_memory:
-        _share_one_heap()
-    check_extras("tifffile", *(["matplotlib"] if args.preview else []))
+        _give_memory_back()
+    check_extras(*(["matplotlib"] if args.preview else []))
     take_images(args)
     for psf in args.psf or ():
         args.inputs.add_file(psf)
@@ -383,7 +384,8 @@ class _Work:
         return text if source in text or str(self._task.output) in text else f"{source}: {text}"
 
 
-def _share_one_heap() -> None:
-    """Let all threads of this process share one heap, where that can be set: else each one that decodes keeps its own."""
+def _give_memory_back() -> None:
+    """Let freed memory go back to the system, where that can be set: all threads share one heap, large arrays use none."""
     with suppress(AttributeError, OSError, TypeError):
-        ctypes.CDLL(None).mallopt(_ARENA_MAX, 1)
+        for option, value in ((_ARENA_MAX, 1), (_MMAP_THRESHOLD, _LARGE_ARRAY)):
+            ctypes.CDLL(None).mallopt(option, value)

@@ -36,7 +36,7 @@ _GUESS = 0.4  # first weight tried, in units of `guess_lam`
 _MOST = 5e5  # lam times the brightest voxel: an image almost without noise needs more, but so few iterations less
 _KEPT = 6  # volumes of memory to judge the residual beside a solve that continues
 _BYTES, _LEAST_BYTES = 32, 1 << 28  # default of max_memory: for each voxel of an image, and at least
-
+_SLAB = 0.5  # part of max_memory for planes that are read together
 
 _REASONS = {
     "given": "as given",
@@ -93,6 +93,11 @@ class Deconvolver:
         self.blur, self.dark, self.regularizer, self.lam = blur, dark, regularizer, lam
         self.until, self.run_options, self.max_memory, self.tell = until, run, max_memory, tell
         self._transfer: tuple[Any, NDArray] | None = None
+
+    @property
+    def slab(self) -> float | None:
+        """The bytes of planes that are read together; None if ``max_memory`` is not given."""
+        return None if self.max_memory is None else self.max_memory * _SLAB
 
     def run(self, image: Image, out: Any, choice: Choice | None = None, onward: Onward | None = None) -> dict[str, Any]:
         """Deconvolve an image into an array, tile by tile; return what was found.

@@ -201,7 +201,7 @@ class _Series:
         if isinstance(background, Plane) and work.dimensions == 2:
             background = background.upright()  # for the image before it is set upright, below
         if work.dimensions == 3:
-            return as_image(part, mask, background, psf)
+            return as_image(part, mask, background, psf, most=self._deconvolver(place).slab)
         mask = mask if isinstance(mask, str) else np.asarray(mask)[np.newaxis]
         plane = np.asanyarray(part[:])[np.newaxis]
         return as_image(plane, mask, background, psf.swapaxes(0, 1), self.faulty).upright()

@@ -25,7 +25,9 @@ _PLANES = 5  # planes that are searched for light above a background
 _FAINTEST = 1e-16  # the square of a smaller value is 0 in float32
 
 
-def as_image(image: Any, seen: Any, background: Any, psf: NDArray, faulty: NDArray | None = None) -> Image:
+def as_image(
+    image: Any, seen: Any, background: Any, psf: NDArray, faulty: NDArray | None = None, most: float | None = None
+) -> Image:
     """Return an `Image` of a camera's values, with its unseen voxels and its background.
 
     Parameters
@@ -38,8 +40,10 @@ def as_image(image: Any, seen: Any, background: Any, psf: NDArray, faulty: NDArr
         The PSF, with sum 1 and the image's voxels.
     faulty : (ny, nx) array of bool, optional
         Which pixels of the camera are at fault, if that is known; otherwise they are searched if ``seen`` is "auto".
+    most : float, optional
+        Bytes of planes that are read together from an image that is not in memory.
     """
-    values, known = _as_values(image)
+    values, known = _as_values(image, most)
     if not isinstance(seen, str):
         mask = as_mask(seen, "seen", values.shape)
         if leaves_out_light(values, mask):
@@ -104,12 +108,12 @@ def _check_size(image: Image) -> None:
         warn(f"image: found {wrong}")
 
 
-def _as_values(image: Any) -> tuple[NDArray | Slabs, NDArray[np.bool_] | None]:
+def _as_values(image: Any, most: float | None) -> tuple[NDArray | Slabs, NDArray[np.bool_] | None]:
     """Return the values of an image and, for a masked array, which of them are not masked."""
     values: NDArray | Slabs
     known = None
     if is_lazy(image):
-        values = Slabs(image)
+        values = Slabs(image) if most is None else Slabs(image, most)
     elif np.ma.is_masked(image) and image.dtype.kind in "fiub":
         values, known = image.data, ~image.mask
     else:

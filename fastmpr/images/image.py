@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from .._validation import Size, as_float_type
 
+_SLAB = 1 << 28  # bytes of planes that are read together, unless told otherwise
+
 
 class Plane(NamedTuple):
     """A background that rises in some direction: its value at the first voxel, and its slope along each axis.
@@ -140,13 +142,17 @@ class Slabs:
     ----------
     array
         Anything with ``shape``, ``dtype`` and ``[box]``. The first of its ``chunks``, if any, is the depth of a slab.
+    most : float, optional
+        Bytes of a slab, but for one plane; deeper chunks are read in several slabs.
     """
 
-    def __init__(self, array: Any):
+    def __init__(self, array: Any, most: float = _SLAB):
         self._array, self.shape, self.dtype = array, tuple(array.shape), np.dtype(array.dtype)
         self.size = math.prod(self.shape)
         chunks = getattr(array, "chunks", None)
-        self._depth = int(np.ravel(chunks[0])[0]) if chunks else 1
+        self._chunk = int(np.ravel(chunks[0])[0]) if chunks else 1
+        planes = max(1, int(most // max(1, math.prod(self.shape[1:]) * self.dtype.itemsize)))
+        self._depth = -(-self._chunk // -(-self._chunk // planes))  # of slabs that are equally deep
         self._first, self._slab = 0, np.empty((0, *self.shape[1:]), self.dtype)
 
     def __len__(self) -> int:
@@ -154,11 +160,18 @@ class Slabs:
 
     def __getitem__(self, index: Any) -> NDArray:
         if not isinstance(index, int | np.integer):
+            self._forget()  # a slab and a box side by side would take the memory of both
             return np.asarray(self._array[index])
         if not self._first <= index < self._first + len(self._slab):
-            self._first = int(index) // self._depth * self._depth
-            self._slab = np.asarray(self._array[self._first : self._first + self._depth])
+            self._forget()
+            chunk = int(index) // self._chunk * self._chunk
+            self._first = chunk + (int(index) - chunk) // self._depth * self._depth
+            self._slab = np.asarray(self._array[self._first : min(self._first + self._depth, chunk + self._chunk)])
         return self._slab[index - self._first]
+
+    def _forget(self) -> None:
+        """Free the planes that were read."""
+        self._slab = self._slab[:0].copy()
 
 
 def is_lazy(image: Any) -> bool:

@@ -31,6 +31,16 @@ class About(NamedTuple):
     excitation: tuple[float | None, ...] = ()
     interval: float | None = None
 
+    def of(self, channel: int | str | None, frame: int | None) -> About:
+        """Return what is known of one channel, by its number or name, or of one frame; None stands for all."""
+        interval = self.interval if frame is None else None
+        if channel is None:
+            return self._replace(interval=interval)
+        named = isinstance(channel, str) and channel in self.names
+        k = self.names.index(channel) if named else int(channel)
+        one = slice(k, k + 1)
+        return About(self.names[one], self.emission[one], self.excitation[one], interval)
+
     def metadata(self, channels: int) -> dict[str, Any]:
         """Return the OME metadata for tifffile's writer, for an image with that many channels."""
         found: dict[str, Any] = {}

@@ -135,6 +135,9 @@ def _naming(path: Path) -> Iterator[None]:
 def tree_written_whole(path: str | Path, overwrite: bool = False) -> Iterator[Path]:
     """Yield the name of a folder to be made; it is renamed to ``path``, in place of an old one, if the block ends well.
 
+    Not every system can exchange two folders in one step: a process that is killed between the two renames leaves both
+    folders whole, the old one under a hidden name that ends in ``.old``, and none under ``path``.
+
     Examples
     --------
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -145,7 +148,7 @@ def tree_written_whole(path: str | Path, overwrite: bool = False) -> Iterator[Pa
     """
     path = Path(path)
     check_writable(path, overwrite, folder=True)
-    temporary, old = (path.with_name(f".{uuid4().hex}.part") for _ in range(2))
+    temporary, old = (path.with_name(f".{uuid4().hex}{suffix}") for suffix in (".part", ".old"))
     try:
         with _naming(path):
             yield temporary

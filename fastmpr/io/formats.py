@@ -188,12 +188,15 @@ def names_folder(path: str | Path) -> bool:
     return is_folder(_of_suffix(path, volumes()))
 
 
+def names_image(path: str | Path) -> bool:
+    """Return whether a suffix is that of an image format."""
+    return _of_suffix(path, volumes()) is not None
+
+
 def check_output(path: str | Path, overwrite: bool) -> None:
     """Raise an error now if an image could not be written at the end of a long job; a folder must be one of its format."""
-    module = writable_format(path)
+    module = writer_of(path)
     path = as_path(path)
-    if hasattr(module, "require"):
-        module.require()
     check_writable(path, overwrite, is_folder(module))
     if path.is_dir() and not module.holds(path, b""):
         raise FileError(
@@ -204,6 +207,14 @@ def check_output(path: str | Path, overwrite: bool) -> None:
 def _head(path: Path) -> bytes:
     with open(path, "rb") as file:
         return file.read(_HEAD)
+
+
+def writer_of(path: str | Path) -> Any:
+    """Return the module that writes images with this suffix, or raise an error; also where its package is missing."""
+    module = writable_format(path)
+    if hasattr(module, "require"):
+        module.require()
+    return module
 
 
 def writable_format(path: str | Path) -> Any:

@@ -1,7 +1,8 @@
 """Files that list particles: a ``.star`` or ``.csv`` file with the name of a volume in each row, and perhaps its pose.
 
 A ``.star`` has the names in rlnImageName or rlnTomoParticleName, a ``.csv`` in the column "name", or in the first one where
-there is no header. A name is relative to the list's own folder or to the working directory.
+there is no header. A name is relative to the list's own folder or to the working directory; ``7@stack.mrc`` is the seventh
+volume of a 4-D stack, as RELION counts.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from pathlib import Path
+from typing import NamedTuple
 
 from .files import as_path
 from .poses_csv import COLUMNS, is_number, rows_of
@@ -16,7 +18,14 @@ from .poses_own import COLUMNS as OWN_COLUMNS
 from .poses_star import ANGLES, NAMES, Table, names_in, tables_in, text_of
 
 SUFFIXES = (".star", ".csv")
-_WITHIN = re.compile(r"\d+@.")  # RELION's name of one image in a stack: 7@stack.mrcs
+_WITHIN = re.compile(r"(\d+)@(.+)")  # RELION's name of one image in a stack: 7@stack.mrcs
+
+
+class Listed(NamedTuple):
+    """What a name in a list means: a file, and which volume of it, from 1, if it is a 4-D stack."""
+
+    file: Path
+    number: int | None = None
 
 
 def is_list(path: str | Path) -> bool:
@@ -24,13 +33,13 @@ def is_list(path: str | Path) -> bool:
     return Path(path).suffix.lower() in SUFFIXES
 
 
-def files_listed(path: Path) -> tuple[list[Path], list[str]]:
-    """Return the files that a list names, and the names as they stand in it.
+def files_listed(path: Path) -> tuple[list[Listed], list[str]]:
+    """Return what a list names, and the names as they stand in it.
 
     Raises
     ------
     ValueError
-        If the file is no list, has no names, a name occurs twice or means one image within a stack.
+        If the file is no list, has no names, or a name occurs twice.
     OSError
         If the list or a file in it does not exist.
     """
@@ -83,12 +92,14 @@ def _titles(rows: list[tuple[int, list[str]]]) -> list[str] | None:
     return None if any(is_number(text) for text in first) else [text.casefold() for text in first]
 
 
-def _file(path: Path, name: str) -> Path:
-    """Return the file that a name in a list means."""
-    if _WITHIN.match(name):
-        need = "need a file for each particle, or the 4-D stack itself with the poses in its order"
-        raise ValueError(f"{path}: found {name!r}, one image within a stack, {need}")
-    for file in (path.parent / name, as_path(name)):
-        if file.exists():
-            return file
+def _file(path: Path, name: str) -> Listed:
+    """Return what a name in a list means."""
+    within = _WITHIN.fullmatch(name)
+    number, file = (int(within[1]), within[2]) if within else (None, name)
+    for place in (path.parent / name, as_path(name)):
+        if place.exists():
+            return Listed(place)
+    for place in (path.parent / file, as_path(file)):
+        if place.exists():
+            return Listed(place, number)
     raise FileNotFoundError(f"{path}: found {name!r}, and no such file beside it or in the working directory")

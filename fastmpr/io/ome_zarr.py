@@ -31,7 +31,7 @@ KIND = "an OME-Zarr folder"
 IS_FOLDER = True
 
 _MARKS = ("zarr.json", ".zgroup", ".zarray")
-_CHUNK = 128  # voxels along an axis, at most
+_SIDE, _VOXELS = 256, 1 << 20  # of a chunk that is written: along y and x, and in all, at most
 _LEVEL = "0"  # name of the array that is written
 
 
@@ -123,7 +123,7 @@ class _Chunks:
     """The numbers of an array; chunks that are missing are an error, never zeros."""
 
     def __init__(self, path: Path, array: Any) -> None:
-        self.shape, self.dtype, self.ndim = array.shape, array.dtype, array.ndim
+        self.shape, self.dtype, self.ndim, self.chunks = array.shape, array.dtype, array.ndim, array.chunks
         self._path, self._array = path, array
         self._outer = getattr(array, "shards", None) or array.chunks
         fill = array.fill_value
@@ -183,8 +183,7 @@ def created(
 ) -> Iterator[Any]:
     """Write an OME-Zarr folder of version 0.5 (Zarr 3) or 0.4 (Zarr 2) piece by piece, whole or not at all."""
     zarr = require()
-    space = sum(axis in "ZYX" for axis in axes)
-    chunks = (*(1 for _ in axes[:-space]), *(min(n, _CHUNK) for n in shape[-space:]))
+    chunks = _chunks_of(shape, axes)
     is_new = version == "0.5"
     options: dict[str, Any] = (
         {"dimension_names": list(axes.lower()), "compressors": zarr.codecs.ZstdCodec(level=3, checksum=True)}
@@ -200,6 +199,19 @@ def created(
         group.attrs.update(
             ome_metadata.described(shape, pieces.range, axes, voxel_size, about, version, path.name, _LEVEL)
         )
+
+
+def _chunks_of(shape: tuple[int, ...], axes: str) -> tuple[int, ...]:
+    """Return the shape of chunks: a particle is one, and a large image has flat ones, which serve planes and boxes.
+
+    Examples
+    --------
+    >>> _chunks_of((10, 35, 70, 70), "TZYX"), _chunks_of((2, 90, 2048, 2048), "CZYX")
+    ((1, 35, 70, 70), (1, 16, 256, 256))
+    """
+    y, x = (min(n, _SIDE) for n in shape[-2:])
+    depth = (min(shape[-3], _VOXELS // (y * x)),) if "Z" in axes else ()
+    return (*(1 for _ in shape[: -2 - len(depth)]), *depth, y, x)
 
 
 class _Ranged:

@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._validation import Vector, as_shape, as_volume, as_voxel_size
-from .files import as_path, check_fits_memory
+from .files import FileError, as_path, check_fits_memory
 from .formats import is_folder, opened, split_name, volumes
-from .lists import files_listed, is_list
+from .lists import Listed, files_listed, is_list
 from .stored import Volume, stack_axes, tell_slip, volume_of, voxel_size_of
 
 _SHOWN = 80  # characters of a name in an error
@@ -37,12 +37,12 @@ _ONLY = Choice()
 
 
 class ParticleFiles(Sequence[NDArray]):
-    """A sequence of volumes with one file per volume, in the order of the files.
+    """A sequence of volumes, each in a file of its own or one of a 4-D stack, in the order of a list.
 
     Parameters
     ----------
-    files : sequence of path
-        At least one file; they may have different formats.
+    files : sequence of Listed
+        At least one; they may have different formats.
     names : sequence of str
         Names of the particles.
     voxel_size : (float, float, float), optional
@@ -64,16 +64,17 @@ class ParticleFiles(Sequence[NDArray]):
         If no file is a volume; on reading a particle, if its shape or voxel size differs from the first particle's.
     """
 
-    thread_safe = True
-
     def __init__(
         self,
-        files: Sequence[Path],
+        files: Sequence[Listed],
         names: Sequence[str],
         voxel_size: Vector | None = None,
         choice: Choice = _ONLY,
     ) -> None:
-        self._files, self.names, self._given, self._choice = list(files), tuple(names), voxel_size, choice
+        self._files, self._numbers = [one.file for one in files], [one.number for one in files]
+        self.names, self._given, self._choice = tuple(names), voxel_size, choice
+        self._stack: ParticleStack | None = None  # the last one that was read
+        self.thread_safe = not any(self._numbers)
         self._first, first = self._first_sound()
         self.shape, self.voxel_size, self._said = first.values.shape, first.voxel_size, first.said
         self._kept: dict[int, Volume | None] = {
@@ -99,6 +100,10 @@ class ParticleFiles(Sequence[NDArray]):
         return particle
 
     def _read(self, i: int) -> Volume:
+        if (number := self._numbers[i]) is not None:
+            if self._stack is None or self._stack.path != self._files[i]:
+                self._stack = ParticleStack(self._files[i], self._given, self._choice)
+            return self._stack.volume(number)
         with opened(self._files[i], self._choice.scene) as stored:
             return volume_of(stored, self._given, self._choice.channel, self._choice.frame)
 
@@ -142,7 +147,8 @@ class ParticleFolder(ParticleFiles):
         self.path = Path(path)
         files = _volumes_in(self.path)
         folder = self.path.resolve().name
-        super().__init__(files, [f"{folder}/{file.name}" for file in files], voxel_size, choice)
+        names = [f"{folder}/{file.name}" for file in files]
+        super().__init__([Listed(file) for file in files], names, voxel_size, choice)
 
 
 class ParticleStack(Sequence[NDArray]):
@@ -166,20 +172,27 @@ class ParticleStack(Sequence[NDArray]):
     names = None
 
     def __init__(self, path: Path, voxel_size: Vector | None = None, choice: Choice = _ONLY) -> None:
-        self._arguments = path, voxel_size, choice
+        self._arguments, self.path = (path, voxel_size, choice), path
         with ExitStack() as files:
             self._stored = files.enter_context(opened(path, choice.scene))
             self._axes, self._fixed, self._count = stack_axes(self._stored, choice.channel, choice.frame)
             self._n = 1 if self._count is None else self._stored.shape[self._count]
             self.shape = as_shape([self._stored.shape[self._axes.index(axis)] for axis in "ZYX"])
-            self.voxel_size, said = voxel_size_of(self._stored, voxel_size)
+            self.voxel_size, self._said = voxel_size_of(self._stored, voxel_size)
             check_fits_memory(path, 4 * prod(self.shape))
             weakref.finalize(self, files.pop_all().close)  # particles are read from the open file
         self.thread_safe = self._stored.thread_safe
-        tell_slip(path, voxel_size, said)
+        tell_slip(path, voxel_size, self._said)
 
     def __len__(self) -> int:
         return self._n
+
+    def volume(self, number: int) -> Volume:
+        """Return a volume by its number from 1; the file must be 4-D, for a 3-D one may be a stack of planes."""
+        if self._count is None or not 1 <= number <= self._n:
+            found = "no 4-D stack" if self._count is None else f"{self._n} volumes"
+            raise FileError(f"{self.path}: found {found}, need one with volume {number}, as {number}@ in a list says")
+        return Volume(self[number - 1], self.voxel_size, self._said)
 
     def __getitem__(self, index: Any) -> Any:
         """Read volume ``index``, float32 or float64."""
@@ -237,7 +250,7 @@ def _listed_files(files: list[Path], voxel_size: Vector | None, choice: Choice) 
     """Return the particles in a list of files; their names are the paths."""
     if not files:
         raise ValueError("path: found an empty list, need at least one file")
-    return ParticleFiles(files, [file.as_posix() for file in files], voxel_size, choice)
+    return ParticleFiles([Listed(file) for file in files], [file.as_posix() for file in files], voxel_size, choice)
 
 
 def _of_pattern(path: Path) -> list[Path]:

@@ -41,7 +41,7 @@ class Planes:
             for one, n in zip(outer, self.shape[:-2], strict=True)
         ]
         kept = tuple(len(place) for place, one in zip(places, outer, strict=True) if isinstance(one, slice))
-        planes = [self._checked(place)[inner] for place in product(*places)]
+        planes = [part_of(self._checked(place), inner) for place in product(*places)]
         return np.stack(planes).reshape(kept + planes[0].shape)
 
     def _checked(self, place: tuple[int, ...]) -> NDArray:
@@ -50,3 +50,9 @@ class Planes:
         if plane.shape != self.shape[-2:]:
             raise ValueError(f"plane {place} has shape {plane.shape}, and the header says {self.shape[-2:]}")
         return plane
+
+
+def part_of(plane: NDArray, index: tuple[Any, ...]) -> NDArray:
+    """Return a part of a plane, which does not keep the rest of it in memory."""
+    part: NDArray = plane[index]
+    return part if part.size == plane.size else part.copy()

@@ -6,6 +6,7 @@ colours, one plane, which axis is which, and the voxel size beside a given one.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ from .files import FileError, check_fits_memory
 from .pieces import filled
 
 AXES = "TCZYX"  # frames, channels and space, the outermost first
+_PACKED = re.compile(r"packints_decode of (\d+)-bit")  # tifffile's words without imagecodecs
+_CAMERAS = (10, 12, 14)  # bits of packed integers
 _UNNAMED = "QI"  # letters of axes that a file does not name
 _NEED_VOLUME = "need a 3-D volume (z, y, x)"
 
@@ -156,12 +159,20 @@ def parsing(path: Path, kind: str) -> Iterator[None]:
     """Turn any error of a library that reads a file into one line that begins with the file's name."""
     try:
         yield
-    except (FileError, ImportError):
+    except FileError:
+        raise
+    except ModuleNotFoundError as error:  # where a library looks for a codec; "compression" is a part of newer Pythons
+        package = "imagecodecs" if error.name == "compression" else error.name
+        raise ImportError(f"{path}: cannot be read ({error}): pip install {package}") from None
+    except ImportError:  # our own, which says what to install
         raise
     except MemoryError as error:  # of a library that believes a damaged header
         raise FileError(f"{path}: cannot be read as {kind} (it asks for more memory than there is)") from error
     except Exception as error:  # each library has its own
         said = " ".join(str(error).split()) or type(error).__name__
+        packed = _PACKED.search(said)
+        if packed and int(packed[1]) not in _CAMERAS:  # no camera has such numbers: a damaged header
+            raise FileError(f"{path}: found integers of {packed[1]} bits, need 8, 16 or 32") from None
         if "imagecodecs" in said:
             raise ImportError(f"{path}: cannot be read ({said}): pip install imagecodecs") from None
         if isinstance(error, OSError) and said.startswith(str(path)):

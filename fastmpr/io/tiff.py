@@ -21,6 +21,7 @@ from . import units
 from .about import About, of_ome, seconds
 from .files import FileError, written_whole
 from .pieces import Pieces, appended
+from .planes import part_of
 from .stored import Stored, parsing, which_scene
 
 SUFFIXES = (".tif", ".tiff")
@@ -109,7 +110,7 @@ class _Pages:
             return whole[index]
         outer, inner = index[: self._outer], index[self._outer :]
         places = np.arange(prod(self.shape[: self._outer])).reshape(self.shape[: self._outer])[outer]
-        pages = [self._page(int(place))[inner] for place in places.flat]
+        pages = [part_of(self._page(int(place)), inner) for place in places.flat]
         return np.stack(pages).reshape(*places.shape, *pages[0].shape)
 
     def _page(self, place: int) -> NDArray:

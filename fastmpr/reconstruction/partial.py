@@ -13,6 +13,7 @@ which also lies below S. Predictions at two volumes give A (x - x'), which corre
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -25,6 +26,7 @@ from ..sums.normal_equations import NormalEquations, half_sum
 from .curvature import Curvature, Secant
 
 _LEAST_SHARE = 0.3  # for a first guess: a smaller share counts as this much, to limit the noise
+_MOST_CURVED = 2.0  # times what S allows: more, and P lies so far above S that steps by S - P grow
 _FLOOR = 0.01  # of the strongest frequency, for a first guess
 
 
@@ -92,8 +94,9 @@ class PartialEquations:
         return self.filled.misfit(x) - self._multiply(x - self.x, np.empty_like(self.filled.rhs))
 
     def noise_energy(self) -> float:
-        """Return the noise energy of a whole view, estimated from the misfit."""
-        return max(self.filled.misfit(self.x), 1e-8 * self.filled.energy) / self.seen * self.voxels
+        """Return the noise energy of a whole view, estimated from the misfit; never zero, even without light."""
+        misfit = max(self.filled.misfit(self.x), 1e-8 * self.filled.energy)
+        return misfit / self.seen * self.voxels or float(self.voxels)
 
     def after(self, before: PartialEquations) -> PartialEquations:
         """Return the same term, with what the term of the same views at another volume tells about A."""
@@ -105,8 +108,17 @@ class PartialEquations:
         products = [half_sum((spectrum.conj() * side).real, self.shape) / step.size for side in secant]
         if min(products) <= 0:  # rounding errors of a very small step
             return known
+        if self._reach(secant.found) > _MOST_CURVED * products[1]:  # fitted backgrounds moved, not the volume alone
+            return known
         sides = (side / side.real.dtype.type(np.sqrt(product)) for side, product in zip(secant, products, strict=True))
         return replace(self, secants=(*before.secants, Secant(*sides)))
+
+    def _reach(self, side: NDArray) -> float:
+        """Return y* S^-1 y of a spectrum y = A s; for A <= S it is at most y* s."""
+        limits = np.finfo(self.filled.gram.dtype)
+        floor = max(limits.eps * self.filled.gram.max(), limits.tiny)
+        reach: float = half_sum((side.real**2 + side.imag**2) / np.maximum(self.filled.gram, floor), self.shape)
+        return reach / math.prod(self.shape)
 
     def cautious(self) -> PartialEquations:
         """Return the same term with S in place of A; minimising it never raises the data term and prior."""

@@ -32,11 +32,19 @@ _CHANNEL = (
 )
 
 
-def write_lif(path, images, sizes_um, names, emission_nm, interval, unit="m"):
-    """Write a LIF file of several images (T, C, Z, Y, X) of uint16, by their names."""
-    images = {name: np.ascontiguousarray(image) for name, image in images.items()}
+def write_lif(path, images, sizes_um, names, emission_nm, interval, unit="m", order="TCZYX", outer=4):
+    """Write a LIF file of several images (T, C, Z, Y, X) of uint16, by their names.
+
+    ``order`` is that of the axes in the file: the colours of each pixel lie together if C is last. ``outer`` is Leica's
+    number of the first axis: 4 is time, 10 the tiles of a mosaic.
+    """
+    images = {
+        name: np.ascontiguousarray(image.transpose(["TCZYX".index(one) for one in order]))
+        for name, image in images.items()
+    }
     elements = "".join(
-        _element(k, *item, sizes_um, names, emission_nm, interval, unit) for k, item in enumerate(images.items())
+        _element(k, *item, sizes_um, names, emission_nm, interval, unit, order, outer)
+        for k, item in enumerate(images.items())
     )
     tree = f'<Element Name="test"><Children>{elements}</Children></Element>'
     text = f'<LMSDataContainerHeader Version="2">{tree}</LMSDataContainerHeader>'
@@ -48,11 +56,11 @@ def write_lif(path, images, sizes_um, names, emission_nm, interval, unit="m"):
             file.write(head + name.encode("utf-16-le") + image.astype("<u2").tobytes())
 
 
-def _element(k, name, image, sizes_um, names, emission_nm, interval, unit):
+def _element(k, name, image, sizes_um, names, emission_nm, interval, unit, order, outer):
     steps = dict(zip("ZYX", (side * 1e-6 for side in sizes_um), strict=True)) | {"T": interval}
-    number = {"X": 1, "Y": 2, "Z": 3, "T": 4}
-    bytes_of = dict(zip("TCZYX", image.strides, strict=True))
-    counts = dict(zip("TCZYX", image.shape, strict=True))
+    number = {"X": 1, "Y": 2, "Z": 3, "T": outer}
+    bytes_of = dict(zip(order, image.strides, strict=True))
+    counts = dict(zip(order, image.shape, strict=True))
     axes = "".join(
         _DIM.format(
             number[axis], counts[axis], steps[axis] * (counts[axis] - 1), "s" if axis == "T" else unit, bytes_of[axis]
@@ -71,9 +79,10 @@ def _element(k, name, image, sizes_um, names, emission_nm, interval, unit):
     )
 
 
-def write_oif(path, values, sizes_um, names, emission_nm, interval):
-    """Write an OIF and its folder of TIFF files from (T, C, Z, Y, X) values of uint16."""
-    path.write_bytes(b"\xff\xfe" + _settings(values, sizes_um, names, emission_nm, interval).encode("utf-16-le"))
+def write_oif(path, values, sizes_um, names, emission_nm, interval, **more):
+    """Write an OIF and its folder of TIFF files from (T, C, Z, Y, X) values of uint16; ``more`` are sizes of other axes."""
+    settings = _settings(values, sizes_um, names, emission_nm, interval, **more)
+    path.write_bytes(b"\xff\xfe" + settings.encode("utf-16-le"))
     folder = path.with_name(path.name + ".files")
     folder.mkdir()
     for t, c, z in np.ndindex(values.shape[:3]):
@@ -82,8 +91,8 @@ def write_oif(path, values, sizes_um, names, emission_nm, interval):
         )
 
 
-def _settings(values, sizes_um, names, emission_nm, interval):
-    counts = dict(zip("TCZYX", values.shape, strict=True))
+def _settings(values, sizes_um, names, emission_nm, interval, **more):
+    counts = dict(zip("TCZYX", values.shape, strict=True)) | more
     sections = {
         "ProfileSaveInfo": {"Name": '"test"', "Version": '"1"'},
         "Axis Parameter Common": {"AxisOrder": '"XYCZT"'},
@@ -178,6 +187,7 @@ def _entry(name, kind, start, size, child, right):
 def write_nd2(path, values, sizes_um, names, emission_nm, interval, positions=(), packed=None):
     """Write an ND2 file (version 3) from ((position,) T, C, Z, Y, X) values of uint16; channels alternate within a frame.
 
+    One name for three channels makes them colours.
     ``packed`` is a function of the bytes of each frame, whose result is stored as lossless compression.
     """
     images = values if positions else values[None]
@@ -215,7 +225,7 @@ def _nd2_said(images, sizes_um, names, emission_nm, interval, positions, compres
     }  # fmt: skip
     planes = {
         f"a{k}": {
-            "sDescription": name, "uiCompCount": 1, "uiSampleIndex": k,
+            "sDescription": name, "uiCompCount": n_channels // len(names), "uiSampleIndex": k,
             "pFluorescentProbe": {
                 key: {"uiCount": 1, "pPoint": {"Point0": {"eType": 1, "dWavelength": float(length), "dTValue": 1.0}}}
                 for key, length in (("m_EmissionSpectrum", emission), ("m_ExcitationSpectrum", 488))
@@ -224,9 +234,9 @@ def _nd2_said(images, sizes_um, names, emission_nm, interval, positions, compres
         for k, (name, emission) in enumerate(zip(names, emission_nm, strict=True))
     }  # fmt: skip
     picture = {
-        "bCalibrated": True,
+        "bCalibrated": bool(sizes_um[2]),
         "dCalibration": float(sizes_um[2]),
-        "sPicturePlanes": {"uiCount": n_channels, "sPlaneNew": planes},
+        "sPicturePlanes": {"uiCount": len(names), "sPlaneNew": planes},
     }
     loops = [
         (
@@ -235,7 +245,7 @@ def _nd2_said(images, sizes_um, names, emission_nm, interval, positions, compres
                 "uiCount": depth,
                 "dZStep": float(sizes_um[0]),
                 "dZLow": 0.0,
-                "dZHigh": 1.0,
+                "dZHigh": float(sizes_um[0] * (depth - 1)),
                 "iType": 0,
                 "bAbsolute": False,
             },

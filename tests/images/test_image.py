@@ -11,7 +11,7 @@ import fastmpr
 from fastmpr.images.camera import as_image
 from fastmpr.images.cells import liveliest
 from fastmpr.images.defects import lone
-from fastmpr.images.image import Image, Plane
+from fastmpr.images.image import Image, Plane, Slabs
 from fastmpr.views.seen import NothingSeenError
 
 SHAPE = (10, 40, 44)
@@ -199,3 +199,38 @@ def test_a_plane_goes_with_the_part_and_the_frame(rng):
 def test_a_plane_of_few_cells_is_level(rng):
     level = as_image(rng.random((1, 12, 12)), "auto", "plane", PSF[4:5]).level
     assert level[1:] == (0, 0, 0)
+
+
+class Boxes:
+    """An array that notes which planes are read together."""
+
+    def __init__(self, values, depth):
+        self.values, self.shape, self.dtype, self.chunks, self.read = (
+            values,
+            values.shape,
+            values.dtype,
+            (depth, 1, 1),
+            [],
+        )
+
+    def __getitem__(self, index):
+        part = self.values[index]
+        self.read.append(len(part))
+        return part
+
+
+@pytest.mark.parametrize(("most", "read"), [(1e9, [10, 10, 3]), (7 * 40, [5, 5, 5, 5, 3]), (1, [1] * 23)])
+def test_slabs_are_as_deep_as_chunks_or_as_memory_allows(most, read):
+    array = Boxes(np.arange(23 * 5 * 8, dtype=np.uint8).reshape(23, 5, 8), 10)
+    slabs = Slabs(array, most)
+    for z in range(23):
+        np.testing.assert_array_equal(slabs[z], array.values[z])
+    assert array.read == read
+
+
+def test_a_slab_is_not_kept_beside_a_box():
+    slabs = Slabs(Boxes(np.zeros((20, 5, 8)), 10))
+    slabs[3]
+    assert slabs._slab.size
+    slabs[2:4, 1:3, :]
+    assert not slabs._slab.size

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gc
+import sys
 import zlib
 from importlib.util import find_spec
 
 import microscopes
 import numpy as np
 import pytest
+import tifffile
 
 import fastmpr
 from fastmpr.io import files, formats, read_about, read_image
@@ -268,6 +270,45 @@ class TestNd2:
         refused(path, "7 whole planes of 8", channel=0, frame=0)
 
 
+class TestColoursAndMosaics:
+    """What is no stack of grey planes is refused with its axes, whatever is chosen of it."""
+
+    def each(self, path, *words):
+        for read in (formats.read, read_image, fastmpr.io.open_particles):
+            for choice in ({}, {"channel": 0, "frame": 0}):
+                with pytest.raises((ValueError, OSError)) as caught:
+                    read(path, **choice)
+                said = str(caught.value)
+                assert said.startswith(str(path)) and "\n" not in said
+                assert all(word in said for word in words), said
+
+    @pytest.mark.skipif(find_spec("liffile") is None, reason="needs liffile")
+    def test_lif(self, tmp_path):
+        microscopes.write_lif(tmp_path / "rgb.lif", {"cell": IMAGE}, *SAID, order="TZYXC")
+        self.each(tmp_path / "rgb.lif", "axes T, Z, Y, X, S, which is RGB, need grey levels")
+        microscopes.write_lif(tmp_path / "tiles.lif", {"cell": IMAGE}, *SAID, outer=10)
+        self.each(tmp_path / "tiles.lif", "axes M, C, Z, Y, X, need frames, channels, z, y, x")
+
+    @pytest.mark.skipif(find_spec("nd2") is None, reason="needs nd2")
+    def test_nd2(self, tmp_path):
+        microscopes.write_nd2(tmp_path / "rgb.nd2", IMAGE, VOXEL, ("RGB",), (509,), 2.5)
+        self.each(tmp_path / "rgb.nd2", "which is RGB, need grey levels")
+
+    @pytest.mark.skipif(find_spec("oiffile") is None, reason="needs oiffile")
+    def test_oif(self, tmp_path):
+        for axis in "LAP":  # wavelengths, and what else the settings may count
+            path = tmp_path / f"{axis}.oif"
+            microscopes.write_oif(path, IMAGE, *SAID, **{axis: 4})
+            self.each(path, f"{axis}", "need frames, channels, z, y, x")
+        path = tmp_path / "rgb.oif"
+        microscopes.write_oif(path, IMAGE, *SAID)
+        for plane in path.with_name(path.name + ".files").glob("*.tif"):
+            tifffile.imwrite(plane, np.zeros((10, 12, 3), np.uint16), photometric="rgb")
+        for read in (formats.read, lambda path, **choice: read_image(path, **choice).values):
+            with pytest.raises(ValueError, match=r"rgb\.oif: .* has shape \(10, 12, 3\)"):
+                read(path, channel=0, frame=0)
+
+
 @pytest.mark.skipif(find_spec("oiffile") is None, reason="needs oiffile")
 def test_oif_with_a_missing_plane(tmp_path):
     path = written(tmp_path, oif)
@@ -284,3 +325,38 @@ def test_oif_of_a_computer_with_decimal_commas(tmp_path, said, side):
         refused(path, "not clear", channel=0, frame=0)
     else:
         assert formats.read(path, channel=0, frame=0)[1] == pytest.approx((0.3, side, side))
+
+
+@pytest.mark.skipif(find_spec("oiffile") is None, reason="needs oiffile")
+@pytest.mark.parametrize("bits", [3, 5, 31, 48])
+def test_oif_with_a_damaged_depth_asks_for_no_package(tmp_path, bits):
+    path = written(tmp_path, oif)
+    plane = next(path.with_name(path.name + ".files").glob("*Z002T002.tif"))
+    tag_of(plane, "BitsPerSample", bits)
+    with pytest.raises(ValueError, match="found integers of|cannot be read as an OIF") as error:
+        for channel in range(3):
+            formats.read(path, channel=channel, frame=1)
+    assert "imagecodecs" not in str(error.value)
+
+
+def tag_of(path, name, value):
+    """Change a small number in the header of a TIFF file."""
+    with tifffile.TiffFile(path) as file:
+        at = file.pages[0].tags[name].valueoffset
+    content = bytearray(path.read_bytes())
+    content[at : at + 2] = value.to_bytes(2, "little")
+    path.write_bytes(content)
+
+
+@pytest.mark.skipif(find_spec("imagecodecs") is not None, reason="imagecodecs reads all of them")
+@pytest.mark.parametrize(("name", "value"), [("Compression", 5), ("Compression", 50000), ("BitsPerSample", 12)])
+def test_what_imagecodecs_reads_is_said(tmp_path, name, value):
+    """LZW, zstd (which newer Pythons have) and packed integers."""
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, IMAGE[0, 0, 0], photometric="minisblack", compression="zlib", metadata=None)
+    tag_of(path, name, value)
+    with pytest.raises((ImportError, ValueError)) as error:
+        read_image(path).values[...]
+    said = str(error.value)
+    assert said.startswith(str(path)) and "\n" not in said
+    assert said.endswith("pip install imagecodecs") or (value == 50000 and sys.version_info >= (3, 14))

@@ -1,9 +1,11 @@
 """Arrays of files that are written, and read, piece by piece."""
 
+import tracemalloc
 from importlib.util import find_spec
 
 import numpy as np
 import pytest
+import tifffile
 
 from fastmpr.io import write_image
 from fastmpr.io.images import created_image, opened_image
@@ -71,3 +73,15 @@ def test_what_fails_leaves_nothing(tmp_path, name):
         target[0] = 1
         raise KeyboardInterrupt
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+
+
+def test_a_part_of_a_page_does_not_keep_the_page(tmp_path):
+    values = np.random.default_rng(0).random((40, 128, 128)).astype(np.float32)
+    tifffile.imwrite(tmp_path / "a.tif", values, compression="zlib", photometric="minisblack")
+    with opened_image(tmp_path / "a.tif") as image:
+        tracemalloc.start()
+        part = image.values[:, :2, :2]
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    np.testing.assert_array_equal(part, values[:, :2, :2])
+    assert most < values.nbytes / 4

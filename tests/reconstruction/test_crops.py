@@ -6,6 +6,7 @@ import naive
 import numpy as np
 import pytest
 from reconstruction.test_partial import Twin
+from scipy.spatial.transform import Rotation
 
 import fastmpr
 from fastmpr import Dataset, FastmprWarning, Poses
@@ -522,3 +523,32 @@ def test_a_lam_far_too_high_does_not_run_away():
     view = fastmpr.simulate(truth, psf, poses, noise_sigma=0.01, rng=1)
     found = fastmpr.reconstruct(view, psf, poses, outside="unseen", lam=2.0**20, workers=1)
     assert found.x.max() < 3 * truth.max()
+
+
+@pytest.mark.filterwarnings("ignore::fastmpr.FastmprWarning")
+def test_what_backgrounds_change_is_no_curvature():
+    """Four lines of noise under a weak PSF, whose backgrounds move between predictions more than the light does."""
+    views = [
+        [100.69, 100.36, 100.52, 100.99, 100.08, 100.90],
+        [100.60, 100.70, 100.18, 100.80, 100.89, 100.68],
+        [100.18, 100.59, 100.68, 100.89, 100.88, 100.23],
+        [100.91, 100.63, 100.99, 100.14, 100.29, 101.00],
+    ]
+    turns = [
+        (-0.42, -0.75, 0.42, -0.28),
+        (-0.95, 0.23, 0.22, 0.07),
+        (0.62, 0.38, 0.68, -0.07),
+        (-0.89, 0.4, -0.19, -0.07),
+    ]
+    particles, psf = np.array(views, np.float32)[:, None, None], np.array([[[0.03, 0.29]], [[0.01, 0.95]]])
+    data = Dataset(particles, psf, Poses(Rotation.from_quat(turns)), outside="unseen", weights=[1e-3, 1e-3, 5, 1])
+    result = fastmpr.reconstruct(data, workers=1)  # ended with NaN
+    assert 0 < result.x.max() < 3
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (6, 5, 5)])
+def test_views_of_one_value_are_dark(shape):
+    """All is background, and no noise is left to tell lam."""
+    poses = Poses.random(6, rng=0)
+    data = Dataset(np.ones((6, *shape), np.float32), np.ones((1, 1, 1)), poses, outside="unseen", seen="all")
+    assert not fastmpr.reconstruct(data, workers=1).x.any()
