@@ -19,7 +19,7 @@ from .evidence import Comparison, Evidence
 from .halves import Halves
 
 FEWEST_VIEWS = 4  # in two halves
-# Chosen on 96 simulated sets (`benchmarks/reports/resolution.py`); the told resolution hardly depends on any of them.
+# Chosen on 96 simulated sets like those of `benchmarks/reports/resolution.py`; the told resolution depends little on any of them.
 _LOST, _SURE = 2.0, 5.0  # standard errors: where P0 ends to be measured, and what counts for its extrapolation
 _LAST = 8  # shells from which P0 is extrapolated
 _LEAST_ERROR = 0.3  # of P0 in a shell, relative: spectra are not smooth
@@ -52,8 +52,7 @@ def told_curve(evidence: Evidence, frequency: NDArray, order: int) -> Curve:
     power, noise = evidence.power / count + _TINY, evidence.noise / count
     weight, seen = np.maximum(evidence.weight / count, 1e-3), evidence.seen / count
     beta = evidence.cross / count / (power * weight)
-    known_noise = np.where(noise > 0, noise, np.inf)
-    variance = np.minimum(known_noise * order / (count * power * weight**2), 1 / _TINY)
+    variance = np.where(noise > 0, noise * order / (count * power * weight**2), np.inf)
     shown = np.sqrt(power) * np.maximum(beta - 2 * np.sqrt(variance), 0) / _MOST
     ratio = np.sqrt(power / _power_of_truth(evidence, frequency, order, shown**2))
     drawn, error = _drawn(beta, variance)

@@ -8,7 +8,7 @@ import pytest
 
 import fastmpr
 from fastmpr import Poses
-from fastmpr.reconstruction import main
+from fastmpr.reconstruction import making
 from fastmpr.sums import observation as sums_observation
 
 PSF = fastmpr.psf.gaussian((9, 7, 7), sigma=(2, 1, 1))
@@ -107,7 +107,7 @@ class TestWhatWasObserved:
             return found
 
         original, predicted = sums_observation.observe, sums_observation.predict
-        monkeypatch.setattr(main, "observe", observe)
+        monkeypatch.setattr(making, "observe", observe)
         monkeypatch.setattr("fastmpr.sums.halves.observe", observe)
         monkeypatch.setattr("fastmpr.reconstruction.crops.predict", predict)
         np.testing.assert_array_equal(reconstructed(views, **options).x, expected)
