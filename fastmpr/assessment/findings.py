@@ -38,7 +38,8 @@ class Coverage:
     @property
     def filled(self) -> float:
         """The harmonic mean of the strength over its mean: 1 if all directions are covered alike, 0 if one is not."""
-        return float(1 / np.mean(1 / np.maximum(self.strength, _NOTHING)))
+        strength = np.maximum(self.strength, _NOTHING)
+        return float(1 / (strength.mean() * np.mean(1 / strength)))
 
     @property
     def smallest(self) -> float:

@@ -19,7 +19,7 @@ from .evidence import Comparison, Evidence
 from .halves import Halves
 
 FEWEST_VIEWS = 4  # in two halves
-# Chosen on 96 simulated sets like those of `benchmarks/reports/resolution.py`; the told resolution depends little on any of them.
+# Chosen on 96 sets like those of `benchmarks/reports/resolution.py`; the told resolution depends little on any of them.
 _LOST, _SURE = 2.0, 5.0  # standard errors: where P0 ends to be measured, and what counts for its extrapolation
 _LAST = 8  # shells from which P0 is extrapolated
 _LEAST_ERROR = 0.3  # of P0 in a shell, relative: spectra are not smooth
