@@ -94,8 +94,10 @@ class Comparison:
         return Curve(self.shells.frequency, correlation_of(self.shells, one, other), self.shells.count)
 
     def coverage(self, low: float, high: float) -> NDArray[np.float64]:
-        """Return S in each cell, averaged over a range of frequencies, over its mean over all cells."""
+        """Return S in each cell, averaged over a range of frequencies, over its mean over all cells; NaN in empty ones."""
         ring = (self.shells.frequencies >= low) & (self.shells.frequencies <= high)
+        if not ring.any():  # of a volume of a few voxels
+            ring = np.ones_like(ring)
         cell, twice = self._cells[ring], np.broadcast_to(self.shells.twice, ring.shape)[ring]
         strength = np.bincount(cell, twice * self._on_model(self._gram)[ring], _CELLS)
         count = np.bincount(cell, twice, _CELLS)
