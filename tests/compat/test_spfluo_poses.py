@@ -338,6 +338,7 @@ REFINING = {"patches": VIEWS, "psf": PSF[None], "guessed_poses": POSES, "steps":
             {"guessed_poses": POSES[:2]},
             r"guessed_poses: found an array of shape \(2, 6\), need \(3, 6\), for 3 patches",
         ),
+        (refine, {"guessed_poses": 1e13 * POSES}, "guessed_poses: found a translation of .*, need at most 1e"),
         (refine, {"steps": []}, "ranges: found 1 for 0 steps"),
         (refine, {"steps": [3, 3]}, "ranges: found 1 for 2 steps"),
         (refine, {"steps": [(10, 10)]}, r"steps: found \(10, 10\) with the range 5"),

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from ..._messages import log
-from ..._validation import as_choice, as_count, as_number, as_reals
+from ..._validation import LONGEST, as_choice, as_count, as_number, as_reals
 from ...alignment.coarse import spread_rotations
 from ...alignment.main import align
 from ...geometry.poses import Poses
@@ -128,6 +128,8 @@ def refined(
     as_choice(convention, "convention", ("XZX",))
     fold, passes = as_count(symmetry, "symmetry"), as_passes(steps, ranges)
     problem = as_problem(patches, psf, guessed_poses, lambda_, False, False, True, ("patches", "guessed_poses"))
+    if (furthest := np.abs(problem.poses[..., 3:]).max()) > LONGEST:
+        raise ValueError(f"guessed_poses: found a translation of {furthest:g}, need at most {LONGEST:g}")
     state = _Refinement(problem, fold)
     volume = None if initial_volume is None else _as_initial(initial_volume, problem.views)
     for reach in passes:
