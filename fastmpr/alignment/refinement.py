@@ -122,7 +122,7 @@ def best_so_far(data: Dataset, turns: Turns, cut: Cancelled) -> PoseResult:
 
 
 def _with_poses(result: Result, data: Dataset, cycle: Cycle, turns: Turns) -> PoseResult:
-    own = {one.name: getattr(result, one.name) for one in fields(result)}
+    own = {one.name: getattr(result, one.name) for one in fields(result) if one.name != "weights"}
     shows = cycle.aligned.symmetry == cycle.data.symmetry  # not if the call ended right after the symmetry was found
     return PoseResult(
         **own,

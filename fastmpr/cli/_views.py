@@ -97,6 +97,13 @@ def add_views(command: Any, poses: bool = True) -> None:
         default="same",
         help="of the camera; fit: for each particle, which takes twice as long (default: %(default)s)",
     )
+    add(
+        "--weights",
+        choices=("same", "robust"),
+        default="same",
+        help="of the views; robust: leave out those that fit far worse than most, which takes about twice as long "
+        "(default: %(default)s)",
+    )
 
 
 _SAID = (
@@ -111,6 +118,7 @@ _SAID = (
     "radius",
     "background",
     "gain",
+    "weights",
 )
 
 
@@ -169,5 +177,6 @@ def loaded(args: argparse.Namespace) -> fastmpr.Dataset:
         radius=args.radius,
         background=args.background,
         gain=args.gain,
+        weights=None if args.weights == "same" else args.weights,
     )
     return args.inputs.watched(data)

@@ -44,6 +44,9 @@ class Residuals:
         Correlation of the smoothed view with its smoothed prediction.
     gain, offset : (N,) ndarray
         Slope and intercept of the line, in the units of the views. Here the slope may be negative.
+    noise : (N,) ndarray
+        Standard deviation of the view's noise in one voxel, in the units of the views, from third differences along its
+        rows, which show little but noise. It is exact for white noise; noise blurred by interpolation is larger.
     """
 
     ratio: NDArray[np.float64]
@@ -51,6 +54,7 @@ class Residuals:
     correlation: NDArray[np.float64]
     gain: NDArray[np.float64]
     offset: NDArray[np.float64]
+    noise: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -120,6 +124,7 @@ def _measured(inside: _Part, outside: _Part, whole: _Part, found: Compared) -> M
         correlation=common / np.sqrt(spread * own),
         gain=straight * unit,
         offset=height * found.peaks + found.levels,
+        noise=np.sqrt(whole.noise + 0 * n) * found.peaks,
     )
     colour = np.maximum(left_outside / (SQUARES * outside.noise), 1)
     points = np.where(sure, (1 / inside.n + 1 / outside.n) * (1 + np.log(colour) / _COLOUR), 1 / n)

@@ -77,8 +77,8 @@ def residuals(
     Returns
     -------
     Residuals
-        ``ratio``, ``unexplained``, ``correlation``, ``gain`` and ``offset``, each (N,) float64; NaN for views with weight 0
-        and views that saw nothing or too little to compare.
+        ``ratio``, ``unexplained``, ``correlation``, ``gain``, ``offset`` and ``noise``, each (N,) float64; NaN for
+        views with weight 0 and views that saw nothing or too little to compare.
 
     Raises
     ------
@@ -156,6 +156,13 @@ def checked(
             "taken as not seen: see seen= of Dataset"
         )
     return tell(data, found, result.success or result.nit >= _ENOUGH, given)
+
+
+def compared(
+    data: Dataset, x: NDArray, model: Size, transfers: list[TransferFunction], run: Run, count: Progress | None
+) -> Measured:
+    """Compare all views with a volume on its padded grid, as `checked` has it."""
+    return _compared(data, data.used, x, model, transfers, run.workers, count, run.stop)[0]
 
 
 def drawn(used: NDArray) -> NDArray:

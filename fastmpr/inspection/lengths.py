@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .._messages import warn
-from .._validation import Size, Vector, as_voxel_size
+from .._validation import MOST, Size, Vector, as_shape, as_voxel_size
 from ..geometry.poses import Poses
 from ..io.conventions import MICROMETRES
 from ..io.units import shown_sides, slip
@@ -82,3 +82,12 @@ def check_travel(where: Any, poses: Poses, shape: Size | None, voxel: Any) -> No
         f"{where}: found translations of {middle:.3g} {unit}, {share:.3g} times the side of the particles' box, {guess}; "
         "need the unit that the format says"
     )
+
+
+def cubic_shape(shape: Size, voxel: Vector) -> Size:
+    """Return the shape of an image in cubic voxels, as large as the smallest side of its own; refuse far too many."""
+    extent = np.multiply(shape, voxel) / min(voxel)
+    if extent.max() > MOST:
+        found = f"sides that differ by a factor of {max(voxel) / min(voxel):.3g}"
+        raise ValueError(f"voxel_size: found {found}, need a model of at most {MOST} cubic voxels along an axis")
+    return as_shape(np.rint(extent).astype(int).tolist())

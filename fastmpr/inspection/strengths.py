@@ -75,7 +75,7 @@ def tell_strong(data: Any) -> None:
         f"{data.source.name(i)} ({times:.0f} times as bright)" for i, times in list(found.items())[:_NAMED]
     )
     more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
-    say = log.info if data.fits_gain else warn
+    say = log.info if data.fits_gain or data.fits_weights else warn
     say(
         f"{named}{more}: found views unlike the others ({len(found)} of {len(data.used)}), need one exposure of one "
         "particle: gain='fit' fits their brightness, weights= leaves them out"

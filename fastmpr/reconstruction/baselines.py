@@ -200,6 +200,10 @@ def deconvolve_average(
         raise ValueError(
             "gain: found 'fit', which needs a volume of all views, need numbers or 'same' to deconvolve each alone"
         )
+    if data.fits_weights:
+        raise ValueError(
+            "weights: found 'robust', which needs a volume of all views, need numbers or none to deconvolve each alone"
+        )
     data = (data.replace(background="plane") if data.rises else data).levelled()
     run = Run(workers=1, stop=stop)
     alone = Deconvolved(data, as_lam(lam), as_regularizer(regularizer), as_until(max_iter, tol), run)

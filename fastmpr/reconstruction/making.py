@@ -1,7 +1,8 @@
-"""The steps of a reconstruction: from views to sums, to lam, to a volume, to its gains, fit and resolution."""
+"""The steps of a reconstruction: from views to sums, to lam, to a volume, to its gains, weights, fit and resolution."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -10,7 +11,8 @@ from numpy.typing import NDArray
 
 from .._messages import Progress, warn
 from .._validation import Size
-from ..diagnosis.fit import checked
+from ..diagnosis.fit import checked, compared
+from ..diagnosis.outliers import Judged, judged, tell_verdict
 from ..lam.selection import ENOUGH_VIEWS
 from ..regularizers import Regularizer
 from ..resolution.halves import Halves
@@ -28,6 +30,8 @@ from ..sums.transfer import TransferFunction
 from ..views.dataset import Dataset
 from .gains import fit_gains
 from .problem import Problem, problem_of
+
+_ROUNDS = 3  # of weighing the views by the volume that the last weights made: the first volume shows what is wrong too
 
 
 @dataclass(frozen=True)
@@ -82,19 +86,26 @@ class Made(NamedTuple):
 
 def made(data: Dataset, asked: Asked) -> Made:
     """Return the volume of views, cropped to the model, with its fit and resolution if they are asked for."""
-    first = replace(asked, assess=False) if data.fits_gain else asked  # that of the second volume is told
+    fitted = data.fits_gain or data.fits_weights
+    first = replace(asked, assess=False) if fitted else asked  # that of the last volume is told
     found = _reconstructed(data, first)
+    if fitted and (strong := data.source.strong()):  # such a view would dominate the first volume
+        alike = data.replace(weights=np.where(np.isin(np.arange(len(data)), strong), 0, data.weights))
+        found = _reconstructed(alike, first)
+    if data.fits_weights:
+        found, weights = _with_weights(found, data, first)
+        data = data.replace(weights=weights)
     if data.fits_gain:
-        if strong := data.source.strong():  # such a view would dominate the first volume
-            alike = data.replace(weights=np.where(np.isin(np.arange(len(data)), strong), 0, data.weights))
-            found = _reconstructed(alike, first)
         found = _with_gains(found, data, asked)
+    elif fitted and asked.assess:
+        found = _unless_ended(found, lambda: _reconstructed(data, asked), asked, "resolution not told")
     result, stop = found.result, asked.run.stop
     fit = None
     if asked.check and not (stop.is_set() or result.was_cut_short):
         fit = checked(data, result, asked.model, found.transfers, asked.lam != "auto", asked.run, asked.tell)
     cropped = np.ascontiguousarray(result.x[inner(result.x.shape, asked.model)])
-    return found._replace(result=replace(result, fit=fit, x=cropped))
+    used = found.data.weights if fitted else None
+    return found._replace(result=replace(result, fit=fit, x=cropped, weights=used))
 
 
 def _reconstructed(data: Dataset, asked: Asked) -> Made:
@@ -160,18 +171,55 @@ def _assessed(found: Made, problem: Problem, asked: Asked) -> Made:
 
 def _with_gains(first: Made, data: Dataset, asked: Asked) -> Made:
     """Return the volume with gains and weights from a first one; return the first one if the call is to end early."""
-    stop, message = asked.run.stop, f"{first.result.message}; gains not fitted"
+
+    def second() -> Made:
+        gain, trust = _gains(data.levelled(), first.result.x, asked)
+        return _reconstructed(data.replace(gain=gain, weights=data.weights * trust), asked)
+
+    return _unless_ended(first, second, asked, "gains not fitted")
+
+
+def _unless_ended(first: Made, step: Callable[[], Made], asked: Asked, left: str) -> Made:
+    """Return what a step makes; return the first volume, and say what is left to do, if the call is to end early."""
+    stop, message = asked.run.stop, f"{first.result.message}; {left}"
     if stop.is_set() or first.result.was_cut_short:
         status = stop.status() or first.result.status
         return first._replace(result=replace(first.result, status=status, message=message))
     try:
-        gain, trust = _gains(data.levelled(), first.result.x, asked)
-        second = _reconstructed(data.replace(gain=gain, weights=data.weights * trust), asked)
+        second = step()
     except Cancelled as cut:
         return first._replace(result=replace(first.result, status=cut.status, message=message))
     if stop.is_set() and not second.result.success:
         return first._replace(result=replace(first.result, status=stop.status(), message=message))
     return second
+
+
+def _with_weights(first: Made, data: Dataset, asked: Asked) -> tuple[Made, NDArray]:
+    """Return the volume of the views that fit it, and their weights; the first one, if the call is to end early.
+
+    All views are compared with the last volume until none changes its weight. If gains are to be fitted, brightness and
+    noise change nothing, and views that would dominate stay out of these volumes.
+    """
+    found, weights = first, data.weights
+    alike = (first.data if data.fits_gain else data).weights
+    verdict: Judged | None = None
+
+    def weighed() -> Made:
+        nonlocal verdict, weights
+        left = compared(data, found.result.x, asked.model, found.transfers, asked.run, asked.tell)
+        verdict = judged(left, data.fits_gain)
+        weights = verdict.weights if verdict.enough else data.weights
+        same = np.array_equal(weights * alike, found.data.weights)
+        return found if same else _reconstructed(data.replace(weights=weights * alike), asked)
+
+    for _ in range(_ROUNDS):
+        before, found = found, _unless_ended(found, weighed, asked, "weights not fitted")
+        if found is before or found.result.was_cut_short:
+            break
+    if verdict is None or found.result.was_cut_short:
+        return found, found.data.weights
+    tell_verdict(data, verdict)
+    return found, weights
 
 
 def _gains(data: Dataset, x: NDArray, asked: Asked) -> tuple[NDArray, NDArray]:

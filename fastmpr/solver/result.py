@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 from numpy.typing import NDArray
 
 from .._validation import Vector, times
@@ -40,6 +41,9 @@ class Result:
         if it does not. None if this was not asked for (``assess=True`` of `reconstruct`).
     curve : Curve or None
         That correlation, told from below, with its standard error.
+    weights : (N,) ndarray or None
+        The weights of the views that `reconstruct` fitted (``weights="robust"`` or ``gain="fit"`` of `Dataset`), 0 for those
+        that were left out. None if they were given.
     """
 
     x: NDArray
@@ -52,6 +56,7 @@ class Result:
     fit: float | None = None
     resolution: float | None = None
     curve: Curve | None = None
+    weights: NDArray[np.float64] | None = None
 
     def __repr__(self) -> str:
         fit = "" if self.fit is None else f", fit {self.fit:.3g}"

@@ -7,7 +7,7 @@ from typing import Any, get_args
 from weakref import WeakValueDictionary
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from .._validation import as_array, as_choice, as_intensities, as_reals, number_of_axes
 from ..geometry.arguments import frozen
@@ -15,11 +15,11 @@ from ..geometry.poses import Poses
 from ..io.particles import are_in_order, listed, unmatched
 from ..psf.checks import check as check_psfs
 from .sequences import with_length
-from .types import BackgroundWord, GainWord, SeenWord
+from .types import BackgroundWord, GainWord, SeenWord, WeightsWord
 
 _MOST_WEIGHT = 1e15  # and one over it the least: times the brightest particle, both precisions hold it
 
-_SEEN, _BACKGROUND, _GAIN = map(get_args, (SeenWord, BackgroundWord, GainWord))
+_SEEN, _BACKGROUND, _GAIN, _WEIGHTS = map(get_args, (SeenWord, BackgroundWord, GainWord, WeightsWord))
 
 
 def as_psfs(psf: Any) -> tuple[NDArray, ...]:
@@ -94,11 +94,13 @@ def check_order(names: tuple[str, ...] | None, poses: Poses | None) -> None:
         raise ValueError(f"{given}: {found}, need names of both to tell which pose belongs to which particle")
 
 
-def as_weights(weights: ArrayLike | None, count: int) -> NDArray[np.float64]:
-    """Return one finite weight per view, none negative."""
+def as_weights(weights: Any, count: int) -> Any:
+    """Return "robust", or one finite weight per view, none negative."""
     if weights is None:
         return frozen(np.ones(count))
-    array = as_reals(weights, "weights", f"{count} numbers, one for each particle")
+    if isinstance(weights, str):
+        return as_choice(weights, "weights", _WEIGHTS)
+    array = as_reals(weights, "weights", f"'robust' or {count} numbers, one for each particle")
     if array.shape != (count,):
         raise ValueError(f"weights: found shape {array.shape}, need ({count},), one for each particle")
     if not (np.isfinite(array).all() and array.min() >= 0 and array.max() > 0):

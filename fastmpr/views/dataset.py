@@ -12,17 +12,18 @@ from numpy.typing import NDArray
 
 from .._keywords import check_keywords, naming_keywords
 from .._messages import log
-from .._validation import MOST, Size, Vector, as_count, as_places, as_rng, as_shape
+from .._validation import Size, Vector, as_places, as_shape
 from ..geometry.arguments import frozen
 from ..geometry.poses import Poses
 from ..geometry.symmetry import Axes, as_group
-from ..inspection.lengths import check_boxes, check_voxels
+from ..inspection.lengths import check_boxes, check_voxels, cubic_shape
 from ..inspection.strengths import tell_strong
 from .arguments import check_order, own
 from .background import without_background, without_plane
 from .fields import fields, kept_beside
 from .keywords import KEYWORDS, PER_VIEW, Changes, some_of
 from .leaving import leaves
+from .parts import drawn_parts
 from .rising import rises
 from .source import Source
 from .types import (
@@ -39,6 +40,8 @@ from .types import (
     Psf,
     Seen,
     VoxelSize,
+    Weights,
+    WeightsWord,
 )
 from .wording import SHOWN, crops_text, described
 
@@ -68,8 +71,11 @@ class Dataset:
         Voxel size of the particles, in micrometres. If it is unknown, voxels are taken as cubes, and lengths are in voxels.
     psf_voxel_size : float or (z, y, x), optional
         Voxel size of the PSF; by default that of the particles. It needs ``voxel_size``.
-    weights : (N,) array_like, optional
-        Weight of each view, at least 0; 1 by default. A view with weight 0 is never read.
+    weights : (N,) array_like or "robust", optional
+        Weight of each view, at least 0; 1 by default. A view with weight 0 is never read. "robust": `reconstruct` and
+        `assess` start from equal weights, compare all views with the volume, and make it anew, without views that fit far
+        worse than most, and with less weight for far noisier ones; a warning names them. This takes about twice as
+        long. ``gain="fit"`` then follows, and weighs those that are left. Other functions take equal weights.
     frame : {"particle", "model"}
         Whether the particles are as imaged, or already aligned with the model; then translations are not used, the voxels
         must be cubic, and no background is subtracted.
@@ -138,7 +144,7 @@ class Dataset:
     psfs: tuple[NDArray, ...]
     psf_of: NDArray[np.intp]
     poses: Poses | None
-    weights: NDArray[np.float64]
+    given_weights: WeightsWord | NDArray[np.float64]
     frame: Frame
     symmetry: str | None
     symmetry_axis: Axes
@@ -163,7 +169,7 @@ class Dataset:
         psf_of: Sequence[int] | HasArray | None = None,
         voxel_size: VoxelSize | None = None,
         psf_voxel_size: VoxelSize | None = None,
-        weights: Numbers | None = None,
+        weights: Weights | None = None,
         frame: Frame = "particle",
         symmetry: str | None = None,
         symmetry_axis: Axis | None = None,
@@ -226,6 +232,11 @@ class Dataset:
         return (min(self.voxel_size),) * 3
 
     @cached_property
+    def weights(self) -> NDArray[np.float64]:
+        """The weight of each view, 1 if it is to be fitted."""
+        return frozen(np.ones(len(self))) if isinstance(self.given_weights, str) else self.given_weights
+
+    @cached_property
     def used(self) -> NDArray[np.intp]:
         """The indices of the views with a weight above 0."""
         return np.flatnonzero(self.weights)
@@ -270,13 +281,7 @@ class Dataset:
 
     def model_shape(self, shape: int | Size | None = None) -> Size:
         """Return the shape of the model: ``shape``, or what covers a particle image at the model's voxel."""
-        if shape is not None:
-            return as_shape(shape)
-        extent = np.multiply(self.particle_shape, self.voxel_size) / self.model_voxel
-        if extent.max() > MOST:
-            found = f"sides that differ by a factor of {max(self.voxel_size) / min(self.voxel_size):.3g}"
-            raise ValueError(f"voxel_size: found {found}, need a model of at most {MOST} cubic voxels along an axis")
-        return as_shape(np.rint(extent).astype(int).tolist())
+        return cubic_shape(self.particle_shape, self.voxel_size) if shape is None else as_shape(shape)
 
     def read(self, i: int) -> NDArray:
         """Return particle ``i``, C-ordered, float32 or float64, NaN where it was not seen. Safe from any thread."""
@@ -353,6 +358,11 @@ class Dataset:
         return self.frame == "particle" and self.levels is None and self.background != "none"
 
     @property
+    def fits_weights(self) -> bool:
+        """Whether the weight of each view is to be fitted."""
+        return isinstance(self.given_weights, str)
+
+    @property
     def fits_gain(self) -> bool:
         """Whether the gain of each view is to be fitted."""
         return self.gains is None and self.gain == "fit"
@@ -365,14 +375,7 @@ class Dataset:
         ValueError
             If there are fewer views than parts, or all views of a part have weight 0.
         """
-        if len(self) < (n := as_count(n, "n", 2)):
-            found = f"{n} parts for {len(self)} particle{'s' * (len(self) > 1)}"
-            raise ValueError(f"n: found {found}, need no more than one each")
-        order = as_rng(rng).permutation(len(self))
-        parts = [np.sort(order[k::n]) for k in range(n)]
-        if not all(self.weights[part].any() for part in parts):
-            raise ValueError("weights: found a part whose views all weigh nothing, need some that weigh more in each")
-        return [self[part] for part in parts]
+        return [self[part] for part in drawn_parts(self.weights, n, rng)]
 
     def __repr__(self) -> str:
         return described(self)

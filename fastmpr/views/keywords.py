@@ -16,7 +16,7 @@ from .._validation import as_choice, as_flag, as_names, as_positive, as_voxel_si
 from ..geometry.arguments import frozen
 from ..geometry.poses import Poses
 from .arguments import as_background, as_gain, as_psf_of, as_weights
-from .types import Axis, Background, Frame, Gain, HasArray, Numbers, Outside, Particles, Psf, Seen, VoxelSize
+from .types import Axis, Background, Frame, Gain, HasArray, Numbers, Outside, Particles, Psf, Seen, VoxelSize, Weights
 
 
 class Keyword(NamedTuple):
@@ -69,7 +69,7 @@ class Unframed(TypedDict, total=False):
     """The keywords that files say nothing of, but for ``frame``, which is also a word of files."""
 
     psf_of: Annotated[Sequence[int] | HasArray | None, Keyword(_or_none(as_psf_of), per_view=True)]
-    weights: Annotated[Numbers | None, Keyword(as_weights, per_view=True)]
+    weights: Annotated[Weights | None, Keyword(as_weights, per_view=True, kept_as="given_weights")]
     symmetry: Annotated[str | None, Keyword(_as_given)]
     symmetry_axis: Annotated[Axis | None, Keyword(_as_given)]
     symmetry_centre: Annotated[Numbers | None, Keyword(_as_given)]

@@ -34,5 +34,7 @@ Seen: TypeAlias = SeenWord | Sequence[Sequence[Sequence[Sequence[bool]]] | HasAr
 Outside: TypeAlias = Literal["auto", "dark", "unseen"]
 BackgroundWord: TypeAlias = Literal["auto", "plane", "none"]
 Background: TypeAlias = BackgroundWord | float | Numbers
+WeightsWord: TypeAlias = Literal["robust"]
+Weights: TypeAlias = WeightsWord | Numbers
 GainWord: TypeAlias = Literal["same", "fit"]
 Gain: TypeAlias = GainWord | Numbers
