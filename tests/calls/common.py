@@ -98,7 +98,7 @@ def views(draw, psf: bool = True, least: int = 1) -> dict[str, Any]:
         "voxel_size": draw(VOXELS),
     }
     rare = {
-        "weights": st.just([1.0, 2.0, 0.5, 1.0, 1.0, 3.0, 2.0][:n]),
+        "weights": st.sampled_from([[1.0, 2.0, 0.5, 1.0, 1.0, 3.0, 2.0][:n], "robust"]),
         "frame": st.just("particle" if given["voxel_size"] is not None else "model"),
         "symmetry": st.sampled_from(["C1", "C2", "D2"]),
         "names": st.just([f"{i}.tif" for i in range(n)]),
@@ -227,7 +227,8 @@ DATASET = (
 
 def first_precision(given: dict[str, Any]) -> Any:
     particles, weights = given["particles"], given.get("weights")
-    used = 0 if weights is None else int(np.flatnonzero(np.asarray(weights, float))[0])
+    given_all = weights is None or isinstance(weights, str)
+    used = 0 if given_all else int(np.flatnonzero(np.asarray(weights, float))[0])
     return precision(particles if isinstance(particles, np.ndarray) else list(particles)[used])
 
 

@@ -47,6 +47,7 @@ fastmpr.Dataset(listed, [psf, psf], poses, psf_of=[0, 1] * 5, voxel_size=(0.3, 0
 fastmpr.Dataset(Reader(), psf.tolist(), poses, weights=np.arange(10), frame="model", thread_safe=True)
 fastmpr.Dataset(views, symmetry="D3", symmetry_axis=((1, 0, 0), (0, 1, 0)), symmetry_centre=[0, 0.5, 0])
 fastmpr.Dataset(views, psf, poses, names=[f"{i}.tif" for i in range(10)], seen="all", outside="unseen", radius=3)
+fastmpr.Dataset(views, psf, poses, weights="robust")
 fastmpr.Dataset(views, psf, poses, seen=[None, *[view > 0 for view in views[1:]]], background=0.1, gain="fit")
 fastmpr.Dataset(views, psf, poses, background=np.zeros(10), gain=[1.0] * 10, psf_of=np.zeros(10, int))
 assert_type(data[3:10], fastmpr.Dataset)

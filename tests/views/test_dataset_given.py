@@ -27,6 +27,7 @@ class TestBadInput:
             ({"poses": POSES[:3]}, "particles: found 10 for 3 poses"),
             ({"poses": POSES.rotation}, "poses: found Rotation"),
             ({"weights": [1, 2]}, "weights: found shape"),
+            ({"weights": "strong"}, "weights: found 'strong'"),
             ({"names": ["a"]}, "names: found"),
             ({"symmetry": "T"}, "symmetry: found 'T'"),
             ({"symmetry": "C0"}, "symmetry: found 'C0', need C or D and a number"),
