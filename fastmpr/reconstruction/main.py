@@ -76,7 +76,8 @@ def reconstruct(
     ----------
     data : Dataset
         With a PSF and poses. Each particle is read once, or twice if copies of an image are found, and at most 64 particles
-        once more for ``check``. ``particles, psf, poses`` and further keywords of `Dataset` are its shorthand.
+        once more for ``check``; several times if gains or weights are fitted. ``particles, psf, poses`` and further keywords
+        of `Dataset` are its shorthand.
     lam : float or "auto"
         Weight of the data term, see `solve`. It scales as the inverse of the intensities.
     regularizer : str or Regularizer
@@ -107,7 +108,8 @@ def reconstruct(
         the last prediction lowered the objective by at most a tenth of phi, which leaves it some hundredths of phi above its
         minimum (``tol`` is not used then); ``message`` tells the number of those views, and of voxels that no view saw.
         ``fit`` is the median ``ratio`` of `residuals` over the views compared: about 1 if the volume explains them. With
-        ``assess``, ``resolution`` and ``curve`` tell how fine the details of the volume are.
+        ``assess``, ``resolution`` and ``curve`` tell how fine the details of the volume are. ``weights`` are those that
+        ``weights="robust"`` or ``gain="fit"`` of `Dataset` found.
 
     Raises
     ------
