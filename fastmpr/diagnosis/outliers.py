@@ -52,7 +52,9 @@ def judged(found: Measured, up_to_gain: bool) -> Judged:
     """
     gain, ratio = found.residuals.gain, found.residuals.ratio
     known = np.isfinite(ratio) & ~np.isnan(found.residuals.unexplained)
-    usual = float(np.median(gain[known])) if known.any() else 0.0
+    if not known.any():
+        return Judged(np.ones(len(ratio)), {}, 0)
+    usual = float(np.median(gain[known]))
     strange = {i: why for i, why in other_brightness(found, known).items() if gain[i] < usual or not up_to_gain}
     why = unexplained(found, known) | strange
     weights = np.ones(len(ratio))

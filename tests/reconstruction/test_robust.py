@@ -130,6 +130,13 @@ class TestMostMustBeRight:
             result = fastmpr.reconstruct(robust(spoilt())[[0, 1, 3, 4]], lam=100.0, check=False)
         np.testing.assert_array_equal(result.weights, np.ones(4))
 
+    def test_views_too_small_to_compare(self):
+        with pytest.warns(FastmprWarning, match="weights: found 0 views that can be compared"):
+            result = fastmpr.reconstruct(
+                np.random.default_rng(0).random((N, 4, 4, 4)), PSF, POSES, weights="robust", lam=1.0
+            )
+        np.testing.assert_array_equal(result.weights, np.ones(N))
+
     def test_half_of_the_views_are_not_left_out(self):
         found = Judged(np.arange(N) % 2.0, dict.fromkeys(range(0, N, 2), "dark"), N)
         assert not found.enough
