@@ -75,6 +75,11 @@ class Quality:
         ``curve`` along many directions, in cones of 40 degrees: a lower bound.
     coverage : Coverage
         How evenly the views cover the directions.
+    local : (nz, ny, nx) ndarray or None
+        The finest period that the volume shows about each voxel, with ``local``, in a Gaussian window whose standard
+        deviation is 0.7 such periods. If the volume is equally sharp everywhere, it is ``resolution`` but for noise. Blurred
+        parts beside sharp ones are told too fine, by a fifth where they are twice as coarse. NaN outside of the particle:
+        where ``result.x``, smoothed by a window for ``resolution``, is below a fiftieth of its maximum.
     half_volumes : (2, nz, ny, nx) ndarray
         The volume of each half. *Their* correlation tells nothing: the same prior invents the same details in both.
     half_sums : pair of NormalEquations
@@ -97,6 +102,7 @@ class Quality:
     halves: Curve
     cones: Cones
     coverage: Coverage
+    local: NDArray | None
     half_volumes: NDArray
     half_sums: tuple[NormalEquations, NormalEquations]
     replicates: NDArray | None

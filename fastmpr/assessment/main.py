@@ -20,6 +20,7 @@ from ..quality.directions import Cones, spread_axes
 from ..reconstruction.making import Asked, Made, made
 from ..regularizers import ClosedForm, Regularizer, as_regularizer
 from ..resolution.evidence import Comparison, cell_axes, cones
+from ..resolution.local import local_resolution
 from ..resolution.told import FEWEST_VIEWS, told_curve
 from ..runtime.stopping import Event, as_stop
 from ..runtime.threads import as_workers
@@ -52,6 +53,7 @@ class _Options(Summing, total=False):
     checkpoint: str | os.PathLike[str] | None
     bootstrap: int
     profiles: bool
+    local: bool
     rng: np.random.Generator | int
 
 
@@ -80,6 +82,7 @@ def assess(
     checkpoint: str | os.PathLike[str] | None = None,
     bootstrap: int = 0,
     profiles: bool = False,
+    local: bool = False,
     rng: np.random.Generator | int = 0,
     workers: int | None = None,
     progress: bool | Progress | None = None,
@@ -110,6 +113,8 @@ def assess(
         a tenth.
     profiles : bool
         Whether to tell profiles about the axis of symmetry, or z, and the sizes of a ring and a barrel (`profile`).
+    local : bool
+        Whether to tell the resolution at each voxel too.
     rng : numpy.random.Generator or int
         Generator that draws the views, or its seed; and, for a search, the halves. Otherwise the halves depend on the poses.
     cancel : threading.Event, optional
@@ -146,6 +151,7 @@ def assess(
     start = time.perf_counter()
     stop = as_stop("assess", cancel, timeout)
     lam, chosen, until = as_lam(lam), as_regularizer(regularizer), as_until(max_iter, tol)
+    everywhere = as_flag(local, "local")
     run, count, generator = as_run(workers, positivity, None, stop), as_count(bootstrap, "bootstrap", 0), as_rng(rng)
     shown = as_flag(profiles, "profiles")
     searches = search is not None and as_choice(search, "search", tuple(SEARCHES))
@@ -163,7 +169,7 @@ def assess(
         stop.check(" before the resolution was told", found.result)
         if found.halves is None:
             raise ValueError(f"particles: found fewer than {FEWEST_VIEWS} that differ, need more for two halves")
-        quality = _quality(found, as_workers(workers, found.result.x.size))
+        quality = _quality(found, everywhere, as_workers(workers, found.result.x.size))
         volumes = replicates(found.data, found.result, asked, count, generator) if count else None
         sizes = profiles_of(found.data, found.result, volumes) if shown else None
     return replace(
@@ -189,10 +195,11 @@ def _noted() -> Iterator[list[str]]:
         warnings.showwarning = show
 
 
-def _quality(found: Made, workers: int) -> Quality:
+def _quality(found: Made, everywhere: bool, workers: int) -> Quality:
     result, halves = found.result, found.halves
     assert halves is not None and result.curve is not None and result.resolution is not None
     comparison = Comparison(halves, workers)
+    local = local_resolution(comparison, result.x, result.resolution, workers) if everywhere else None
     quality = Quality(
         result=result,
         resolution=result.resolution,
@@ -201,6 +208,7 @@ def _quality(found: Made, workers: int) -> Quality:
         halves=comparison.correlation(),
         cones=_cones(comparison, halves.order),
         coverage=_coverage(comparison, 1 / result.resolution),
+        local=local,
         half_volumes=np.array(halves.volumes),
         half_sums=halves.sums,
         replicates=None,

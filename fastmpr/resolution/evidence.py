@@ -88,6 +88,14 @@ class Comparison:
         one, other = self._halves.sums
         return self._white(one.rhs, one.gram, 0), self._white(other.rhs, other.gram, 1)
 
+    @cached_property
+    def null(self) -> NDArray:
+        """Whitened sums without the particle: the noise of all views, made of the difference of the halves."""
+        one, other = self._halves.sums
+        ratio = np.clip(other.gram / np.maximum(one.gram, np.finfo(one.gram.dtype).tiny), 1 / _MOST_RATIO, _MOST_RATIO)
+        root = np.sqrt(ratio)
+        return self._white(root * one.rhs - other.rhs / root, self._gram, 2)
+
     def correlation(self) -> Curve:
         """Return the Fourier shell correlation of the deconvolved sums of both halves."""
         one, other = (rfftn(white, self._workers) for white in self.whitened)
@@ -108,7 +116,7 @@ class Comparison:
         """Return the sums over shells, or over the cells of each shell."""
         one, other = (rfftn(np.ascontiguousarray(x), self._workers) for x in self._halves.volumes)
         first, second = (self._divided(white, k) for k, white in enumerate(self.whitened))
-        null = self._divided(self._null(), 2)
+        null = self._divided(self.null, 2)
         weights = [self._weight(half.gram, k) for k, half in enumerate(self._halves.sums)]
         values = {
             "count": np.ones(one.shape),
@@ -151,13 +159,6 @@ class Comparison:
         mean, cut = self._means[which], _CUT * self._means[which].max()
         level = self._grid.spread(mean, self.shells.frequencies).astype(white.dtype)
         return np.where(level > cut, rfftn(white, self._workers) / np.sqrt(np.maximum(level, cut)), 0)
-
-    def _null(self) -> NDArray:
-        """Return whitened sums without the particle: the noise of all views, made of the difference of the halves."""
-        one, other = self._halves.sums
-        ratio = np.clip(other.gram / np.maximum(one.gram, np.finfo(one.gram.dtype).tiny), 1 / _MOST_RATIO, _MOST_RATIO)
-        root = np.sqrt(ratio)
-        return self._white(root * one.rhs - other.rhs / root, self._gram, 2)
 
     def _weight(self, gram: NDArray, which: int) -> NDArray:
         """Return 2 S / (S + S~)."""
