@@ -7,13 +7,13 @@ The pair is a centriole in a cube, float32, with white noise of its own in each 
 with ``backend="hist"``; `fsc_resolution` tells them along z and across it. The table gives the frequency of each crossing in
 cycles per voxel, and how many shells that is beyond ours. What makes the difference:
 
-- **Binning**: cubic's shell k holds k <= |f| < k + 1 widths and is put at k + 1/2; ours holds what is nearest to k and is put
-  at the mean |f|. Its frequencies are float32, so that some on an edge fall below it. "By us, in its shells" sorts as
+- **Binning**: cubic's shell k holds k <= |f| < k + 1 widths and is put at k + 1/2; ours holds what is nearest to k and is
+  put at the mean |f|. Its frequencies are float32, so that some on an edge fall below it. "By us, in its shells" sorts as
   cubic does: the curves are then the same.
 - **With ``spacing``**, cubic divides the frequencies by that of the middle of the last shell, and reads them as shares of
   Nyquist's: a cube of n voxels is told too fine by n / (n - 1). Here cubic is wrong.
 - **Its Hamming window** (each side to the power 1 / 3), on by default, takes noise about the particle away, as a mask does.
-- `fsc_resolution` has the window too, and goes by a smoothed curve in sectors of 15 degrees: z and across are not one figure.
+- `fsc_resolution` has the window too, and goes by a smoothed curve in sectors of 15 degrees: along z and across it.
 """
 
 from __future__ import annotations

@@ -4,9 +4,12 @@
 
 Phantoms seen through PSFs of different lengths, automatic lam, noise as a share of the brightest voxel of the noise-free
 views. ``one`` view with its optical axis along z, and ``all``, 100 random poses: the period along z over the mean of those
-along y and x, each in a cone of 20 degrees at a correlation of 0.5 with the truth. ``within``, 40 views whose optical axes lie
-within 20 degrees of z: the same, and what `assess` tells of it without the truth: the worst resolution over the best, and
-whether it warns. Each figure is the median of the seeds, with the least and the largest.
+along y and x, each in a cone of 20 degrees at a correlation of 0.5 with the truth. ``within``, 40 views whose optical axes
+lie within 20 degrees of z: the same, and what `assess` tells of it without the truth: the worst resolution over the best,
+and whether it warns. Each figure is the median of the seeds, with the least and the largest.
+
+One view is more than 3 times worse along z with a Gaussian that is 6 times as long as wide; with the others the solver finds
+back more along z than across, and 1.4 to 2.7 times remain.
 """
 
 from __future__ import annotations

@@ -3,10 +3,10 @@
     python -m benchmarks.reports.local [--size 48] [--blur 1 2 3] [--seed 0]
 
 Views through a Gaussian PSF (sigma 4 along z, 1.2 across, voxels), noise as a share of the brightest voxel of the sharp
-volume's views. ``uniform``: the local periods within the particle over the told resolution, median and from the 10th to the
-90th percentile; asked is 1 within 0.1. ``half blurred`` by a Gaussian of so many voxels: the median period in the blurred half
-over that in the sharp half; asked is, within a fifth, the ratio of volumes that are blurred everywhere and nowhere, by the
-truth. The ``texture`` is a rough ball.
+volume's views. ``uniform``: the local periods within the particle over the told resolution, median and from the 10th to
+the 90th percentile; asked is 1 within 0.1. ``half blurred`` by a Gaussian of so many voxels: the median period in the
+blurred half over that in the sharp half; asked is, within a fifth, the ratio of volumes that are blurred everywhere and
+nowhere, by the truth. The ``texture`` is a rough ball.
 """
 
 from __future__ import annotations

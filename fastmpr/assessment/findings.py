@@ -78,8 +78,9 @@ class Quality:
     local : (nz, ny, nx) ndarray or None
         The finest period that the volume shows about each voxel, with ``local``, in a Gaussian window whose standard
         deviation is 0.7 such periods. If the volume is equally sharp everywhere, it is ``resolution`` but for noise. Blurred
-        parts beside sharp ones are told too fine, by a fifth where they are twice as coarse. NaN outside of the particle:
-        where ``result.x``, smoothed by a window for ``resolution``, is below a fiftieth of its maximum.
+        parts beside sharp ones are told too fine: by 10 to 25 % where they are 1.6 times as coarse, by a third where they
+        are twice as coarse. NaN outside of the particle: where ``result.x``, smoothed by a window for ``resolution``, is
+        below a fiftieth of its maximum.
     half_volumes : (2, nz, ny, nx) ndarray
         The volume of each half. *Their* correlation tells nothing: the same prior invents the same details in both.
     half_sums : pair of NormalEquations

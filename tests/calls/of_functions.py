@@ -168,6 +168,7 @@ def assessed(draw) -> Call:
             "tol": 0.1,
             "bootstrap": draw(st.sampled_from([0, 0, 2])),
             "profiles": draw(st.booleans()),
+            "local": draw(st.booleans()),
             "rng": draw(SEEDS),
         }
     )
@@ -178,6 +179,10 @@ def assessed(draw) -> Call:
         assert quality.half_volumes.shape == (2, *quality.result.x.shape)
         assert 0 <= quality.coverage.filled <= 1 + 1e-9
         assert quality.cones.ratio >= 1
+        assert (quality.local is not None) == given["local"]
+        if given["local"]:
+            assert quality.local.shape == quality.result.x.shape
+            assert (np.isnan(quality.local) | (quality.local > 0)).all()
 
     return of_views(fastmpr.assess, for_shape(arguments), check)._replace(doubtful=True)  # copies are no halves
 
