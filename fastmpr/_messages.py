@@ -7,11 +7,13 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from ._validation import shown
 
 log = logging.getLogger("fastmpr")
+_LISTENING: ContextVar[tuple[list[str], ...]] = ContextVar("_LISTENING", default=())
 
 Progress = Callable[[str, int, int | None], object]
 Phases = Mapping[str, tuple[float, float, int]]
@@ -23,10 +25,23 @@ class FastmprWarning(UserWarning):
 
 def warn(message: str) -> None:
     """Issue a warning, attributed to the first caller outside of this package."""
+    for said in _LISTENING.get():
+        said.append(message)
     frame, level = sys._getframe(1), 2
     while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] == __package__:
         frame, level = frame.f_back, level + 1
     warnings.warn(message, FastmprWarning, stacklevel=level)
+
+
+@contextmanager
+def hearing() -> Iterator[list[str]]:
+    """Yield a list that receives what is warned of while the block lasts, whether it is shown or not."""
+    said: list[str] = []
+    token = _LISTENING.set((*_LISTENING.get(), said))
+    try:
+        yield said
+    finally:
+        _LISTENING.reset(token)
 
 
 @contextmanager

@@ -164,7 +164,8 @@ def _run_all(dtype: Any) -> None:
     reconstruction_L2(np.ones((1, 8, 8, 8), dtype), even, np.zeros((1, 6)), 1.0)
     accumulate(data.replace(symmetry_axis=(1, 1, 1)))  # beside the grid, whose axes have kernels of their own
     crops = data.replace(seen=[np.indices(view.shape)[0] > 4 for view in views])
-    reconstruct(crops, lam=1.0, workers=2)  # to the end: the later rounds know more of the curvature
+    reconstruct(crops, lam=1.0, workers=2)
+    reconstruct(crops.replace(background="none"), lam=1.0, workers=2)  # its later rounds know more of the curvature
     for name in KNOWN:
         reconstruct(data, lam=1.0, regularizer=name, max_iter=2, workers=2)
         objective(np.ones(sums.shape, dtype), sums, 1.0, name)

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import os
 import time
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
+from inspect import signature
 from typing import Any, Literal, Unpack, overload
 
 import numpy as np
 
-from .._messages import FastmprWarning, Progress, telling, warn
-from .._validation import Size, as_choice, as_count, as_flag, as_rng
+from .._messages import Progress, hearing, telling, warn
+from .._validation import Size, as_choice, as_count, as_flag, as_rng, shown
 from ..geometry.poses import Poses
 from ..lam.selection import as_lam
 from ..quality.directions import Cones, spread_axes
@@ -30,7 +28,7 @@ from ..views.dataset import Dataset
 from ..views.keywords import ViewKeywords
 from ..views.shorthand import Summing, as_dataset
 from ..views.types import Particles, Psf
-from .bootstrap import replicates
+from .bootstrap import FEWEST_DRAWN, replicates
 from .findings import Coverage, Quality
 from .searched import SEARCHES, Search, searched
 from .sizes import profiles_of
@@ -110,7 +108,7 @@ def assess(
         A folder that keeps what the searches find, as in `refine`.
     bootstrap : int
         Number of volumes of views drawn anew, for ``replicates`` and ``deviation``: 50 tell the standard error of a voxel to
-        a tenth.
+        a tenth. Needs eight views, all seen whole.
     profiles : bool
         Whether to tell profiles about the axis of symmetry, or z, and the sizes of a ring and a barrel (`profile`).
     local : bool
@@ -134,7 +132,7 @@ def assess(
     MemoryError
         If the sums cannot fit in the memory that this process may use.
     Cancelled
-        If ``cancel`` or ``timeout`` ends the call before the resolution is told.
+        If ``cancel`` or ``timeout`` ends the call before the resolution is told. Later, there are fewer volumes drawn anew.
 
     Examples
     --------
@@ -152,13 +150,19 @@ def assess(
     stop = as_stop("assess", cancel, timeout)
     lam, chosen, until = as_lam(lam), as_regularizer(regularizer), as_until(max_iter, tol)
     everywhere = as_flag(local, "local")
-    run, count, generator = as_run(workers, positivity, None, stop), as_count(bootstrap, "bootstrap", 0), as_rng(rng)
-    shown = as_flag(profiles, "profiles")
+    run, count, generator = as_run(workers, positivity, None, stop), _as_drawn(bootstrap), as_rng(rng)
+    sized = as_flag(profiles, "profiles")
     searches = search is not None and as_choice(search, "search", tuple(SEARCHES))
     data = as_dataset(assess, data, psf, poses, views)
-    data = data if searches else data.require().supposed()
+    if searches:
+        _check_defaults(
+            lam=lam, regularizer=regularizer, positivity=positivity, max_iter=max_iter, tol=tol, shape=shape
+        )
+    elif len(data.require().used) < FEWEST_VIEWS:
+        raise ValueError(f"particles: found {len(data.used)} that weigh something, need {FEWEST_VIEWS} for two halves")
+    data = data if searches else data.supposed()
     model = data.model_shape(shape)
-    with telling(progress) as tell, _noted() as said:
+    with telling(progress) as tell, hearing() as said:
         asked = Asked(model, lam, chosen, until, replace(run, callback=counting(None, tell)), tell, True, True)
         if searches:
             seed = int(generator.integers(2**31))
@@ -169,30 +173,29 @@ def assess(
         stop.check(" before the resolution was told", found.result)
         if found.halves is None:
             raise ValueError(f"particles: found fewer than {FEWEST_VIEWS} that differ, need more for two halves")
+        if not found.result.x.any():
+            raise ValueError("particles: found nothing above their background, need views of a particle")
         quality = _quality(found, everywhere, as_workers(workers, found.result.x.size))
         volumes = replicates(found.data, found.result, asked, count, generator) if count else None
-        sizes = profiles_of(found.data, found.result, volumes) if shown else None
+        sizes = profiles_of(found.data, found.result, volumes) if sized else None
     return replace(
         quality, replicates=volumes, profiles=sizes, warnings=tuple(said), seconds=round(time.perf_counter() - start, 3)
     )
 
 
-@contextmanager
-def _noted() -> Iterator[list[str]]:
-    """Note what is warned of while the block lasts; it is shown as before."""
-    said: list[str] = []
-    show = warnings.showwarning
+def _as_drawn(bootstrap: Any) -> int:
+    """Return 0, or a number of volumes that have a spread."""
+    count = as_count(bootstrap, "bootstrap", 0)
+    if 0 < count < FEWEST_DRAWN:
+        raise ValueError(f"bootstrap: found {count}, need 0, or {FEWEST_DRAWN} volumes or more")
+    return count
 
-    def note(message: Warning | str, *rest: Any, **more: Any) -> None:
-        if isinstance(message, FastmprWarning):
-            said.append(str(message))
-        show(message, *rest, **more)
 
-    warnings.showwarning = note
-    try:
-        yield said
-    finally:
-        warnings.showwarning = show
+def _check_defaults(**given: Any) -> None:
+    """Raise an error if options are given that a search chooses by itself."""
+    for name, value in given.items():
+        if (default := signature(assess).parameters[name].default) != value:
+            raise ValueError(f"{name}: found {shown(value)} with search=, need {default!r}: a search has its own")
 
 
 def _quality(found: Made, everywhere: bool, workers: int) -> Quality:

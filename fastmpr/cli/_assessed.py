@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +15,19 @@ import fastmpr
 from ..io.files import check_writable, written_whole
 from ..io.formats import check_output
 from ._arguments import not_negative_count
+from ._ending import Ending
 from ._records import beside, stem
-from ._words import check_extras, say
+from ._words import check_extras, complain, say
 
 _THRESHOLDS = 0.143, 0.5
 
 
 def add_assess(command: Any) -> None:
     """Add --assess."""
-    text = "tell how good the volume is, without the truth, from two independent halves: OUT.json, OUT.fsc.csv"
+    text = (
+        "estimate how sharp the volume is, from two independent halves of the views: OUT.json, OUT.fsc.csv; "
+        "'fastmpr assess' can do more"
+    )
     command.add_argument("--assess", action="store_true", help=text)
     command.set_defaults(bootstrap=0, save_halves=False, profiles=False)
 
@@ -30,7 +35,10 @@ def add_assess(command: Any) -> None:
 def add_more(command: Any) -> None:
     """Add what `fastmpr assess` can do beside that."""
     command.set_defaults(assess=True)
-    text = "draw the views anew so many times, for error bars: OUT.deviation (50 tell them to a tenth; default: %(default)s)"
+    text = (
+        "draw the views anew N times, which tells the standard error of each voxel, OUT.deviation; 50 tell it to a tenth; "
+        "needs eight views, seen whole (default: %(default)s)"
+    )
     command.add_argument("--bootstrap", type=not_negative_count, default=0, metavar="N", help=text)
     text = (
         "also write OUT.profiles.csv and .png: profiles about the axis of symmetry, or z; a ring's diameter, a height"
@@ -64,6 +72,17 @@ def assessed(
     return quality.result, quality
 
 
+def is_assessed(args: argparse.Namespace, quality: fastmpr.Quality | None, ending: Ending) -> bool:
+    """Return whether all that was asked for is known; say so if it is not."""
+    if not args.assess:
+        return True
+    if quality is None:
+        complain("ended before the resolution of the volume was estimated", "warning")
+        return False
+    drawn = 0 if quality.replicates is None else len(quality.replicates)
+    return drawn >= args.bootstrap or not ending.has_come
+
+
 def write_assessed(args: argparse.Namespace, quality: fastmpr.Quality | None, voxel: Any) -> dict[str, Any] | None:
     """Write the curves, and the volumes and sums that are asked for; return what the record tells."""
     if quality is None:
@@ -87,15 +106,18 @@ def say_assessed(args: argparse.Namespace, quality: fastmpr.Quality | None, unit
     if quality is None:
         return
     sign = "" if quality.resolution_reached else "at most "
-    say(args, f"resolution {sign}{quality.resolution:.3g} {unit}, told by two halves ({_curves(args)})")
-    ratio = f"along the worst direction {quality.cones.ratio:.2f} times that along the best"
-    say(args, f"{ratio}; views cover directions to {quality.coverage.filled:.0%}")
+    say(
+        args,
+        f"resolution {sign}{quality.resolution:.3g} {unit}, estimated from two independent halves ({_curves(args)})",
+    )
+    say(args, f"along the worst direction the period is {quality.cones.ratio:.2f} times that along the best")
     for name, one in ({} if quality.profiles is None else quality.profiles.measures).items():
         say(args, f"{name} {one}")
 
 
 def _told(quality: fastmpr.Quality) -> dict[str, Any]:
     cones, coverage, halves = quality.cones, quality.coverage, quality.halves
+    sizes = None if quality.profiles is None else {name: asdict(one) for name, one in quality.profiles.measures.items()}
     crossings = {str(one): halves.crossing(one) for one in _THRESHOLDS}
     return {
         "resolution": quality.resolution,
@@ -108,9 +130,7 @@ def _told(quality: fastmpr.Quality) -> dict[str, Any]:
             "along_zyx": cones.resolution[:3],
         },
         "coverage": {name: getattr(coverage, name) for name in ("filled", "smallest", "worst_axis")},
-        "sizes": None
-        if quality.profiles is None
-        else {name: str(one) for name, one in quality.profiles.measures.items()},
+        "sizes": sizes,
         "replicates": 0 if quality.replicates is None else len(quality.replicates),
         "seconds": quality.seconds,
     }
@@ -122,7 +142,7 @@ def _write_curves(path: Path, quality: fastmpr.Quality, overwrite: bool) -> None
     columns = curve.frequency, curve.correlation, np.asarray(curve.error), halves, quality.cones.share
     with written_whole(path, overwrite) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(["frequency", "told", "told_error", "halves", "directions_above_0.5"])
+        writer.writerow(["frequency", "with_truth_estimated", "standard_error", "halves", "directions_above_0.5"])
         writer.writerows([f"{number:.6g}" for number in row] for row in zip(*columns, strict=True))
 
 

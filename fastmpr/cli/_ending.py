@@ -76,6 +76,12 @@ class Ending:
         """Seconds until the timeout, more than 0; None without one."""
         return None if self._timeout is None else max(self._start + self._timeout - time.monotonic(), 1e-3)
 
+    @property
+    def has_come(self) -> bool:
+        """Whether a signal has come, or the time is over."""
+        over = self._timeout is not None and time.monotonic() >= self._start + self._timeout
+        return self.is_set() or over
+
     def status(self, done: bool) -> int:
         """Return the exit status once all is written, or raise `Interrupted`."""
         if not done and self._signal is not None:

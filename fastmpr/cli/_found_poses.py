@@ -20,7 +20,7 @@ from ..io.files import check_writable
 from ..io.formats import check_output
 from ._again import add_again
 from ._arguments import add_talk, count
-from ._assessed import add_assess, assessed, check_assessed, say_assessed, write_assessed
+from ._assessed import add_assess, assessed, check_assessed, is_assessed, say_assessed, write_assessed
 from ._ending import Ending, add_ending
 from ._pages import add_page, check_page, write_page
 from ._records import Notes, beside, noting, record_of, write_record
@@ -93,9 +93,10 @@ def find(args: argparse.Namespace, search: str, **own: Any) -> int:
         with ending:
             options = {"workers": args.workers, "progress": watched(args), "cancel": ending, "timeout": ending.left}
             result, quality = _searched(args, data, search, options | own)
-            done = result.success and args.assess == (quality is not None)
+            done = result.success
             if not done:
-                complain(f"{result.message}{'' if quality or not args.assess else '; not assessed'}", "warning")
+                complain(result.message, "warning")
+            done = is_assessed(args, quality, ending) and done
             record = _write(args, data, result, quality, notes, poses, picture, time.perf_counter() - start)
             if args.page:
                 found = _with_found(data, result)

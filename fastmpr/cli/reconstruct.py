@@ -14,7 +14,7 @@ from ..io.files import check_writable
 from ..io.formats import check_output
 from ._again import add_again
 from ._arguments import add_solver, add_talk, new_command
-from ._assessed import add_assess, assessed, check_assessed, say_assessed, write_assessed
+from ._assessed import add_assess, assessed, check_assessed, is_assessed, say_assessed, write_assessed
 from ._ending import Ending, add_ending, is_done
 from ._pages import add_page, check_page, write_page
 from ._records import Notes, beside, noting, record_of, write_record
@@ -60,12 +60,13 @@ def run(args: argparse.Namespace) -> int:
             explain(args, text)
         with ending:
             result, quality = _made(args, data, ending)
-            done = is_done(result.status, args.tol) and args.assess == (quality is not None)
+            done = is_done(result.status, args.tol)
             for text in set(data.assumed).difference(told):  # what was recognised when the particles were read
                 explain(args, text)
             explain(args, f"lam {result.lam:.6g}, {result.nit} iterations: {result.message}")
             if not done:
-                complain(f"{result.message}{'' if quality or not args.assess else '; not assessed'}", "warning")
+                complain(result.message, "warning")
+            done = is_assessed(args, quality, ending) and done
             record = _write(args, data, result, quality, notes, time.perf_counter() - start)
             if args.preview or args.page:
                 average = fastmpr.average(data, workers=args.workers)

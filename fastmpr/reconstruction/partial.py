@@ -27,6 +27,7 @@ from .curvature import Curvature, Secant
 
 _LEAST_SHARE = 0.3  # for a first guess: a smaller share counts as this much, to limit the noise
 _MOST_CURVED = 2.0  # times what S allows: more, and P lies so far above S that steps by S - P grow
+_UNSEEN = 1e-7  # of the strongest frequency: y holds no more digits where S is less
 _FLOOR = 0.01  # of the strongest frequency, for a first guess
 
 
@@ -115,9 +116,9 @@ class PartialEquations:
 
     def _reach(self, side: NDArray) -> float:
         """Return y* S^-1 y of a spectrum y = A s; for A <= S it is at most y* s."""
-        limits = np.finfo(self.filled.gram.dtype)
-        floor = max(limits.eps * self.filled.gram.max(), limits.tiny)
-        reach: float = half_sum((side.real**2 + side.imag**2) / np.maximum(self.filled.gram, floor), self.shape)
+        gram = self.filled.gram
+        floor = max(_UNSEEN * float(gram.max()), float(np.finfo(gram.dtype).tiny))
+        reach: float = half_sum((side.real**2 + side.imag**2) / np.maximum(gram, gram.dtype.type(floor)), self.shape)
         return reach / math.prod(self.shape)
 
     def cautious(self) -> PartialEquations:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 
 import numpy as np
@@ -119,9 +120,12 @@ def test_few_views_have_no_error_bars(truth):
     [
         (
             {"poses": fastmpr.Poses.random(3, rng=0)},
-            "^particles: found fewer than 4 that differ, need more for two halves$",
+            "^particles: found 3 that weigh something, need 4 for two halves$",
         ),
         ({"bootstrap": -1}, "^bootstrap: found -1"),
+        ({"bootstrap": 1}, "^bootstrap: found 1, need 0, or 2 volumes or more$"),
+        ({"search": "refine", "lam": 5.0}, "^lam: found 5.0 with search=, need 'auto': a search has its own$"),
+        ({"search": "align"}, "^search: found 'align'"),
         ({"lam": 0}, "^lam: found 0"),
         ({"rng": "x"}, "^rng: found"),
     ],
@@ -146,3 +150,35 @@ def test_it_ends_when_it_is_told_to(data):
     over.set()
     with pytest.raises(fastmpr.Cancelled, match="assess"):
         fastmpr.assess(data, cancel=over)
+
+
+def test_what_is_known_stays_when_the_volumes_drawn_anew_are_cut_short(data):
+    class Late:
+        """Set once volumes are being drawn."""
+
+        def __init__(self):
+            self.calls = 0
+
+        def is_set(self):
+            frame = sys._getframe()
+            while frame is not None and frame.f_code.co_name != "_drawn":
+                frame = frame.f_back
+            self.calls += frame is not None
+            return self.calls > 150
+
+    with pytest.warns(fastmpr.FastmprWarning, match="^bootstrap: cancelled after [0-9]+ of 200 volumes"):
+        quality = fastmpr.assess(data, bootstrap=200, cancel=Late(), workers=1)
+    assert quality.resolution > 0
+    assert len(quality.replicates) < 200 and np.isfinite(quality.deviation).all()
+
+
+@pytest.mark.filterwarnings("ignore::fastmpr.FastmprWarning")
+def test_warnings_are_kept_though_they_are_not_shown(truth):
+    told = [fastmpr.assess(data_of(truth, within(20, 12))).warnings for _ in range(2)]
+    assert told[0] == told[1] and len(told[0]) >= 1
+
+
+@pytest.mark.filterwarnings("ignore::fastmpr.FastmprWarning")
+def test_nothing_is_not_assessed():
+    with pytest.raises(ValueError, match="^particles: found nothing above their background"):
+        fastmpr.assess(np.zeros((6, 16, 16, 16)), PSF, fastmpr.Poses.random(6, rng=0))
