@@ -48,7 +48,8 @@ def test_it_writes_what_a_figure_needs(ten, tmp_path, capsys):
     np.testing.assert_array_equal(x, quality.result.x)
     told = json.loads((tmp_path / "out.json").read_text())["quality"]
     assert told["resolution"] == pytest.approx(quality.resolution)
-    assert told["sizes"]["diameter"]["value"] == pytest.approx(quality.profiles.diameter.value, nan_ok=True)
+    height = told["sizes"]["height"]
+    assert height["unit"] == "um" and height["value"] == pytest.approx(quality.profiles.height.value)
     assert told["replicates"] == 3
     for name, expected in zip(
         ("half-1", "half-2", "deviation"), (*quality.half_volumes, quality.deviation), strict=True
