@@ -29,7 +29,7 @@ def add_assess(command: Any) -> None:
         "'fastmpr assess' can do more"
     )
     command.add_argument("--assess", action="store_true", help=text)
-    command.set_defaults(bootstrap=0, save_halves=False, profiles=False)
+    command.set_defaults(bootstrap=0, local=False, profiles=False, save_halves=False)
 
 
 def add_more(command: Any) -> None:
@@ -44,6 +44,8 @@ def add_more(command: Any) -> None:
         "also write OUT.profiles.csv and .png: profiles about the axis of symmetry, or z; a ring's diameter, a height"
     )
     command.add_argument("--profiles", action="store_true", help=text)
+    text = "also write OUT.local: the resolution at each voxel, 0 outside of the particle"
+    command.add_argument("--local", action="store_true", help=text)
     text = "also write the volume and the sums of each half: OUT.half-1, OUT.half-1.npz, ..."
     command.add_argument("--save-halves", action="store_true", help=text)
 
@@ -64,7 +66,7 @@ def assessed(
 ) -> tuple[fastmpr.Result, fastmpr.Quality | None]:
     """Return the volume and how good it is; the volume alone if the call ends before that is told."""
     try:
-        quality = fastmpr.assess(data, bootstrap=args.bootstrap, profiles=args.profiles, **options)
+        quality = fastmpr.assess(data, bootstrap=args.bootstrap, profiles=args.profiles, local=args.local, **options)
     except fastmpr.Cancelled as cut:
         if cut.result is None:
             raise
@@ -89,6 +91,7 @@ def write_assessed(args: argparse.Namespace, quality: fastmpr.Quality | None, vo
         return None
     _write_curves(_curves(args), quality, args.overwrite)
     volumes = [*(quality.half_volumes if args.save_halves else [])]
+    volumes += [] if quality.local is None else [np.nan_to_num(quality.local)]
     volumes += [quality.deviation] if args.bootstrap and quality.deviation is not None else []
     for path, volume in zip(_volumes(args), volumes, strict=False):
         fastmpr.io.write(path, volume, voxel, args.overwrite)
@@ -155,6 +158,7 @@ def _volumes(args: argparse.Namespace) -> list[Path]:
     output = Path(args.output)
     suffix = output.name[len(stem(output)) :]
     names = ["half-1", "half-2"] if args.save_halves else []
+    names += ["local"] if args.local else []
     names += ["deviation"] if args.bootstrap else []
     return [beside(output, f".{name}{suffix}") for name in names]
 

@@ -31,7 +31,10 @@ def resolution(run: Run) -> Html:
     curves = {_EXPECTED: run.measured("curve"), _HALVES: run.measured("halves")}
     curves = {name: curve for name, curve in curves.items() if curve is not None}
     if not curves:
-        return not_measured(heading, "Without it, fine detail in the pictures may be noise that looks like structure.")
+        return not_measured(
+            heading,
+            "Without it, fine detail in the pictures may be noise that looks like structure: --assess measures it.",
+        )
     told = run.measured("resolution")
     words = [
         tag("p", _told(run, told)),
@@ -103,7 +106,9 @@ def deviation(run: Run) -> Html:
     heading = "How sure each voxel is"
     found = run.measured("deviation")
     if found is None:
-        return not_measured(heading, "Error bars come from volumes of many random choices of the views (bootstrap).")
+        return not_measured(
+            heading, "Error bars come from volumes of many random choices of the views: fastmpr assess --bootstrap 50."
+        )
     found, brightest = np.asarray(found), float(np.max(run.result.x))
     share = f"{100 * float(found.max()) / brightest:.2g} %" if brightest > 0 else "–"
     replicates = run.measured("replicates")

@@ -29,7 +29,10 @@ def profiles(run: Run) -> Html:
     """Return what was measured along profiles of the volume."""
     found = run.measured("profiles")
     if found is None:
-        return not_measured("Sizes and profiles", "Diameters, widths and heights come from profiles about an axis.")
+        return not_measured(
+            "Sizes and profiles",
+            "Diameters, widths and heights come from profiles about an axis: fastmpr assess --profiles.",
+        )
     measures = {name: getattr(found, name) for name in ("diameter", "width", "height")}
     rows = [[f"{name.capitalize()} of the {_OF[name]}", _measure(run, one)] for name, one in measures.items()]
     words = [tag("p", _PROFILES), table(None, [], rows)]

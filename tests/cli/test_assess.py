@@ -35,15 +35,15 @@ def line(views, output, *more, command="assess"):
 def test_it_writes_what_a_figure_needs(ten, tmp_path, capsys):
     pytest.importorskip("matplotlib", reason="profiles are drawn with matplotlib, of the extra cli")
     output = tmp_path / "out.ome.tif"
-    assert main(line(ten, output, "--bootstrap", "3", "--profiles", "--save-halves")) == 0
+    assert main(line(ten, output, "--bootstrap", "3", "--profiles", "--local", "--save-halves")) == 0
     said = capsys.readouterr().out
     assert "resolution " in said and " um, estimated from two independent halves" in said and "diameter " in said
-    volumes = {"out.ome.tif", "out.half-1.ome.tif", "out.half-2.ome.tif", "out.deviation.ome.tif"}
+    volumes = {"out.ome.tif", "out.local.ome.tif", "out.half-1.ome.tif", "out.half-2.ome.tif", "out.deviation.ome.tif"}
     others = {"out.json", "out.fsc.csv", "out.half-1.npz", "out.half-2.npz", "out.profiles.csv", "out.profiles.png"}
     assert files(tmp_path) == volumes | others
 
     data = fastmpr.load(ten / "particles", psf=ten / "psf.tiff", poses=ten / "poses.csv")
-    quality = fastmpr.assess(data, lam=100, max_iter=30, tol=0, bootstrap=3, profiles=True)
+    quality = fastmpr.assess(data, lam=100, max_iter=30, tol=0, bootstrap=3, profiles=True, local=True)
     x, voxel = fastmpr.io.read(output)
     np.testing.assert_array_equal(x, quality.result.x)
     told = json.loads((tmp_path / "out.json").read_text())["quality"]
