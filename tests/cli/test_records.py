@@ -45,6 +45,7 @@ def test_it_tells_how_the_volume_came_about(views):
         "radius": None,
         "background": "auto",
         "gain": "same",
+        "weights": "same",
     }
     assert kept["psf"]["file"] == str(views / "psf.tiff")
     assert kept["psf"]["shape"] == [9, 9, 9]
