@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._messages import log
-from .._validation import Vector, as_intensities, as_number, as_reals, as_voxel_size, shown, times
+from .._validation import Vector, as_array, as_intensities, as_number, as_reals, as_voxel_size, shown, times
 from ..geometry.arguments import as_offset
 from ..geometry.symmetry import as_group
 from .about_axis import ProfileCurve, Profiles
@@ -213,8 +213,8 @@ def _as_replicates(value: Any, shape: tuple[int, ...]) -> list[tuple[Any, str]]:
     if len(named) < 2:
         raise ValueError(f"replicates: found {len(named)}, {need}")
     for volume, name in named:
-        if np.shape(volume) != shape:
-            raise ValueError(f"{name}: found shape {np.shape(volume)}, need that of x, {shape}")
+        if (found := as_array(volume, name).shape) != shape:
+            raise ValueError(f"{name}: found shape {found}, need that of x, {shape}")
     return named
 
 

@@ -110,7 +110,10 @@ def _as_lambdas(lambda_: Any, count: int) -> NDArray:
 
 def as_reference(volume: Any, views: NDArray, name: str) -> NDArray:
     """Return a volume (C, D, D, D) that views are compared with."""
-    array = as_finite(as_numpy(volume, name), name).astype(views.dtype, copy=False)
+    array = as_finite(as_numpy(volume, name), name)
+    if array.size:
+        check_intensities(array.astype(np.float64), name, views.dtype.type)
+    array = array.astype(views.dtype, copy=False)
     if array.shape != views.shape[1:]:
         raise ValueError(f"{name}: found an array of shape {array.shape}, need {views.shape[1:]}, as one of the views")
     if not array.any():
