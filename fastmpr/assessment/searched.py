@@ -103,7 +103,8 @@ def _halved(data: Dataset, groups: list[NDArray], whole: PoseResult, search: Sea
         cut.result = whole
         raise
     curve = told(halves, as_workers(search.workers, whole.x.size))
-    return Made(replace(whole, curve=curve, resolution=period_told(curve)), transfers, data, halves)
+    own = data.replace(poses=whole.poses, weights=whole.weights, gain=whole.gains)  # what the volume is made with
+    return Made(replace(whole, curve=curve, resolution=period_told(curve)), transfers, own, halves)
 
 
 def _as_the_whole(found: PoseResult, whole: PoseResult, data: Dataset, search: Search) -> Poses:

@@ -10,6 +10,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 import fastmpr
+from fastmpr.assessment import main
 
 PSF = fastmpr.psf.gaussian((19, 9, 9), sigma=(4, 1.2, 1.2))
 
@@ -182,3 +183,13 @@ def test_warnings_are_kept_though_they_are_not_shown(truth):
 def test_nothing_is_not_assessed():
     with pytest.raises(ValueError, match="^particles: found nothing above their background"):
         fastmpr.assess(np.zeros((6, 16, 16, 16)), PSF, fastmpr.Poses.random(6, rng=0))
+
+
+def test_error_bars_after_a_search_are_of_its_poses(data, monkeypatch):
+    """Views are drawn anew in the poses of the volume, not in those that the halves found."""
+    drawn = []
+    monkeypatch.setattr(main, "replicates", lambda views, *others: drawn.append(views))
+    result = fastmpr.assess(data[:12], search="refine", bootstrap=4).result
+    (views,) = drawn
+    np.testing.assert_array_equal(views.poses.matrix, result.poses.matrix)
+    np.testing.assert_array_equal(views.weights, result.weights)
